@@ -1,0 +1,53 @@
+# Two commands do everything: `make run` and `make test`. Both set up first, which costs nothing
+# the second time: a stamp holds the hash of the lock files.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+LOCKS := requirements/bootstrap.txt requirements/dev.txt
+STAMP := $(VENV)/.stamp-$(shell cat $(LOCKS) pyproject.toml | cksum | tr ' ' '-')
+NODE_CLIENT := tests/e2e/node_client
+NODE_STAMP := $(NODE_CLIENT)/node_modules/.package-lock.json
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check format lock clean
+
+help: ## Say what can be made
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+setup: $(STAMP) ## Make the virtual environment and install what is locked
+
+$(STAMP): $(LOCKS) pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed; $(PYTHON) is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes $(LOCKS)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(NODE_STAMP): $(NODE_CLIENT)/package-lock.json
+	@if command -v npm >/dev/null; then cd $(NODE_CLIENT) && npm ci --silent --no-audit --no-fund; \
+	else echo '*** npm is not installed: the tests with the official JavaScript client will be SKIPPED ***' >&2; fi
+
+run: setup ## Serve the chat with a key made for this run
+	$(BIN)/socketio-app serve --dev
+
+test: setup $(NODE_STAMP) ## Run every test
+	$(BIN)/pytest
+
+check: setup ## Format, lint, types, import directions
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup ## Put the code in the house's format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: setup ## Resolve the dependencies anew and lock them with hashes
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --upgrade requirements/bootstrap.in -o requirements/bootstrap.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --upgrade pyproject.toml requirements/build.in --group dev -o requirements/dev.txt
+
+clean: ## Remove what setting up made
+	rm -rf $(VENV) $(NODE_CLIENT)/node_modules

@@ -1,0 +1,1 @@
+"""Tokens: JSON Web Tokens, checked with python-jose."""

@@ -1,0 +1,91 @@
+"""Messages, and how far they have come, in memory."""
+
+from collections import deque
+from collections.abc import Sequence
+
+from socketio_app.domain.conversations import Conversation, Pair
+from socketio_app.domain.errors import Unavailable
+from socketio_app.domain.identifiers import UserId
+from socketio_app.domain.messaging import Draft, Message, Stored, Transcript
+
+
+class MemoryMessages:
+    """The message log and the delivery log, in one piece: both read the same transcripts.
+
+    Both bounds are there because memory ends. Over `kept_messages` the oldest messages are
+    forgotten, undelivered ones and their `client_message_id`s included; over `conversations` a
+    message that would begin another is refused as `Unavailable`.
+    """
+
+    def __init__(self, kept_messages: int, conversations: int) -> None:
+        self._kept_messages = kept_messages
+        self._conversations = conversations
+        self._transcripts: dict[Conversation, Transcript] = {}
+        self._by_age: deque[Transcript] = deque()
+        self._delivered: dict[tuple[UserId, Pair], int] = {}
+        # Pairs in which the user may have something undelivered, in the order of their newest.
+        self._waiting: dict[UserId, dict[Pair, None]] = {}
+
+    async def append(self, draft: Draft) -> Stored:
+        """See `MessageLog.append`."""
+        stored = self._transcript(draft.conversation).append(draft)
+        if not stored.duplicate:
+            self._note_waiting(stored.message)
+            self._forget_what_is_too_much(self._transcripts[draft.conversation])
+        return stored
+
+    async def last_seq(self, conversation: Conversation) -> int:
+        """See `MessageLog.last_seq`."""
+        transcript = self._transcripts.get(conversation)
+        return 0 if transcript is None else transcript.last_seq
+
+    async def undelivered(self, user_id: UserId, limit: int) -> Sequence[Message]:
+        """See `DeliveryLog.undelivered`."""
+        found: list[Message] = []
+        for pair in reversed(self._waiting.get(user_id, {})):
+            after = self._delivered.get((user_id, pair), 0)
+            for message in self._transcripts[pair].after(after):
+                if len(found) == limit:
+                    return found
+                if message.to_user_id == user_id:
+                    found.append(message)
+        return found
+
+    async def delivered(self, message: Message) -> bool:
+        """See `DeliveryLog.delivered`."""
+        pair, user_id = message.conversation, message.to_user_id
+        if not isinstance(pair, Pair) or user_id is None:
+            return False
+        if self._delivered.get((user_id, pair), 0) >= message.seq:
+            return False
+        self._delivered[user_id, pair] = message.seq
+        newer = self._transcripts[pair].after(message.seq)
+        if not any(later.to_user_id == user_id for later in newer):
+            self._stop_waiting(user_id, pair)
+        return True
+
+    def _transcript(self, conversation: Conversation) -> Transcript:
+        transcript = self._transcripts.get(conversation)
+        if transcript is None:
+            if len(self._transcripts) >= self._conversations:
+                raise Unavailable("the server's memory has no room for another conversation")
+            transcript = self._transcripts[conversation] = Transcript()
+        return transcript
+
+    def _note_waiting(self, message: Message) -> None:
+        pair, recipient = message.conversation, message.to_user_id
+        if isinstance(pair, Pair) and recipient is not None:
+            waiting = self._waiting.setdefault(recipient, {})
+            waiting.pop(pair, None)
+            waiting[pair] = None
+
+    def _stop_waiting(self, user_id: UserId, pair: Pair) -> None:
+        waiting = self._waiting.get(user_id, {})
+        waiting.pop(pair, None)
+        if not waiting:
+            self._waiting.pop(user_id, None)
+
+    def _forget_what_is_too_much(self, newest: Transcript) -> None:
+        self._by_age.append(newest)
+        if len(self._by_age) > self._kept_messages:
+            self._by_age.popleft().forget_oldest()

@@ -1,0 +1,22 @@
+"""The in-memory store: all of it in one place."""
+
+from uuid import uuid4
+
+from socketio_app.adapters.memory.messages import MemoryMessages
+from socketio_app.adapters.memory.rooms import MemoryRooms
+
+
+class MemoryStore:
+    """Keeps everything until the process ends; each is an incarnation of its own.
+
+    Args:
+        kept_messages: how many messages are kept, of all conversations together; then the oldest
+            are forgotten.
+        conversations: how many conversations there may be; then new ones are refused.
+        rooms_per_user: how many rooms one user may be in.
+    """
+
+    def __init__(self, kept_messages: int, conversations: int, rooms_per_user: int) -> None:
+        self.epoch = uuid4().hex
+        self.messages = self.deliveries = MemoryMessages(kept_messages, conversations)
+        self.rooms = MemoryRooms(rooms_per_user)

@@ -1,0 +1,61 @@
+"""Which commands are let in: not too fast, and none once the chat is closing."""
+
+from collections.abc import Mapping
+from math import ceil
+from typing import Any
+
+from socketio_app.application.commands import (
+    Actor,
+    Command,
+    JoinRoom,
+    LeaveRoom,
+    SendMessage,
+    StartTyping,
+    StopTyping,
+)
+from socketio_app.application.ports import Clock
+from socketio_app.application.rules import CommandKind
+from socketio_app.domain.errors import RateLimited, Unavailable
+from socketio_app.domain.rates import Rate, RateLimiter
+
+KINDS: Mapping[type[Command[Any]], CommandKind] = {
+    SendMessage: "send",
+    JoinRoom: "membership",
+    LeaveRoom: "membership",
+    StartTyping: "typing",
+    StopTyping: "typing",
+}
+
+
+class Admission:
+    """Refuses commands before anything is done for them."""
+
+    def __init__(self, clock: Clock, rates: Mapping[CommandKind, Rate]) -> None:
+        self._clock = clock
+        self._closed = False
+        by_kind = {kind: RateLimiter(rate) for kind, rate in rates.items()}
+        self._limiters = {
+            command: by_kind[kind] for command, kind in KINDS.items() if kind in by_kind
+        }
+
+    def close(self) -> None:
+        """Admit nothing any more."""
+        self._closed = True
+
+    def check(self, actor: Actor, command: type[Command[Any]]) -> None:
+        """Let a command in.
+
+        Rates count for connections only; the host application is trusted to know what it does.
+
+        Raises:
+            Unavailable: the chat is closing.
+            RateLimited: the user is too fast.
+        """
+        if self._closed:
+            raise Unavailable("the server is going away; connect again and retry")
+        limiter = self._limiters.get(command)
+        if limiter is None or actor.connection_id is None:
+            return
+        wait = limiter.admit(actor.user_id, self._clock.now().timestamp())
+        if wait:
+            raise RateLimited("too fast", retry_after_ms=ceil(wait * 1000))

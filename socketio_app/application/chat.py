@@ -1,0 +1,89 @@
+"""The chat as a whole: what every transport, and the host application, talks to."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from socketio_app.application.admission import Admission
+from socketio_app.application.commands import (
+    Actor,
+    Command,
+    JoinRoom,
+    LeaveRoom,
+    Result,
+    SendMessage,
+    StartTyping,
+    StopTyping,
+)
+from socketio_app.application.delivery import Delivery
+from socketio_app.application.locks import KeyedLock
+from socketio_app.application.membership import Membership
+from socketio_app.application.messaging import Messaging
+from socketio_app.application.ports import Broadcast, Clock, NewMessageId, Store
+from socketio_app.application.rules import Rules
+from socketio_app.application.sessions import Sessions
+from socketio_app.application.typing_indicator import TypingIndicator
+from socketio_app.domain.connections import Connections
+
+
+class Chat:
+    """Carries out commands, and opens and closes connections.
+
+    Example:
+        Post a message from the host application, as a user who is a member of the room::
+
+            chat = socketio_app.state.chat
+            await chat.execute(Actor("ada"), SendMessage(Room("lobby"), "Hello"))
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        broadcast: Broadcast,
+        clock: Clock,
+        new_message_id: NewMessageId,
+        rules: Rules,
+    ) -> None:
+        self._connections = Connections()
+        user_locks = KeyedLock()
+        self._admission = Admission(clock, rules.rates)
+        self._typing = typing = TypingIndicator(store.rooms, broadcast, clock, rules)
+        connections = self._connections
+        delivery = Delivery(store.deliveries, broadcast, clock)
+        messaging = Messaging(
+            store, broadcast, clock, new_message_id, connections, delivery, typing, rules
+        )
+        membership = Membership(store, broadcast, clock, typing, user_locks)
+        self.sessions = Sessions(
+            store, broadcast, clock, connections, delivery, typing, user_locks, rules
+        )
+        """For transports: where connections open and close."""
+        self._use_cases: Mapping[type, Callable[[Actor, Any], Awaitable[Any]]] = {
+            SendMessage: messaging.send,
+            JoinRoom: membership.join,
+            LeaveRoom: membership.leave,
+            StartTyping: typing.start,
+            StopTyping: typing.stop,
+        }
+
+    async def execute(self, actor: Actor, command: Command[Result]) -> Result:
+        """Carry out a command for somebody.
+
+        A connection's commands must be given one after the other; what they are is decided by then.
+
+        Raises:
+            ChatError: the command was refused, and nothing of it took effect. Which errors a
+                command knows is said at its use case; any may meet `RateLimited` and `Unavailable`.
+        """
+        self._admission.check(actor, type(command))
+        result: Result = await self._use_cases[type(command)](actor, command)
+        return result
+
+    @property
+    def connection_count(self) -> int:
+        """How many connections are open."""
+        return self._connections.count()
+
+    def close(self) -> None:
+        """Take no commands any more. Those under way go on to their end."""
+        self._admission.close()
+        self._typing.close()

@@ -1,0 +1,113 @@
+"""What people are told, and whom each event is for."""
+
+from datetime import datetime
+
+import attrs
+
+from socketio_app.domain.identifiers import (
+    ClientMessageId,
+    ConnectionId,
+    MessageId,
+    RoomId,
+    UserId,
+)
+from socketio_app.domain.messaging import Message
+from socketio_app.domain.rooms import LeaveReason
+from socketio_app.domain.typing_board import TypingStarted, TypingStopped
+
+
+@attrs.frozen
+class Limits:
+    """The bounds that a client needs to know to stay within them."""
+
+    content_chars: int
+    user_id_chars: int
+    room_id_chars: int
+    client_message_id_chars: int
+    rooms_per_user: int
+    typing_ttl_ms: int
+    typing_renew_ms: int
+
+
+@attrs.frozen
+class Connected:
+    """A connection is open: the first event that it gets."""
+
+    user_id: UserId
+    connection_id: ConnectionId
+    epoch: str
+    """Names this incarnation of the store. Under another one, positions mean nothing any more."""
+    server_time: datetime
+    token_expires_at: datetime | None
+    limits: Limits
+
+
+@attrs.frozen
+class MessageSent:
+    """A message was stored."""
+
+    message: Message
+
+
+@attrs.frozen
+class MessageDelivered:
+    """A message has been handed to those it is for, as far as they are online."""
+
+    message_id: MessageId
+    client_message_id: ClientMessageId | None
+    to_user_id: UserId | None
+    room_id: RoomId | None
+    seq: int
+    delivered_at: datetime
+
+
+@attrs.frozen
+class UserJoined:
+    """A user became a member of a room."""
+
+    room_id: RoomId
+    user_id: UserId
+    joined_at: datetime
+    member_count: int
+
+
+@attrs.frozen
+class UserLeft:
+    """A user is no longer a member of a room."""
+
+    room_id: RoomId
+    user_id: UserId
+    left_at: datetime
+    member_count: int
+    reason: LeaveReason
+
+
+Event = (
+    Connected
+    | MessageSent
+    | MessageDelivered
+    | UserJoined
+    | UserLeft
+    | TypingStarted
+    | TypingStopped
+)
+
+
+@attrs.frozen
+class Users:
+    """All connections of these users, each connection once."""
+
+    user_ids: tuple[UserId, ...]
+    but_connection: ConnectionId | None = None
+
+
+@attrs.frozen
+class Members:
+    """All connections of a room's members."""
+
+    room_id: RoomId
+    but_connection: ConnectionId | None = None
+    but_user: UserId | None = None
+
+
+Audience = Users | Members

@@ -1,0 +1,88 @@
+"""The use case of messaging."""
+
+from socketio_app.application.commands import Actor, SendMessage, Sent
+from socketio_app.application.delivery import Delivery
+from socketio_app.application.events import Audience, Members, MessageSent, Users
+from socketio_app.application.ports import Broadcast, Clock, NewMessageId, Store
+from socketio_app.application.rules import Rules
+from socketio_app.application.typing_indicator import TypingIndicator
+from socketio_app.domain.connections import Connections
+from socketio_app.domain.conversations import Room, conversation_of
+from socketio_app.domain.errors import NotAMember
+from socketio_app.domain.identifiers import ConnectionId
+from socketio_app.domain.messaging import Draft, Message, check_content
+
+
+class Messaging:
+    """Stores messages and tells their conversations."""
+
+    def __init__(
+        self,
+        store: Store,
+        broadcast: Broadcast,
+        clock: Clock,
+        new_message_id: NewMessageId,
+        connections: Connections,
+        delivery: Delivery,
+        typing: TypingIndicator,
+        rules: Rules,
+    ) -> None:
+        self._messages = store.messages
+        self._rooms = store.rooms
+        self._broadcast = broadcast
+        self._clock = clock
+        self._new_message_id = new_message_id
+        self._connections = connections
+        self._delivery = delivery
+        self._typing = typing
+        self._content_chars = rules.content_chars
+
+    async def send(self, actor: Actor, command: SendMessage) -> Sent:
+        """Store a message and tell its conversation.
+
+        Raises:
+            ContentTooLong, InvalidPayload: the content is not fit for a message.
+            NotAMember: the target is a room that the actor is not in.
+            Unavailable: nothing was stored and nobody was told.
+        """
+        check_content(command.content, self._content_chars)
+        target = command.target
+        if isinstance(target, Room) and not await self._rooms.is_member(
+            target.room_id, actor.user_id
+        ):
+            raise NotAMember(f"you are not in room {target.room_id}")
+        draft = Draft(
+            self._new_message_id(),
+            conversation_of(actor.user_id, target),
+            actor.user_id,
+            command.content,
+            self._clock.now(),
+            command.client_message_id,
+        )
+        stored = await self._messages.append(draft)
+        if stored.duplicate:
+            return Sent(stored.message, duplicate=True)
+        # From here to the telling nothing may wait: appends return in the order of their places,
+        # and so must the telling go.
+        message = stored.message
+        self._typing.end(actor.user_id, message.conversation)
+        self._broadcast.tell(MessageSent(message), _readers(message, actor.connection_id))
+        recipient = message.to_user_id
+        if recipient is None:
+            self._delivery.handed_to_room(message)
+        elif self._connections.is_online(recipient):
+            await self._delivery.handed_to_recipient(message)
+        return Sent(message, duplicate=False)
+
+
+def _readers(message: Message, sending: ConnectionId | None) -> Audience:
+    """Everybody in the conversation, but for the connection that has the message already.
+
+    Who writes to themselves gets it as its recipient, on the sending connection too.
+    """
+    conversation = message.conversation
+    if isinstance(conversation, Room):
+        return Members(conversation.room_id, but_connection=sending)
+    if conversation.first == conversation.second:
+        return Users((conversation.first,))
+    return Users((conversation.first, conversation.second), but_connection=sending)

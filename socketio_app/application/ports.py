@@ -1,0 +1,178 @@
+"""What the use cases need of the world outside.
+
+Each port has a contract suite (tests/contracts) that every adapter of it passes.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import attrs
+
+from socketio_app.application.events import Audience, Event
+from socketio_app.domain.conversations import Conversation
+from socketio_app.domain.identifiers import MessageId, RoomId, UserId
+from socketio_app.domain.messaging import Draft, Message, Stored
+from socketio_app.domain.rooms import Joined, Left
+
+
+@attrs.frozen
+class Identity:
+    """Whom a token stands for."""
+
+    user_id: UserId
+    expires_at: datetime | None
+    """When the token ends, UTC; `None` where the verifier knows of no end."""
+
+
+class TokenVerifier(Protocol):
+    """Says whom a token stands for."""
+
+    async def verify(self, token: str) -> Identity:
+        """The identity that the token proves.
+
+        Raises:
+            Unauthenticated: it proves none. The message says nothing of the reason.
+            TokenExpired: it was good once.
+        """
+        ...
+
+
+class MessageLog(Protocol):
+    """Keeps messages, and gives each its place.
+
+    An append is atomic: a place is given once, without gaps, and a `client_message_id` counts once
+    for each sender and conversation, however many append at the same time. Appends to one
+    conversation return in the order of their places.
+    """
+
+    async def append(self, draft: Draft) -> Stored:
+        """Store a message, or find the one that its sender has stored before.
+
+        Raises:
+            Unavailable: it cannot be stored now, and was not.
+        """
+        ...
+
+    async def last_seq(self, conversation: Conversation) -> int:
+        """The place of the conversation's newest message, 0 before the first."""
+        ...
+
+
+class DeliveryLog(Protocol):
+    """Remembers how far each person's messages have been handed to one of their connections.
+
+    It is one cursor for each person and pair; it moves forward only.
+    """
+
+    async def undelivered(self, user_id: UserId, limit: int) -> Sequence[Message]:
+        """The personal messages to the user that none of their connections has had.
+
+        At most `limit`; pairs with the newest messages come first, and each pair's messages are in
+        rising `seq`, from the first undelivered one on.
+        """
+        ...
+
+    async def delivered(self, message: Message) -> bool:
+        """Move the cursor of the message's recipient up to it. False if it was there already."""
+        ...
+
+
+class RoomRepository(Protocol):
+    """Keeps who is a member of which room."""
+
+    async def join(self, room_id: RoomId, user_id: UserId, at: datetime) -> Joined:
+        """Make the user a member.
+
+        Raises:
+            InvalidPayload: the user is in as many rooms as one may be.
+            Unavailable: it cannot be stored now, and was not.
+        """
+        ...
+
+    async def leave(self, room_id: RoomId, user_id: UserId) -> Left:
+        """End the user's membership.
+
+        Raises:
+            Unavailable: it cannot be stored now, and was not.
+        """
+        ...
+
+    async def is_member(self, room_id: RoomId, user_id: UserId) -> bool:
+        """Whether the user is in the room."""
+        ...
+
+    async def member_count(self, room_id: RoomId) -> int:
+        """How many are in the room; 0 where there is no such room."""
+        ...
+
+    async def rooms_of(self, user_id: UserId) -> Sequence[RoomId]:
+        """The rooms that the user is in, in the order of joining."""
+        ...
+
+
+class Store(Protocol):
+    """What lasts, all of it from one place."""
+
+    @property
+    def epoch(self) -> str:
+        """Names this incarnation: it changes exactly when kept positions mean nothing any more."""
+        ...
+
+    @property
+    def messages(self) -> MessageLog:
+        """The messages."""
+        ...
+
+    @property
+    def deliveries(self) -> DeliveryLog:
+        """How far they have come."""
+        ...
+
+    @property
+    def rooms(self) -> RoomRepository:
+        """The memberships."""
+        ...
+
+
+class Broadcast(Protocol):
+    """Tells live connections what happened.
+
+    Nothing here waits: events for one connection are handed over in the order of the calls.
+    """
+
+    def tell(self, event: Event, audience: Audience) -> None:
+        """Hand an event to every live connection of an audience, once each."""
+        ...
+
+    def enter(self, room_id: RoomId, user_id: UserId) -> None:
+        """From now on the user's connections, later ones too, are in the room's audience."""
+        ...
+
+    def leave(self, room_id: RoomId, user_id: UserId) -> None:
+        """From now on they are not."""
+        ...
+
+
+class Timer(Protocol):
+    """Something that will happen, unless it is cancelled."""
+
+    def cancel(self) -> None:
+        """Keep it from happening."""
+        ...
+
+
+class Clock(Protocol):
+    """The time, and a call when it has come."""
+
+    def now(self) -> datetime:
+        """UTC, in whole milliseconds, never earlier than it said before."""
+        ...
+
+    def call_later(self, delay: timedelta, callback: Callable[[], None]) -> Timer:
+        """Call back once, after `delay`."""
+        ...
+
+
+NewMessageId = Callable[[], MessageId]
+"""Makes a message's id: unique, and rising with time."""

@@ -1,0 +1,104 @@
+"""The use cases of connections: a user comes, and goes."""
+
+from collections.abc import Iterable, Sequence
+
+import attrs
+
+from socketio_app.application.delivery import Delivery
+from socketio_app.application.events import Connected, Limits
+from socketio_app.application.locks import KeyedLock
+from socketio_app.application.ports import Broadcast, Clock, Identity, Store
+from socketio_app.application.rules import Rules
+from socketio_app.application.typing_indicator import TypingIndicator
+from socketio_app.domain.connections import Connections
+from socketio_app.domain.identifiers import (
+    CLIENT_MESSAGE_ID_CHARS,
+    ROOM_ID_CHARS,
+    USER_ID_CHARS,
+    ConnectionId,
+    UserId,
+)
+from socketio_app.domain.messaging import Message
+
+
+@attrs.frozen
+class Opening:
+    """A connection that is about to open, and what to hand to it first, in this order."""
+
+    connected: Connected
+    undelivered: Sequence[Message]
+
+
+class Sessions:
+    """Opens and closes connections.
+
+    Opening has two steps, because a transport has something to say between them. The transport
+    holds back what is told to the connection from before `prepare` until it has handed over the
+    `Opening`; so nothing is lost between what was read from the store and what is told live. Then,
+    without waiting, it calls `open`, and awaits `confirm`.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        broadcast: Broadcast,
+        clock: Clock,
+        connections: Connections,
+        delivery: Delivery,
+        typing: TypingIndicator,
+        user_locks: KeyedLock,
+        rules: Rules,
+    ) -> None:
+        self._store = store
+        self._broadcast = broadcast
+        self._clock = clock
+        self._connections = connections
+        self._delivery = delivery
+        self._typing = typing
+        self._user_locks = user_locks
+        self._offline_push = rules.offline_push
+        self._limits = Limits(
+            content_chars=rules.content_chars,
+            user_id_chars=USER_ID_CHARS,
+            room_id_chars=ROOM_ID_CHARS,
+            client_message_id_chars=CLIENT_MESSAGE_ID_CHARS,
+            rooms_per_user=rules.rooms_per_user,
+            typing_ttl_ms=round(rules.typing_ttl.total_seconds() * 1000),
+            typing_renew_ms=round(rules.typing_renew.total_seconds() * 1000),
+        )
+
+    async def prepare(self, identity: Identity, connection_id: ConnectionId) -> Opening:
+        """Bring the user's connections into their rooms, and read what they have missed.
+
+        Raises:
+            Unavailable: the store cannot say now.
+        """
+        user_id = identity.user_id
+        async with self._user_locks.holding(user_id):
+            for room_id in await self._store.rooms.rooms_of(user_id):
+                self._broadcast.enter(room_id, user_id)
+        undelivered = await self._store.deliveries.undelivered(user_id, self._offline_push)
+        connected = Connected(
+            user_id,
+            connection_id,
+            self._store.epoch,
+            self._clock.now(),
+            identity.expires_at,
+            self._limits,
+        )
+        return Opening(connected, undelivered)
+
+    def open(self, user_id: UserId, connection_id: ConnectionId) -> None:
+        """Count the connection in: from now on messages to the user reach it live."""
+        self._connections.open(user_id, connection_id)
+
+    async def confirm(self, user_id: UserId, handed: Iterable[Message]) -> None:
+        """Count the messages to the user as delivered that the connection got while it opened."""
+        for message in handed:
+            if message.to_user_id == user_id:
+                await self._delivery.handed_to_recipient(message)
+
+    def close(self, user_id: UserId, connection_id: ConnectionId) -> None:
+        """Count the connection out; with the user's last one, their typing ends."""
+        if self._connections.close(user_id, connection_id):
+            self._typing.end_all(user_id)

@@ -1,0 +1,96 @@
+"""The use cases of typing: who is seen doing it, by whom, and for how long."""
+
+from collections.abc import Iterable
+
+from socketio_app.application.commands import Actor, StartTyping, StopTyping
+from socketio_app.application.events import Audience, Members, Users
+from socketio_app.application.ports import Broadcast, Clock, RoomRepository, Timer
+from socketio_app.application.rules import Rules
+from socketio_app.domain.conversations import Conversation, Room, Target, conversation_of
+from socketio_app.domain.errors import NotAMember
+from socketio_app.domain.identifiers import UserId
+from socketio_app.domain.typing_board import TypingBoard, TypingStarted, TypingStopped
+
+
+class TypingIndicator:
+    """Keeps the typing states of this process and tells of their changes.
+
+    One timer serves all states: it is set for the first that runs out.
+    """
+
+    def __init__(
+        self, rooms: RoomRepository, broadcast: Broadcast, clock: Clock, rules: Rules
+    ) -> None:
+        self._rooms = rooms
+        self._broadcast = broadcast
+        self._clock = clock
+        self._room_members = rules.typing_room_members
+        self._board = TypingBoard(rules.typing_ttl)
+        self._timer: Timer | None = None
+
+    async def start(self, actor: Actor, command: StartTyping) -> None:
+        """Show the user typing, or go on showing them.
+
+        In a room of more than `Rules.typing_room_members` nothing is shown.
+
+        Raises:
+            NotAMember: the target is a room that the actor is not in.
+        """
+        conversation = await self._conversation(actor, command.target)
+        if isinstance(conversation, Room):
+            members = await self._rooms.member_count(conversation.room_id)
+            if members > self._room_members:
+                return
+        now = self._clock.now()
+        self._tell(self._board.start(actor.user_id, conversation, now))
+        self._set_timer()
+
+    async def stop(self, actor: Actor, command: StopTyping) -> None:
+        """Show the user typing no longer.
+
+        Raises:
+            NotAMember: the target is a room that the actor is not in.
+        """
+        self.end(actor.user_id, await self._conversation(actor, command.target))
+
+    def end(self, user_id: UserId, conversation: Conversation) -> None:
+        """End the user's state in one conversation, because of something else that they did."""
+        self._tell(self._board.stop(user_id, conversation))
+
+    def end_all(self, user_id: UserId) -> None:
+        """End all of the user's states, because they are gone."""
+        self._tell(self._board.stop_all(user_id))
+
+    def close(self) -> None:
+        """Set no timer any more. What clients show ends by its time-to-live."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    async def _conversation(self, actor: Actor, target: Target) -> Conversation:
+        if isinstance(target, Room) and not await self._rooms.is_member(
+            target.room_id, actor.user_id
+        ):
+            raise NotAMember(f"you are not in room {target.room_id}")
+        return conversation_of(actor.user_id, target)
+
+    def _set_timer(self) -> None:
+        due = self._board.next_expiry()
+        if self._timer is None and due is not None:
+            self._timer = self._clock.call_later(due - self._clock.now(), self._expire)
+
+    def _expire(self) -> None:
+        self._timer = None
+        self._tell(self._board.expire(self._clock.now()))
+        self._set_timer()
+
+    def _tell(self, changes: Iterable[TypingStarted | TypingStopped]) -> None:
+        for change in changes:
+            self._broadcast.tell(change, _onlookers(change.user_id, change.conversation))
+
+
+def _onlookers(user_id: UserId, conversation: Conversation) -> Audience:
+    """The conversation's other people."""
+    if isinstance(conversation, Room):
+        return Members(conversation.room_id, but_user=user_id)
+    other = conversation.other(user_id)
+    return Users(() if other == user_id else (other,))

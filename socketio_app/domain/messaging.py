@@ -1,0 +1,132 @@
+"""What a message is, which content it may have, and its place in its conversation."""
+
+from collections import deque
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import takewhile
+
+import attrs
+
+from socketio_app.domain.conversations import Conversation, Room
+from socketio_app.domain.errors import ContentTooLong, InvalidPayload
+from socketio_app.domain.identifiers import ClientMessageId, MessageId, UserId, is_unicode
+
+
+@attrs.frozen
+class Draft:
+    """A message that is about to be stored: all of it but its place."""
+
+    message_id: MessageId
+    conversation: Conversation
+    from_user_id: UserId
+    content: str
+    created_at: datetime
+    """UTC, in whole milliseconds: what a client is told is what is stored."""
+    client_message_id: ClientMessageId | None = None
+
+    def at(self, seq: int) -> "Message":
+        """The message that this draft becomes at place `seq`."""
+        return Message(
+            self.message_id,
+            self.conversation,
+            seq,
+            self.from_user_id,
+            self.content,
+            self.created_at,
+            self.client_message_id,
+        )
+
+
+@attrs.frozen
+class Message:
+    """A stored message. Its place is final."""
+
+    message_id: MessageId
+    conversation: Conversation
+    seq: int
+    """Its place in the conversation: from 1, rising, without gaps."""
+    from_user_id: UserId
+    content: str
+    created_at: datetime
+    client_message_id: ClientMessageId | None
+
+    @property
+    def to_user_id(self) -> UserId | None:
+        """Whom it is for; `None` for a room's message."""
+        if isinstance(self.conversation, Room):
+            return None
+        return self.conversation.other(self.from_user_id)
+
+
+@attrs.frozen
+class Stored:
+    """What became of a draft."""
+
+    message: Message
+    duplicate: bool
+    """The sender has sent this before; `message` is the first one, and nothing was stored."""
+
+
+def check_content(content: str, limit: int) -> None:
+    """Refuse what may not be a message's content.
+
+    Args:
+        content: the text, which is delivered exactly as sent.
+        limit: how many characters (Unicode code points) it may have.
+
+    Raises:
+        ContentTooLong: it has more than `limit`.
+        InvalidPayload: it holds nothing but white space, or a lone surrogate.
+    """
+    if len(content) > limit:
+        raise ContentTooLong(f"content has {len(content)} characters, at most {limit} are allowed")
+    if not content or content.isspace():
+        raise InvalidPayload("content holds nothing but white space", field="content")
+    if not is_unicode(content):
+        raise InvalidPayload("content holds a lone surrogate", field="content")
+
+
+@attrs.define
+class Transcript:
+    """The messages of one conversation, in their order.
+
+    A `client_message_id` counts once for each sender: a second draft that carries it changes
+    nothing. Forgetting the oldest messages frees memory and forgets their `client_message_id` with
+    them; it never gives a place away twice.
+    """
+
+    last_seq: int = attrs.field(default=0, init=False)
+    """The place of the newest message, 0 before the first."""
+    _messages: deque[Message] = attrs.field(factory=deque, init=False)
+    _by_client: dict[tuple[UserId, ClientMessageId], Message] = attrs.field(
+        factory=dict, init=False
+    )
+
+    def append(self, draft: Draft) -> Stored:
+        """Give the draft the next place, unless its sender has sent it before."""
+        if draft.client_message_id is not None:
+            first = self._by_client.get((draft.from_user_id, draft.client_message_id))
+            if first is not None:
+                return Stored(first, duplicate=True)
+        self.last_seq += 1
+        message = draft.at(self.last_seq)
+        self._messages.append(message)
+        if message.client_message_id is not None:
+            self._by_client[message.from_user_id, message.client_message_id] = message
+        return Stored(message, duplicate=False)
+
+    def after(self, seq: int) -> Sequence[Message]:
+        """The messages after place `seq` that are still kept, in order."""
+        # From the end, because what is asked for is almost always the newest few.
+        newest_first = takewhile(lambda message: message.seq > seq, reversed(self._messages))
+        return list(newest_first)[::-1]
+
+    def forget_oldest(self) -> None:
+        """Drop the oldest message that is still kept.
+
+        Raises:
+            IndexError: none is.
+        """
+        oldest = self._messages.popleft()
+        if oldest.client_message_id is not None:
+            del self._by_client[oldest.from_user_id, oldest.client_message_id]
