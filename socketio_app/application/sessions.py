@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import attrs
 
 from socketio_app.application.delivery import Delivery
-from socketio_app.application.events import Connected, Limits
+from socketio_app.application.events import Connected, Event, Limits, MessageSent
 from socketio_app.application.locks import KeyedLock
 from socketio_app.application.ports import Broadcast, Clock, Identity, Store
 from socketio_app.application.rules import Rules
@@ -27,6 +27,10 @@ class Opening:
 
     connected: Connected
     undelivered: Sequence[Message]
+
+    def events(self) -> Sequence[Event]:
+        """All of it as events."""
+        return [self.connected, *map(MessageSent, self.undelivered)]
 
 
 class Sessions:

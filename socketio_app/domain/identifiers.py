@@ -29,7 +29,7 @@ CLIENT_MESSAGE_ID_CHARS = 64
 _ROOM_ID = re.compile(rf"[A-Za-z0-9_.:@-]{{1,{ROOM_ID_CHARS}}}")
 
 
-def check_user_id(_instance: object, field: attrs.Attribute[UserId], value: UserId) -> None:
+def check_user_id(_instance: object, field: "attrs.Attribute[UserId]", value: UserId) -> None:
     """Validate an attribute that holds a user's id: 1 to 128 characters.
 
     Raises:
@@ -38,7 +38,7 @@ def check_user_id(_instance: object, field: attrs.Attribute[UserId], value: User
     _check_text(field.name, value, USER_ID_CHARS)
 
 
-def check_room_id(_instance: object, field: attrs.Attribute[RoomId], value: RoomId) -> None:
+def check_room_id(_instance: object, field: "attrs.Attribute[RoomId]", value: RoomId) -> None:
     """Validate an attribute that holds a room's id: 1 to 128 of `A-Z a-z 0-9 _ . : @ -`.
 
     Raises:
@@ -53,7 +53,7 @@ def check_room_id(_instance: object, field: attrs.Attribute[RoomId], value: Room
 
 def check_client_message_id(
     _instance: object,
-    field: attrs.Attribute[ClientMessageId | None],
+    field: "attrs.Attribute[ClientMessageId | None]",
     value: ClientMessageId | None,
 ) -> None:
     """Validate an attribute that may hold a client's id of a message: 1 to 64 characters.

@@ -43,6 +43,6 @@ class RateLimiter:
         return 0.0
 
     def _sweep(self, now: float) -> None:
-        """Forget the rested keys; as the next mark doubles, that is constant work for each `admit`."""
+        """Forget the rested keys. As the mark doubles, it is constant work for each `admit`."""
         self._arrival = {key: at for key, at in self._arrival.items() if at > now}
         self._sweep_at = max(1024, 2 * len(self._arrival))

@@ -1,0 +1,131 @@
+"""Which connection hears what: the broadcast port over live Socket.IO connections.
+
+The tables here are keyed by verified users and by rooms whose membership the application has
+granted. No channel's name is ever made of what a client sent.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+
+import attrs
+from engineio.packet import Packet
+
+from socketio_app.adapters.socketio import wire
+from socketio_app.adapters.socketio.packets import event_packet
+from socketio_app.application.events import Audience, Event, Members, MessageSent, Users
+from socketio_app.domain.identifiers import ConnectionId, RoomId, UserId
+from socketio_app.domain.messaging import Message
+
+
+@attrs.define(eq=False)
+class Outlet:
+    """Where a connection's packets go out.
+
+    While it opens, what it is told is held back.
+    """
+
+    connection_id: ConnectionId
+    user_id: UserId
+    write: Callable[[Packet], None]
+    """Sends a packet after those before it. Never waits."""
+    _held: list[tuple[Event, Packet]] | None = attrs.field(factory=list, init=False)
+
+    def tell(self, event: Event, packet: Packet) -> None:
+        """Write an event's packet, or hold it back."""
+        if self._held is None:
+            self.write(packet)
+        else:
+            self._held.append((event, packet))
+
+    def release(self, first: Sequence[Event]) -> Sequence[Message]:
+        """Write some events, then those held back but for the same messages; hold no more.
+
+        Returns:
+            The messages written.
+        """
+        held, self._held = self._held or [], None
+        messages = {event.message.message_id: event.message for event in _messages(first)}
+        for event in first:
+            self.write(packet_of(event))
+        for event, packet in held:
+            if isinstance(event, MessageSent):
+                if event.message.message_id in messages:
+                    continue
+                messages[event.message.message_id] = event.message
+            self.write(packet)
+        return list(messages.values())
+
+
+class Hub:
+    """Tells live connections what happened. Implements the `Broadcast` port."""
+
+    def __init__(self) -> None:
+        self._outlets: dict[UserId, dict[ConnectionId, Outlet]] = {}
+        self._audiences: dict[RoomId, dict[ConnectionId, Outlet]] = {}
+        self._rooms: dict[UserId, set[RoomId]] = {}
+
+    def attach(self, outlet: Outlet) -> None:
+        """Let a connection hear what is for its user, and for the rooms the user is in."""
+        self._outlets.setdefault(outlet.user_id, {})[outlet.connection_id] = outlet
+        for room_id in self._rooms.setdefault(outlet.user_id, set()):
+            self._audiences[room_id][outlet.connection_id] = outlet
+
+    def detach(self, outlet: Outlet) -> None:
+        """Let it hear nothing any more."""
+        outlets = self._outlets.get(outlet.user_id, {})
+        if outlets.pop(outlet.connection_id, None) is None:
+            return
+        for room_id in self._rooms[outlet.user_id]:
+            self._remove(room_id, (outlet.connection_id,))
+        if not outlets:
+            del self._outlets[outlet.user_id]
+            del self._rooms[outlet.user_id]
+
+    def tell(self, event: Event, audience: Audience) -> None:
+        """See `Broadcast.tell`."""
+        packet: Packet | None = None
+        for outlet in self._audience(audience):
+            packet = packet or packet_of(event)
+            outlet.tell(event, packet)
+
+    def enter(self, room_id: RoomId, user_id: UserId) -> None:
+        """See `Broadcast.enter`."""
+        outlets = self._outlets.get(user_id)
+        if outlets is None:
+            return
+        self._rooms[user_id].add(room_id)
+        self._audiences.setdefault(room_id, {}).update(outlets)
+
+    def leave(self, room_id: RoomId, user_id: UserId) -> None:
+        """See `Broadcast.leave`."""
+        rooms = self._rooms.get(user_id, set())
+        if room_id in rooms:
+            rooms.remove(room_id)
+            self._remove(room_id, self._outlets[user_id])
+
+    def _remove(self, room_id: RoomId, connection_ids: Collection[ConnectionId]) -> None:
+        audience = self._audiences[room_id]
+        for connection_id in connection_ids:
+            del audience[connection_id]
+        if not audience:
+            del self._audiences[room_id]
+
+    def _audience(self, audience: Audience) -> Iterable[Outlet]:
+        match audience:
+            case Users(user_ids, but_connection):
+                for user_id in user_ids:
+                    for outlet in self._outlets.get(user_id, {}).values():
+                        if outlet.connection_id != but_connection:
+                            yield outlet
+            case Members(room_id, but_connection, but_user):
+                for outlet in self._audiences.get(room_id, {}).values():
+                    if outlet.connection_id != but_connection and outlet.user_id != but_user:
+                        yield outlet
+
+
+def packet_of(event: Event) -> Packet:
+    """The packet that carries an event."""
+    return event_packet(*wire.event_payload(event))
+
+
+def _messages(events: Iterable[Event]) -> Iterable[MessageSent]:
+    return (event for event in events if isinstance(event, MessageSent))

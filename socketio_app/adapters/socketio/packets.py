@@ -1,0 +1,81 @@
+"""Socket.IO packets to and from text (Socket.IO protocol 5, Engine.IO protocol 4).
+
+JSON is msgspec's, for its speed; where a client may send what JSON allows and msgspec does not
+(lone surrogates, enormous integers), the standard library's takes over, so that a command with
+such a payload is refused and not the connection.
+"""
+
+import json
+from typing import Any, Final
+
+import msgspec
+from engineio.packet import MESSAGE
+from engineio.packet import Packet as EnginePacket
+from socketio.packet import Packet as _Packet
+
+UNREADABLE: Final = object()
+"""Stands for JSON that is nested too deeply to be read."""
+
+_encode = msgspec.json.encode
+_decode = msgspec.json.decode
+
+# Python limits how long a decimal string `int` takes; no identifier of ours is half as long.
+_LONGEST_INTEGER: Final = 1000
+
+
+def event_packet(name: str, payload: object) -> EnginePacket:
+    """The one packet that carries an event to however many connections."""
+    return EnginePacket(MESSAGE, "2" + _encode([name, payload]).decode())
+
+
+def ack_packet(ack_id: int, payload: object) -> EnginePacket:
+    """The packet that acknowledges the event with this id."""
+    return EnginePacket(MESSAGE, f"3{ack_id}" + _encode([payload]).decode())
+
+
+class _Json:
+    """JSON as `socketio.Packet` asks for it."""
+
+    @staticmethod
+    def dumps(value: object, **_options: object) -> str:
+        return _encode(value).decode()
+
+    @staticmethod
+    def loads(text: str) -> Any:
+        """The value, or `UNREADABLE`.
+
+        Raises:
+            ValueError: `text` is not JSON.
+        """
+        try:
+            return _decode(text)
+        except RecursionError:
+            return UNREADABLE
+        except (msgspec.DecodeError, msgspec.ValidationError, ValueError):
+            return _tolerant_loads(text)
+
+
+def _tolerant_loads(text: str) -> Any:
+    try:
+        return json.loads(text, parse_constant=_refuse_constant, parse_int=_integer)
+    except RecursionError:
+        return UNREADABLE
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) <= _LONGEST_INTEGER else float(digits)
+
+
+class Packet(_Packet):
+    """A Socket.IO packet that came in."""
+
+    json = _Json
+
+    @classmethod
+    def data_is_binary(cls, data: object) -> bool:
+        """False: nothing that we send is binary, so there is no need to search it."""
+        return False

@@ -1,0 +1,329 @@
+"""The chat's Socket.IO server: connections come and go, wire events become commands.
+
+It is python-socketio's server with these differences, each because the chat promises more:
+
+- A connection's packets are handled one after the other, and it leaves after the last of them.
+- Every event goes to the chat. python-socketio would take an event that is called `connect` for a
+  connection.
+- A connection that is gone when it has been let in is taken out again; python-socketio keeps it.
+- A packet that is not Socket.IO ends its connection; one that is, but carries nonsense, does not.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import uuid4
+
+import attrs
+import socketio
+from engineio.async_socket import AsyncSocket
+from engineio.packet import Packet as EnginePacket
+from engineio.payload import Payload as PollingPayload
+from socketio import packet as kinds
+
+from socketio_app.adapters.socketio import wire
+from socketio_app.adapters.socketio.hub import Hub, Outlet
+from socketio_app.adapters.socketio.packets import UNREADABLE, Packet, ack_packet, event_packet
+from socketio_app.adapters.socketio.watchdog import Watchdog
+from socketio_app.application.chat import Chat
+from socketio_app.application.commands import Actor
+from socketio_app.application.ports import TokenVerifier
+from socketio_app.application.sessions import Opening
+from socketio_app.domain.errors import ChatError, Unauthenticated
+from socketio_app.domain.identifiers import ConnectionId
+
+log = logging.getLogger("socketio_app.socketio")
+
+NAMESPACE = "/"
+
+MOST_ATTACHMENTS = 16
+"""No command has binary content; so many attachments are read past before it is refused."""
+
+# A polling request may carry as many packets as fit in its size, which is bounded.
+# python-engineio's limit of 16 loses the connection of a client that sends a burst.
+PollingPayload.max_decode_packets = 4096
+
+
+@attrs.frozen
+class Options:
+    """How the server speaks to the network."""
+
+    cors_origins: Sequence[str] | None = None
+    """The web origins that may connect; `None`: only the server's own; `["*"]`: all."""
+    max_frame_bytes: int = 65536
+    ping_interval_seconds: float = 25
+    ping_timeout_seconds: float = 20
+
+
+@attrs.define(eq=False)
+class Connection:
+    """A connection whose token was verified."""
+
+    actor: Actor
+    outlet: Outlet
+    opening: Opening | None
+    """What to hand over first; `None` once it has been."""
+    turn: asyncio.Lock = attrs.field(factory=asyncio.Lock, init=False)
+    """Held while a packet of the connection's is handled: concurrent polling requests wait."""
+
+
+@attrs.define
+class Attachments:
+    """An event whose binary attachments are being read past."""
+
+    ack_id: int | None
+    left: int
+
+
+class ChatServer(socketio.AsyncServer):
+    """Serves the chat on Socket.IO's namespace `/`."""
+
+    def __init__(self, chat: Chat, hub: Hub, verifier: TokenVerifier, options: Options) -> None:
+        origins = options.cors_origins
+        anywhere = origins is not None and "*" in origins
+        super().__init__(
+            async_mode="asgi",
+            serializer=Packet,
+            cors_allowed_origins="*" if anywhere else origins,
+            # Cookies are no part of the chat; they are for proxies, of origins that were named.
+            cors_credentials=not anywhere,
+            max_http_buffer_size=options.max_frame_bytes,
+            ping_interval=options.ping_interval_seconds,
+            ping_timeout=options.ping_timeout_seconds,
+            monitor_clients=False,
+            logger=False,
+            engineio_logger=False,
+        )
+        self._chat = chat
+        self._hub = hub
+        self._verifier = verifier
+        self._connections: dict[str, Connection] = {}
+        self._watchdog = Watchdog(self.eio, options.ping_timeout_seconds)
+        self._attachments: dict[str, Attachments] = {}
+        self.on("connect", self._let_in)
+        self.on("disconnect", self._let_out)
+
+    async def stop(self) -> None:
+        """Close every connection, in a way that makes clients connect again, to another server."""
+        sockets = list(self.eio.sockets.values())
+        for socket in sockets:
+            await _close(socket)
+        if sockets:
+            log.info("closed %d connections", len(sockets))
+        await self._watchdog.stop()
+        await self.shutdown()
+
+    # A connection's beginning and end.
+
+    async def _handle_eio_connect(self, eio_sid: str, environ: dict[str, Any]) -> None:
+        self._watchdog.start()
+        await super()._handle_eio_connect(eio_sid, environ)
+
+    async def _handle_eio_disconnect(self, eio_sid: str, reason: str) -> None:
+        await super()._handle_eio_disconnect(eio_sid, reason)
+        socket = self.eio.sockets.get(eio_sid)
+        if socket is not None and reason == self.eio.reason.CLIENT_DISCONNECT:
+            # A client that says goodbye while it polls: python-engineio would leave the request
+            # open until it times out.
+            socket.queue.put_nowait(None)
+
+    async def _handle_connect(self, eio_sid: str, namespace: str | None, data: object) -> None:
+        await super()._handle_connect(eio_sid, namespace, data)
+        connection = self._connections.get(eio_sid)
+        if connection is None or connection.opening is None:
+            return
+        socket = self.eio.sockets.get(eio_sid)
+        if socket is None or socket.closed:
+            await self._handle_disconnect(eio_sid, namespace, self.eio.reason.TRANSPORT_CLOSE)
+            return
+        async with connection.turn:
+            await self._open(connection, connection.opening)
+
+    async def _let_in(self, sid: str, environ: Mapping[str, Any], auth: object) -> None:
+        eio_sid = self.manager.eio_sid_from_sid(sid, NAMESPACE)
+        socket = None if eio_sid is None else self.eio.sockets.get(eio_sid)
+        if eio_sid is None or socket is None:
+            return
+        try:
+            identity = await self._verifier.verify(_token(auth, environ))
+            outlet = Outlet(ConnectionId(sid), identity.user_id, _writer(socket))
+            self._hub.attach(outlet)
+            try:
+                opening = await self._chat.sessions.prepare(identity, outlet.connection_id)
+            except BaseException:
+                self._hub.detach(outlet)
+                raise
+        except ChatError as error:
+            raise _refused(wire.refusal(error)) from None
+        except Exception:
+            error_id = _new_error_id()
+            log.exception("fault %s while somebody connected", error_id)
+            raise _refused(wire.fault(error_id)) from None
+        actor = Actor(identity.user_id, outlet.connection_id)
+        self._connections[eio_sid] = Connection(actor, outlet, opening)
+
+    async def _open(self, connection: Connection, opening: Opening) -> None:
+        connection.opening = None
+        first = opening.events()
+        handed = connection.outlet.release(first)
+        user_id = connection.actor.user_id
+        self._chat.sessions.open(user_id, connection.outlet.connection_id)
+        try:
+            await self._chat.sessions.confirm(user_id, handed)
+        except Exception:
+            log.exception("fault while noting what was delivered to user %r", user_id)
+
+    async def _let_out(self, sid: str, _reason: str) -> None:
+        eio_sid = self.manager.eio_sid_from_sid(sid, NAMESPACE)
+        connection = None if eio_sid is None else self._connections.pop(eio_sid, None)
+        if eio_sid is None or connection is None:
+            return
+        self._attachments.pop(eio_sid, None)
+        async with connection.turn:
+            self._hub.detach(connection.outlet)
+            self._chat.sessions.close(connection.actor.user_id, connection.outlet.connection_id)
+
+    # Packets.
+
+    async def _handle_eio_message(self, eio_sid: str, data: object) -> None:
+        try:
+            if eio_sid in self._attachments:
+                await self._skip_attachment(eio_sid, data)
+            else:
+                await self._handle_packet(eio_sid, _decode(data))
+        except MalformedPacketError as error:
+            log.info("closed a connection that sent %s", error)
+            socket = self.eio.sockets.get(eio_sid)
+            if socket is not None:
+                await _close(socket)
+
+    async def _handle_packet(self, eio_sid: str, packet: Packet) -> None:
+        match packet.packet_type:
+            case kinds.CONNECT:
+                await self._handle_connect(eio_sid, packet.namespace, packet.data)
+            case kinds.DISCONNECT:
+                await self._handle_disconnect(eio_sid, packet.namespace)
+            case kinds.EVENT:
+                self._check_namespace(packet)
+                await self._handle_command(eio_sid, packet.id, packet.data)
+            case kinds.BINARY_EVENT:
+                self._await_attachments(eio_sid, packet)
+            case kinds.ACK | kinds.BINARY_ACK:
+                return  # nothing of ours asks for one
+            case _:
+                raise MalformedPacketError("a packet of no known type")
+
+    def _check_namespace(self, packet: Packet) -> None:
+        if packet.namespace not in {None, NAMESPACE}:
+            raise MalformedPacketError("an event to a namespace that it is not connected to")
+
+    def _await_attachments(self, eio_sid: str, packet: Packet) -> None:
+        self._check_namespace(packet)
+        if eio_sid not in self._connections:
+            raise MalformedPacketError("binary content before it had connected")
+        if not 0 < packet.attachment_count <= MOST_ATTACHMENTS:
+            raise MalformedPacketError("an event with too many or no binary attachments")
+        self._attachments[eio_sid] = Attachments(packet.id, packet.attachment_count)
+
+    async def _skip_attachment(self, eio_sid: str, data: object) -> None:
+        if not isinstance(data, bytes):
+            raise MalformedPacketError("something else than the binary attachment announced")
+        attachments = self._attachments[eio_sid]
+        attachments.left -= 1
+        if attachments.left == 0:
+            del self._attachments[eio_sid]
+            await self._handle_command(eio_sid, attachments.ack_id, UNREADABLE)
+
+    async def _handle_command(self, eio_sid: str, ack_id: int | None, data: object) -> None:
+        connection = self._connections.get(eio_sid)
+        if connection is None:
+            return  # its token has not been verified: it may not even be told so
+        event, payloads = _event(data)
+        async with connection.turn:
+            error = await self._execute(connection, event, payloads, ack_id)
+        if error is None:
+            return
+        if ack_id is not None:
+            connection.outlet.write(ack_packet(ack_id, {"ok": False, "error": error}))
+        else:
+            told = wire.error_event(error, event, payloads)
+            connection.outlet.write(event_packet("error", told))
+
+    async def _execute(
+        self, connection: Connection, event: str | None, payloads: list[object], ack_id: int | None
+    ) -> wire.Payload | None:
+        """Carry out a command and acknowledge it; else return the error object."""
+        try:
+            command = wire.parse(event, payloads)
+            result = await self._chat.execute(connection.actor, command)
+        except ChatError as error:
+            return wire.refusal(error)
+        except Exception:
+            error_id = _new_error_id()
+            log.exception("fault %s in %s of user %r", error_id, event, connection.actor.user_id)
+            return wire.fault(error_id)
+        if ack_id is not None:
+            connection.outlet.write(ack_packet(ack_id, wire.acknowledgement(result)))
+        return None
+
+
+class MalformedPacketError(Exception):
+    """Something that is not Socket.IO. The message says what, and nothing of its contents."""
+
+
+def _decode(data: object) -> Packet:
+    if not isinstance(data, str):
+        raise MalformedPacketError("a binary frame that belongs to nothing")
+    try:
+        return Packet(encoded_packet=data)
+    except (ValueError, TypeError):
+        raise MalformedPacketError("a malformed packet") from None
+
+
+def _event(data: object) -> tuple[str | None, list[object]]:
+    """An event's name and arguments; no name where it could not be read."""
+    match data:
+        case [str(event), *payloads]:
+            return event, payloads
+        case _ if data is UNREADABLE:
+            return None, []
+        case _:
+            raise MalformedPacketError("an event without a name")
+
+
+def _token(auth: object, environ: Mapping[str, Any]) -> str:
+    """The token, from the CONNECT packet or the `Authorization` header (RFC 6750, section 2.1).
+
+    Never from the query string, which ends up in logs.
+    """
+    match auth:
+        case {"token": str(token)}:
+            return token
+    scheme, _, token = str(environ.get("HTTP_AUTHORIZATION", "")).partition(" ")
+    if scheme.lower() == "bearer" and token:
+        return token.strip()
+    raise Unauthenticated("there is no token: give it as auth.token")
+
+
+def _refused(error: wire.Payload) -> socketio.exceptions.ConnectionRefusedError:
+    return socketio.exceptions.ConnectionRefusedError(error["message"], error)
+
+
+def _new_error_id() -> str:
+    """Names a fault, in the log and to the client."""
+    return uuid4().hex[:12]
+
+
+def _writer(socket: AsyncSocket) -> Any:
+    def write(packet: EnginePacket) -> None:
+        if not socket.closed:
+            socket.queue.put_nowait(packet)
+
+    return write
+
+
+async def _close(socket: AsyncSocket) -> None:
+    """Close an Engine.IO connection, its transport too, once what waits has been written."""
+    await socket.close(wait=False, reason=socketio.AsyncServer.reason.SERVER_DISCONNECT)
+    socket.queue.put_nowait(None)

@@ -1,0 +1,71 @@
+"""The chat as an ASGI application, by itself or with a host."""
+
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, cast
+
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute, Mount
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from socketio_app.adapters.http import HEALTH
+from socketio_app.application.ports import Store
+from socketio_app.entrypoints.composition import Composition, compose
+from socketio_app.entrypoints.host import HostRoute, host_lifespan
+from socketio_app.entrypoints.settings import Settings
+
+
+def create_socketio_app(
+    app: ASGIApp | None = None,
+    *,
+    settings: object | None = None,
+    verify_token: Callable[[str], object] | None = None,
+    store: Store | None = None,
+) -> Starlette:
+    """Put the chat in front of an application.
+
+    What comes back is served in the application's place: `/socket.io/` is the chat's and the rest
+    is the application's, its WebSockets, lifespan and errors included. `state.chat` is the chat
+    itself, for the application's own use.
+
+    Args:
+        app: a FastAPI, Starlette or any other ASGI application; without one, the chat is served
+            with `/healthz` beside it.
+        settings: any object that has settings as attributes (docs/configuration.md), as FastAPI
+            projects have; what it does not have takes its default. Without it, the environment and
+            `.env` are read.
+        verify_token: the application's own check of a token, sync or async. Takes the token and
+            returns the user's id, or claims with a `sub`; returns `None` or raises to refuse.
+        store: where messages and memberships are kept, if not in memory.
+
+    Raises:
+        SettingsError: a setting is wrong; the message is one line that names it.
+    """
+    if settings is None:
+        loaded = Settings.from_environment(os.environ)
+    elif isinstance(settings, Settings):
+        loaded = settings
+    else:
+        loaded = Settings.from_object(settings)
+    return application(compose(loaded, verify_token=verify_token, store=store), app)
+
+
+def application(composition: Composition, host: ASGIApp | None = None) -> Starlette:
+    """The Starlette application of a chat that is put together already."""
+
+    async def serve_socketio(scope: Scope, receive: Receive, send: Send) -> None:
+        await composition.server.handle_request(scope, receive, send)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
+        async with AsyncExitStack() as stack:
+            state = await stack.enter_async_context(host_lifespan(host)) if host else None
+            stack.push_async_callback(composition.stop)
+            # Starlette takes None for no state; and not every server can carry an empty one.
+            yield cast("dict[str, Any]", state or None)
+
+    rest: BaseRoute = HostRoute(host) if host else HEALTH
+    starlette = Starlette(routes=[Mount("/socket.io", serve_socketio), rest], lifespan=lifespan)
+    starlette.state.chat = composition.chat
+    return starlette

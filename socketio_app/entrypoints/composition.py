@@ -1,0 +1,112 @@
+"""The one place that names concrete adapters and puts them together."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import attrs
+
+from socketio_app.adapters.jwt import HostVerifier, JwtVerifier, KeyConfigurationError, KeySet
+from socketio_app.adapters.memory import MemoryStore
+from socketio_app.adapters.socketio.hub import Hub
+from socketio_app.adapters.socketio.server import ChatServer, Options
+from socketio_app.adapters.system import SystemClock, new_message_id
+from socketio_app.application.chat import Chat
+from socketio_app.application.ports import Clock, Store, TokenVerifier
+from socketio_app.entrypoints.settings import Settings, SettingsError
+
+
+@attrs.frozen
+class Composition:
+    """A chat, put together."""
+
+    chat: Chat
+    server: ChatServer
+
+    async def stop(self) -> None:
+        """Take no commands any more, and let every connection go. Doing it twice is harmless."""
+        self.chat.close()
+        await self.server.stop()
+
+
+def compose(
+    settings: Settings,
+    *,
+    verify_token: Callable[[str], object] | None = None,
+    store: Store | None = None,
+) -> Composition:
+    """Put a chat together.
+
+    Raises:
+        SettingsError: a setting is wrong.
+    """
+    clock = SystemClock()
+    verifier = HostVerifier(verify_token, clock) if verify_token else jwt_verifier(settings, clock)
+    hub = Hub()
+    chat = Chat(store or memory_store(settings), hub, clock, new_message_id, settings.rules())
+    options = Options(
+        cors_origins=settings.backend_cors_origins or None,
+        max_frame_bytes=settings.max_frame_bytes,
+        ping_interval_seconds=settings.ping_interval_seconds,
+        ping_timeout_seconds=settings.ping_timeout_seconds,
+    )
+    return Composition(chat, ChatServer(chat, hub, verifier, options))
+
+
+def memory_store(settings: Settings) -> MemoryStore:
+    """The store that forgets everything when the process ends."""
+    return MemoryStore(
+        settings.chat_memory_messages,
+        settings.chat_memory_conversations,
+        settings.chat_rooms_per_user,
+    )
+
+
+def jwt_verifier(settings: Settings, clock: Clock) -> TokenVerifier:
+    """The verifier of the tokens that the settings describe.
+
+    Raises:
+        SettingsError: there is no key, or it is not fit for use.
+    """
+    return JwtVerifier(
+        key_set(settings),
+        clock,
+        issuer=settings.jwt_issuer,
+        audience=settings.jwt_audience or None,
+        leeway=settings.jwt_leeway,
+        max_lifetime=settings.jwt_max_lifetime,
+    )
+
+
+def key_set(settings: Settings) -> KeySet:
+    """The keys that tokens are verified with: a JWKS file's, a PEM file's or the secret.
+
+    Raises:
+        SettingsError: there is no key, or it is not fit for use.
+    """
+    if settings.jwt_jwks_file is not None:
+        document = _contents("JWT_JWKS_FILE", settings.jwt_jwks_file)
+        return _fit("JWT_JWKS_FILE", lambda: KeySet.from_jwks(document, settings.algorithm))
+    if settings.jwt_key_file is not None:
+        pem = _contents("JWT_KEY_FILE", settings.jwt_key_file)
+        return _fit("JWT_KEY_FILE", lambda: KeySet.from_pem(pem, settings.algorithm))
+    if settings.secret_key is not None:
+        secret = settings.secret_key
+        return _fit("SECRET_KEY", lambda: KeySet.from_secret(secret, settings.algorithm))
+    raise SettingsError(
+        "SECRET_KEY is not set: set it to at least 32 random bytes (openssl rand -hex 32 makes "
+        "some), or JWT_KEY_FILE or JWT_JWKS_FILE to a file; or, to try it out, serve with --dev"
+    )
+
+
+def _contents(name: str, path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SettingsError(f"{name} cannot be read: {error.strerror}: {path}") from None
+
+
+def _fit(name: str, build: Callable[[], KeySet]) -> KeySet:
+    try:
+        return build()
+    except KeyConfigurationError as error:
+        raise SettingsError(f"{name} is not fit for use: {error}") from None

@@ -1,0 +1,71 @@
+"""Serving the chat by itself, with uvicorn."""
+
+import copy
+import socket
+import sys
+from typing import Any
+
+import uvicorn
+
+from socketio_app.entrypoints.asgi import application
+from socketio_app.entrypoints.composition import Composition, compose
+from socketio_app.entrypoints.settings import Settings
+
+GRACE_SECONDS = 10
+"""How long requests may take to end when the server does."""
+
+
+class _Server(uvicorn.Server):
+    """Lets clients go before uvicorn waits for their connections: a long poll would hold it up."""
+
+    def __init__(self, config: uvicorn.Config, composition: Composition) -> None:
+        super().__init__(config)
+        self._composition = composition
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        await self._composition.stop()
+        await super().shutdown(sockets)
+
+
+def log_config(level: str) -> dict[str, Any]:
+    """How a server that runs by itself logs: uvicorn's lines and ours, alike, to stderr.
+
+    uvicorn's are never those of debugging, in which it writes every frame's contents.
+    """
+    config = copy.deepcopy(uvicorn.config.LOGGING_CONFIG)
+    loggers = config["loggers"]
+    loggers["socketio_app"] = {**loggers["uvicorn"], "level": level.upper()}
+    loggers["uvicorn.error"]["level"] = "INFO" if level == "debug" else level.upper()
+    return config
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        SettingsError: a setting is wrong.
+        SystemExit: the port cannot be had; uvicorn has logged why.
+    """
+    composition = compose(settings)
+    config = uvicorn.Config(
+        application(composition),
+        host=settings.host,
+        port=settings.chat_port,
+        log_config=log_config(settings.log_level),
+        # It would name sessions, one line for each poll.
+        access_log=False,
+        ws="websockets-sansio",
+        ws_max_size=settings.max_frame_bytes,
+        # Engine.IO has its own heartbeat, and compression costs more than it saves on chat
+        # messages: 40 KB for each connection, and nearly twice the CPU for each delivery.
+        ws_ping_interval=None,
+        ws_per_message_deflate=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        server_header=False,
+    )
+    server = _Server(config, composition)
+    server.run()
+    if not server.started:
+        sys.exit(1)

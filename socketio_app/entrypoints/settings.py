@@ -1,0 +1,249 @@
+"""The settings: what each is called, its default, its bounds, and what it is for.
+
+Their names are those that FastAPI projects use, whether in the environment, in `.env`, or as
+attributes of the host's own settings object. An attribute here is its setting's name in lower case.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Self
+
+import attrs
+from dotenv import dotenv_values
+
+from socketio_app.application.rules import DEFAULT_RATES, Rules
+from socketio_app.entrypoints.parsing import (
+    SettingsError,
+    integer,
+    one_of,
+    optional,
+    origins,
+    path,
+    setting,
+    switch,
+    text,
+    words,
+)
+
+__all__ = ["Settings", "SettingsError"]
+
+_A_DAY_MS = 86_400_000
+
+# The longest that JSON makes of one character: a surrogate pair, escaped.
+_JSON_BYTES_PER_CHARACTER = 12
+_JSON_BYTES_AROUND_CONTENT = 4096
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """Everything that can be set. Values may be given as they are in the environment.
+
+    Raises:
+        SettingsError: a value is wrong; the message begins with the setting's name.
+    """
+
+    secret_key: str | None = setting(
+        None,
+        optional(text),
+        "The secret that tokens are signed with, of at least 32 bytes. There is no default.",
+        secret=True,
+    )
+    algorithm: tuple[str, ...] = setting(
+        "HS256",
+        words,
+        "The algorithm that tokens are signed with: HS256, HS384 or HS512 with a secret; RS256, "
+        "RS384, RS512, ES256, ES384 or ES512 with a key file. A JWKS file may have several, "
+        "separated by commas. What a token says of itself is not believed.",
+    )
+    jwt_key_file: Path | None = setting(
+        None, optional(path), "A PEM file with the public key. Wins over `SECRET_KEY`."
+    )
+    jwt_jwks_file: Path | None = setting(
+        None,
+        optional(path),
+        "A JSON Web Key Set, from which a token's `kid` picks the key. Wins over `SECRET_KEY`.",
+    )
+    jwt_issuer: str | None = setting(
+        None, optional(text), "The `iss` that tokens must have; unset: any."
+    )
+    jwt_audience: tuple[str, ...] = setting(
+        "",
+        words,
+        "The `aud` that tokens must have, or several; unset: tokens must have none.",
+    )
+    jwt_leeway_seconds: int = setting(
+        0, integer(0, 600), "How far clocks may differ when a token's times are checked."
+    )
+    jwt_max_lifetime_days: int = setting(
+        366,
+        integer(0, 36_500),
+        "A token that ends later than this from now is refused; 0: no such limit.",
+    )
+    host: str = setting("127.0.0.1", text, "The address to listen on; 0.0.0.0 is all of them.")
+    port: int = setting(8000, integer(1, 65_535), "The API's port. The chat's is the next one.")
+    socketio_port: int | None = setting(
+        None, optional(integer(1, 65_535)), "The chat's port outright; unset: `PORT` + 1."
+    )
+    backend_cors_origins: tuple[str, ...] = setting(
+        "",
+        origins,
+        "The web origins that browsers may connect from, separated by commas or as a JSON list; "
+        "unset: only the server's own; `*`: all.",
+    )
+    log_level: str = setting(
+        "info",
+        one_of("critical", "error", "warning", "info", "debug"),
+        "What is logged: this and what is worse.",
+    )
+    rate_limits: bool = setting(
+        "on", switch, "`off`: nobody is ever `rate_limited`; for benchmarks."
+    )
+    max_frame_bytes: int = setting(
+        65_536,
+        integer(1024, 16_777_216),
+        "The largest frame, or polling request, that a client may send; a larger one ends its "
+        "connection.",
+    )
+    ping_interval_seconds: int = setting(
+        25, integer(1, 3600), "How often a client is asked whether it is there."
+    )
+    ping_timeout_seconds: int = setting(
+        20, integer(1, 3600), "How long it has to answer; then its connection is ended."
+    )
+    chat_content_chars: int = setting(
+        4096,
+        integer(1, 1_000_000),
+        "How many characters a message may have; a longer one is `content_too_long`.",
+    )
+    chat_rooms_per_user: int = setting(
+        1000,
+        integer(1, 100_000),
+        "How many rooms one user may be in; joining another is an `invalid_payload`.",
+    )
+    chat_typing_ttl_ms: int = setting(
+        8000, integer(100, _A_DAY_MS), "How long a user is shown typing without a renewal."
+    )
+    chat_typing_renew_ms: int = setting(
+        3000, integer(50, _A_DAY_MS), "How often clients are told to renew."
+    )
+    chat_typing_room_members: int = setting(
+        100,
+        integer(0, 1_000_000),
+        "In a room of more members nobody is told who is typing.",
+    )
+    chat_offline_push: int = setting(
+        500,
+        integer(0, 100_000),
+        "How many missed personal messages are pushed to a connection that opens; the rest stay "
+        "undelivered.",
+    )
+    chat_memory_messages: int = setting(
+        100_000,
+        integer(1, 100_000_000),
+        "How many messages the in-memory store keeps, of all conversations together; then it "
+        "forgets the oldest, and what they knew of retries.",
+    )
+    chat_memory_conversations: int = setting(
+        100_000,
+        integer(1, 100_000_000),
+        "How many conversations the in-memory store keeps; a message that would begin another is "
+        "`unavailable`.",
+    )
+
+    def __attrs_post_init__(self) -> None:
+        if self.chat_port > 65_535:
+            raise SettingsError(
+                f"PORT must be at most 65534 without SOCKETIO_PORT, not {self.port}"
+            )
+        if self.chat_typing_renew_ms >= self.chat_typing_ttl_ms:
+            raise SettingsError("CHAT_TYPING_RENEW_MS must be less than CHAT_TYPING_TTL_MS")
+        longest = self.chat_content_chars * _JSON_BYTES_PER_CHARACTER + _JSON_BYTES_AROUND_CONTENT
+        if longest > self.max_frame_bytes:
+            raise SettingsError(
+                f"MAX_FRAME_BYTES must be at least {longest}, so that a message of "
+                f"{self.chat_content_chars} characters fits, not {self.max_frame_bytes}"
+            )
+        if self.jwt_key_file is not None and self.jwt_jwks_file is not None:
+            raise SettingsError("JWT_KEY_FILE and JWT_JWKS_FILE are both set; only one can count")
+
+    @classmethod
+    def from_environment(
+        cls, environ: Mapping[str, str], dotenv: Path | None = Path(".env")
+    ) -> Self:
+        """The settings of the environment, and of a `.env` file, which the environment wins over.
+
+        An empty value counts as not set; names that are not ours are ignored.
+
+        Raises:
+            SettingsError: a setting is wrong, or the file cannot be read.
+        """
+        in_file = {} if dotenv is None else _in_file(dotenv)
+        found = {name.lower(): environ.get(name) or in_file.get(name) for name in names()}
+        values: dict[str, Any] = {name: value for name, value in found.items() if value}
+        return cls(**values)
+
+    @classmethod
+    def from_object(cls, host_settings: object) -> Self:
+        """The settings that an object has as attributes, in upper case or else in lower case.
+
+        `None` counts as not set.
+
+        Raises:
+            SettingsError: a setting is wrong.
+        """
+        values: dict[str, Any] = {}
+        for name in names():
+            value = getattr(host_settings, name, None)
+            if value is None:
+                value = getattr(host_settings, name.lower(), None)
+            if value is not None:
+                values[name.lower()] = value
+        return cls(**values)
+
+    @property
+    def has_key_source(self) -> bool:
+        """Whether anything says how tokens are verified."""
+        sources = (self.secret_key, self.jwt_key_file, self.jwt_jwks_file)
+        return any(source is not None for source in sources)
+
+    @property
+    def chat_port(self) -> int:
+        """The port that the chat listens on."""
+        return self.port + 1 if self.socketio_port is None else self.socketio_port
+
+    @property
+    def jwt_leeway(self) -> timedelta:
+        """How far clocks may differ."""
+        return timedelta(seconds=self.jwt_leeway_seconds)
+
+    @property
+    def jwt_max_lifetime(self) -> timedelta | None:
+        """How far ahead a token may end; `None`: any time."""
+        return timedelta(days=self.jwt_max_lifetime_days) if self.jwt_max_lifetime_days else None
+
+    def rules(self) -> Rules:
+        """The numbers of the chat."""
+        return Rules(
+            content_chars=self.chat_content_chars,
+            rooms_per_user=self.chat_rooms_per_user,
+            typing_ttl=timedelta(milliseconds=self.chat_typing_ttl_ms),
+            typing_renew=timedelta(milliseconds=self.chat_typing_renew_ms),
+            typing_room_members=self.chat_typing_room_members,
+            offline_push=self.chat_offline_push,
+            rates=DEFAULT_RATES if self.rate_limits else {},
+        )
+
+
+def names() -> list[str]:
+    """The names of all settings, as they are in the environment."""
+    return [field.name.upper() for field in attrs.fields(Settings)]
+
+
+def _in_file(dotenv: Path) -> Mapping[str, str | None]:
+    try:
+        return dotenv_values(dotenv, interpolate=False) if dotenv.is_file() else {}
+    except UnicodeDecodeError:
+        raise SettingsError(f"{dotenv} cannot be read: it is not UTF-8") from None
+    except OSError as error:
+        raise SettingsError(f"{dotenv} cannot be read: {error.strerror}") from None

@@ -1,0 +1,5 @@
+"""`from socketio_app.main import create_socketio_app`."""
+
+from socketio_app.entrypoints.asgi import create_socketio_app
+
+__all__ = ["create_socketio_app"]

@@ -1,0 +1,151 @@
+"""What every broadcast adapter does."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Protocol
+
+import attrs
+import pytest
+from engineio.packet import Packet
+
+from socketio_app.adapters.socketio.hub import Hub, Outlet
+from socketio_app.application.events import Audience, Event, Members, UserJoined, Users
+from socketio_app.application.ports import Broadcast
+from socketio_app.domain.identifiers import ConnectionId, RoomId, UserId
+
+ADA, BOB, EVE = UserId("ada"), UserId("bob"), UserId("eve")
+LOBBY = RoomId("lobby")
+
+
+class Listening(Protocol):
+    """A broadcast adapter, and a way to listen to it."""
+
+    broadcast: Broadcast
+
+    def listen(self, user_id: UserId, connection_id: str) -> Callable[[], int]:
+        """Open a connection; returns how many events it has been told since."""
+        ...
+
+    def end(self, connection_id: str) -> None:
+        """Close a connection."""
+        ...
+
+
+@attrs.define
+class ListeningToHub:
+    broadcast: Hub = attrs.field(factory=Hub)
+    outlets: dict[str, Outlet] = attrs.field(factory=dict)
+
+    def listen(self, user_id: UserId, connection_id: str) -> Callable[[], int]:
+        packets: list[Packet] = []
+        outlet = Outlet(ConnectionId(connection_id), user_id, packets.append)
+        self.outlets[connection_id] = outlet
+        self.broadcast.attach(outlet)
+        outlet.release([])
+        return lambda: len(packets)
+
+    def end(self, connection_id: str) -> None:
+        self.broadcast.detach(self.outlets[connection_id])
+
+
+@pytest.fixture(params=[ListeningToHub])
+def listening(request: pytest.FixtureRequest) -> Listening:
+    made: Listening = request.param()
+    return made
+
+
+def event() -> Event:
+    return UserJoined(LOBBY, ADA, datetime(2026, 11, 23, tzinfo=UTC), 1)
+
+
+def test_a_users_every_connection_is_told(listening: Listening) -> None:
+    laptop, phone = listening.listen(ADA, "1"), listening.listen(ADA, "2")
+
+    listening.broadcast.tell(event(), Users((ADA,)))
+
+    assert (laptop(), phone()) == (1, 1)
+
+
+def test_nobody_else_is_told(listening: Listening) -> None:
+    listening.listen(ADA, "1")
+    bob = listening.listen(BOB, "2")
+
+    listening.broadcast.tell(event(), Users((ADA,)))
+
+    assert bob() == 0
+
+
+@pytest.mark.parametrize(
+    "audience", [Users((ADA, BOB), ConnectionId("1")), Members(LOBBY, ConnectionId("1"))]
+)
+def test_one_connection_can_be_left_out(listening: Listening, audience: Audience) -> None:
+    laptop, phone, bob = (listening.listen(u, c) for u, c in ((ADA, "1"), (ADA, "2"), (BOB, "3")))
+    for user_id in (ADA, BOB):
+        listening.broadcast.enter(LOBBY, user_id)
+
+    listening.broadcast.tell(event(), audience)
+
+    assert (laptop(), phone(), bob()) == (0, 1, 1)
+
+
+def test_one_user_can_be_left_out_of_a_room(listening: Listening) -> None:
+    laptop, phone, bob = (listening.listen(u, c) for u, c in ((ADA, "1"), (ADA, "2"), (BOB, "3")))
+    for user_id in (ADA, BOB):
+        listening.broadcast.enter(LOBBY, user_id)
+
+    listening.broadcast.tell(event(), Members(LOBBY, but_user=ADA))
+
+    assert (laptop(), phone(), bob()) == (0, 0, 1)
+
+
+def test_a_room_is_heard_from_entering_to_leaving(listening: Listening) -> None:
+    ada = listening.listen(ADA, "1")
+    listening.broadcast.tell(event(), Members(LOBBY))
+    listening.broadcast.enter(LOBBY, ADA)
+    listening.broadcast.tell(event(), Members(LOBBY))
+    listening.broadcast.leave(LOBBY, ADA)
+    listening.broadcast.tell(event(), Members(LOBBY))
+
+    assert ada() == 1
+
+
+def test_a_connection_that_opens_later_is_in_its_users_rooms(listening: Listening) -> None:
+    listening.listen(ADA, "1")
+    listening.broadcast.enter(LOBBY, ADA)
+    phone = listening.listen(ADA, "2")
+
+    listening.broadcast.tell(event(), Members(LOBBY))
+
+    assert phone() == 1
+
+
+def test_entering_twice_tells_once(listening: Listening) -> None:
+    ada = listening.listen(ADA, "1")
+    listening.broadcast.enter(LOBBY, ADA)
+    listening.broadcast.enter(LOBBY, ADA)
+
+    listening.broadcast.tell(event(), Members(LOBBY))
+
+    assert ada() == 1
+
+
+def test_a_connection_that_has_ended_is_told_nothing(listening: Listening) -> None:
+    ada, bob = listening.listen(ADA, "1"), listening.listen(BOB, "2")
+    for user_id in (ADA, BOB):
+        listening.broadcast.enter(LOBBY, user_id)
+    listening.end("1")
+
+    listening.broadcast.tell(event(), Members(LOBBY))
+    listening.broadcast.tell(event(), Users((ADA, BOB)))
+
+    assert (ada(), bob()) == (0, 2)
+
+
+def test_leaving_a_room_never_entered_is_harmless(listening: Listening) -> None:
+    ada = listening.listen(ADA, "1")
+
+    listening.broadcast.leave(LOBBY, ADA)
+    listening.broadcast.leave(LOBBY, EVE)
+    listening.broadcast.tell(event(), Members(LOBBY))
+
+    assert ada() == 0

@@ -1,0 +1,22 @@
+"""The table of settings is the code's."""
+
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from socketio_app.entrypoints.settings import Settings
+
+PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
+
+
+def row(field: "attrs.Attribute[Any]") -> str:
+    """A setting's row in the table."""
+    default = "" if field.default in {None, ""} else f"`{field.default}`"
+    return f"| `{field.name.upper()}` | {default} | {field.metadata['meaning']} |"
+
+
+def test_the_table_holds_every_setting_with_its_default_and_meaning() -> None:
+    rows = [line for line in PAGE.splitlines() if line.startswith("| `")]
+
+    assert rows == [row(field) for field in attrs.fields(Settings)]

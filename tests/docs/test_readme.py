@@ -1,0 +1,131 @@
+"""The README's snippets do what it says they do."""
+
+import asyncio
+import os
+import re
+import runpy
+import sys
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.e2e.clients import NODE_CLIENT, PythonClient, node_is_installed, until
+from tests.e2e.conftest import NO_NODE
+from tests.e2e.serving import serving
+from tests.tokens import SECRET, token
+
+pytestmark = pytest.mark.anyio
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
+
+
+def snippet(name: str) -> str:
+    """The Python that stands under a mark in the README."""
+    found = re.search(rf"<!-- snippet: {name} -->\n```python\n(.*?)```", README, re.DOTALL)
+    assert found is not None
+    return found.group(1)
+
+
+def javascript() -> str:
+    """All the README's JavaScript, one piece after the other."""
+    return "".join(re.findall(r"```javascript\n(.*?)```", README, re.DOTALL))
+
+
+def run_snippet(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """What a snippet's module holds, run with the settings that the README asks for."""
+    monkeypatch.setenv("SECRET_KEY", SECRET)
+    module = tmp_path / "module.py"
+    module.write_text(snippet(name))
+    return runpy.run_path(str(module))
+
+
+def test_every_python_snippet_is_run_by_a_test() -> None:
+    marked = re.findall(r"<!-- snippet: (\S+) -->\n```python\n", README)
+
+    assert len(marked) == README.count("```python\n")
+    assert set(marked) == {"python-client", "fastapi", "verify-token", "post-from-a-route"}
+
+
+async def test_the_python_client_sends_a_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = run_snippet("fastapi", tmp_path, monkeypatch)["app"]
+    script = tmp_path / "client.py"
+    script.write_text(snippet("python-client"))
+
+    async with serving(app) as base_url:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, str(script), base_url, token("ada"), stdout=asyncio.subprocess.PIPE
+        )
+        said, _ = await process.communicate()
+
+    assert process.returncode == 0
+    assert said.decode() == "stored as number 1\n"
+
+
+async def test_the_javascript_joins_and_speaks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not node_is_installed():
+        assert not os.environ.get("CI"), NO_NODE
+        pytest.skip(NO_NODE)
+    app = run_snippet("fastapi", tmp_path, monkeypatch)["app"]
+    local = NODE_CLIENT / "node_modules/socket.io-client/build/esm/index.js"
+
+    async with serving(app) as base_url:
+        written = (
+            re.sub(r"https://cdn\S+?\.js", local.as_uri(), javascript())
+            .replace("http://127.0.0.1:8001", base_url)
+            .replace("PASTE A TOKEN", token("ada"))
+        )
+        script = tmp_path / "console.mjs"
+        script.write_text(written + "\nsocket.disconnect()\n")
+        process = await asyncio.create_subprocess_exec(
+            "node", str(script), stdout=asyncio.subprocess.PIPE
+        )
+        said, _ = await process.communicate()
+
+    assert process.returncode == 0
+    for event in ("connected", "user_joined", "group_message_delivered"):
+        assert event in said.decode()
+
+
+async def test_the_application_keeps_its_routes_and_has_the_chat(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = run_snippet("fastapi", tmp_path, monkeypatch)["app"]
+
+    async with serving(app) as base_url, aiohttp.ClientSession(base_url) as http:
+        async with http.get("/hello") as answer:
+            assert await answer.json() == {"hello": "world"}
+        ada = await PythonClient().open(base_url, "websocket", {"auth": {"token": token("ada")}})
+        assert (await until(ada, "connected"))["user_id"] == "ada"
+        await ada.close()
+
+
+async def test_the_applications_own_check_lets_its_sessions_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = run_snippet("verify-token", tmp_path, monkeypatch)["app"]
+
+    async with serving(app) as base_url:
+        options = {"auth": {"token": "opaque-session-id"}}
+        ada = await PythonClient().open(base_url, "websocket", options)
+        assert (await until(ada, "connected"))["user_id"] == "ada"
+        await ada.close()
+
+
+async def test_the_route_posts_a_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = run_snippet("post-from-a-route", tmp_path, monkeypatch)["app"]
+
+    async with serving(app) as base_url, aiohttp.ClientSession(base_url) as http:
+        ada = await PythonClient().open(base_url, "websocket", {"auth": {"token": token("ada")}})
+        async with http.post("/orders/7/shipped", params={"customer": "ada"}) as answer:
+            assert await answer.json() == {"seq": 1}
+        received = await until(ada, "receive_personal_message")
+        await ada.close()
+
+    assert received["content"] == "Order 7 is on its way"
+    assert received["from_user_id"] == "shop"

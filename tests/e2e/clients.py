@@ -1,0 +1,234 @@
+"""Real Socket.IO clients, which all look alike to a test: Python's and the official JavaScript one.
+
+A test awaits conditions, never time: `client.until("event")` returns as soon as it has come.
+"""
+
+import asyncio
+import json
+import shutil
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Literal, Protocol, Self
+
+import aiohttp
+import attrs
+import socketio
+
+Json = dict[str, Any]
+Transport = Literal["polling", "websocket", "upgrade"]
+
+PATIENCE_SECONDS = 10
+NODE_CLIENT = Path(__file__).parent / "node_client"
+
+
+def transports(transport: Transport) -> list[str]:
+    """The transports that a client is to be given; `upgrade` means polling first."""
+    return ["polling", "websocket"] if transport == "upgrade" else [transport]
+
+
+@attrs.define
+class Refused(Exception):
+    """The server answered with a CONNECT_ERROR."""
+
+    message: str
+    data: Any
+
+
+@attrs.define
+class Inbox:
+    """The events that a client got, in order."""
+
+    events: list[tuple[str, Any]] = attrs.field(factory=list)
+    _changed: asyncio.Event = attrs.field(factory=asyncio.Event)
+
+    def put(self, event: str, payload: Any) -> None:
+        self.events.append((event, payload))
+        self._changed.set()
+
+    def of(self, event: str) -> list[Any]:
+        """The payloads of an event, so far."""
+        return [payload for name, payload in self.events if name == event]
+
+    async def until(self, met: Callable[[], bool]) -> None:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not met():
+                self._changed.clear()
+                await self._changed.wait()
+
+
+class Client(Protocol):
+    """One connection of one user."""
+
+    inbox: Inbox
+
+    async def call(self, event: str, *payload: Any) -> Any:
+        """Send an event and return what it is acknowledged with."""
+        ...
+
+    async def send(self, event: str, *payload: Any) -> None:
+        """Send an event and ask for no acknowledgement."""
+        ...
+
+    async def close(self) -> None:
+        """Disconnect."""
+        ...
+
+
+async def until(client: Client, event: str, count: int = 1) -> Any:
+    """Wait until an event has come `count` times; its latest payload then."""
+    await client.inbox.until(lambda: len(client.inbox.of(event)) >= count)
+    return client.inbox.of(event)[count - 1]
+
+
+async def settled(*clients: Client) -> None:
+    """Wait until everything that was under way to the clients is there.
+
+    A round trip on each connection does it: what had been told before its answer comes before it.
+    """
+    for client in clients:
+        await client.call("settle", {})
+
+
+class PythonClient:
+    """python-socketio's client."""
+
+    def __init__(self) -> None:
+        self.inbox = Inbox()
+        # A session of our own, because the client leaves its own open when it is refused.
+        self._http = aiohttp.ClientSession()
+        self._client = socketio.AsyncClient(reconnection=False, http_session=self._http)
+        self._client.on("*", self._on_event)
+        self._error: Json | None = None
+        self._client.on("connect_error", self._on_error)
+        self._client.on("disconnect", self._on_disconnect)
+
+    async def open(self, url: str, transport: Transport, options: Json) -> Self:
+        try:
+            await self._client.connect(
+                url,
+                auth=options.get("auth"),
+                headers=options.get("extraHeaders", {}),
+                transports=transports(transport),
+                wait_timeout=PATIENCE_SECONDS,
+            )
+        except socketio.exceptions.ConnectionError:
+            await self._http.close()
+            if self._error is None:
+                raise
+            raise Refused(self._error["message"], self._error.get("data")) from None
+        return self
+
+    async def _on_event(self, event: str, *payload: Any) -> None:
+        self.inbox.put(event, payload[0] if payload else None)
+
+    async def _on_disconnect(self, reason: str) -> None:
+        self.inbox.put(":disconnect", reason)
+
+    async def _on_error(self, error: Any = None) -> None:
+        if isinstance(error, dict):
+            self._error = error
+
+    async def call(self, event: str, *payload: Any) -> Any:
+        return await self._client.call(event, payload, timeout=PATIENCE_SECONDS)
+
+    async def send(self, event: str, *payload: Any) -> None:
+        await self._client.emit(event, payload)
+
+    async def close(self) -> None:
+        await self._client.disconnect()
+        await self._http.close()
+
+
+class NodeProcess:
+    """A Node process that holds any number of official clients."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self._sockets: dict[int, NodeClient] = {}
+
+    async def open(self, url: str, transport: Transport, options: Json) -> "NodeClient":
+        number = len(self._sockets) + 1
+        client = self._sockets[number] = NodeClient(self, number)
+        given = {"reconnection": False, "transports": transports(transport), **options}
+        self.tell({"do": "open", "socket": number, "url": url, "options": given})
+        await client.connected(transport)
+        return client
+
+    def tell(self, order: Json) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(order).encode() + b"\n")
+
+    async def listen(self) -> None:
+        assert self._process.stdout is not None
+        async for line in self._process.stdout:
+            told = json.loads(line)
+            self._sockets[told["socket"]].heard(told)
+
+
+class NodeClient:
+    """One official client."""
+
+    def __init__(self, node: NodeProcess, number: int) -> None:
+        self.inbox = Inbox()
+        self._node = node
+        self._number = number
+        self._acks: list[asyncio.Future[Any]] = []
+
+    def heard(self, told: Json) -> None:
+        match told["is"]:
+            case "event":
+                self.inbox.put(told["event"], told["args"][0] if told["args"] else None)
+            case "ack":
+                self._acks[told["ack"]].set_result(told["answer"][0] if told["answer"] else None)
+            case _:
+                self.inbox.put(f":{told['is']}", told)
+
+    async def connected(self, transport: Transport) -> None:
+        outcomes = (":connect", ":connect_error")
+        await self.inbox.until(lambda: any(self.inbox.of(outcome) for outcome in outcomes))
+        for error in self.inbox.of(":connect_error"):
+            raise Refused(error["message"], error["data"])
+        if transport == "upgrade":
+            await until(self, ":upgrade")
+
+    async def call(self, event: str, *payload: Any) -> Any:
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._acks.append(answer)
+        self._emit(event, payload, ack=len(self._acks) - 1)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return await answer
+
+    async def send(self, event: str, *payload: Any) -> None:
+        self._emit(event, payload)
+
+    async def close(self) -> None:
+        self._node.tell({"do": "close", "socket": self._number})
+
+    def _emit(self, event: str, payload: tuple[Any, ...], **ack: int) -> None:
+        self._node.tell({"do": "emit", "socket": self._number, "args": [event, *payload], **ack})
+
+
+def node_is_installed() -> bool:
+    """Whether the set-up has found npm and installed the official client."""
+    return shutil.which("node") is not None and (NODE_CLIENT / "node_modules").is_dir()
+
+
+@asynccontextmanager
+async def node_process() -> AsyncIterator[NodeProcess]:
+    """A Node process, for as long as it is needed."""
+    process = await asyncio.create_subprocess_exec(
+        "node",
+        str(NODE_CLIENT / "driver.js"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    node = NodeProcess(process)
+    listening = asyncio.create_task(node.listen())
+    try:
+        yield node
+    finally:
+        assert process.stdin is not None
+        process.stdin.close()
+        await process.wait()
+        await listening

@@ -1,0 +1,100 @@
+"""Every end-to-end test of the wire runs with each client over each transport."""
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any, Protocol
+
+import attrs
+import pytest
+
+from socketio_app.entrypoints.settings import Settings
+from socketio_app.main import create_socketio_app
+from tests.e2e.clients import (
+    Client,
+    NodeProcess,
+    PythonClient,
+    Transport,
+    node_is_installed,
+    node_process,
+)
+from tests.e2e.serving import serving
+from tests.tokens import SECRET, token
+
+NO_NODE = "Node is not installed, so the official JavaScript client is NOT TESTED"
+
+
+@attrs.frozen
+class Kind:
+    """Which client, over which transport."""
+
+    client: str
+    transport: Transport
+
+    def __str__(self) -> str:
+        return f"{self.client}-{self.transport}"
+
+
+KINDS = [
+    Kind(client, transport)
+    for client in ("python", "javascript")
+    for transport in ("polling", "websocket", "upgrade")
+]
+
+
+class Connect(Protocol):
+    """Connects a user; `options` are the client's, `auth` and `extraHeaders` for instance."""
+
+    def __call__(self, user_id: str, **options: Any) -> Awaitable[Client]: ...
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if not node_is_installed():
+        terminalreporter.section(NO_NODE, sep="!", red=True)
+
+
+@pytest.fixture(params=KINDS, ids=str)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    found: Kind = request.param
+    if found.client == "javascript" and not node_is_installed():
+        if os.environ.get("CI"):
+            pytest.fail(NO_NODE)
+        pytest.skip(NO_NODE)
+    return found
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return Settings(secret_key=SECRET, rate_limits=False)
+
+
+@pytest.fixture
+async def url(settings: Settings) -> AsyncIterator[str]:
+    """A chat that runs by itself."""
+    async with serving(create_socketio_app(settings=settings)) as base_url:
+        yield base_url
+
+
+@pytest.fixture
+async def node(kind: Kind) -> AsyncIterator[NodeProcess | None]:
+    if kind.client != "javascript":
+        yield None
+        return
+    async with node_process() as process:
+        yield process
+
+
+@pytest.fixture
+async def connect(url: str, kind: Kind, node: NodeProcess | None) -> AsyncIterator[Connect]:
+    """Connects users to the chat; they disconnect when the test ends."""
+    async with AsyncExitStack() as stack:
+
+        async def connect_user(user_id: str, **options: Any) -> Client:
+            given = options or {"auth": {"token": token(user_id)}}
+            open_client: Callable[..., Awaitable[Client]]
+            open_client = PythonClient().open if node is None else node.open
+            client = await open_client(url, kind.transport, given)
+            stack.push_async_callback(client.close)
+            return client
+
+        yield connect_user

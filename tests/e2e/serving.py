@@ -1,0 +1,64 @@
+"""Real servers on real sockets, for as long as a test needs them."""
+
+import asyncio
+import queue
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
+
+
+class ServerEndedError(Exception):
+    """The server ended before it had started."""
+
+
+@asynccontextmanager
+async def serving(app: ASGIApp, **options: Any) -> AsyncIterator[str]:
+    """Serve an application on a free port of the loopback interface; yields its base URL."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        config = uvicorn.Config(
+            app,
+            log_level="error",
+            ws="websockets-sansio",
+            timeout_graceful_shutdown=5,
+            **options,
+        )
+        server = uvicorn.Server(config)
+        # Signals are the test runner's.
+        task = asyncio.create_task(server._serve([listener]))
+        try:
+            while not server.started:
+                if task.done():
+                    task.result()
+                    raise ServerEndedError
+                await asyncio.sleep(0)
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            await task
+
+
+@contextmanager
+def serving_in_a_thread(app: ASGIApp) -> Iterator[str]:
+    """The same from a thread of its own, for tests that are not asynchronous."""
+
+    async def serve() -> None:
+        stop = asyncio.Event()
+        async with serving(app) as base_url:
+            started.put((base_url, lambda: loop.call_soon_threadsafe(stop.set)))
+            loop = asyncio.get_running_loop()
+            await stop.wait()
+
+    started: queue.Queue[tuple[str, Callable[[], object]]] = queue.Queue()
+    thread = threading.Thread(target=asyncio.run, args=(serve(),))
+    thread.start()
+    base_url, stop = started.get(timeout=10)
+    try:
+        yield base_url
+    finally:
+        stop()
+        thread.join()

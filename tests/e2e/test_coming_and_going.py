@@ -1,0 +1,106 @@
+"""Connections that end at an awkward moment, and servers that do."""
+
+import asyncio
+
+import pytest
+
+from socketio_app.application.commands import Actor, SendMessage
+from socketio_app.domain.conversations import Person
+from socketio_app.domain.errors import Unavailable
+from socketio_app.domain.identifiers import UserId
+from socketio_app.entrypoints.asgi import application
+from socketio_app.entrypoints.composition import Composition, compose
+from socketio_app.entrypoints.settings import Settings
+from tests.e2e.clients import PythonClient, until
+from tests.e2e.raw import raw_polling
+from tests.e2e.serving import serving
+from tests.tokens import SECRET, token
+
+pytestmark = pytest.mark.anyio
+
+SETTINGS = Settings(secret_key=SECRET, rate_limits=False)
+
+
+class SlowVerifier:
+    """A host's check of tokens that takes until the test says so."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.answer = asyncio.Event()
+
+    async def __call__(self, given: str) -> str:
+        self.asked.set()
+        await self.answer.wait()
+        return given
+
+
+def is_empty(composition: Composition) -> bool:
+    """Whether no trace of any connection is left."""
+    hub, server = composition.server._hub, composition.server
+    return not (
+        hub._outlets
+        or hub._audiences
+        or hub._rooms
+        or server._connections
+        or composition.chat.connection_count
+        or any(composition.server.manager.rooms.values())
+    )
+
+
+async def test_a_polling_client_that_leaves_while_it_is_let_in_leaves_no_ghost() -> None:
+    verifier = SlowVerifier()
+    composition = compose(SETTINGS, verify_token=verifier)
+    async with serving(application(composition)) as base_url:
+        async with raw_polling(base_url) as polling:
+            connecting = asyncio.create_task(polling.post('40{"token":"ada"}'))
+            await verifier.asked.wait()
+            await polling.post("1")
+            verifier.answer.set()
+            await connecting
+
+        assert is_empty(composition)
+
+
+async def test_a_client_that_has_gone_leaves_nothing_behind() -> None:
+    composition = compose(SETTINGS)
+    async with serving(application(composition)) as base_url:
+        for transport in ("polling", "websocket", "upgrade"):
+            options = {"auth": {"token": token("ada")}}
+            client = await PythonClient().open(base_url, transport, options)
+            await client.call("join_room", {"room_id": "lobby"})
+            await client.close()
+            async with asyncio.timeout(10):
+                while not is_empty(composition):
+                    await asyncio.sleep(0)
+
+
+async def test_packets_of_concurrent_polling_requests_do_not_overtake_one_another() -> None:
+    composition = compose(SETTINGS)
+    async with serving(application(composition)) as base_url, raw_polling(base_url) as polling:
+        await polling.post("40" + '{"token":"%s"}' % token("ada"))
+        packets = [
+            f'42{number}["send_personal_message",{{"to_user_id":"bob","content":"{number}"}}]'
+            for number in range(200)
+        ]
+
+        await polling.post(*packets)
+        answers: list[str] = []
+        while len(answers) < 200:
+            answers += [packet for packet in await polling.get() if packet.startswith("43")]
+
+    assert [answer.partition("[")[0] for answer in answers] == [f"43{n}" for n in range(200)]
+
+
+async def test_a_server_that_ends_lets_its_clients_go_and_takes_nothing_more() -> None:
+    composition = compose(SETTINGS)
+    async with serving(application(composition)) as base_url:
+        ada = await PythonClient().open(base_url, "websocket", {"auth": {"token": token("ada")}})
+
+        await composition.stop()
+
+        await until(ada, ":disconnect")
+        with pytest.raises(Unavailable):
+            await composition.chat.execute(
+                Actor(UserId("ada")), SendMessage(Person(UserId("bob")), "hello")
+            )
+        await ada.close()

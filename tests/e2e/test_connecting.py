@@ -1,0 +1,119 @@
+"""Connecting (docs/wire.md, "Connecting")."""
+
+import time
+
+import pytest
+
+from tests.e2e.clients import Refused, settled, until
+from tests.e2e.conftest import Connect
+from tests.tokens import SECRET, token
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_token_in_auth_connects_its_user(connect: Connect) -> None:
+    ada = await connect("ada")
+
+    connected = await until(ada, "connected")
+
+    assert connected["user_id"] == "ada"
+
+
+async def test_a_bearer_token_in_the_header_connects_its_user(connect: Connect) -> None:
+    ada = await connect("ada", extraHeaders={"Authorization": f"Bearer {token('ada')}"})
+
+    connected = await until(ada, "connected")
+
+    assert connected["user_id"] == "ada"
+
+
+async def test_a_token_in_the_query_string_is_not_looked_at(connect: Connect) -> None:
+    with pytest.raises(Refused) as refused:
+        await connect("ada", query={"token": token("ada")}, auth={})
+
+    assert refused.value.data["code"] == "unauthenticated"
+
+
+async def test_a_client_without_a_token_is_refused(connect: Connect) -> None:
+    with pytest.raises(Refused) as refused:
+        await connect("ada", auth={})
+
+    assert refused.value.data["code"] == "unauthenticated"
+
+
+async def test_a_token_that_is_not_ours_is_refused_and_learns_nothing(connect: Connect) -> None:
+    header, claims, _ = token("ada").split(".")
+    *_, other_signature = token("bob").split(".")
+
+    with pytest.raises(Refused) as refused:
+        await connect("ada", auth={"token": f"{header}.{claims}.{other_signature}"})
+
+    assert refused.value.data == {
+        "code": "unauthenticated",
+        "message": "the token is not valid",
+    }
+
+
+async def test_a_token_that_has_ended_is_refused_as_expired(connect: Connect) -> None:
+    ended = token("ada", exp=int(time.time()) - 1)
+
+    with pytest.raises(Refused) as refused:
+        await connect("ada", auth={"token": ended})
+
+    assert refused.value.data["code"] == "token_expired"
+
+
+async def test_connected_is_the_first_event_and_says_what_a_client_needs(connect: Connect) -> None:
+    ada = await connect("ada", auth={"token": token("ada", exp=int(time.time()) + 60)})
+
+    connected = await until(ada, "connected")
+
+    first = next(event for event, _ in ada.inbox.events if not event.startswith(":"))
+    assert first == "connected"
+    assert set(connected) == {
+        "user_id",
+        "connection_id",
+        "epoch",
+        "server_time",
+        "token_expires_at",
+        "limits",
+    }
+    assert connected["server_time"] < connected["token_expires_at"]
+    assert connected["limits"] == {
+        "content_chars": 4096,
+        "user_id_chars": 128,
+        "room_id_chars": 128,
+        "client_message_id_chars": 64,
+        "rooms_per_user": 1000,
+        "typing_ttl_ms": 8000,
+        "typing_renew_ms": 3000,
+    }
+
+
+async def test_all_connections_to_one_store_are_told_the_same_epoch(connect: Connect) -> None:
+    ada, bob = await connect("ada"), await connect("bob")
+
+    epochs = {(await until(client, "connected"))["epoch"] for client in (ada, bob)}
+
+    assert len(epochs) == 1
+
+
+async def test_a_user_may_hold_many_connections_each_with_its_own_id(connect: Connect) -> None:
+    devices = [await connect("ada") for _ in range(3)]
+
+    ids = {(await until(device, "connected"))["connection_id"] for device in devices}
+
+    assert len(ids) == 3
+
+
+async def test_a_refused_client_is_told_nothing_that_others_say(connect: Connect) -> None:
+    ada = await connect("ada")
+    await ada.call("join_room", {"room_id": "lobby"})
+
+    with pytest.raises(Refused):
+        await connect("bob", auth={"token": SECRET})
+    answer = await ada.call("send_group_message", {"room_id": "lobby", "content": "hello"})
+    await settled(ada)
+
+    assert answer["ok"]
+    assert [event for event, _ in ada.inbox.events if event == "user_joined"] == ["user_joined"]

@@ -1,0 +1,245 @@
+"""The chat in front of a host application, which must not notice."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import aiohttp
+import pytest
+from fastapi import FastAPI, HTTPException, Request, WebSocket
+from fastapi.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from socketio_app.application.commands import Actor, JoinRoom, SendMessage
+from socketio_app.domain.conversations import Person, Room
+from socketio_app.domain.errors import NotAMember
+from socketio_app.domain.identifiers import RoomId, UserId
+from socketio_app.entrypoints.host import HostLifespanError
+from socketio_app.main import create_socketio_app
+from tests.e2e.clients import PythonClient, Refused, until
+from tests.e2e.serving import serving
+from tests.tokens import SECRET, token
+
+pytestmark = pytest.mark.anyio
+
+HOST_SETTINGS = SimpleNamespace(SECRET_KEY=SECRET, PROJECT_NAME="somebody's project")
+
+Get = Callable[[str], Awaitable[tuple[int, Any]]]
+
+
+@pytest.fixture
+def life() -> list[str]:
+    """What has happened to the host, in order."""
+    return []
+
+
+@pytest.fixture
+def host(life: list[str]) -> FastAPI:
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, str]]:
+        life.append("started")
+        yield {"database": "connected"}
+        life.append("ended")
+
+    app = FastAPI(lifespan=lifespan)
+
+    class HostError(Exception):
+        pass
+
+    @app.exception_handler(HostError)
+    async def handle(_request: Request, _error: HostError) -> JSONResponse:
+        return JSONResponse({"handled": "by the host"}, status_code=418)
+
+    @app.get("/items/{item}", name="item")
+    async def read_item(request: Request, item: int) -> dict[str, str]:
+        return {
+            "url": str(request.url_for("item", item=item)),
+            "root_path": request.scope["root_path"],
+            "database": request.state.database,
+            "app": "the host's" if request.app is app else "another's",
+        }
+
+    @app.get("/missing")
+    async def missing() -> None:
+        raise HTTPException(404, "not here")
+
+    @app.get("/broken")
+    async def broken() -> None:
+        raise HostError
+
+    @app.websocket("/echo")
+    async def echo(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.send_text(await websocket.receive_text())
+        await websocket.close()
+
+    @app.post("/announce")
+    async def announce(request: Request) -> dict[str, int]:
+        chat = request.app.state.chat
+        await chat.execute(Actor(UserId("herald")), JoinRoom(RoomId("lobby")))
+        sent = await chat.execute(
+            Actor(UserId("herald")), SendMessage(Room(RoomId("lobby")), "Hear, hear")
+        )
+        return {"seq": sent.message.seq}
+
+    return app
+
+
+@pytest.fixture
+async def url(host: FastAPI) -> AsyncIterator[str]:
+    app = create_socketio_app(host, settings=HOST_SETTINGS)
+    host.state.chat = app.state.chat
+    async with serving(app) as base_url:
+        yield base_url
+
+
+@pytest.fixture
+async def get(url: str) -> AsyncIterator[Get]:
+    async with aiohttp.ClientSession(url) as http:
+
+        async def get_json(path: str) -> tuple[int, Any]:
+            async with http.get(path) as answer:
+                return answer.status, await answer.json()
+
+        yield get_json
+
+
+async def client(base_url: str, user_id: str, **options: Any) -> PythonClient:
+    given = options or {"auth": {"token": token(user_id)}}
+    return await PythonClient().open(base_url, "websocket", given)
+
+
+async def test_the_hosts_routes_find_everything_as_if_they_were_alone(url: str, get: Get) -> None:
+    status, body = await get("/items/7")
+
+    assert status == 200
+    assert body == {
+        "url": f"{url}/items/7",
+        "root_path": "",
+        "database": "connected",
+        "app": "the host's",
+    }
+
+
+async def test_the_hosts_errors_are_its_own(get: Get) -> None:
+    answers = [await get(path) for path in ("/missing", "/nowhere", "/broken")]
+
+    assert answers == [
+        (404, {"detail": "not here"}),
+        (404, {"detail": "Not Found"}),
+        (418, {"handled": "by the host"}),
+    ]
+
+
+async def test_health_is_the_hosts_business(get: Get) -> None:
+    status, body = await get("/healthz")
+
+    assert (status, body) == (404, {"detail": "Not Found"})
+
+
+async def test_the_hosts_websockets_are_its_own(url: str) -> None:
+    async with aiohttp.ClientSession() as http, http.ws_connect(f"{url}/echo") as websocket:
+        await websocket.send_str("hello")
+
+        assert await websocket.receive_str() == "hello"
+
+
+async def test_the_chat_is_beside_the_host(url: str) -> None:
+    ada = await client(url, "ada")
+
+    assert (await ada.call("join_room", {"room_id": "lobby"}))["ok"]
+    await ada.close()
+
+
+async def test_the_host_can_post_a_message_from_a_route(url: str) -> None:
+    ada = await client(url, "ada")
+    await ada.call("join_room", {"room_id": "lobby"})
+
+    async with aiohttp.ClientSession() as http, http.post(f"{url}/announce") as answer:
+        assert await answer.json() == {"seq": 1}
+
+    received = await until(ada, "receive_group_message")
+    assert (received["from_user_id"], received["content"]) == ("herald", "Hear, hear")
+    await ada.close()
+
+
+async def test_the_host_starts_and_ends_once_and_ends_after_the_chat(
+    host: FastAPI, life: list[str]
+) -> None:
+    app = create_socketio_app(host, settings=HOST_SETTINGS)
+    async with serving(app) as base_url:
+        assert life == ["started"]
+        ada = await client(base_url, "ada")
+        await ada.close()
+
+    assert life == ["started", "ended"]
+
+
+async def test_a_host_that_cannot_start_keeps_the_application_from_starting() -> None:
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        raise RuntimeError("no database")
+        yield
+
+    app = create_socketio_app(FastAPI(lifespan=lifespan), settings=HOST_SETTINGS)
+
+    with pytest.raises(HostLifespanError, match="no database"):
+        async with app.router.lifespan_context(app):
+            pass
+
+
+async def test_a_host_that_is_plain_asgi_needs_no_lifespan() -> None:
+    async def plain(scope: Scope, _receive: Receive, send: Send) -> None:
+        assert scope["type"] == "http"
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": scope["path"].encode()})
+
+    app = create_socketio_app(plain, settings=HOST_SETTINGS)
+
+    async with serving(app) as base_url, aiohttp.ClientSession(base_url) as http:
+        async with http.get("/anything") as answer:
+            assert await answer.text() == "/anything"
+
+
+@pytest.mark.parametrize("asynchronous", [True, False])
+async def test_the_host_may_check_tokens_itself(asynchronous: bool) -> None:
+    def verify(given: str) -> str | None:
+        return given.removeprefix("session-of-") if given.startswith("session-of-") else None
+
+    async def verify_async(given: str) -> str | None:
+        return verify(given)
+
+    app = create_socketio_app(
+        settings=SimpleNamespace(), verify_token=verify_async if asynchronous else verify
+    )
+
+    async with serving(app) as base_url:
+        ada = await client(base_url, "ada", auth={"token": "session-of-ada"})
+        assert (await until(ada, "connected"))["user_id"] == "ada"
+        with pytest.raises(Refused) as refused:
+            await client(base_url, "ada", auth={"token": token("ada")})
+        assert refused.value.data["code"] == "unauthenticated"
+        await ada.close()
+
+
+async def test_the_host_speaks_for_users_by_the_same_rules(url: str, host: FastAPI) -> None:
+    chat = host.state.chat
+    bob = await client(url, "bob")
+
+    with pytest.raises(NotAMember):
+        await chat.execute(Actor(UserId("ada")), SendMessage(Room(RoomId("lobby")), "hello"))
+    await chat.execute(Actor(UserId("ada")), SendMessage(Person(UserId("bob")), "hello"))
+
+    assert (await until(bob, "receive_personal_message"))["content"] == "hello"
+    await bob.close()
+
+
+async def test_an_application_mounted_below_a_path_finds_the_chat_there() -> None:
+    outer = FastAPI()
+    chat: ASGIApp = create_socketio_app(settings=HOST_SETTINGS)
+    outer.mount("/below", chat)
+
+    async with serving(outer) as base_url, aiohttp.ClientSession(base_url) as http:
+        async with http.get("/below/socket.io/?EIO=4&transport=polling") as answer:
+            assert (await answer.text()).startswith("0{")

@@ -1,0 +1,63 @@
+"""Which web origins may connect."""
+
+import aiohttp
+import pytest
+
+from socketio_app.entrypoints.settings import Settings
+from socketio_app.main import create_socketio_app
+from tests.e2e.serving import serving
+from tests.tokens import SECRET
+
+pytestmark = pytest.mark.anyio
+
+HANDSHAKE = "/socket.io/?EIO=4&transport="
+
+
+async def handshakes(origin: str | None, *allowed: str) -> tuple[bool, bool, str | None]:
+    """Whether polling and WebSocket are let in from an origin, and what CORS says."""
+    settings = Settings(secret_key=SECRET, backend_cors_origins=allowed)
+    async with (
+        serving(create_socketio_app(settings=settings)) as base_url,
+        aiohttp.ClientSession(base_url) as http,
+    ):
+        own = base_url if origin == "own" else origin
+        headers = {} if own is None else {"Origin": own}
+        async with http.get(HANDSHAKE + "polling", headers=headers) as answer:
+            polling = answer.status == 200
+            cors = answer.headers.get("Access-Control-Allow-Origin")
+        try:
+            async with http.ws_connect(HANDSHAKE + "websocket", headers=headers):
+                websocket = True
+        except aiohttp.WSServerHandshakeError:
+            websocket = False
+    return polling, websocket, "own" if cors == base_url else cors
+
+
+async def test_the_servers_own_origin_is_let_in() -> None:
+    assert await handshakes("own") == (True, True, "own")
+
+
+async def test_another_origin_is_kept_out_unless_it_was_named() -> None:
+    assert await handshakes("https://evil.example") == (False, False, None)
+
+
+async def test_a_named_origin_is_let_in() -> None:
+    assert await handshakes("https://app.example", "https://app.example") == (
+        True,
+        True,
+        "https://app.example",
+    )
+
+
+async def test_an_origin_that_is_not_among_the_named_is_kept_out() -> None:
+    assert await handshakes("https://evil.example", "https://app.example") == (False, False, None)
+
+
+async def test_the_star_lets_every_origin_in() -> None:
+    polling, websocket, _ = await handshakes("https://any.example", "*")
+
+    assert (polling, websocket) == (True, True)
+
+
+async def test_a_client_that_is_no_browser_names_no_origin_and_is_let_in() -> None:
+    assert await handshakes(None) == (True, True, None)

@@ -1,0 +1,156 @@
+"""The server as a process, as an operator runs it."""
+
+import asyncio
+import os
+import re
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import attrs
+import pytest
+
+from tests.e2e.clients import PythonClient, until
+from tests.tokens import SECRET, token
+
+pytestmark = pytest.mark.anyio
+
+PATIENCE_SECONDS = 20
+SERVE = [sys.executable, "-m", "socketio_app.server"]
+
+
+@attrs.define
+class Served:
+    """A server process that answers."""
+
+    url: str
+    process: asyncio.subprocess.Process
+    said: list[str]
+
+    async def end(self) -> tuple[int, str]:
+        """Ask it to end; its exit status, and what it wrote to stderr."""
+        self.process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            _, errors = await self.process.communicate()
+        assert self.process.returncode is not None
+        return self.process.returncode, errors.decode()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+async def wait_until_healthy(url: str, process: asyncio.subprocess.Process) -> None:
+    async with aiohttp.ClientSession() as http, asyncio.timeout(PATIENCE_SECONDS):
+        while process.returncode is None:
+            try:
+                async with http.get(f"{url}/healthz") as answer:
+                    assert await answer.json() == {"status": "ok"}
+                    return
+            except aiohttp.ClientConnectionError:
+                await asyncio.sleep(0.02)
+    raise AssertionError((await process.communicate())[1].decode())
+
+
+@asynccontextmanager
+async def served(tmp_path: Path, *arguments: str, **environment: str) -> AsyncIterator[Served]:
+    environment = {"SOCKETIO_PORT": str(free_port()), **environment}
+    port = environment["SOCKETIO_PORT"] or str(int(environment["PORT"]) + 1)
+    process = await asyncio.create_subprocess_exec(
+        *SERVE,
+        *arguments,
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], **environment},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    server = Served(f"http://127.0.0.1:{port}", process, [])
+    try:
+        await wait_until_healthy(server.url, process)
+        yield server
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+
+
+async def test_the_server_serves_and_ends_cleanly_while_clients_are_connected(
+    tmp_path: Path,
+) -> None:
+    async with served(tmp_path, SECRET_KEY=SECRET) as server:
+        clients = [
+            await PythonClient().open(server.url, transport, {"auth": {"token": token("ada")}})
+            for transport in ("polling", "websocket")
+        ]
+        for client in clients:
+            await until(client, "connected")
+
+        status, errors = await server.end()
+
+        for client in clients:
+            await until(client, ":disconnect")
+            await client.close()
+        assert status == -signal.SIGTERM
+        assert "Traceback" not in errors
+
+
+async def test_the_default_port_is_the_one_after_the_apis(tmp_path: Path) -> None:
+    port = free_port()
+
+    async with served(tmp_path, SECRET_KEY=SECRET, PORT=str(port - 1), SOCKETIO_PORT="") as server:
+        del server
+
+
+async def test_the_port_of_the_command_line_counts_first(tmp_path: Path) -> None:
+    port = str(free_port())
+    arguments = ["--port", port]
+
+    process = await asyncio.create_subprocess_exec(
+        *SERVE,
+        *arguments,
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "SECRET_KEY": SECRET, "SOCKETIO_PORT": "1"},
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+    await wait_until_healthy(f"http://127.0.0.1:{port}", process)
+    process.terminate()
+    await process.communicate()
+
+
+async def test_the_development_server_needs_no_configuration_and_says_how_to_connect(
+    tmp_path: Path,
+) -> None:
+    async with served(tmp_path, "--dev") as server:
+        assert server.process.stdout is not None
+        said = ""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while "const socket" not in said:
+                said += (await server.process.stdout.readline()).decode()
+        ada, bob = re.findall(r"^A token for \w+:\n(\S+)$", said, re.MULTILINE)
+
+        client = await PythonClient().open(server.url, "websocket", {"auth": {"token": bob}})
+
+        assert (await until(client, "connected"))["user_id"] == "bob"
+        assert f'io("{server.url}", {{ auth: {{ token: "{ada}" }} }})' in said
+        await client.close()
+
+
+async def test_nothing_secret_or_private_is_logged(tmp_path: Path) -> None:
+    given = token("ada")
+    async with served(tmp_path, SECRET_KEY=SECRET, LOG_LEVEL="debug") as server:
+        client = await PythonClient().open(server.url, "upgrade", {"auth": {"token": given}})
+        await client.call("send_personal_message", {"to_user_id": "bob", "content": "our secret"})
+        await client.close()
+
+        _, errors = await server.end()
+
+        assert SECRET not in errors
+        assert given not in errors
+        assert "our secret" not in errors

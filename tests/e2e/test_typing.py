@@ -1,0 +1,141 @@
+"""Typing (docs/wire.md, "Events")."""
+
+import pytest
+
+from socketio_app.entrypoints.settings import Settings
+from tests.e2e.clients import settled, until
+from tests.e2e.conftest import Connect
+from tests.tokens import SECRET
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return Settings(
+        secret_key=SECRET, rate_limits=False, chat_typing_ttl_ms=400, chat_typing_renew_ms=100
+    )
+
+
+async def test_typing_to_a_person_is_seen_by_them_alone(connect: Connect) -> None:
+    ada, adas_phone, bob = await connect("ada"), await connect("ada"), await connect("bob")
+
+    assert await ada.call("typing_start", {"to_user_id": "bob"}) == {"ok": True}
+
+    assert await until(bob, "typing") == {
+        "from_user_id": "ada",
+        "to_user_id": "bob",
+        "is_typing": True,
+        "expires_in_ms": 400,
+    }
+    await settled(adas_phone)
+    assert adas_phone.inbox.of("typing") == []
+
+
+async def test_typing_in_a_room_is_seen_by_its_other_members(connect: Connect) -> None:
+    ada, bob, eve = await connect("ada"), await connect("bob"), await connect("eve")
+    for member in (ada, bob):
+        await member.call("join_room", {"room_id": "lobby"})
+
+    await ada.call("typing_start", {"room_id": "lobby"})
+
+    assert await until(bob, "typing") == {
+        "from_user_id": "ada",
+        "room_id": "lobby",
+        "is_typing": True,
+        "expires_in_ms": 400,
+    }
+    await settled(ada, eve)
+    assert ada.inbox.of("typing") == []
+    assert eve.inbox.of("typing") == []
+
+
+async def test_typing_stops_by_command(connect: Connect) -> None:
+    ada, bob = await connect("ada"), await connect("bob")
+    await ada.call("typing_start", {"to_user_id": "bob"})
+
+    assert await ada.call("typing_stop", {"to_user_id": "bob"}) == {"ok": True}
+
+    assert await until(bob, "typing", count=2) == {
+        "from_user_id": "ada",
+        "to_user_id": "bob",
+        "is_typing": False,
+    }
+
+
+async def test_typing_stops_by_its_time_to_live(connect: Connect) -> None:
+    ada, bob = await connect("ada"), await connect("bob")
+    await ada.call("typing_start", {"to_user_id": "bob"})
+
+    stopped = await until(bob, "typing", count=2)
+
+    assert stopped["is_typing"] is False
+
+
+async def test_typing_stops_by_a_message(connect: Connect) -> None:
+    ada, bob = await connect("ada"), await connect("bob")
+    await ada.call("typing_start", {"to_user_id": "bob"})
+
+    await ada.call("send_personal_message", {"to_user_id": "bob", "content": "hello"})
+
+    await until(bob, "receive_personal_message")
+    assert [typing["is_typing"] for typing in bob.inbox.of("typing")] == [True, False]
+
+
+async def test_typing_stops_by_leaving_the_room(connect: Connect) -> None:
+    ada, bob = await connect("ada"), await connect("bob")
+    for member in (ada, bob):
+        await member.call("join_room", {"room_id": "lobby"})
+    await ada.call("typing_start", {"room_id": "lobby"})
+
+    await ada.call("leave_room", {"room_id": "lobby"})
+
+    await until(bob, "user_left")
+    assert [typing["is_typing"] for typing in bob.inbox.of("typing")] == [True, False]
+
+
+async def test_typing_is_told_once_for_each_change(connect: Connect) -> None:
+    ada, adas_phone, bob = await connect("ada"), await connect("ada"), await connect("bob")
+
+    for client in (ada, adas_phone, ada):
+        await client.call("typing_start", {"to_user_id": "bob"})
+    for client in (adas_phone, ada):
+        await client.call("typing_stop", {"to_user_id": "bob"})
+
+    await settled(bob)
+    assert [typing["is_typing"] for typing in bob.inbox.of("typing")] == [True, False]
+
+
+class TestForALongTime:
+    """With a time-to-live that no test outlasts."""
+
+    @pytest.fixture
+    def settings(self) -> Settings:
+        return Settings(
+            secret_key=SECRET,
+            rate_limits=False,
+            chat_typing_ttl_ms=60_000,
+            chat_typing_room_members=2,
+        )
+
+    async def test_typing_stops_when_the_last_connection_goes(self, connect: Connect) -> None:
+        ada, adas_phone, bob = await connect("ada"), await connect("ada"), await connect("bob")
+        await ada.call("typing_start", {"to_user_id": "bob"})
+        await ada.close()
+        await settled(adas_phone, bob)
+        assert len(bob.inbox.of("typing")) == 1
+
+        await adas_phone.close()
+
+        stopped = await until(bob, "typing", count=2)
+        assert stopped["is_typing"] is False
+
+    async def test_typing_is_not_told_in_a_large_room(self, connect: Connect) -> None:
+        ada, bob, eve = await connect("ada"), await connect("bob"), await connect("eve")
+        for member in (ada, bob, eve):
+            await member.call("join_room", {"room_id": "lobby"})
+
+        assert await ada.call("typing_start", {"room_id": "lobby"}) == {"ok": True}
+
+        await settled(bob)
+        assert bob.inbox.of("typing") == []

@@ -1,0 +1,138 @@
+"""The wire contract, without a wire: payloads in, payloads out."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from socketio_app.adapters.socketio import wire
+from socketio_app.application.commands import (
+    JoinRoom,
+    LeaveRoom,
+    SendMessage,
+    StartTyping,
+    StopTyping,
+)
+from socketio_app.domain.conversations import Person, Room
+from socketio_app.domain.errors import InvalidPayload, RateLimited, UnknownCommand
+from socketio_app.domain.identifiers import ClientMessageId, RoomId, UserId
+
+BOB, LOBBY = Person(UserId("bob")), Room(RoomId("lobby"))
+
+
+@pytest.mark.parametrize(
+    ("event", "payload", "field"),
+    [
+        ("send_personal_message", {"content": "hello"}, "to_user_id"),
+        ("send_personal_message", {"to_user_id": "bob"}, "content"),
+        ("send_personal_message", {"to_user_id": "", "content": "hello"}, "to_user_id"),
+        ("send_personal_message", {"to_user_id": "b" * 129, "content": "hello"}, "to_user_id"),
+        ("send_personal_message", {"to_user_id": 1.5, "content": "hello"}, "to_user_id"),
+        ("send_personal_message", {"to_user_id": True, "content": "hello"}, "to_user_id"),
+        ("send_personal_message", {"to_user_id": None, "content": "hello"}, "to_user_id"),
+        ("send_personal_message", {"to_user_id": "bob", "content": 7}, "content"),
+        (
+            "send_personal_message",
+            {"to_user_id": "bob", "content": "hello", "client_message_id": ""},
+            "client_message_id",
+        ),
+        (
+            "send_personal_message",
+            {"to_user_id": "bob", "content": "hello", "client_message_id": "m" * 65},
+            "client_message_id",
+        ),
+        (
+            "send_personal_message",
+            {"to_user_id": "bob", "content": "hello", "client_message_id": 7},
+            "client_message_id",
+        ),
+        ("send_group_message", {"content": "hello"}, "room_id"),
+        ("send_group_message", {"room_id": 7, "content": "hello"}, "room_id"),
+        ("send_group_message", {"room_id": "lobby"}, "content"),
+        ("join_room", {}, "room_id"),
+        ("join_room", {"room_id": ""}, "room_id"),
+        ("join_room", {"room_id": "r" * 129}, "room_id"),
+        ("join_room", {"room_id": "the lobby"}, "room_id"),
+        ("join_room", {"room_id": "lobby\n"}, "room_id"),
+        ("join_room", {"room_id": "é"}, "room_id"),
+        ("leave_room", {"room_id": ["lobby"]}, "room_id"),
+        ("typing_start", {}, "to_user_id"),
+        ("typing_start", {"to_user_id": "bob", "room_id": "lobby"}, "to_user_id"),
+        ("typing_stop", {"room_id": 7}, "room_id"),
+    ],
+)
+def test_a_wrong_field_is_refused_and_named(
+    event: str, payload: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(InvalidPayload) as refused:
+        wire.parse(event, [payload])
+
+    assert refused.value.field == field
+
+
+@pytest.mark.parametrize("payloads", [[], ["lobby"], [[]], [None], [{}, {}]], ids=repr)
+def test_anything_but_one_object_is_refused_as_a_whole(payloads: list[object]) -> None:
+    with pytest.raises(InvalidPayload) as refused:
+        wire.parse("join_room", payloads)
+
+    assert refused.value.field is None
+
+
+def test_an_event_that_is_no_command_is_unknown() -> None:
+    with pytest.raises(UnknownCommand):
+        wire.parse("connect", [{}])
+
+
+@pytest.mark.parametrize(
+    ("event", "payload", "command"),
+    [
+        (
+            "send_personal_message",
+            {"to_user_id": "bob", "content": "hello", "client_message_id": "m1"},
+            SendMessage(BOB, "hello", ClientMessageId("m1")),
+        ),
+        (
+            "send_personal_message",
+            {"to_user_id": 7, "content": "hello", "client_message_id": None, "other": [1]},
+            SendMessage(Person(UserId("7")), "hello"),
+        ),
+        ("send_group_message", {"room_id": "lobby", "content": "hi"}, SendMessage(LOBBY, "hi")),
+        ("join_room", {"room_id": "lobby"}, JoinRoom(RoomId("lobby"))),
+        ("leave_room", {"room_id": "lobby"}, LeaveRoom(RoomId("lobby"))),
+        ("typing_start", {"to_user_id": "bob"}, StartTyping(BOB)),
+        ("typing_start", {"room_id": "lobby", "to_user_id": None}, StartTyping(LOBBY)),
+        ("typing_stop", {"room_id": "lobby"}, StopTyping(LOBBY)),
+    ],
+)
+def test_each_command_is_read_from_its_payload(
+    event: str, payload: dict[str, Any], command: object
+) -> None:
+    assert wire.parse(event, [payload]) == command
+
+
+def test_a_time_is_utc_with_milliseconds() -> None:
+    noon = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+    assert wire.time(noon) == "2026-11-23T12:00:00.000Z"
+    assert wire.time(noon + timedelta(milliseconds=123)) == "2026-11-23T12:00:00.123Z"
+
+
+def test_a_refusal_says_how_long_to_wait() -> None:
+    assert wire.refusal(RateLimited("too fast", retry_after_ms=40)) == {
+        "code": "rate_limited",
+        "message": "too fast",
+        "retry_after_ms": 40,
+    }
+
+
+def test_an_error_event_echoes_no_more_of_an_unknown_events_name_than_a_command_is_long() -> None:
+    told = wire.error_event({"code": "unknown_command"}, "x" * 60_000, [])
+
+    assert told["command"] == "x" * 64
+
+
+@pytest.mark.parametrize("given", ["", "m" * 65, 7, "\ud800"], ids=repr)
+def test_an_error_event_echoes_no_client_message_id_that_is_none(given: object) -> None:
+    told = wire.error_event({"code": "x"}, "send_group_message", [{"client_message_id": given}])
+
+    assert "client_message_id" not in told

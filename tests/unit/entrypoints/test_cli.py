@@ -1,0 +1,321 @@
+"""The command line, up to where it hands over to the server."""
+
+import asyncio
+import re
+import subprocess
+import sys
+from datetime import datetime, timedelta
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from socketio_app.adapters.system import SystemClock
+from socketio_app.application.ports import Identity
+from socketio_app.entrypoints import serving
+from socketio_app.entrypoints.cli import main
+from socketio_app.entrypoints.composition import jwt_verifier
+from socketio_app.entrypoints.settings import Settings, names
+
+SECRET = "0123456789abcdef0123456789abcdef"
+COMMAND = [str(Path(sys.executable).parent / "socketio-app")]
+SERVER_MODULE = [sys.executable, "-m", "socketio_app.server"]
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An environment without settings, in a folder without a `.env`."""
+    for name in names():
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
+    """What the server is handed; it serves nothing."""
+    handed: list[Settings] = []
+    monkeypatch.setattr(serving, "serve", handed.append)
+    return handed
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    """Run a real command to its end."""
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def identity_of(token: str, settings: Settings) -> Identity:
+    """Whom a server with these settings takes a token's bearer for."""
+    return asyncio.run(jwt_verifier(settings, SystemClock()).verify(token))
+
+
+def hours_from_now(moment: datetime | None) -> float:
+    assert moment is not None
+    return (moment - SystemClock().now()) / timedelta(hours=1)
+
+
+class TestRealCommand:
+    @pytest.mark.parametrize("command", [[*COMMAND, "serve"], SERVER_MODULE])
+    def test_serving_without_a_key_is_one_line_that_says_what_to_set(
+        self, command: list[str]
+    ) -> None:
+        ended = run(*command)
+
+        assert (ended.returncode, ended.stdout) == (2, "")
+        assert ended.stderr.startswith("socketio-app: SECRET_KEY is not set: ")
+        assert len(ended.stderr.splitlines()) == 1
+
+    @pytest.mark.parametrize("command", [[*COMMAND, "serve"], SERVER_MODULE])
+    def test_both_ways_to_serve_take_the_same_options(self, command: list[str]) -> None:
+        ended = run(*command, "--dev", "--host", "127.0.0.1", "--port", "0")
+
+        assert ended.returncode == 2
+        assert ended.stderr.startswith("socketio-app: SOCKETIO_PORT must be a whole number")
+
+    def test_a_wrong_setting_in_the_file_is_one_line(self, tmp_path: Path) -> None:
+        (tmp_path / ".env").write_text("PORT=high\n")
+
+        ended = run(*COMMAND, "serve", "--dev")
+
+        assert (ended.returncode, ended.stdout) == (2, "")
+        assert ended.stderr == (
+            "socketio-app: PORT must be a whole number from 1 to 65535, not 'high'\n"
+        )
+
+    def test_a_secret_that_is_too_short_is_refused_and_not_shown(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("SECRET_KEY", "hush")
+
+        ended = run(*COMMAND, "serve")
+
+        assert ended.returncode == 2
+        assert ended.stderr.startswith(
+            "socketio-app: SECRET_KEY is not fit for use: it has 4 bytes"
+        )
+        assert "hush" not in ended.stdout + ended.stderr
+
+    def test_the_version_is_the_packages(self) -> None:
+        assert run(*COMMAND, "--version").stdout == version("socketio-app") + "\n"
+
+
+class TestServing:
+    def test_the_environments_settings_are_handed_over(
+        self, served: list[Settings], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("SECRET_KEY", SECRET)
+
+        status = main(["serve"])
+
+        assert status == 0
+        assert served == [Settings(secret_key=SECRET)]
+
+    def test_options_win_over_the_environment(
+        self, served: list[Settings], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("HOST", "10.0.0.1")
+        monkeypatch.setenv("SOCKETIO_PORT", "7000")
+
+        main(["serve", "--host", "0.0.0.0", "--port", "9000"])  # noqa: S104  (nothing is bound)
+
+        assert (served[0].host, served[0].chat_port) == ("0.0.0.0", 9000)  # noqa: S104  (as above)
+
+    def test_without_dev_nothing_is_opened_to_other_origins_or_printed(
+        self, served: list[Settings], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        main(["serve"])
+
+        assert served[0].backend_cors_origins == ()
+        assert capsys.readouterr().out == ""
+
+
+class TestDevelopment:
+    def test_it_needs_no_configuration(self, served: list[Settings]) -> None:
+        assert main(["serve", "--dev"]) == 0
+        assert served[0].has_key_source
+
+    def test_every_run_has_a_key_of_its_own(self, served: list[Settings]) -> None:
+        main(["serve", "--dev"])
+        main(["serve", "--dev"])
+
+        assert served[0].secret_key != served[1].secret_key
+
+    def test_the_key_is_not_printed(
+        self, served: list[Settings], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        main(["serve", "--dev"])
+
+        printed = capsys.readouterr()
+        assert str(served[0].secret_key) not in printed.out + printed.err
+
+    def test_the_tokens_of_ada_and_bob_are_good_for_a_day(
+        self, served: list[Settings], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        main(["serve", "--dev"])
+
+        tokens = re.findall(r"A token for (\w+):\n(\S+)", capsys.readouterr().out)
+        identities = {user: identity_of(token, served[0]) for user, token in tokens}
+        assert {user: identity.user_id for user, identity in identities.items()} == {
+            "ada": "ada",
+            "bob": "bob",
+        }
+        assert all(23.9 < hours_from_now(each.expires_at) <= 24 for each in identities.values())
+
+    @pytest.mark.parametrize(
+        ("host", "url"),
+        [
+            ("127.0.0.1", "http://127.0.0.1:9000"),
+            ("0.0.0.0", "http://127.0.0.1:9000"),  # noqa: S104  (nothing is bound)
+            ("::1", "http://[::1]:9000"),
+        ],
+    )
+    @pytest.mark.usefixtures("served")
+    def test_a_browsers_console_is_told_where_to_connect(
+        self, capsys: pytest.CaptureFixture[str], host: str, url: str
+    ) -> None:
+        main(["serve", "--dev", "--host", host, "--port", "9000"])
+
+        lines = capsys.readouterr().out.splitlines()
+        assert (
+            'const { io } = await import("https://cdn.socket.io/4.8.1/socket.io.esm.min.js")'
+        ) in lines
+        assert any(line.startswith(f'const socket = io("{url}", {{ auth') for line in lines)
+
+    def test_a_key_that_is_set_is_kept(
+        self, served: list[Settings], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("SECRET_KEY", SECRET)
+
+        main(["serve", "--dev"])
+
+        assert served[0].secret_key == SECRET
+
+    def test_pages_of_every_origin_may_connect_and_it_says_so(
+        self, served: list[Settings], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        main(["serve", "--dev"])
+
+        assert served[0].backend_cors_origins == ("*",)
+        assert "BACKEND_CORS_ORIGINS is not set" in capsys.readouterr().out
+
+    def test_origins_that_are_set_are_kept(
+        self, served: list[Settings], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("BACKEND_CORS_ORIGINS", "https://app.example")
+
+        main(["serve", "--dev"])
+
+        assert served[0].backend_cors_origins == ("https://app.example",)
+
+
+class TestToken:
+    def test_a_token_and_nothing_else_is_printed(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("SECRET_KEY", SECRET)
+
+        status = main(["token", "ada", "--hours", "2"])
+
+        printed = capsys.readouterr()
+        identity = identity_of(printed.out.removesuffix("\n"), Settings(secret_key=SECRET))
+        assert (status, identity.user_id, printed.err) == (0, "ada", "")
+        assert 1.9 < hours_from_now(identity.expires_at) <= 2
+
+    def test_a_token_has_the_issuer_and_the_audience_that_the_server_asks_for(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("SECRET_KEY", SECRET)
+        monkeypatch.setenv("JWT_ISSUER", "https://issuer")
+        monkeypatch.setenv("JWT_AUDIENCE", "chat,other")
+
+        main(["token", "ada"])
+
+        settings = Settings(
+            secret_key=SECRET, jwt_issuer="https://issuer", jwt_audience=("chat", "other")
+        )
+        assert identity_of(capsys.readouterr().out.strip(), settings).user_id == "ada"
+
+    def test_a_private_key_file_signs(
+        self,
+        capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
+    ) -> None:
+        path = tmp_path / "private.pem"
+        path.write_bytes(private_pem())
+        monkeypatch.setenv("JWT_KEY_FILE", str(path))
+        monkeypatch.setenv("ALGORITHM", "ES256")
+
+        main(["token", "ada"])
+
+        settings = Settings(jwt_key_file=path, algorithm=("ES256",))
+        assert identity_of(capsys.readouterr().out.strip(), settings).user_id == "ada"
+
+    def test_a_public_key_file_cannot_sign(
+        self,
+        capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
+    ) -> None:
+        path = tmp_path / "public.pem"
+        path.write_bytes(public_pem())
+        monkeypatch.setenv("JWT_KEY_FILE", str(path))
+        monkeypatch.setenv("ALGORITHM", "ES256")
+
+        assert refused(capsys, "token", "ada").startswith("no token can be signed")
+
+    def test_without_a_key_it_is_said_what_to_set(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert refused(capsys, "token", "ada").startswith("SECRET_KEY is not set: ")
+
+    @pytest.mark.parametrize("user", ["", "x" * 129, "\udcff"])
+    def test_a_user_has_an_id_as_the_wire_has_it(
+        self, capsys: pytest.CaptureFixture[str], user: str
+    ) -> None:
+        assert refused(capsys, "token", user).startswith("user_id ")
+
+    @pytest.mark.parametrize("hours", ["0", "-1", "nan", "inf", "1e8", "8785"])
+    def test_a_lifetime_that_the_server_would_refuse_is_refused(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, hours: str
+    ) -> None:
+        monkeypatch.setenv("SECRET_KEY", SECRET)
+
+        told = refused(capsys, "token", "ada", f"--hours={hours}")
+
+        assert told.startswith("--hours must be over 0 and at most 8784, which JWT_MAX_LIFETIME")
+
+    def test_without_a_limit_of_lifetime_a_century_is_the_longest(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("SECRET_KEY", SECRET)
+        monkeypatch.setenv("JWT_MAX_LIFETIME_DAYS", "0")
+
+        assert main(["token", "ada", "--hours=876000"]) == 0
+        capsys.readouterr()
+        assert refused(capsys, "token", "ada", "--hours=876001").startswith("--hours must be")
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """What a command is refused with: exit status 2, one line, and nothing on stdout."""
+    status = main(arguments)
+    printed = capsys.readouterr()
+    assert (status, printed.out) == (2, "")
+    assert len(printed.err.splitlines()) == 1
+    return printed.err.removeprefix("socketio-app: ")
+
+
+KEY = ec.generate_private_key(ec.SECP256R1())
+
+
+def private_pem() -> bytes:
+    return KEY.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+
+
+def public_pem() -> bytes:
+    return KEY.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
