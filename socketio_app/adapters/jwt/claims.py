@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import attrs
 
@@ -49,46 +48,60 @@ def seconds(value: object) -> float:
     return found
 
 
+_EARLIEST = datetime.fromtimestamp(0, UTC)
+_LATEST = datetime.max.replace(tzinfo=UTC, microsecond=999_000)
+
+
+def moment(since_1970: float) -> datetime:
+    """A NumericDate as a date, in whole milliseconds.
+
+    One that no date can express becomes the nearest: the end of a token that is long past, or of
+    one that nobody lives to see.
+    """
+    if since_1970 <= _EARLIEST.timestamp():
+        return _EARLIEST
+    if since_1970 >= _LATEST.timestamp():
+        return _LATEST
+    found = datetime.fromtimestamp(since_1970, UTC)
+    return found.replace(microsecond=found.microsecond // 1000 * 1000)
+
+
 @attrs.frozen
 class ClaimsPolicy:
     """What is asked of claims."""
 
     issuer: str | None = None
+    """The one `iss`; `None` for any."""
     audience: frozenset[str] | None = None
+    """What `aud` must name one of; `None` where a token must have none."""
     leeway: timedelta = timedelta(0)
     """How far the issuer's clock may differ from ours."""
     max_lifetime: timedelta | None = timedelta(days=366)
     """How far ahead a token may end. Without a bound, one that leaks is good for ever."""
 
-    def identity(self, claims: Mapping[str, Any], now: datetime) -> Identity:
+    def identity(self, claims: Mapping[str, object], now: datetime) -> Identity:
         """The identity that good claims prove.
 
         Raises:
             TokenExpired: they were good once.
             Unauthenticated: they prove nothing.
         """
-        at, leeway = now.timestamp(), self.leeway.total_seconds()
+        at = now.timestamp()
         if not (self._is_from_issuer(claims) and self._is_for_us(claims)):
             raise Unauthenticated(INVALID)
-        for not_before in ("nbf", "iat"):
-            if not_before in claims and seconds(claims[not_before]) > at + leeway:
-                raise Unauthenticated(INVALID)
-        subject, expires = user_id(claims.get("sub")), seconds(claims.get("exp"))
-        if expires + leeway <= at:
-            raise TokenExpired(EXPIRED)
-        if self._ends_too_late(expires - at):
+        if self._begins_after(at, claims):
             raise Unauthenticated(INVALID)
-        return Identity(subject, _moment(expires))
+        subject, end = user_id(claims.get("sub")), seconds(claims.get("exp"))
+        if at >= end + self.leeway.total_seconds():
+            raise TokenExpired(EXPIRED)
+        if self.max_lifetime is not None and end - at > self.max_lifetime.total_seconds():
+            raise Unauthenticated(INVALID)
+        return Identity(subject, moment(end))
 
-    def _ends_too_late(self, lifetime_seconds: float) -> bool:
-        if self.max_lifetime is None:
-            return False
-        return lifetime_seconds > (self.max_lifetime + self.leeway).total_seconds()
-
-    def _is_from_issuer(self, claims: Mapping[str, Any]) -> bool:
+    def _is_from_issuer(self, claims: Mapping[str, object]) -> bool:
         return self.issuer is None or claims.get("iss") == self.issuer
 
-    def _is_for_us(self, claims: Mapping[str, Any]) -> bool:
+    def _is_for_us(self, claims: Mapping[str, object]) -> bool:
         """A token with an audience is for nobody who is not in it (section 4.1.3)."""
         if self.audience is None:
             return "aud" not in claims
@@ -100,12 +113,7 @@ class ClaimsPolicy:
             case _:
                 return False
 
-
-_LATEST = datetime.max.replace(tzinfo=UTC, microsecond=999_000)
-
-
-def _moment(seconds_since_1970: float) -> datetime:
-    """A moment in whole milliseconds; where a date has no such year, the last that it has."""
-    if seconds_since_1970 >= _LATEST.timestamp():
-        return _LATEST
-    return datetime.fromtimestamp(int(seconds_since_1970 * 1000) / 1000, UTC)
+    def _begins_after(self, at: float, claims: Mapping[str, object]) -> bool:
+        """Whether it is not good yet (section 4.1.5), or was made in the future (section 4.1.6)."""
+        latest = at + self.leeway.total_seconds()
+        return any(seconds(claims[name]) > latest for name in ("nbf", "iat") if name in claims)

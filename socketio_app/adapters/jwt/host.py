@@ -4,12 +4,9 @@ import inspect
 import logging
 import traceback
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
 
-from jose.exceptions import ExpiredSignatureError
-
-from socketio_app.adapters.jwt.claims import EXPIRED, INVALID, seconds, user_id
+from socketio_app.adapters.jwt.claims import EXPIRED, INVALID, moment, seconds, user_id
 from socketio_app.application.ports import Clock, Identity
 from socketio_app.domain.errors import TokenExpired, Unauthenticated
 
@@ -21,7 +18,7 @@ class HostVerifier:
 
     The host's function, sync or async, returns the user's id; or a mapping of claims with a `sub`,
     and an `exp` where it has one; or an `Identity`. To refuse it returns `None` or `False`, or
-    raises: whatever it raises, nobody is let in.
+    raises: whatever it raises, nobody is let in. A sync one holds up everybody while it runs.
     """
 
     def __init__(self, verify_token: Callable[[str], object], clock: Clock) -> None:
@@ -30,7 +27,17 @@ class HostVerifier:
 
     async def verify(self, token: str) -> Identity:
         """See `TokenVerifier.verify`."""
-        identity = _identity(await self._ask(token))
+        answer = await self._ask(token)
+        if answer is None or answer is False:
+            raise Unauthenticated(INVALID)
+        identity = _identity(answer)
+        if identity is None:
+            log.error(
+                "verify_token returned %s that names no user; it must return a user's id, claims "
+                "with a sub (and a numeric exp, if any), an Identity, or None",
+                type(answer).__name__,
+            )
+            raise Unauthenticated(INVALID)
         if identity.expires_at is not None and identity.expires_at <= self._clock.now():
             raise TokenExpired(EXPIRED)
         return identity
@@ -42,53 +49,49 @@ class HostVerifier:
         except (Unauthenticated, TokenExpired):
             raise
         except Exception as error:  # noqa: BLE001  (whatever a host's check raises refuses)
-            if isinstance(error, ExpiredSignatureError) or _is_called_expired(error):
+            if _says_expired(error):
                 raise TokenExpired(EXPIRED) from None
-            # Not its text or its frames' values: they may hold the token.
+            # Not its text, its cause or its frames' values: they may hold the token.
             log.warning(
-                "verify_token refused a token with %s, raised %s",
-                type(error).__name__,
-                _where(error),
+                "verify_token refused a token: %s raised at %s", type(error).__name__, _where(error)
             )
             raise Unauthenticated(INVALID) from None
 
 
-def _is_called_expired(error: Exception) -> bool:
-    """Whether it is another library's error for a token that has expired; PyJWT's, for one."""
+def _says_expired(error: Exception) -> bool:
+    """Whether it is the error that python-jose, PyJWT and others have for an expired token."""
     return any(kind.__name__ == "ExpiredSignatureError" for kind in type(error).__mro__)
 
 
 def _where(error: Exception) -> str:
-    frames = traceback.extract_tb(error.__traceback__)
-    return f"at {frames[-1].filename}:{frames[-1].lineno}" if frames else "somewhere"
+    *_, (frame, line) = traceback.walk_tb(error.__traceback__)
+    return f"{frame.f_code.co_filename}:{line}"
 
 
-def _identity(answer: object) -> Identity:
-    match answer:
-        case None | False:
-            raise Unauthenticated(INVALID)
-        case Identity():
-            return answer
-        case str():
-            return Identity(user_id(answer), None)
-        case int() if not isinstance(answer, bool):
-            return Identity(user_id(str(answer)), None)
-        case Mapping():
-            return _identity_of_claims(answer)
-        case _:
-            log.error(
-                "verify_token returned %s; it must return a user's id, claims with a sub, or None",
-                type(answer).__name__,
-            )
-            raise Unauthenticated(INVALID)
+def _identity(answer: object) -> Identity | None:
+    """Whom an answer names; `None` where it is none of those that a host may give."""
+    try:
+        match answer:
+            case Identity():
+                return Identity(user_id(answer.user_id), _utc(answer.expires_at))
+            case Mapping():
+                end = answer.get("exp")
+                end = None if end is None else moment(seconds(end))
+                return Identity(user_id(_as_text(answer.get("sub"))), end)
+            case _:
+                return Identity(user_id(_as_text(answer)), None)
+    except (Unauthenticated, ValueError):
+        return None
 
 
-def _identity_of_claims(claims: Mapping[Any, Any]) -> Identity:
-    subject = claims.get("sub")
-    if isinstance(subject, int) and not isinstance(subject, bool):
-        subject = str(subject)
-    expires = claims.get("exp")
-    if isinstance(expires, datetime):
-        expires = expires.timestamp()
-    expires_at = None if expires is None else datetime.fromtimestamp(int(seconds(expires)), UTC)
-    return Identity(user_id(subject), expires_at)
+def _as_text(subject: object) -> object:
+    """A number as the text that it is written with; anything else as it is."""
+    return str(subject) if isinstance(subject, int) and not isinstance(subject, bool) else subject
+
+
+def _utc(end: object) -> datetime | None:
+    if end is None:
+        return None
+    if not isinstance(end, datetime) or end.utcoffset() is None:
+        raise ValueError("an end is a date with a time zone")
+    return moment(end.timestamp())

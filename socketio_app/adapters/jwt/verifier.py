@@ -1,24 +1,27 @@
 """Verifies tokens that are JSON Web Tokens in compact form (RFC 7515, section 3.1)."""
 
-import base64
-import binascii
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import Self
 
+import attrs
+
+from socketio_app.adapters.jwt import strict
 from socketio_app.adapters.jwt.claims import INVALID, ClaimsPolicy
 from socketio_app.adapters.jwt.keys import KeySet
-from socketio_app.adapters.jwt.strict_json import NotStrictError, strict_object
 from socketio_app.application.ports import Clock, Identity
 from socketio_app.domain.errors import Unauthenticated
 
 LONGEST_TOKEN_CHARS = 8192
-"""Longer than any header field that servers accept; parsing costs no more than this."""
-
-_UNDERSTOOD_NOWHERE = ("crit", "b64")
+"""Several times what issuers make. A stranger's token costs no more than parsing this much."""
 
 
 class JwtVerifier:
-    """Verifies tokens by keys and claims that were configured. Implements `TokenVerifier`."""
+    """Verifies tokens by keys and claims that were configured. Implements `TokenVerifier`.
+
+    The order is fixed: the form, the key, the signature, and only then what the claims say. So
+    nobody without the key learns more than that a token is not valid.
+    """
 
     def __init__(
         self,
@@ -26,53 +29,65 @@ class JwtVerifier:
         clock: Clock,
         *,
         issuer: str | None = None,
-        audience: Sequence[str] | None = None,
+        audience: str | Sequence[str] | None = None,
         leeway: timedelta = timedelta(0),
         max_lifetime: timedelta | None = timedelta(days=366),
     ) -> None:
         self._keys = keys
         self._clock = clock
-        self._policy = ClaimsPolicy(
-            issuer, None if audience is None else frozenset(audience), leeway, max_lifetime
-        )
+        self._policy = ClaimsPolicy(issuer, _accepted(audience), leeway, max_lifetime)
 
     async def verify(self, token: str) -> Identity:
         """See `TokenVerifier.verify`."""
-        header, payload, signature, signed = _parts(token)
-        if any(name in header for name in _UNDERSTOOD_NOWHERE):
-            # RFC 7515, section 4.1.11: what is critical must be understood. We understand none.
+        try:
+            claims = self._signed_claims(_Signed.parse(token))
+        except strict.NotStrictError:
+            raise Unauthenticated(INVALID) from None
+        return self._policy.identity(claims, self._clock.now())
+
+    def _signed_claims(self, token: "_Signed") -> Mapping[str, object]:
+        if not token.header.keys().isdisjoint({"crit", "b64"}):
+            # What is critical must be understood (RFC 7515, section 4.1.11), and here nothing is:
+            # not even the unencoded payload that it was made for (RFC 7797, section 6).
             raise Unauthenticated(INVALID)
-        found = self._keys.find(header.get("alg"), header.get("kid"))
-        if found is None or not found.key.verify(signed, signature):
+        key = self._keys.find(token.header)
+        if key is None or not key.has_signed(token.signed, token.signature):
             raise Unauthenticated(INVALID)
-        return self._policy.identity(_object(payload), self._clock.now())
+        return strict.json_object(token.payload)
 
 
-def _parts(token: object) -> tuple[dict[str, object], bytes, bytes, bytes]:
-    """The header, the payload, the signature, and what was signed."""
-    if not isinstance(token, str) or len(token) > LONGEST_TOKEN_CHARS or not token.isascii():
-        raise Unauthenticated(INVALID)
-    signed, _, signature = token.rpartition(".")
-    header, _, payload = signed.partition(".")
-    if "." in payload:
-        raise Unauthenticated(INVALID)
-    return _object(_decoded(header)), _decoded(payload), _decoded(signature), signed.encode()
+@attrs.frozen
+class _Signed:
+    """A token, taken apart. Nothing in it is believed yet."""
+
+    header: Mapping[str, object]
+    payload: bytes
+    signature: bytes
+    signed: bytes
+    """What the signature is of."""
+
+    @classmethod
+    def parse(cls, token: object) -> Self:
+        """Take a token apart.
+
+        Raises:
+            NotStrictError: it is none.
+        """
+        if not isinstance(token, str) or len(token) > LONGEST_TOKEN_CHARS or not token.isascii():
+            raise strict.NotStrictError
+        match token.split("."):
+            case [header, payload, signature]:
+                return cls(
+                    strict.json_object(strict.octets(header)),
+                    strict.octets(payload),
+                    strict.octets(signature),
+                    f"{header}.{payload}".encode(),
+                )
+            case _:
+                raise strict.NotStrictError
 
 
-def _decoded(part: str) -> bytes:
-    """Base64url without padding (RFC 7515, section 2), in its one canonical form."""
-    try:
-        decoded = base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        raise Unauthenticated(INVALID) from None
-    # Python ignores the last character's unused bits: one signature would have several spellings.
-    if not part or base64.urlsafe_b64encode(decoded).rstrip(b"=").decode() != part:
-        raise Unauthenticated(INVALID)
-    return decoded
-
-
-def _object(encoded: bytes) -> dict[str, object]:
-    try:
-        return strict_object(encoded)
-    except NotStrictError:
-        raise Unauthenticated(INVALID) from None
+def _accepted(audience: str | Sequence[str] | None) -> frozenset[str] | None:
+    if audience is None:
+        return None
+    return frozenset({audience} if isinstance(audience, str) else audience)

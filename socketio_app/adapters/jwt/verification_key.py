@@ -1,0 +1,136 @@
+"""A key, and what it must be to verify by its algorithm. All of it is decided at the start."""
+
+import base64
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+from cryptography.x509 import InvalidVersion, load_der_x509_certificate
+from jose import jwk
+from jose.backends.base import Key
+from jose.exceptions import JOSEError
+
+from socketio_app.adapters.jwt.strict import NotStrictError, json_object
+
+SHORTEST_SECRET_BYTES = 32
+"""256 bits, which is what HS256 asks for (RFC 7518, section 3.2).
+
+The longer hashes are held to no more: nobody guesses 256 bits, whatever they are hashed with.
+"""
+
+SMALLEST_RSA_BITS = 2048
+"""RFC 7518, section 3.3."""
+
+SECRET_ALGORITHMS = ("HS256", "HS384", "HS512")
+RSA_ALGORITHMS = ("RS256", "RS384", "RS512")
+EC_CURVES: Mapping[str, str] = {"ES256": "secp256r1", "ES384": "secp384r1", "ES512": "secp521r1"}
+"""Each algorithm's one curve (RFC 7518, section 3.4)."""
+
+
+class KeyConfigurationError(ValueError):
+    """A key that cannot be used as configured. The message is one line without key material."""
+
+
+@attrs.frozen
+class VerificationKey:
+    """A key, bound to one algorithm (RFC 8725, section 3.1)."""
+
+    algorithm: str
+    key_id: str | None
+    """Its `kid` in a JSON Web Key Set, where it has one."""
+    _key: Key = attrs.field(repr=False)
+
+    def has_signed(self, signed: bytes, signature: bytes) -> bool:
+        """Whether the signature is this key's."""
+        return self._key.verify(signed, signature)
+
+
+def secret_key(secret: bytes, algorithm: str, key_id: str | None = None) -> VerificationKey:
+    """A secret as a key.
+
+    Raises:
+        KeyConfigurationError: it is too short, or is none.
+    """
+    if len(secret) < SHORTEST_SECRET_BYTES:
+        raise KeyConfigurationError(
+            f"it has {len(secret)} bytes, at least {SHORTEST_SECRET_BYTES} are needed"
+        )
+    # Who knows a public key could sign with it, were it taken for a secret (RFC 8725, section 2.1).
+    # python-jose refuses PEM and SSH keys, and no other form.
+    try:
+        key = jwk.construct(secret, algorithm)
+    except JOSEError:
+        key = None
+    if key is None or _is_published(secret):
+        raise KeyConfigurationError("it is a public key, a certificate or the like, and no secret")
+    return VerificationKey(algorithm, key_id, key)
+
+
+def public_key(
+    source: bytes | dict[str, Any], algorithm: str, key_id: str | None = None
+) -> VerificationKey:
+    """The public half of a key, from PEM or from a JSON Web Key.
+
+    Raises:
+        KeyConfigurationError: it cannot be read, or is not fit for the algorithm.
+    """
+    try:
+        key = jwk.construct(source, algorithm).public_key()
+    except Exception:  # noqa: BLE001  (python-jose lets out whatever it meets, key and all)
+        raise KeyConfigurationError(f"it cannot be read as a key for {algorithm}") from None
+    _check_strength(getattr(key, "prepared_key", None), algorithm)
+    return VerificationKey(algorithm, key_id, key)
+
+
+def _check_strength(key: object, algorithm: str) -> None:
+    match key:
+        case RSAPublicKey() if algorithm in RSA_ALGORITHMS:
+            if key.key_size < SMALLEST_RSA_BITS:
+                raise KeyConfigurationError(
+                    f"it has {key.key_size} bits, at least {SMALLEST_RSA_BITS} are needed"
+                )
+        case EllipticCurvePublicKey() if algorithm in EC_CURVES:
+            if key.curve.name != EC_CURVES[algorithm]:
+                raise KeyConfigurationError(
+                    f"its curve is {key.curve.name}, {algorithm} needs {EC_CURVES[algorithm]}"
+                )
+        case _:
+            raise KeyConfigurationError(f"it is no key for {algorithm}")
+
+
+def _is_published(secret: bytes) -> bool:
+    """Whether it is something that is handed around: an armoured text, DER, or a JSON Web Key."""
+    return b"-----BEGIN " in secret or _is_der(secret) or _is_base64_der(secret) or _is_jwk(secret)
+
+
+def _is_der(octets: bytes) -> bool:
+    return _loads(load_der_public_key, octets) or _loads(load_der_x509_certificate, octets)
+
+
+def _is_base64_der(text: bytes) -> bool:
+    """Whether it is PEM without its armour, the way that Keycloak shows a realm's public key."""
+    try:
+        return _is_der(base64.b64decode(b"".join(text.split()), validate=True))
+    except ValueError:
+        return False
+
+
+def _is_jwk(text: bytes) -> bool:
+    try:
+        return not json_object(text).keys().isdisjoint({"kty", "keys"})
+    except NotStrictError:
+        return False
+
+
+def _loads(load: Callable[[bytes], object], octets: bytes) -> bool:
+    try:
+        load(octets)
+    except (UnsupportedAlgorithm, InvalidVersion):
+        return True  # a key or a certificate all the same, of a kind that is not known here
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,303 @@
+"""The host application's own check of a token."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Generator
+from datetime import datetime, timedelta, timezone
+from types import MappingProxyType
+from typing import Any
+from uuid import uuid4
+
+import jose.exceptions
+import pytest
+
+from socketio_app.adapters.jwt import HostVerifier
+from socketio_app.application.ports import Identity
+from socketio_app.domain.errors import TokenExpired, Unauthenticated
+from socketio_app.domain.identifiers import UserId
+from tests.clocks import ManualClock
+from tests.unit.adapters.jwt.forging import NOW, seconds_from_now
+
+pytestmark = pytest.mark.anyio
+
+TOKEN = "a-token-that-nobody-else-may-see"
+
+
+async def verified(answer: object) -> Identity:
+    """What comes of an answer of the host's function."""
+    return await HostVerifier(lambda _token: answer, ManualClock()).verify(TOKEN)
+
+
+async def is_refused(answer: object) -> bool:
+    with pytest.raises(Unauthenticated, match=r"^the token is not valid$"):
+        await verified(answer)
+    return True
+
+
+class TestAsking:
+    async def test_the_function_is_given_the_token(self) -> None:
+        verifier = HostVerifier(lambda token: f"the user of {token}", ManualClock())
+
+        identity = await verifier.verify(TOKEN)
+
+        assert identity.user_id == f"the user of {TOKEN}"
+
+    async def test_it_may_be_async(self) -> None:
+        async def verify_token(_token: str) -> str:
+            await asyncio.sleep(0)
+            return "ada"
+
+        identity = await HostVerifier(verify_token, ManualClock()).verify(TOKEN)
+
+        assert identity.user_id == "ada"
+
+    async def test_it_may_be_a_callable_object(self) -> None:
+        class Sessions:
+            async def __call__(self, _token: str) -> str:
+                return "ada"
+
+        identity = await HostVerifier(Sessions(), ManualClock()).verify(TOKEN)
+
+        assert identity.user_id == "ada"
+
+    async def test_it_may_return_a_future(self) -> None:
+        future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_soon(future.set_result, "ada")
+
+        assert (await verified(future)).user_id == "ada"
+
+    async def test_it_may_return_anything_that_can_be_awaited(self) -> None:
+        class Answer:
+            def __await__(self) -> Generator[None, None, str]:
+                yield
+                return "ada"
+
+        assert (await verified(Answer())).user_id == "ada"
+
+
+class TestAnswers:
+    @pytest.mark.parametrize("answer", ["ada", "x" * 128, "日本"])
+    async def test_a_string_is_the_users_id(self, answer: str) -> None:
+        assert await verified(answer) == Identity(UserId(answer), None)
+
+    @pytest.mark.parametrize("answer", [0, 42, -1])
+    async def test_a_number_is_the_users_id(self, answer: int) -> None:
+        assert await verified(answer) == Identity(UserId(str(answer)), None)
+
+    @pytest.mark.parametrize("subject", ["42", 42])
+    async def test_claims_name_the_user_in_their_subject(self, subject: object) -> None:
+        claims = MappingProxyType({"sub": subject, "name": "Ada"})
+
+        assert await verified(claims) == Identity(UserId("42"), None)
+
+    @pytest.mark.parametrize("end", [seconds_from_now(60.0009), int(seconds_from_now(60))])
+    async def test_claims_may_say_when_the_token_ends(self, end: float) -> None:
+        identity = await verified({"sub": "ada", "exp": end})
+
+        assert identity.expires_at == NOW + timedelta(seconds=60)
+
+    async def test_claims_may_say_that_they_do_not_know(self) -> None:
+        identity = await verified({"sub": "ada", "exp": None})
+
+        assert identity.expires_at is None
+
+    async def test_the_end_may_be_later_than_any_date(self) -> None:
+        identity = await verified({"sub": "ada", "exp": 10**300})
+
+        assert identity.expires_at is not None
+        assert identity.expires_at.year == 9999
+
+    async def test_an_identity_is_taken_as_it_is(self) -> None:
+        identity = Identity(UserId("ada"), NOW + timedelta(hours=1))
+
+        assert await verified(identity) == identity
+
+    async def test_the_end_of_an_identity_is_told_in_utc_and_whole_milliseconds(self) -> None:
+        east = timezone(timedelta(hours=9))
+        ends = (NOW + timedelta(microseconds=60_000_999)).astimezone(east)
+
+        identity = await verified(Identity(UserId("ada"), ends))
+
+        assert identity.expires_at == NOW + timedelta(seconds=60)
+        assert identity.expires_at.utcoffset() == timedelta(0)
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            {"sub": "ada", "exp": seconds_from_now(0)},
+            {"sub": "ada", "exp": -1e300},
+            Identity(UserId("ada"), NOW),
+            Identity(UserId("ada"), datetime.min.replace(tzinfo=NOW.tzinfo)),
+        ],
+    )
+    async def test_an_end_in_the_past_is_an_expired_token(self, answer: object) -> None:
+        with pytest.raises(TokenExpired, match=r"^the token has expired$"):
+            await verified(answer)
+
+
+class TestRefusals:
+    @pytest.mark.parametrize("answer", [None, False])
+    async def test_nothing_is_a_refusal(
+        self, answer: object, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        assert await is_refused(answer)
+        assert caplog.records == []
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            pytest.param(True, id="true"),
+            pytest.param("", id="an empty id"),
+            pytest.param("x" * 129, id="too long an id"),
+            pytest.param("\ud800", id="half a character"),
+            pytest.param(10**128, id="too long a number"),
+            pytest.param(10**5000, id="a number too long to write"),
+            pytest.param(4.2, id="a fraction"),
+            pytest.param(b"ada", id="bytes"),
+            pytest.param(["ada"], id="a list"),
+            pytest.param(uuid4(), id="a UUID"),
+            pytest.param(object(), id="an object"),
+            pytest.param({}, id="no claims"),
+            pytest.param({"exp": seconds_from_now(60)}, id="claims without a subject"),
+            pytest.param({"sub": None}, id="a null subject"),
+            pytest.param({"sub": True}, id="a true subject"),
+            pytest.param({"sub": ""}, id="an empty subject"),
+            pytest.param({"sub": "ada", "exp": "5000000000"}, id="an end that is text"),
+            pytest.param({"sub": "ada", "exp": True}, id="an end that is true"),
+            pytest.param({"sub": "ada", "exp": NOW + timedelta(1)}, id="an end that is a date"),
+            pytest.param({"sub": "ada", "exp": float("nan")}, id="an end that is no number"),
+            pytest.param({"sub": "ada", "exp": float("inf")}, id="an infinite end"),
+            pytest.param(Identity(UserId(""), None), id="an empty identity"),
+            pytest.param(Identity(42, None), id="a number's identity"),  # type: ignore[arg-type]  # hosts may not be typed
+            pytest.param(Identity(UserId("ada"), 5e9), id="a number's end"),  # type: ignore[arg-type]  # hosts may not be typed
+            pytest.param(
+                Identity(UserId("ada"), datetime(2099, 1, 1)),  # noqa: DTZ001  (that is what is wrong)
+                id="an end without a time zone",
+            ),
+        ],
+    )
+    async def test_an_answer_that_names_no_user_is_refused_and_its_type_logged(
+        self, answer: object, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        assert await is_refused(answer)
+
+        (record,) = caplog.records
+        assert record.levelno == logging.ERROR
+        assert record.getMessage().startswith(
+            f"verify_token returned {type(answer).__name__} that names no user"
+        )
+
+    async def test_nothing_of_a_wrong_answer_is_logged_but_its_type(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        assert await is_refused({"sub": [TOKEN], TOKEN: TOKEN})
+
+        assert TOKEN not in caplog.text
+
+
+def raising(error: BaseException) -> Callable[[str], object]:
+    def verify_token(_token: str) -> object:
+        raise error
+
+    return verify_token
+
+
+def raising_later(error: BaseException) -> Callable[[str], Awaitable[object]]:
+    async def verify_token(_token: str) -> object:
+        await asyncio.sleep(0)
+        raise error
+
+    return verify_token
+
+
+@pytest.mark.parametrize("host", [raising, raising_later])
+class TestErrors:
+    @pytest.mark.parametrize(
+        "error", [Unauthenticated("you were banned"), TokenExpired("come back with a new one")]
+    )
+    async def test_our_own_errors_are_passed_on(
+        self,
+        host: Callable[..., Any],
+        error: Exception,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        with pytest.raises(type(error)) as refused:
+            await HostVerifier(host(error), ManualClock()).verify(TOKEN)
+
+        assert refused.value is error
+        assert caplog.records == []
+
+    async def test_the_error_for_expired_tokens_of_jwt_libraries_is_ours(
+        self, host: Callable[..., Any], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        another_librarys = type("ExpiredSignatureError", (Exception,), {})
+        derived = type("SessionOver", (another_librarys,), {})
+
+        for error in (jose.exceptions.ExpiredSignatureError(), another_librarys(), derived()):
+            with pytest.raises(TokenExpired, match=r"^the token has expired$"):
+                await HostVerifier(host(error), ManualClock()).verify(TOKEN)
+        assert caplog.records == []
+
+    @pytest.mark.parametrize(
+        "error",
+        [ValueError(TOKEN), KeyError(TOKEN), jose.exceptions.JWTError(TOKEN), TimeoutError()],
+    )
+    async def test_any_other_error_refuses_and_is_logged_once(
+        self, host: Callable[..., Any], error: Exception, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with pytest.raises(Unauthenticated, match=r"^the token is not valid$"):
+            await HostVerifier(host(error), ManualClock()).verify(TOKEN)
+
+        (record,) = caplog.records
+        assert record.levelno == logging.WARNING
+        assert type(error).__name__ in record.getMessage()
+
+    async def test_the_log_says_where_it_was_raised_and_never_the_token(
+        self, host: Callable[..., Any], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        error = ValueError(f"cannot read {TOKEN}")
+        error.__cause__ = KeyError(TOKEN)
+
+        with pytest.raises(Unauthenticated):
+            await HostVerifier(host(error), ManualClock()).verify(TOKEN)
+
+        (record,) = caplog.records
+        assert record.exc_info is None
+        assert f"{__file__}:{raised_at(error)}" in record.getMessage()
+        assert TOKEN not in caplog.text
+
+    @pytest.mark.parametrize("error", [asyncio.CancelledError(), KeyboardInterrupt(), SystemExit()])
+    async def test_what_is_no_error_of_a_check_goes_through(
+        self, host: Callable[..., Any], error: BaseException
+    ) -> None:
+        verifier = HostVerifier(host(error), ManualClock())
+        verifying = verifier.verify(TOKEN)
+
+        with pytest.raises(type(error)):
+            run_by_hand(verifying)
+
+
+async def test_a_function_that_takes_no_token_refuses(caplog: pytest.LogCaptureFixture) -> None:
+    def verify_token() -> str:
+        return "ada"
+
+    verifier = HostVerifier(verify_token, ManualClock())  # type: ignore[arg-type]  # hosts may not be typed
+
+    with pytest.raises(Unauthenticated):
+        await verifier.verify(TOKEN)
+    assert "TypeError raised at " in caplog.text
+
+
+def raised_at(error: Exception) -> int:
+    """The line in this file."""
+    traceback = error.__traceback__
+    while traceback and traceback.tb_next:
+        traceback = traceback.tb_next
+    assert traceback is not None
+    return traceback.tb_lineno
+
+
+def run_by_hand(verifying: Any) -> None:
+    """Without an event loop, which has its own way with what ends programs."""
+    while True:
+        verifying.send(None)

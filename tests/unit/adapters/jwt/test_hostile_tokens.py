@@ -1,0 +1,154 @@
+"""Whatever a token is, there are three ends: an identity, a refusal, or an expired token."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from socketio_app.adapters.jwt import JwtVerifier, KeySet
+from socketio_app.application.ports import Identity
+from socketio_app.domain.errors import TokenExpired, Unauthenticated
+from tests.clocks import ManualClock
+from tests.unit.adapters.jwt.forging import (
+    EC_KEY,
+    RSA_KEY,
+    SECRET,
+    base64url,
+    claims,
+    private_pem,
+    public_pem,
+    signed,
+    token,
+    web_key,
+    web_key_set,
+)
+
+pytestmark = pytest.mark.anyio
+
+BASE64URL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+VERIFIERS = {
+    "HS256": JwtVerifier(KeySet.from_secret(SECRET, ["HS256"]), ManualClock()),
+    "RS256": JwtVerifier(KeySet.from_pem(public_pem(RSA_KEY), ["RS256"]), ManualClock()),
+    "ES256": JwtVerifier(
+        KeySet.from_jwks(web_key_set(web_key(EC_KEY, kid="a")), ["ES256"]), ManualClock()
+    ),
+}
+GOOD_TOKENS = {
+    "HS256": token(),
+    "RS256": token(key=private_pem(RSA_KEY), algorithm="RS256"),
+    "ES256": token(key=private_pem(EC_KEY), algorithm="ES256"),
+}
+
+algorithms = st.sampled_from(sorted(VERIFIERS))
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+numbers = st.floats() | st.integers() | st.integers(-(10**400), 10**400)
+
+
+async def outcome(algorithm: str, presented: str) -> Identity | None:
+    """The identity, or none; anything else is an error of the test."""
+    try:
+        identity = await VERIFIERS[algorithm].verify(presented)
+    except (Unauthenticated, TokenExpired):
+        return None
+    assert type(identity) is Identity
+    return identity
+
+
+@pytest.mark.parametrize("algorithm", sorted(VERIFIERS))
+async def test_the_tokens_that_are_spoilt_below_are_good(algorithm: str) -> None:
+    assert await outcome(algorithm, GOOD_TOKENS[algorithm]) is not None
+
+
+@given(algorithm=algorithms, presented=st.text() | st.text(alphabet=BASE64URL + "."))
+async def test_no_text_proves_anything(algorithm: str, presented: str) -> None:
+    assert await outcome(algorithm, presented) is None
+
+
+@given(algorithm=algorithms, parts=st.lists(st.binary(max_size=60), min_size=3, max_size=3))
+async def test_no_octets_prove_anything(algorithm: str, parts: list[bytes]) -> None:
+    assert await outcome(algorithm, ".".join(map(base64url, parts))) is None
+
+
+@given(algorithm=algorithms, header=json_values, payload=json_values, signature=st.binary())
+async def test_no_json_proves_anything_without_the_key(
+    algorithm: str, header: object, payload: object, signature: bytes
+) -> None:
+    unsigned, _, _ = signed(header, payload, SECRET, "HS256").rpartition(".")
+
+    assert await outcome(algorithm, f"{unsigned}.{base64url(signature)}") is None
+
+
+@given(algorithm=algorithms, data=st.data())
+async def test_a_token_with_any_character_changed_is_refused(
+    algorithm: str, data: st.DataObject
+) -> None:
+    good = GOOD_TOKENS[algorithm]
+    at = data.draw(st.integers(0, len(good) - 1))
+    other = data.draw(st.sampled_from(BASE64URL + ".+/= \n\0é").filter(lambda c: c != good[at]))
+
+    assert await outcome(algorithm, good[:at] + other + good[at + 1 :]) is None
+
+
+@pytest.mark.parametrize("algorithm", sorted(VERIFIERS))
+@pytest.mark.parametrize("part", [1, 2, 3])
+async def test_a_token_with_any_last_character_of_a_part_changed_is_refused(
+    algorithm: str, part: int
+) -> None:
+    parts = GOOD_TOKENS[algorithm].split(".")
+    before, last, after = parts[: part - 1], parts[part - 1], parts[part:]
+
+    for other in BASE64URL.replace(last[-1], ""):
+        changed = ".".join([*before, last[:-1] + other, *after])
+        assert await outcome(algorithm, changed) is None
+
+
+@given(algorithm=algorithms, data=st.data())
+async def test_a_token_with_anything_put_in_or_left_out_is_refused(
+    algorithm: str, data: st.DataObject
+) -> None:
+    good = GOOD_TOKENS[algorithm]
+    start = data.draw(st.integers(0, len(good)))
+    end = data.draw(st.integers(start, len(good)))
+    inserted = data.draw(st.text(max_size=8).filter(lambda text: text != good[start:end]))
+
+    assert await outcome(algorithm, good[:start] + inserted + good[end:]) is None
+
+
+@given(header=st.dictionaries(st.text() | st.sampled_from(["alg", "kid", "typ"]), json_values))
+async def test_a_signed_token_with_any_header_has_one_of_the_three_ends(
+    header: dict[str, Any],
+) -> None:
+    presented = signed(header, claims(), SECRET, "HS256")
+
+    identity = await outcome("HS256", presented)
+
+    assert (identity is not None) <= (header.get("alg") == "HS256")
+
+
+@given(
+    changed=st.fixed_dictionaries(
+        {},
+        optional={
+            "sub": st.text() | json_values,
+            "exp": numbers | json_values,
+            "nbf": numbers | json_values,
+            "iat": numbers | json_values,
+            "iss": json_values,
+            "aud": json_values,
+        },
+    )
+)
+async def test_a_signed_token_with_any_claims_has_one_of_the_three_ends(
+    changed: dict[str, Any],
+) -> None:
+    identity = await outcome("HS256", token(**changed))
+
+    if identity is not None:
+        assert identity.user_id == changed.get("sub", "ada")
+        assert "aud" not in changed
