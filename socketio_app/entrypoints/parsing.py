@@ -1,6 +1,7 @@
 """A setting's text to its value, with errors of one line that begin with the setting's name."""
 
 import json
+import logging
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -91,6 +92,14 @@ def one_of(*choices: str) -> Parser[str]:
         return value
 
     return parse
+
+
+def log_level(given: object) -> str:
+    """A level of the standard library's logging, by its name or its number."""
+    known = one_of("critical", "error", "warning", "info", "debug")
+    if isinstance(given, int) and not isinstance(given, bool):
+        return known(logging.getLevelName(given))
+    return known(given)
 
 
 def switch(given: object) -> bool:

@@ -1,5 +1,6 @@
 """Serving the chat by itself, with uvicorn."""
 
+import contextlib
 import copy
 import socket
 import sys
@@ -66,6 +67,8 @@ def serve(settings: Settings) -> None:
         server_header=False,
     )
     server = _Server(config, composition)
-    server.run()
+    # After a clean end uvicorn raises the signal again, which for SIGINT is this.
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run()
     if not server.started:
         sys.exit(1)

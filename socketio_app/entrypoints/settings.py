@@ -16,7 +16,7 @@ from socketio_app.application.rules import DEFAULT_RATES, Rules
 from socketio_app.entrypoints.parsing import (
     SettingsError,
     integer,
-    one_of,
+    log_level,
     optional,
     origins,
     path,
@@ -93,7 +93,7 @@ class Settings:
     )
     log_level: str = setting(
         "info",
-        one_of("critical", "error", "warning", "info", "debug"),
+        log_level,
         "What is logged: this and what is worse.",
     )
     rate_limits: bool = setting(

@@ -31,9 +31,9 @@ class Served:
     process: asyncio.subprocess.Process
     said: list[str]
 
-    async def end(self) -> tuple[int, str]:
+    async def end(self, by: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
         """Ask it to end; its exit status, and what it wrote to stderr."""
-        self.process.send_signal(signal.SIGTERM)
+        self.process.send_signal(by)
         async with asyncio.timeout(PATIENCE_SECONDS):
             _, errors = await self.process.communicate()
         assert self.process.returncode is not None
@@ -46,7 +46,8 @@ def free_port() -> int:
         return port
 
 
-async def wait_until_healthy(url: str, process: asyncio.subprocess.Process) -> None:
+async def wait_until_there(url: str, process: asyncio.subprocess.Process) -> None:
+    """Wait until the server answers that it is healthy; fail if it ends before."""
     async with aiohttp.ClientSession() as http, asyncio.timeout(PATIENCE_SECONDS):
         while process.returncode is None:
             try:
@@ -72,7 +73,7 @@ async def served(tmp_path: Path, *arguments: str, **environment: str) -> AsyncIt
     )
     server = Served(f"http://127.0.0.1:{port}", process, [])
     try:
-        await wait_until_healthy(server.url, process)
+        await wait_until_there(server.url, process)
         yield server
     finally:
         if process.returncode is None:
@@ -100,6 +101,14 @@ async def test_the_server_serves_and_ends_cleanly_while_clients_are_connected(
         assert "Traceback" not in errors
 
 
+async def test_ctrl_c_ends_the_server_without_a_traceback(tmp_path: Path) -> None:
+    async with served(tmp_path, SECRET_KEY=SECRET) as server:
+        status, errors = await server.end(signal.SIGINT)
+
+        assert status == 0
+        assert "Traceback" not in errors
+
+
 async def test_the_default_port_is_the_one_after_the_apis(tmp_path: Path) -> None:
     port = free_port()
 
@@ -119,7 +128,7 @@ async def test_the_port_of_the_command_line_counts_first(tmp_path: Path) -> None
         stderr=asyncio.subprocess.PIPE,
     )
 
-    await wait_until_healthy(f"http://127.0.0.1:{port}", process)
+    await wait_until_there(f"http://127.0.0.1:{port}", process)
     process.terminate()
     await process.communicate()
 

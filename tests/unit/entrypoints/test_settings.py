@@ -4,6 +4,7 @@ import json
 import os
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import attrs
@@ -247,6 +248,7 @@ class TestValues:
 
     def test_a_log_level_is_one_in_any_case(self) -> None:
         assert of(LOG_LEVEL="WARNING").log_level == "warning"
+        assert Settings.from_object(SimpleNamespace(LOG_LEVEL=30)).log_level == "warning"
         assert refusal(LOG_LEVEL="loud").startswith("LOG_LEVEL must be one of critical, error")
 
     def test_no_days_of_lifetime_are_no_limit(self) -> None:

@@ -1,0 +1,30 @@
+"""Values that tests are made of."""
+
+from datetime import UTC, datetime
+from itertools import count
+
+from socketio_app.domain.conversations import Conversation, Pair
+from socketio_app.domain.identifiers import ClientMessageId, MessageId, UserId
+from socketio_app.domain.messaging import Draft
+
+ADA, BOB, EVE = UserId("ada"), UserId("bob"), UserId("eve")
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+_numbers = count(1)
+
+
+def draft(
+    conversation: Conversation | None = None,
+    from_user_id: UserId = ADA,
+    content: str = "hello",
+    client_message_id: str | None = None,
+) -> Draft:
+    """A message of Ada's to Bob, unless said otherwise."""
+    return Draft(
+        MessageId(f"message-{next(_numbers)}"),
+        conversation or Pair.of(ADA, BOB),
+        from_user_id,
+        content,
+        NOON,
+        None if client_message_id is None else ClientMessageId(client_message_id),
+    )

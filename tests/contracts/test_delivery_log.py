@@ -1,0 +1,94 @@
+"""What every delivery log does."""
+
+import pytest
+
+from socketio_app.application.ports import Store
+from socketio_app.domain.conversations import Pair, Room
+from socketio_app.domain.identifiers import RoomId, UserId
+from socketio_app.domain.messaging import Message
+from tests.builders import ADA, BOB, EVE, draft
+
+pytestmark = pytest.mark.anyio
+
+
+async def send(store: Store, sender: UserId, recipient: UserId) -> Message:
+    return (await store.messages.append(draft(Pair.of(sender, recipient), sender))).message
+
+
+async def test_a_message_is_undelivered_until_it_was_delivered(store: Store) -> None:
+    message = await send(store, ADA, BOB)
+    assert list(await store.deliveries.undelivered(BOB, 10)) == [message]
+
+    await store.deliveries.delivered(message)
+
+    assert list(await store.deliveries.undelivered(BOB, 10)) == []
+
+
+async def test_ones_own_messages_are_not_waiting_for_oneself(store: Store) -> None:
+    await send(store, ADA, BOB)
+
+    assert list(await store.deliveries.undelivered(ADA, 10)) == []
+
+
+async def test_a_note_to_oneself_waits_for_oneself(store: Store) -> None:
+    message = await send(store, ADA, ADA)
+
+    assert list(await store.deliveries.undelivered(ADA, 10)) == [message]
+
+
+async def test_a_rooms_messages_wait_for_nobody(store: Store) -> None:
+    lobby = Room(RoomId("lobby"))
+    await store.rooms.join(lobby.room_id, BOB, draft().created_at)
+    await store.messages.append(draft(lobby))
+
+    assert list(await store.deliveries.undelivered(BOB, 10)) == []
+
+
+async def test_delivery_is_noted_once(store: Store) -> None:
+    message = await send(store, ADA, BOB)
+
+    noted = [await store.deliveries.delivered(message) for _ in range(2)]
+
+    assert noted == [True, False]
+
+
+async def test_delivery_only_moves_forward(store: Store) -> None:
+    first, second = await send(store, ADA, BOB), await send(store, ADA, BOB)
+    await store.deliveries.delivered(second)
+
+    assert not await store.deliveries.delivered(first)
+    assert list(await store.deliveries.undelivered(BOB, 10)) == []
+
+
+async def test_each_persons_delivery_is_their_own(store: Store) -> None:
+    to_bob, to_ada = await send(store, ADA, BOB), await send(store, BOB, ADA)
+
+    await store.deliveries.delivered(to_ada)
+
+    assert list(await store.deliveries.undelivered(BOB, 10)) == [to_bob]
+    assert list(await store.deliveries.undelivered(ADA, 10)) == []
+
+
+async def test_a_pairs_messages_come_in_their_order_from_the_first_undelivered_one(
+    store: Store,
+) -> None:
+    delivered, *waiting = [await send(store, ADA, BOB) for _ in range(4)]
+    await send(store, BOB, ADA)
+    await store.deliveries.delivered(delivered)
+
+    assert list(await store.deliveries.undelivered(BOB, 2)) == waiting[:2]
+    assert list(await store.deliveries.undelivered(BOB, 10)) == waiting
+
+
+async def test_the_pair_with_the_newest_message_comes_first(store: Store) -> None:
+    from_ada, from_eve = await send(store, ADA, BOB), await send(store, EVE, BOB)
+    newest = await send(store, ADA, BOB)
+
+    assert list(await store.deliveries.undelivered(BOB, 10)) == [from_ada, newest, from_eve]
+    assert list(await store.deliveries.undelivered(BOB, 2)) == [from_ada, newest]
+
+
+async def test_a_limit_of_nothing_gives_nothing(store: Store) -> None:
+    await send(store, ADA, BOB)
+
+    assert list(await store.deliveries.undelivered(BOB, 0)) == []

@@ -1,0 +1,83 @@
+"""What every room repository does."""
+
+import asyncio
+
+import pytest
+
+from socketio_app.application.ports import Store
+from socketio_app.domain.errors import InvalidPayload
+from socketio_app.domain.identifiers import RoomId
+from socketio_app.domain.rooms import Joined, Left
+from tests.builders import ADA, BOB, NOON
+from tests.contracts.conftest import ROOMS_PER_USER
+
+pytestmark = pytest.mark.anyio
+
+LOBBY = RoomId("lobby")
+
+
+async def test_the_first_to_join_makes_the_room(store: Store) -> None:
+    assert await store.rooms.member_count(LOBBY) == 0
+
+    assert await store.rooms.join(LOBBY, ADA, NOON) == Joined(joined=True, member_count=1)
+
+    assert await store.rooms.is_member(LOBBY, ADA)
+
+
+async def test_joining_twice_changes_nothing(store: Store) -> None:
+    await store.rooms.join(LOBBY, ADA, NOON)
+    await store.rooms.join(LOBBY, BOB, NOON)
+
+    assert await store.rooms.join(LOBBY, ADA, NOON) == Joined(joined=False, member_count=2)
+
+
+async def test_leaving_ends_membership(store: Store) -> None:
+    await store.rooms.join(LOBBY, ADA, NOON)
+    await store.rooms.join(LOBBY, BOB, NOON)
+
+    assert await store.rooms.leave(LOBBY, ADA) == Left(left=True, member_count=1)
+
+    assert not await store.rooms.is_member(LOBBY, ADA)
+    assert await store.rooms.is_member(LOBBY, BOB)
+
+
+async def test_leaving_a_room_that_one_is_not_in_changes_nothing(store: Store) -> None:
+    await store.rooms.join(LOBBY, BOB, NOON)
+
+    assert await store.rooms.leave(LOBBY, ADA) == Left(left=False, member_count=1)
+
+
+async def test_a_users_rooms_are_in_the_order_of_joining(store: Store) -> None:
+    for name in ("b", "c", "a"):
+        await store.rooms.join(RoomId(name), ADA, NOON)
+
+    assert list(await store.rooms.rooms_of(ADA)) == ["b", "c", "a"]
+    assert list(await store.rooms.rooms_of(BOB)) == []
+
+
+async def test_one_may_be_in_so_many_rooms_and_no_more(store: Store) -> None:
+    rooms = [RoomId(f"room{number}") for number in range(ROOMS_PER_USER)]
+    for room_id in rooms:
+        await store.rooms.join(room_id, ADA, NOON)
+
+    with pytest.raises(InvalidPayload) as refused:
+        await store.rooms.join(LOBBY, ADA, NOON)
+
+    assert refused.value.field == "room_id"
+    assert not await store.rooms.is_member(LOBBY, ADA)
+    assert not (await store.rooms.join(rooms[0], ADA, NOON)).joined
+
+
+async def test_leaving_makes_room_for_another(store: Store) -> None:
+    for number in range(ROOMS_PER_USER):
+        await store.rooms.join(RoomId(f"room{number}"), ADA, NOON)
+    await store.rooms.leave(RoomId("room0"), ADA)
+
+    assert (await store.rooms.join(LOBBY, ADA, NOON)).joined
+
+
+async def test_joins_at_once_make_one_membership(store: Store) -> None:
+    joins = await asyncio.gather(*[store.rooms.join(LOBBY, ADA, NOON) for _ in range(10)])
+
+    assert sum(each.joined for each in joins) == 1
+    assert await store.rooms.member_count(LOBBY) == 1
