@@ -30,7 +30,7 @@ $(NODE_STAMP): $(NODE_CLIENT)/package-lock.json
 	else echo '*** npm is not installed: the tests with the official JavaScript client will be SKIPPED ***' >&2; fi
 
 run: setup ## Serve the chat with a key made for this run
-	$(BIN)/socketio-app serve --dev
+	DATABASE_URL=$${DATABASE_URL:-sqlite:///chat.db} $(BIN)/socketio-app serve --dev
 
 test: setup $(NODE_STAMP) ## Run every test
 	$(BIN)/pytest

@@ -61,6 +61,8 @@ def application(composition: Composition, host: ASGIApp | None = None) -> Starle
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
         async with AsyncExitStack() as stack:
             state = await stack.enter_async_context(host_lifespan(host)) if host else None
+            await composition.start()
+            stack.push_async_callback(composition.close)
             stack.push_async_callback(composition.stop)
             # Starlette takes None for no state; and not every server can carry an empty one.
             yield cast("dict[str, Any]", state or None)

@@ -1,6 +1,7 @@
 """The command line."""
 
 import argparse
+import asyncio
 import os
 import secrets
 import sys
@@ -9,11 +10,14 @@ from datetime import timedelta
 from importlib.metadata import version
 
 import attrs
+from sqlalchemy.exc import DBAPIError
 
 from socketio_app.adapters.jwt import KeyConfigurationError, sign_token
+from socketio_app.adapters.sql.migrations import SchemaError, migrate_postgres
+from socketio_app.adapters.sql.sqlite_file import StoreInUseError
 from socketio_app.adapters.system import SystemClock
 from socketio_app.application.commands import Actor
-from socketio_app.domain.errors import InvalidPayload
+from socketio_app.domain.errors import InvalidPayload, Unavailable
 from socketio_app.domain.identifiers import UserId
 from socketio_app.entrypoints.composition import key_set
 from socketio_app.entrypoints.settings import Settings, SettingsError
@@ -24,12 +28,15 @@ LONGEST_LIFETIME = timedelta(days=36_500)
 """Of a token where the server has no limit: dates end in the year 9999."""
 
 
+STORE_ERRORS = (StoreInUseError, SchemaError, Unavailable)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; its exit status. 2 means that something has to be set or said otherwise."""
     options = _parser().parse_args(arguments)
     try:
         status: int = options.run(options)
-    except (SettingsError, UsageError) as error:
+    except (SettingsError, UsageError, *STORE_ERRORS) as error:
         print(f"socketio-app: {error}", file=sys.stderr)
         return 2
     return status
@@ -53,6 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--host", help="the address to listen on")
     serve.add_argument("--port", help="the chat's port")
     serve.set_defaults(run=_serve)
+
+    migrate = commands.add_parser("migrate", help="bring the database's tables up to date")
+    migrate.set_defaults(run=_migrate)
 
     token = commands.add_parser("token", help="print a token for the configured key")
     token.add_argument("user", help="the user's id")
@@ -106,6 +116,19 @@ def _introduce(settings: Settings) -> None:
         f'{{ auth: {{ token: "{tokens[0]}" }} }})\n',
         flush=True,
     )
+
+
+def _migrate(_options: argparse.Namespace) -> int:
+    url = Settings.from_environment(os.environ).database_url
+    if not url.startswith("postgresql://"):
+        raise UsageError("only PostgreSQL is migrated by command; a SQLite file migrates itself")
+    try:
+        asyncio.run(migrate_postgres(url))
+    except (OSError, DBAPIError) as error:
+        reason = getattr(error, "orig", None) or error
+        raise UsageError(f"DATABASE_URL: the database does not let us in: {reason}") from None
+    print("The chat's tables are up to date.")
+    return 0
 
 
 def _token(options: argparse.Namespace) -> int:

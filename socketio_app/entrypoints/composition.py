@@ -1,7 +1,9 @@
 """The one place that names concrete adapters and puts them together."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import attrs
 
@@ -9,10 +11,27 @@ from socketio_app.adapters.jwt import HostVerifier, JwtVerifier, KeyConfiguratio
 from socketio_app.adapters.memory import MemoryStore
 from socketio_app.adapters.socketio.hub import Hub
 from socketio_app.adapters.socketio.server import ChatServer, Options
+from socketio_app.adapters.sql.postgres_store import PostgresStore
+from socketio_app.adapters.sql.sqlite_store import SqliteStore
 from socketio_app.adapters.system import SystemClock, new_message_id
 from socketio_app.application.chat import Chat
 from socketio_app.application.ports import Clock, Store, TokenVerifier
 from socketio_app.entrypoints.settings import Settings, SettingsError
+
+log = logging.getLogger("socketio_app")
+
+
+@runtime_checkable
+class NeedsStarting(Protocol):
+    """A store that has to be opened before it is used, and closed after."""
+
+    async def start(self) -> None:
+        """Open it. Doing it again changes nothing."""
+        ...
+
+    async def close(self) -> None:
+        """Close it."""
+        ...
 
 
 @attrs.frozen
@@ -21,11 +40,26 @@ class Composition:
 
     chat: Chat
     server: ChatServer
+    store: Store
+
+    async def start(self) -> None:
+        """Make the store ready.
+
+        Raises:
+            StoreInUseError, SchemaError, Unavailable: it cannot be had.
+        """
+        if isinstance(self.store, NeedsStarting):
+            await self.store.start()
 
     async def stop(self) -> None:
         """Take no commands any more, and let every connection go. Doing it twice is harmless."""
         self.chat.close()
         await self.server.stop()
+
+    async def close(self) -> None:
+        """Let the store go, once all that was accepted is in it."""
+        if isinstance(self.store, NeedsStarting):
+            await self.store.close()
 
 
 def compose(
@@ -42,14 +76,26 @@ def compose(
     clock = SystemClock()
     verifier = HostVerifier(verify_token, clock) if verify_token else jwt_verifier(settings, clock)
     hub = Hub()
-    chat = Chat(store or memory_store(settings), hub, clock, new_message_id, settings.rules())
+    store = store or configured_store(settings)
+    chat = Chat(store, hub, clock, new_message_id, settings.rules())
     options = Options(
         cors_origins=settings.backend_cors_origins or None,
         max_frame_bytes=settings.max_frame_bytes,
         ping_interval_seconds=settings.ping_interval_seconds,
         ping_timeout_seconds=settings.ping_timeout_seconds,
     )
-    return Composition(chat, ChatServer(chat, hub, verifier, options))
+    return Composition(chat, ChatServer(chat, hub, verifier, options), store)
+
+
+def configured_store(settings: Settings) -> Store:
+    """The store that `DATABASE_URL` names."""
+    scheme, _, rest = settings.database_url.partition("://")
+    if scheme == "sqlite":
+        return SqliteStore(Path(rest.removeprefix("/")), settings.chat_rooms_per_user)
+    if scheme == "postgresql":
+        return PostgresStore(settings.database_url, settings.chat_rooms_per_user)
+    log.info("messages are kept in memory: they are gone when this process ends (DATABASE_URL)")
+    return memory_store(settings)
 
 
 def memory_store(settings: Settings) -> MemoryStore:

@@ -102,6 +102,20 @@ def log_level(given: object) -> str:
     return known(given)
 
 
+_DATABASE_SCHEMES = {"memory", "sqlite", "postgres", "postgresql"}
+
+
+def database_url(given: object) -> str:
+    """A store's URL, in one form whichever driver it names: a host may use another than we do."""
+    scheme, separator, rest = text(given).partition("://")
+    database = scheme.partition("+")[0]
+    if not separator or database not in _DATABASE_SCHEMES:
+        raise ValueError("must begin with memory://, sqlite:/// or postgresql://")
+    if database == "sqlite" and not (rest.startswith("/") and len(rest) > 1):
+        raise ValueError("must name a file, as in sqlite:///chat.db")
+    return f"{'postgresql' if database == 'postgres' else database}://{rest}"
+
+
 def switch(given: object) -> bool:
     """`on` or `off`, and the other words for them."""
     words = {"on": True, "true": True, "1": True, "off": False, "false": False, "0": False}

@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import logging.config
 import socket
 import sys
 from typing import Any
@@ -17,11 +18,19 @@ GRACE_SECONDS = 10
 
 
 class _Server(uvicorn.Server):
-    """Lets clients go before uvicorn waits for their connections: a long poll would hold it up."""
+    """Has the store before it listens, and lets clients go before it waits for their connections.
+
+    A store that cannot be had is then one line, and no traceback of a failed lifespan; and a
+    client's long poll does not hold up the end.
+    """
 
     def __init__(self, config: uvicorn.Config, composition: Composition) -> None:
         super().__init__(config)
         self._composition = composition
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._composition.start()
+        await super().serve(sockets)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
@@ -47,14 +56,16 @@ def serve(settings: Settings) -> None:
 
     Raises:
         SettingsError: a setting is wrong.
+        StoreInUseError, SchemaError, Unavailable: the store cannot be had.
         SystemExit: the port cannot be had; uvicorn has logged why.
     """
+    logging.config.dictConfig(log_config(settings.log_level))
     composition = compose(settings)
     config = uvicorn.Config(
         application(composition),
         host=settings.host,
         port=settings.chat_port,
-        log_config=log_config(settings.log_level),
+        log_config=None,
         # It would name sessions, one line for each poll.
         access_log=False,
         ws="websockets-sansio",

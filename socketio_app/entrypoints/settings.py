@@ -15,6 +15,7 @@ from dotenv import dotenv_values
 from socketio_app.application.rules import DEFAULT_RATES, Rules
 from socketio_app.entrypoints.parsing import (
     SettingsError,
+    database_url,
     integer,
     log_level,
     optional,
@@ -90,6 +91,14 @@ class Settings:
         origins,
         "The web origins that browsers may connect from, separated by commas or as a JSON list; "
         "unset: only the server's own; `*`: all.",
+    )
+    database_url: str = setting(
+        "memory://",
+        database_url,
+        "Where messages and memberships are kept: `memory://`, until the process ends; "
+        "`sqlite:///chat.db`, a file, for one process; `postgresql://...`, for several. A "
+        "driver in it (`postgresql+asyncpg://`) is passed over.",
+        secret=True,
     )
     log_level: str = setting(
         "info",

@@ -1,18 +1,48 @@
 """The stores that every contract is run against."""
 
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
 import pytest
 
 from socketio_app.adapters.memory import MemoryStore
+from socketio_app.adapters.sql.postgres_store import PostgresStore
+from socketio_app.adapters.sql.sqlite_store import SqliteStore
 from socketio_app.application.ports import Store
+from tests.databases import postgres_database
 
 ROOMS_PER_USER = 3
 
 
-def memory() -> Store:
-    return MemoryStore(kept_messages=1000, conversations=1000, rooms_per_user=ROOMS_PER_USER)
+@asynccontextmanager
+async def memory(_path: Path) -> AsyncIterator[Store]:
+    yield MemoryStore(kept_messages=1000, conversations=1000, rooms_per_user=ROOMS_PER_USER)
 
 
-@pytest.fixture(params=[memory])
-def store(request: pytest.FixtureRequest) -> Store:
-    made: Store = request.param()
-    return made
+@asynccontextmanager
+async def sqlite(path: Path) -> AsyncIterator[Store]:
+    store = SqliteStore(path / "chat.db", ROOMS_PER_USER)
+    await store.start()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def in_postgres(_path: Path) -> AsyncIterator[Store]:
+    async with postgres_database() as url:
+        store = PostgresStore(url, ROOMS_PER_USER)
+        await store.start()
+        try:
+            yield store
+        finally:
+            await store.close()
+
+
+@pytest.fixture(params=[memory, sqlite, in_postgres])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    opened: Callable[[Path], AbstractAsyncContextManager[Store]] = request.param
+    async with opened(tmp_path) as made:
+        yield made

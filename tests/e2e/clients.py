@@ -100,6 +100,7 @@ class PythonClient:
         self._client = socketio.AsyncClient(reconnection=False, http_session=self._http)
         self._client.on("*", self._on_event)
         self._error: Json | None = None
+        self._lost = asyncio.Event()
         self._client.on("connect_error", self._on_error)
         self._client.on("disconnect", self._on_disconnect)
 
@@ -123,6 +124,7 @@ class PythonClient:
         self.inbox.put(event, payload[0] if payload else None)
 
     async def _on_disconnect(self, reason: str) -> None:
+        self._lost.set()
         self.inbox.put(":disconnect", reason)
 
     async def _on_error(self, error: Any = None) -> None:
@@ -130,7 +132,18 @@ class PythonClient:
             self._error = error
 
     async def call(self, event: str, *payload: Any) -> Any:
-        return await self._client.call(event, payload, timeout=PATIENCE_SECONDS)
+        # python-socketio's own would wait until its time-out when the connection is lost.
+        asked = asyncio.ensure_future(self._client.call(event, payload, timeout=PATIENCE_SECONDS))
+        lost = asyncio.ensure_future(self._lost.wait())
+        try:
+            either: set[asyncio.Future[Any]] = {asked, lost}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if asked.done():
+                return asked.result()
+            raise ConnectionResetError("the connection was lost")
+        finally:
+            asked.cancel()
+            lost.cancel()
 
     async def send(self, event: str, *payload: Any) -> None:
         await self._client.emit(event, payload)

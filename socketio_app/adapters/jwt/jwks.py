@@ -29,7 +29,7 @@ def keys_in(document: bytes, algorithms: Sequence[str]) -> tuple[VerificationKey
     """
     if not algorithms or any(algorithm not in ALGORITHMS for algorithm in algorithms):
         raise KeyConfigurationError(f"ALGORITHM must be one or more of {', '.join(ALGORITHMS)}")
-    # An algorithm that is configured twice leaves no less of a choice.
+    # One that is configured twice must not look like a choice of two.
     distinct = tuple(dict.fromkeys(algorithms))
     keys = tuple(key for entry in _entries(document) if (key := _key_of(entry, distinct)))
     if not keys:

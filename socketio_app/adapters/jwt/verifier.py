@@ -73,7 +73,7 @@ class _Signed:
         Raises:
             NotStrictError: it is none.
         """
-        if not isinstance(token, str) or len(token) > LONGEST_TOKEN_CHARS or not token.isascii():
+        if not isinstance(token, str) or len(token) > LONGEST_TOKEN_CHARS:
             raise strict.NotStrictError
         match token.split("."):
             case [header, payload, signature]:

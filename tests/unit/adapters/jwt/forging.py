@@ -1,8 +1,11 @@
 """Keys, and tokens put together by hand: wrong in ways that no library would make them."""
 
 import base64
+import hashlib
+import hmac
 import json
 from datetime import timedelta
+from itertools import product
 from typing import Any
 
 from cryptography import x509
@@ -65,6 +68,23 @@ def signed(header: object, payload: object, key: str | bytes, algorithm: str) ->
 def token(*, key: str | bytes = SECRET, algorithm: str = "HS256", **changed: Any) -> str:
     """A token with good claims, unless they are changed."""
     return signed({"alg": algorithm}, claims(**changed), key, algorithm)
+
+
+def hmac_signed(key: bytes) -> str:
+    """A token signed with a secret that python-jose would take for none."""
+    signing_input = f"{encoded({'alg': 'HS256'})}.{encoded(claims())}"
+    signature = hmac.digest(key, signing_input.encode(), hashlib.sha256)
+    return f"{signing_input}.{base64url(signature)}"
+
+
+def padded_to(length: int) -> str:
+    """A good token of so many characters. Not every length can be had by padding one part."""
+    lengths = product(range(3), range(length * 3 // 4 - 200, length * 3 // 4))
+    padded = (
+        signed({"alg": "HS256", "typ": "x" * one}, claims(padding="x" * other), SECRET, "HS256")
+        for one, other in lengths
+    )
+    return next(found for found in padded if len(found) == length)
 
 
 def private_pem(key: PrivateKey) -> bytes:

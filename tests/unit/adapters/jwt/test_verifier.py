@@ -1,10 +1,7 @@
 """What a token must be: its form, its header, its signature. Then its claims (test_claims.py)."""
 
-import hashlib
-import hmac
 import json
 from datetime import timedelta
-from itertools import product
 from typing import Any
 
 import pytest
@@ -21,6 +18,8 @@ from tests.unit.adapters.jwt.forging import (
     base64url,
     claims,
     encoded,
+    hmac_signed,
+    padded_to,
     private_pem,
     public_der,
     public_pem,
@@ -194,7 +193,7 @@ class TestSignature:
 
     async def test_a_token_signed_with_hmac_over_the_public_key_is_refused(self) -> None:
         keys = KeySet.from_pem(public_pem(RSA_KEY), ["RS256"])
-        forged = hmac_signed_token(public_pem(RSA_KEY))
+        forged = hmac_signed(public_pem(RSA_KEY))
 
         assert await is_refused(forged, keys)
 
@@ -204,7 +203,7 @@ class TestSignature:
     ) -> None:
         document = web_key_set(web_key(RSA_KEY), secret_web_key(SECRET))
         keys = KeySet.from_jwks(document, ["RS256", "HS256"])
-        forged = hmac_signed_token(published)
+        forged = hmac_signed(published)
 
         assert await is_refused(forged, keys)
 
@@ -296,20 +295,3 @@ class TestOptions:
         clock.advance(timedelta(seconds=1))
         with pytest.raises(TokenExpired):
             await reading.verify(good)
-
-
-def hmac_signed_token(key: bytes) -> str:
-    """What python-jose would refuse to make."""
-    signing_input = f"{encoded(HS256)}.{encoded(claims())}"
-    signature = hmac.digest(key, signing_input.encode(), hashlib.sha256)
-    return f"{signing_input}.{base64url(signature)}"
-
-
-def padded_to(length: int) -> str:
-    """A good token of so many characters. Not every length can be had by padding one part."""
-    lengths = product(range(3), range(length * 3 // 4 - 200, length * 3 // 4))
-    padded = (
-        signed({**HS256, "typ": "x" * one}, claims(padding="x" * other), SECRET, "HS256")
-        for one, other in lengths
-    )
-    return next(found for found in padded if len(found) == length)

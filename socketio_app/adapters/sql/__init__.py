@@ -1,0 +1,1 @@
+"""Durable stores: SQLite for one process, PostgreSQL for several."""

@@ -1,0 +1,84 @@
+"""Writes that wait at the same time share one transaction.
+
+Durability costs one flush of the disk for each transaction, however many writes are in it. So
+while one batch is being committed the next one gathers; when the first is done, all that has
+gathered goes at once. Nothing waits for a timer: a lone write is a batch of one. The idea is from
+"Implementation Techniques for Main Memory Database Systems" (DeWitt et al., 1984).
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+from socketio_app.domain.errors import Unavailable
+
+Write = TypeVar("Write")
+Outcome = TypeVar("Outcome")
+
+
+class GroupCommit(Generic[Write, Outcome]):
+    """Gathers writes into batches, and commits one batch at a time.
+
+    Args:
+        commit: commits a batch; gives each write's outcome, in their order, an exception where that
+            write alone has failed. When it raises, nothing of the batch was stored.
+        most_waiting: how many writes may wait; further ones are refused.
+        largest_batch: how many writes one transaction may have.
+    """
+
+    def __init__(
+        self,
+        commit: Callable[[Sequence[Write]], Awaitable[Sequence[Outcome | Exception]]],
+        *,
+        most_waiting: int,
+        largest_batch: int,
+    ) -> None:
+        self._commit = commit
+        self._most_waiting = most_waiting
+        self._largest_batch = largest_batch
+        self._waiting: deque[tuple[Write, asyncio.Future[Outcome]]] = deque()
+        self._committing: asyncio.Task[None] | None = None
+
+    async def submit(self, write: Write) -> Outcome:
+        """Commit a write, together with others. Writes take effect, and return, in this order.
+
+        Raises:
+            Unavailable: too many are waiting.
+            Exception: what `commit` raised, or gave for this write.
+        """
+        if len(self._waiting) >= self._most_waiting:
+            raise Unavailable("the store has too much to do")
+        outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting.append((write, outcome))
+        if self._committing is None:
+            self._committing = asyncio.create_task(self._commit_what_waits())
+        return await outcome
+
+    async def drain(self) -> None:
+        """Wait until nothing waits."""
+        while self._committing is not None:
+            await asyncio.wait([self._committing])
+
+    async def _commit_what_waits(self) -> None:
+        try:
+            while self._waiting:
+                size = min(len(self._waiting), self._largest_batch)
+                batch = [self._waiting.popleft() for _ in range(size)]
+                try:
+                    outcomes = await self._commit([write for write, _ in batch])
+                except Exception as error:  # noqa: BLE001  (it is every waiting caller's to handle)
+                    outcomes = [error] * size
+                for (_, future), outcome in zip(batch, outcomes, strict=True):
+                    _settle(future, outcome)
+        finally:
+            self._committing = None
+
+
+def _settle(future: asyncio.Future[Outcome], outcome: Outcome | Exception) -> None:
+    if future.done():
+        return  # its caller was cancelled, and waits no more
+    if isinstance(outcome, Exception):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)

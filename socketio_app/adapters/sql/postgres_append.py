@@ -1,0 +1,167 @@
+"""How a batch of messages gets into PostgreSQL: three statements in one transaction.
+
+1. Lock the conversations, in the order of their numbers, so that two processes cannot each wait for
+   the other.
+2. With the locks held, and so with a snapshot in which all of these conversations' messages are
+   visible, leave out what was stored before, give the rest their places, and store it.
+3. Where something was left out, read the first messages, which those acknowledgements carry.
+
+The first two cannot be one: a statement sees what was committed when it began, which is before it
+had its locks, so a message that another process stored while this one waited would be missed.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from socketio_app.adapters.sql.postgres_pool import Connection
+from socketio_app.adapters.sql.rows import key_of, message_of, message_row
+from socketio_app.domain.conversations import Conversation, Pair
+from socketio_app.domain.messaging import Draft, Stored
+
+
+async def append(
+    connection: Connection, drafts: Sequence[Draft], ids: Mapping[Conversation, int]
+) -> list[Stored]:
+    """Store messages in the caller's transaction, or find those that were stored before.
+
+    `ids` has the number of each of their conversations.
+    """
+    numbers = [ids[draft.conversation] for draft in drafts]
+    await connection.execute(_LOCK, sorted(set(numbers)))
+    rows = [message_row(draft, 0)[1:] for draft in drafts]
+    message_ids, senders, contents, times, retries = map(list, zip(*rows, strict=True))
+    to_first, to_second = map(list, zip(*map(_recipient, drafts), strict=True))
+    placed = await connection.fetch(
+        _STORE, numbers, message_ids, senders, contents, times, retries, to_first, to_second
+    )
+    seqs = {row["position"]: row["seq"] for row in placed}
+    missing = [at for at in range(len(drafts)) if at not in seqs]
+    firsts = await _firsts(connection, [drafts[at] for at in missing], ids) if missing else {}
+    return [
+        Stored(draft.at(seqs[at]), duplicate=False)
+        if at in seqs
+        else firsts[ids[draft.conversation], draft.from_user_id, draft.client_message_id]
+        for at, draft in enumerate(drafts)
+    ]
+
+
+async def find_ids(
+    connection: Connection, conversations: Sequence[Conversation]
+) -> dict[Conversation, int]:
+    """The number of each conversation, given anew where there is none."""
+    keys = [key_of(conversation) for conversation in conversations]
+    columns = [list(column) for column in zip(*keys, strict=True)]
+    await connection.execute(_INSERT_CONVERSATIONS, *columns)
+    rows = await connection.fetch(_FIND_CONVERSATIONS, *columns)
+    return {conversations[position - 1]: number for position, number in rows}
+
+
+def _recipient(draft: Draft) -> tuple[bool, bool]:
+    """Whether a message is to its pair's first, and to its second."""
+    pair = draft.conversation
+    if not isinstance(pair, Pair):
+        return False, False
+    recipient = pair.other(draft.from_user_id)
+    return recipient == pair.first, recipient == pair.second
+
+
+async def _firsts(
+    connection: Connection, drafts: Sequence[Draft], ids: Mapping[Conversation, int]
+) -> dict[tuple[int, str, str | None], Stored]:
+    """The messages that were stored before, by what makes the drafts retries of them."""
+    found: dict[tuple[int, str, str | None], Stored] = {}
+    conversations = {ids[draft.conversation]: draft.conversation for draft in drafts}
+    rows = await connection.fetch(
+        _FIND_RETRIED,
+        [ids[draft.conversation] for draft in drafts],
+        [draft.from_user_id.encode() for draft in drafts],
+        [(draft.client_message_id or "").encode() for draft in drafts],
+    )
+    for number, *row in rows:
+        message = message_of(conversations[number], tuple(row))
+        key = (number, message.from_user_id, message.client_message_id)
+        found[key] = Stored(message, duplicate=True)
+    return found
+
+
+_LOCK = """
+    SELECT FROM chat_conversation WHERE conversation_id = ANY($1::bigint[])
+    ORDER BY conversation_id FOR NO KEY UPDATE
+"""
+
+_STORE = """
+    WITH draft AS (
+        SELECT * FROM unnest(
+            $1::bigint[], $2::text[], $3::bytea[], $4::bytea[], $5::bigint[], $6::bytea[],
+            $7::boolean[], $8::boolean[]
+        ) WITH ORDINALITY AS draft (
+            conversation_id, message_id, from_user_id, content, created_at, client_message_id,
+            to_first, to_second, position
+        )
+    ), fresh AS (
+        SELECT *, row_number() OVER (
+            PARTITION BY conversation_id, from_user_id, client_message_id ORDER BY position
+        ) AS attempt
+        FROM draft WHERE NOT EXISTS (
+            SELECT FROM chat_message stored
+            WHERE stored.conversation_id = draft.conversation_id
+              AND stored.from_user_id = draft.from_user_id
+              AND stored.client_message_id = draft.client_message_id
+        )
+    ), placed AS (
+        SELECT fresh.*, conversation.last_seq + row_number() OVER (
+            PARTITION BY conversation_id ORDER BY position
+        ) AS seq
+        FROM fresh JOIN chat_conversation conversation USING (conversation_id)
+        WHERE attempt = 1 OR client_message_id IS NULL
+    ), stored AS (
+        INSERT INTO chat_message (
+            conversation_id, seq, message_id, from_user_id, content, created_at, client_message_id
+        )
+        SELECT conversation_id, seq, message_id, from_user_id, content, created_at,
+            client_message_id
+        FROM placed
+    ), moved AS (
+        UPDATE chat_conversation conversation
+        SET last_seq = newest.seq,
+            last_seq_to_first = coalesce(newest.seq_to_first, last_seq_to_first),
+            last_seq_to_second = coalesce(newest.seq_to_second, last_seq_to_second),
+            activity = nextval('chat_activity')
+        FROM (
+            SELECT conversation_id, max(seq) AS seq,
+                max(seq) FILTER (WHERE to_first) AS seq_to_first,
+                max(seq) FILTER (WHERE to_second) AS seq_to_second
+            FROM placed GROUP BY conversation_id ORDER BY max(position)
+        ) newest
+        WHERE conversation.conversation_id = newest.conversation_id
+    )
+    SELECT position - 1 AS position, seq FROM placed
+"""
+
+_FIND_RETRIED = """
+    SELECT DISTINCT message.conversation_id, seq, message_id, message.from_user_id, content,
+        created_at, message.client_message_id
+    FROM unnest($1::bigint[], $2::bytea[], $3::bytea[])
+        AS retry (conversation_id, from_user_id, client_message_id)
+    JOIN chat_message message USING (conversation_id, from_user_id, client_message_id)
+"""
+
+_INSERT_CONVERSATIONS = """
+    INSERT INTO chat_conversation (room_id, first_user_id, second_user_id, last_seq,
+        last_seq_to_first, last_seq_to_second, activity)
+    SELECT room_id, first_user_id, second_user_id, 0, 0, 0, 0
+    FROM unnest($1::bytea[], $2::bytea[], $3::bytea[])
+        AS key (room_id, first_user_id, second_user_id)
+    ORDER BY 1, 2, 3
+    ON CONFLICT DO NOTHING
+"""
+
+_FIND_CONVERSATIONS = """
+    WITH key AS (
+        SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::bytea[]) WITH ORDINALITY
+            AS key (room_id, first_user_id, second_user_id, position)
+    )
+    SELECT position, conversation_id FROM key JOIN chat_conversation USING (room_id)
+    UNION ALL
+    SELECT position, conversation_id FROM key
+    JOIN chat_conversation USING (first_user_id, second_user_id)
+"""

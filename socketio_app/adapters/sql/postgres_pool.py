@@ -1,0 +1,94 @@
+"""Connections to PostgreSQL, and what it means when there are none."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+from sqlalchemy import Executable
+from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
+from sqlalchemy.sql import ClauseElement
+
+from socketio_app.domain.errors import Unavailable
+
+MOST_CONNECTIONS = 10
+TIMEOUT_SECONDS = 10.0
+"""How long the database may take to let us in, or to answer."""
+
+Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
+"""A connection that is lent by the pool."""
+
+_GONE = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # as when a connection ends in the middle of an answer
+    asyncpg.PostgresConnectionError,
+    asyncpg.exceptions.InsufficientResourcesError,  # a full disk is among these
+    asyncpg.exceptions.OperatorInterventionError,
+    asyncpg.exceptions.TransactionRollbackError,
+    asyncpg.exceptions.ReadOnlySQLTransactionError,
+)
+"""The database cannot do it now; it may later. What else it says is a fault of ours."""
+
+
+class PostgresPool:
+    """The store's connections: opened when they are needed, and again when they were lost."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+
+    async def open(self) -> None:
+        """Connect.
+
+        Raises:
+            Unavailable: the database does not let us in.
+        """
+        try:
+            self._pool = await asyncpg.create_pool(
+                self._url,
+                min_size=1,
+                max_size=MOST_CONNECTIONS,
+                timeout=TIMEOUT_SECONDS,
+                command_timeout=TIMEOUT_SECONDS,
+            )
+        except _GONE as error:
+            raise Unavailable("the database does not answer") from error
+
+    async def close(self) -> None:
+        """Disconnect."""
+        if self._pool is not None:
+            await self._pool.close()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """A connection in a transaction, committed at the end.
+
+        Raises:
+            Unavailable: the database was lost. Nothing was stored; except that, lost in the very
+                moment of the commit, it may have been: a retry finds out.
+        """
+        if self._pool is None:
+            raise RuntimeError("the store was not started: serve the application's lifespan")
+        try:
+            async with (
+                self._pool.acquire(timeout=TIMEOUT_SECONDS) as connection,
+                connection.transaction(),
+            ):
+                yield connection
+        except _GONE as error:
+            raise Unavailable("the database cannot be reached now") from error
+
+
+async def fetch(connection: Connection, statement: Executable) -> Sequence[tuple[Any, ...]]:
+    """Run a statement of the shared ones; its rows."""
+    assert isinstance(statement, ClauseElement)  # noqa: S101  (all of Core's are)
+    compiled = statement.compile(dialect=_DIALECT)
+    values = compiled.params
+    arguments = [values[name] for name in getattr(compiled, "positiontup", None) or ()]
+    return [tuple(row) for row in await connection.fetch(str(compiled), *arguments)]
+
+
+_DIALECT = PGDialect_asyncpg()  # type: ignore[no-untyped-call]  # SQLAlchemy has left it untyped

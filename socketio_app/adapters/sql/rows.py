@@ -1,0 +1,70 @@
+"""Values to and from the tables' columns."""
+
+from datetime import UTC, datetime, timedelta
+
+from socketio_app.domain.conversations import Conversation, Pair, Room
+from socketio_app.domain.identifiers import ClientMessageId, MessageId, RoomId, UserId
+from socketio_app.domain.messaging import Draft, Message
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+ConversationKey = tuple[bytes | None, bytes | None, bytes | None]
+"""`room_id`, `first_user_id`, `second_user_id`."""
+
+MessageRow = tuple[int, str, bytes, bytes, int, bytes | None]
+"""`seq`, `message_id`, `from_user_id`, `content`, `created_at`, `client_message_id`."""
+
+
+def milliseconds(moment: datetime) -> int:
+    """Milliseconds since 1970."""
+    return (moment - _EPOCH) // _MILLISECOND
+
+
+def moment(since_1970_ms: int) -> datetime:
+    """The moment that many milliseconds after 1970."""
+    return _EPOCH + since_1970_ms * _MILLISECOND
+
+
+def key_of(conversation: Conversation) -> ConversationKey:
+    """What names a conversation in its table."""
+    if isinstance(conversation, Room):
+        return conversation.room_id.encode(), None, None
+    return None, conversation.first.encode(), conversation.second.encode()
+
+
+def conversation_of(key: ConversationKey) -> Conversation:
+    """The conversation that a key names."""
+    room_id, first, second = key
+    if room_id is not None:
+        return Room(RoomId(room_id.decode()))
+    assert first is not None  # noqa: S101  (the table has either)
+    assert second is not None  # noqa: S101
+    return Pair(UserId(first.decode()), UserId(second.decode()))
+
+
+def message_row(draft: Draft, seq: int) -> MessageRow:
+    """A message's columns but for its conversation."""
+    client_message_id = draft.client_message_id
+    return (
+        seq,
+        draft.message_id,
+        draft.from_user_id.encode(),
+        draft.content.encode(),
+        milliseconds(draft.created_at),
+        None if client_message_id is None else client_message_id.encode(),
+    )
+
+
+def message_of(conversation: Conversation, row: MessageRow) -> Message:
+    """The message that is in a row."""
+    seq, message_id, from_user_id, content, created_at, client_message_id = row
+    return Message(
+        MessageId(message_id),
+        conversation,
+        seq,
+        UserId(from_user_id.decode()),
+        content.decode(),
+        moment(created_at),
+        None if client_message_id is None else ClientMessageId(client_message_id.decode()),
+    )

@@ -1,0 +1,109 @@
+"""The tables, the same on every database.
+
+All are called `chat_...`, so that they can live in the host application's database. Times are
+milliseconds since 1970, UTC. Texts that come from people are kept as UTF-8 bytes, because a text in
+PostgreSQL cannot hold the character U+0000, which a message may.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+)
+
+metadata = MetaData()
+
+
+def _conversation_id() -> Column[int]:
+    return Column(
+        "conversation_id",
+        _Id,
+        ForeignKey("chat_conversation.conversation_id"),
+        primary_key=True,
+    )
+
+
+# SQLite counts up by itself only in a column that is exactly INTEGER.
+_Id = BigInteger().with_variant(Integer, "sqlite")
+
+store = Table(
+    "chat_store",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("epoch", String(32), nullable=False),
+)
+"""One row, whose `id` is 1: this incarnation."""
+
+conversations = Table(
+    "chat_conversation",
+    metadata,
+    Column("conversation_id", _Id, primary_key=True, autoincrement=True),
+    Column("room_id", LargeBinary),
+    Column("first_user_id", LargeBinary),
+    Column("second_user_id", LargeBinary),
+    Column("last_seq", BigInteger, nullable=False),
+    # The newest message to each of a pair: what says at a glance that something waits for them.
+    Column("last_seq_to_first", BigInteger, nullable=False),
+    Column("last_seq_to_second", BigInteger, nullable=False),
+    # Rises with every message of the store: two of one millisecond would have the same time.
+    Column("activity", BigInteger, nullable=False),
+    UniqueConstraint("room_id"),
+    UniqueConstraint("first_user_id", "second_user_id"),
+    Index("chat_conversation_second", "second_user_id"),
+    Index("chat_conversation_activity", "activity"),
+)
+"""A room's has `room_id`, a pair's has the two users, the lesser id first."""
+
+messages = Table(
+    "chat_message",
+    metadata,
+    _conversation_id(),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("message_id", String(36), nullable=False),
+    Column("from_user_id", LargeBinary, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("client_message_id", LargeBinary),
+    sqlite_with_rowid=False,
+)
+
+# What makes a retry find the first message: no look-up could, while both are on their way.
+_has_client_message_id = messages.c.client_message_id.is_not(None)
+Index(
+    "chat_message_retry",
+    messages.c.conversation_id,
+    messages.c.from_user_id,
+    messages.c.client_message_id,
+    unique=True,
+    sqlite_where=_has_client_message_id,
+    postgresql_where=_has_client_message_id,
+)
+
+members = Table(
+    "chat_member",
+    metadata,
+    Column("membership_id", _Id, primary_key=True, autoincrement=True),
+    Column("room_id", LargeBinary, nullable=False),
+    Column("user_id", LargeBinary, nullable=False),
+    Column("joined_at", BigInteger, nullable=False),
+    UniqueConstraint("room_id", "user_id"),
+    Index("chat_member_user", "user_id", "membership_id"),
+)
+
+cursors = Table(
+    "chat_cursor",
+    metadata,
+    Column("user_id", LargeBinary, primary_key=True),
+    _conversation_id(),
+    Column("delivered_seq", BigInteger, nullable=False),
+    Column("read_seq", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""How far each person is in each conversation. Both move forward only."""

@@ -1,0 +1,103 @@
+"""The ports of the SQLite store, each a few writes for its writer."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from socketio_app.adapters.sql.group_commit import GroupCommit
+from socketio_app.adapters.sql.rows import milliseconds
+from socketio_app.adapters.sql.sqlite_writer import Write
+from socketio_app.domain.conversations import Conversation
+from socketio_app.domain.identifiers import RoomId, UserId
+from socketio_app.domain.messaging import Draft, Message, Stored
+from socketio_app.domain.rooms import Joined, Left, Memberships, check_room_count
+
+Commits = GroupCommit[Write, Any]
+
+
+class SqliteMessages:
+    """Implements `MessageLog`."""
+
+    def __init__(self, commits: Commits) -> None:
+        self._commits = commits
+
+    async def append(self, draft: Draft) -> Stored:
+        """See `MessageLog.append`."""
+        stored: Stored = await self._commits.submit(lambda writer: writer.append(draft))
+        return stored
+
+    async def last_seq(self, conversation: Conversation) -> int:
+        """See `MessageLog.last_seq`."""
+        seq: int = await self._commits.submit(lambda writer: writer.last_seq(conversation))
+        return seq
+
+
+class SqliteDeliveries:
+    """Implements `DeliveryLog`."""
+
+    def __init__(self, commits: Commits) -> None:
+        self._commits = commits
+
+    async def undelivered(self, user_id: UserId, limit: int) -> Sequence[Message]:
+        """See `DeliveryLog.undelivered`."""
+        found: Sequence[Message] = await self._commits.submit(
+            lambda writer: writer.undelivered(user_id, limit)
+        )
+        return found
+
+    async def delivered(self, message: Message) -> bool:
+        """See `DeliveryLog.delivered`."""
+        recipient = message.to_user_id
+        if recipient is None:
+            return False
+        moved: bool = await self._commits.submit(
+            lambda writer: writer.deliver(recipient, message.conversation, message.seq)
+        )
+        return moved
+
+
+class SqliteRooms:
+    """Implements `RoomRepository`.
+
+    What is asked is answered from memory; what changes is in the file before it is in memory.
+    """
+
+    def __init__(self, commits: Commits, rooms_per_user: int) -> None:
+        self._commits = commits
+        self._rooms_per_user = rooms_per_user
+        self._memberships = Memberships(_NO_LIMIT)
+
+    def remember(self, room_id: RoomId, user_id: UserId) -> None:
+        """Take note of a membership that is in the file."""
+        self._memberships.join(room_id, user_id)
+
+    async def join(self, room_id: RoomId, user_id: UserId, at: datetime) -> Joined:
+        """See `RoomRepository.join`."""
+        if not self._memberships.is_member(room_id, user_id):
+            check_room_count(len(self._memberships.rooms_of(user_id)), self._rooms_per_user)
+            row = (room_id.encode(), user_id.encode(), milliseconds(at))
+            await self._commits.submit(lambda writer: writer.join(row))
+        return self._memberships.join(room_id, user_id)
+
+    async def leave(self, room_id: RoomId, user_id: UserId) -> Left:
+        """See `RoomRepository.leave`."""
+        if self._memberships.is_member(room_id, user_id):
+            row = (room_id.encode(), user_id.encode())
+            await self._commits.submit(lambda writer: writer.leave(row))
+        return self._memberships.leave(room_id, user_id)
+
+    async def is_member(self, room_id: RoomId, user_id: UserId) -> bool:
+        """See `RoomRepository.is_member`."""
+        return self._memberships.is_member(room_id, user_id)
+
+    async def member_count(self, room_id: RoomId) -> int:
+        """See `RoomRepository.member_count`."""
+        return self._memberships.member_count(room_id)
+
+    async def rooms_of(self, user_id: UserId) -> Sequence[RoomId]:
+        """See `RoomRepository.rooms_of`."""
+        return self._memberships.rooms_of(user_id)
+
+
+_NO_LIMIT = 2**63
+"""The limit is checked before the write: it may have been lowered since the file was written."""

@@ -1,0 +1,224 @@
+"""The one thread that writes to a SQLite file, and what it does there.
+
+One connection does all writes and all checkpoints: SQLite before 3.51.3 can corrupt a file in WAL
+mode when two connections checkpoint at once. Being the only writer, it knows every conversation's
+last place without asking.
+"""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import attrs
+from sqlalchemy import Connection
+
+from socketio_app.adapters.sql.rows import conversation_of, key_of, message_of, message_row
+from socketio_app.adapters.sql.statements import undelivered
+from socketio_app.domain.conversations import Conversation, Pair
+from socketio_app.domain.errors import Unavailable
+from socketio_app.domain.identifiers import UserId
+from socketio_app.domain.messaging import Draft, Message, Stored
+
+MOST_HEADS = 50_000
+"""Of how many conversations the writer remembers the last place."""
+
+Write = Callable[["SqliteWriter"], Any]
+"""Something to do in the writer's transaction; what it returns is its outcome."""
+
+
+@attrs.define
+class Head:
+    """A conversation as the writer knows it."""
+
+    conversation_id: int
+    last_seq: int = 0
+    last_seq_to_first: int = 0
+    last_seq_to_second: int = 0
+    activity: int = 0
+
+    def advance(self, message: Message, activity: int) -> None:
+        """Take note of the newest message."""
+        self.last_seq = message.seq
+        self.activity = activity
+        pair = message.conversation
+        if isinstance(pair, Pair):
+            recipient = message.to_user_id
+            if recipient == pair.first:
+                self.last_seq_to_first = message.seq
+            if recipient == pair.second:
+                self.last_seq_to_second = message.seq
+
+
+class SqliteWriter:
+    """Does writes, a batch to a transaction. Everything here runs in the writer's thread."""
+
+    def __init__(self, connection: sqlite3.Connection, tables: Connection) -> None:
+        self.connection = connection
+        self._tables = tables
+        self._heads: dict[Conversation, Head] = {}
+        self._moved: dict[int, Head] = {}
+        (self._activity,) = connection.execute(_LATEST_ACTIVITY).fetchone()
+
+    def commit(self, writes: Sequence[Write]) -> list[Any]:
+        """Do some writes in one transaction; a write that fails does so alone.
+
+        Raises:
+            Unavailable: the transaction failed: the disk is full, or another process has locked the
+                file. Nothing was stored.
+        """
+        try:
+            self.connection.execute("BEGIN IMMEDIATE")
+            outcomes = [self._outcome(write) for write in writes]
+            self._store_heads()
+            self.connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._roll_back()
+            raise Unavailable("the store cannot be written to now") from error
+        except BaseException:
+            self._roll_back()
+            raise
+        return outcomes
+
+    def append(self, draft: Draft) -> Stored:
+        """Store a message at its conversation's next place, or find the one stored before."""
+        head = self._head(draft.conversation)
+        row = message_row(draft, head.last_seq + 1)
+        done = self.connection.execute(_INSERT_MESSAGE, (head.conversation_id, *row))
+        if done.rowcount == 0:
+            return self._first(draft, head)
+        message = draft.at(row[0])
+        self._activity += 1
+        head.advance(message, self._activity)
+        self._moved[head.conversation_id] = head
+        return Stored(message, duplicate=False)
+
+    def last_seq(self, conversation: Conversation) -> int:
+        """The place of a conversation's newest message, 0 before the first."""
+        head = self._heads.get(conversation) or self._stored_head(conversation)
+        return 0 if head is None else head.last_seq
+
+    def deliver(self, user_id: UserId, conversation: Conversation, seq: int) -> bool:
+        """Move a person's cursor up to a place. False if it was there already."""
+        conversation_id = self._head(conversation).conversation_id
+        row = (user_id.encode(), conversation_id, seq)
+        return self.connection.execute(_DELIVER, row).rowcount == 1
+
+    def undelivered(self, user_id: UserId, limit: int) -> Sequence[Message]:
+        """The personal messages to a user beyond their cursors."""
+        rows = self._tables.execute(undelivered(user_id.encode(), limit)).all()
+        return [message_of(conversation_of(row[:3]), row[3:]) for row in rows]
+
+    def join(self, row: tuple[bytes, bytes, int]) -> None:
+        """Store a membership: the room, the user and the time."""
+        self.connection.execute(_JOIN, row)
+
+    def leave(self, row: tuple[bytes, bytes]) -> None:
+        """Remove a membership: the room and the user."""
+        self.connection.execute(_LEAVE, row)
+
+    def close(self) -> None:
+        """Close the file; the log is moved into it on the way."""
+        self._tables.close()
+        self.connection.close()
+
+    def _outcome(self, write: Write) -> Any:
+        try:
+            return write(self)
+        except (sqlite3.IntegrityError, sqlite3.DataError) as error:
+            return error  # the statement had no effect; the transaction goes on
+
+    def _first(self, draft: Draft, head: Head) -> Stored:
+        assert draft.client_message_id is not None  # noqa: S101  (what else could conflict?)
+        found = self.connection.execute(
+            _FIND_RETRIED,
+            (
+                head.conversation_id,
+                draft.from_user_id.encode(),
+                draft.client_message_id.encode(),
+            ),
+        ).fetchone()
+        return Stored(message_of(draft.conversation, found), duplicate=True)
+
+    def _head(self, conversation: Conversation) -> Head:
+        head = self._heads.get(conversation)
+        if head is None:
+            head = self._stored_head(conversation) or self._new_head(conversation)
+            self._heads[conversation] = head
+        return head
+
+    def _stored_head(self, conversation: Conversation) -> Head | None:
+        room_id, *pair = key_of(conversation)
+        if room_id is not None:
+            found = self.connection.execute(_FIND_ROOM, (room_id,)).fetchone()
+        else:
+            found = self.connection.execute(_FIND_PAIR, pair).fetchone()
+        return None if found is None else Head(*found)
+
+    def _new_head(self, conversation: Conversation) -> Head:
+        inserted = self.connection.execute(_INSERT_CONVERSATION, key_of(conversation))
+        assert inserted.lastrowid is not None  # noqa: S101  (SQLite gives every row a number)
+        return Head(inserted.lastrowid)
+
+    def _store_heads(self) -> None:
+        self.connection.executemany(_STORE_HEAD, map(_head_row, self._moved.values()))
+        self._moved.clear()
+        if len(self._heads) > MOST_HEADS:
+            self._heads.clear()
+
+    def _roll_back(self) -> None:
+        """Forget what the transaction would have made true."""
+        self._heads.clear()
+        self._moved.clear()
+        if self.connection.in_transaction:
+            self.connection.execute("ROLLBACK")
+
+
+def _head_row(head: Head) -> tuple[int, ...]:
+    return (
+        head.last_seq,
+        head.last_seq_to_first,
+        head.last_seq_to_second,
+        head.activity,
+        head.conversation_id,
+    )
+
+
+_LATEST_ACTIVITY = "SELECT coalesce(max(activity), 0) FROM chat_conversation"
+_HEAD = """
+    SELECT conversation_id, last_seq, last_seq_to_first, last_seq_to_second, activity
+    FROM chat_conversation
+"""
+_FIND_ROOM = f"{_HEAD} WHERE room_id = ?"
+_FIND_PAIR = f"{_HEAD} WHERE first_user_id = ? AND second_user_id = ?"
+_INSERT_CONVERSATION = """
+    INSERT INTO chat_conversation (room_id, first_user_id, second_user_id, last_seq,
+        last_seq_to_first, last_seq_to_second, activity)
+    VALUES (?, ?, ?, 0, 0, 0, 0)
+"""
+_INSERT_MESSAGE = """
+    INSERT INTO chat_message (conversation_id, seq, message_id, from_user_id, content, created_at,
+        client_message_id)
+    VALUES (?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (conversation_id, from_user_id, client_message_id)
+        WHERE client_message_id IS NOT NULL DO NOTHING
+"""
+_FIND_RETRIED = """
+    SELECT seq, message_id, from_user_id, content, created_at, client_message_id FROM chat_message
+    WHERE conversation_id = ? AND from_user_id = ? AND client_message_id = ?
+"""
+_DELIVER = """
+    INSERT INTO chat_cursor (user_id, conversation_id, delivered_seq, read_seq)
+    VALUES (?, ?, ?, 0)
+    ON CONFLICT (user_id, conversation_id) DO UPDATE SET delivered_seq = excluded.delivered_seq
+    WHERE delivered_seq < excluded.delivered_seq
+"""
+_JOIN = """
+    INSERT INTO chat_member (room_id, user_id, joined_at) VALUES (?, ?, ?)
+    ON CONFLICT (room_id, user_id) DO NOTHING
+"""
+_LEAVE = "DELETE FROM chat_member WHERE room_id = ? AND user_id = ?"
+_STORE_HEAD = """
+    UPDATE chat_conversation
+    SET last_seq = ?, last_seq_to_first = ?, last_seq_to_second = ?, activity = ?
+    WHERE conversation_id = ?
+"""

@@ -1,0 +1,80 @@
+"""The statements that every database shares, on the one set of tables.
+
+None of them is asked for each message; those are each database's own.
+"""
+
+from typing import Any
+
+from sqlalchemy import Select, and_, func, or_, select, union_all
+
+from socketio_app.adapters.sql.rows import ConversationKey
+from socketio_app.adapters.sql.schema import conversations, cursors, members, messages
+
+MESSAGE = (
+    messages.c.seq,
+    messages.c.message_id,
+    messages.c.from_user_id,
+    messages.c.content,
+    messages.c.created_at,
+    messages.c.client_message_id,
+)
+
+
+def undelivered(user_id: bytes, limit: int) -> Select[Any]:
+    """The personal messages to a user beyond their cursors: a pair's key, and the message.
+
+    The pairs with the newest messages come first, and each pair's messages in rising `seq`.
+    """
+    as_first = select(
+        conversations, conversations.c.last_seq_to_first.label("last_seq_to_user")
+    ).where(conversations.c.first_user_id == user_id)
+    as_second = select(
+        conversations, conversations.c.last_seq_to_second.label("last_seq_to_user")
+    ).where(
+        conversations.c.second_user_id == user_id,
+        conversations.c.first_user_id != user_id,  # notes to oneself are among the others already
+    )
+    pairs = union_all(as_first, as_second).subquery("pairs")
+    cursor = and_(
+        cursors.c.conversation_id == pairs.c.conversation_id, cursors.c.user_id == user_id
+    )
+    delivered_seq = func.coalesce(cursors.c.delivered_seq, 0)
+    to_user = or_(
+        messages.c.from_user_id != user_id, pairs.c.first_user_id == pairs.c.second_user_id
+    )
+    return (
+        select(pairs.c.room_id, pairs.c.first_user_id, pairs.c.second_user_id, *MESSAGE)
+        .select_from(
+            pairs.outerjoin(cursors, cursor).join(
+                messages, messages.c.conversation_id == pairs.c.conversation_id
+            )
+        )
+        .where(pairs.c.last_seq_to_user > delivered_seq, messages.c.seq > delivered_seq, to_user)
+        .order_by(pairs.c.activity.desc(), messages.c.seq)
+        .limit(limit)
+    )
+
+
+def all_memberships() -> Select[Any]:
+    """Every membership, in the order of joining."""
+    return select(members.c.room_id, members.c.user_id).order_by(members.c.membership_id)
+
+
+def rooms_of(user_id: bytes) -> Select[Any]:
+    """A user's rooms, in the order of joining."""
+    return (
+        select(members.c.room_id)
+        .where(members.c.user_id == user_id)
+        .order_by(members.c.membership_id)
+    )
+
+
+def conversation_at(key: ConversationKey) -> Select[Any]:
+    """A conversation's number, and the place of its newest message."""
+    room_id, first, second = key
+    number_and_place = select(conversations.c.conversation_id, conversations.c.last_seq)
+    if room_id is not None:
+        return number_and_place.where(conversations.c.room_id == room_id)
+    return number_and_place.where(
+        conversations.c.first_user_id == first, conversations.c.second_user_id == second
+    )

