@@ -1,41 +1,81 @@
-"""A broadcast that remembers what each connection was told."""
+"""A broadcast that remembers what each connection was told, in order."""
 
 from collections import defaultdict
+from collections.abc import Sequence
+
+import attrs
 
 from socketio_app.application.events import Audience, Event, Members, Users
+from socketio_app.application.handover import Handover, Opening
 from socketio_app.domain.identifiers import ConnectionId, RoomId, UserId
 
 
+@attrs.define(eq=False)
+class Listener:
+    """A connection, as far as it listens.
+
+    While it opens, what it is told is held back, as `Sessions` asks of a transport.
+    """
+
+    user_id: UserId
+    connection_id: ConnectionId
+    told: list[Event] = attrs.field(factory=list, init=False)
+    _handover: Handover = attrs.field(factory=Handover, init=False)
+
+    def hear(self, event: Event) -> None:
+        if self._handover.admits(event):
+            self.told.append(event)
+
+    def release(self, opening: Opening) -> Sequence[Event]:
+        """Hear what comes first, and what was held back. What was heard."""
+        self.told += self._handover.release(opening)
+        return list(self.told)
+
+
 class RecordingBroadcast:
-    """Implements the `Broadcast` port for connections that only listen."""
+    """Implements the `Broadcast` port, and remembers no more of a user than it promises.
+
+    With a user's last connection it forgets which rooms they are in.
+    """
 
     def __init__(self) -> None:
-        self.told: dict[str, list[Event]] = defaultdict(list)
-        self._users: dict[ConnectionId, UserId] = {}
+        self.tellings: list[tuple[Event, Audience]] = []
+        """All that was ever told, whoever heard it."""
+        self._listeners: list[Listener] = []
         self._members: dict[RoomId, set[UserId]] = defaultdict(set)
 
-    def listen(self, user_id: UserId, connection_id: ConnectionId) -> None:
-        self._users[connection_id] = user_id
+    def listen(self, user_id: UserId, connection_id: ConnectionId) -> Listener:
+        listener = Listener(user_id, connection_id)
+        self._listeners.append(listener)
+        return listener
 
-    def end(self, connection_id: ConnectionId) -> None:
-        del self._users[connection_id]
+    def end(self, listener: Listener) -> None:
+        self._listeners.remove(listener)
+        if not self._is_listening(listener.user_id):
+            for members in self._members.values():
+                members.discard(listener.user_id)
 
     def tell(self, event: Event, audience: Audience) -> None:
-        for connection_id, user_id in self._users.items():
-            if self._hears(audience, connection_id, user_id):
-                self.told[connection_id].append(event)
+        self.tellings.append((event, audience))
+        for listener in self._listeners:
+            if self._is_in(audience, listener):
+                listener.hear(event)
 
     def enter(self, room_id: RoomId, user_id: UserId) -> None:
-        self._members[room_id].add(user_id)
+        if self._is_listening(user_id):
+            self._members[room_id].add(user_id)
 
     def leave(self, room_id: RoomId, user_id: UserId) -> None:
         self._members[room_id].discard(user_id)
 
-    def _hears(self, audience: Audience, connection_id: ConnectionId, user_id: UserId) -> bool:
-        if connection_id == audience.but_connection:
+    def _is_listening(self, user_id: UserId) -> bool:
+        return any(listener.user_id == user_id for listener in self._listeners)
+
+    def _is_in(self, audience: Audience, listener: Listener) -> bool:
+        if listener.connection_id == audience.but_connection:
             return False
         match audience:
             case Users(user_ids):
-                return user_id in user_ids
+                return listener.user_id in user_ids
             case Members(room_id, _, but_user):
-                return user_id in self._members[room_id] and user_id != but_user
+                return listener.user_id in self._members[room_id] - {but_user}

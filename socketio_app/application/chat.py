@@ -46,7 +46,7 @@ class Chat:
         self._connections = Connections()
         user_locks = KeyedLock()
         self._admission = Admission(clock, rules.rates)
-        self._typing = typing = TypingIndicator(store.rooms, broadcast, clock, rules)
+        self._typing = typing = TypingIndicator(store.rooms, broadcast, clock, user_locks, rules)
         connections = self._connections
         delivery = Delivery(store.deliveries, broadcast, clock)
         messaging = Messaging(

@@ -1,9 +1,11 @@
 """The use case of delivery: a message has come to its recipient, and its sender is told."""
 
+from collections.abc import Sequence
+
 from socketio_app.application.events import MessageDelivered, Users
 from socketio_app.application.ports import Broadcast, Clock, DeliveryLog
 from socketio_app.domain.conversations import Room
-from socketio_app.domain.errors import Unavailable
+from socketio_app.domain.identifiers import UserId
 from socketio_app.domain.messaging import Message
 
 
@@ -15,31 +17,29 @@ class Delivery:
         self._broadcast = broadcast
         self._clock = clock
 
-    async def handed_to_recipient(self, message: Message) -> None:
-        """A personal message was handed to a live connection of its recipient.
+    def handed_to(self, user_id: UserId, messages: Sequence[Message]) -> None:
+        """Messages of the user's conversations were handed to one of their connections.
 
-        Where the store cannot note it now, the message counts as undelivered and is given again
-        when the recipient next connects.
+        Those to the user count as delivered. Nobody waits for that to be stored: where it cannot
+        be, they are undelivered still, and given again when the user next connects.
         """
-        try:
-            first_time = await self._deliveries.delivered(message)
-        except Unavailable:
-            return
-        if first_time:
-            self._tell_sender(message)
+        to_user = [message for message in messages if message.to_user_id == user_id]
+        if to_user:
+            self._deliveries.delivered(to_user, self._tell_senders)
 
     def handed_to_room(self, message: Message) -> None:
         """A room's message was handed to the members' live connections."""
-        self._tell_sender(message)
+        self._tell_senders([message])
 
-    def _tell_sender(self, message: Message) -> None:
-        conversation = message.conversation
-        event = MessageDelivered(
-            message.message_id,
-            message.client_message_id,
-            message.to_user_id,
-            conversation.room_id if isinstance(conversation, Room) else None,
-            message.seq,
-            self._clock.now(),
-        )
-        self._broadcast.tell(event, Users((message.from_user_id,)))
+    def _tell_senders(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            conversation = message.conversation
+            event = MessageDelivered(
+                message.message_id,
+                message.client_message_id,
+                message.to_user_id,
+                conversation.room_id if isinstance(conversation, Room) else None,
+                message.seq,
+                self._clock.now(),
+            )
+            self._broadcast.tell(event, Users((message.from_user_id,)))

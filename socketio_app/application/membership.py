@@ -24,7 +24,6 @@ class Membership:
         user_locks: KeyedLock,
     ) -> None:
         self._rooms = store.rooms
-        self._messages = store.messages
         self._broadcast = broadcast
         self._clock = clock
         self._typing = typing
@@ -46,8 +45,7 @@ class Membership:
                 self._broadcast.tell(
                     UserJoined(room_id, user_id, now, room.member_count), Members(room_id)
                 )
-        last_seq = await self._messages.last_seq(Room(room_id))
-        return RoomJoined(room_id, last_seq, room.member_count, room.joined)
+        return room
 
     async def leave(self, actor: Actor, command: LeaveRoom) -> RoomLeft:
         """End the actor's membership, and tell the room: those who stay, and the actor's devices.

@@ -71,7 +71,7 @@ class Messaging:
         if recipient is None:
             self._delivery.handed_to_room(message)
         elif self._connections.is_online(recipient):
-            await self._delivery.handed_to_recipient(message)
+            self._delivery.handed_to(recipient, [message])
         return Sent(message, duplicate=False)
 
 

@@ -9,11 +9,12 @@ from typing import Protocol
 
 import attrs
 
+from socketio_app.application.commands import RoomJoined
 from socketio_app.application.events import Audience, Event
 from socketio_app.domain.conversations import Conversation
 from socketio_app.domain.identifiers import MessageId, RoomId, UserId
 from socketio_app.domain.messaging import Draft, Message, Stored
-from socketio_app.domain.rooms import Joined, Left
+from socketio_app.domain.rooms import Left
 
 
 @attrs.frozen
@@ -73,16 +74,22 @@ class DeliveryLog(Protocol):
         """
         ...
 
-    async def delivered(self, message: Message) -> bool:
-        """Move the cursor of the message's recipient up to it. False if it was there already."""
+    def delivered(
+        self, messages: Sequence[Message], first_time: Callable[[Sequence[Message]], None]
+    ) -> None:
+        """Move the cursors of some personal messages' recipients up to them.
+
+        This does not wait. `first_time` is called once it is stored, with those messages that
+        were beyond the cursors, in order, if any were; where it cannot be stored now, never.
+        """
         ...
 
 
 class RoomRepository(Protocol):
     """Keeps who is a member of which room."""
 
-    async def join(self, room_id: RoomId, user_id: UserId, at: datetime) -> Joined:
-        """Make the user a member.
+    async def join(self, room_id: RoomId, user_id: UserId, at: datetime) -> RoomJoined:
+        """Make the user a member. The room's newest message is that of the moment of joining.
 
         Raises:
             InvalidPayload: the user is in as many rooms as one may be.

@@ -1,11 +1,10 @@
 """The use cases of connections: a user comes, and goes."""
 
-from collections.abc import Iterable, Sequence
-
-import attrs
+from collections.abc import Iterable
 
 from socketio_app.application.delivery import Delivery
 from socketio_app.application.events import Connected, Event, Limits, MessageSent
+from socketio_app.application.handover import Opening
 from socketio_app.application.locks import KeyedLock
 from socketio_app.application.ports import Broadcast, Clock, Identity, Store
 from socketio_app.application.rules import Rules
@@ -18,19 +17,6 @@ from socketio_app.domain.identifiers import (
     ConnectionId,
     UserId,
 )
-from socketio_app.domain.messaging import Message
-
-
-@attrs.frozen
-class Opening:
-    """A connection that is about to open, and what to hand to it first, in this order."""
-
-    connected: Connected
-    undelivered: Sequence[Message]
-
-    def events(self) -> Sequence[Event]:
-        """All of it as events."""
-        return [self.connected, *map(MessageSent, self.undelivered)]
 
 
 class Sessions:
@@ -38,8 +24,8 @@ class Sessions:
 
     Opening has two steps, because a transport has something to say between them. The transport
     holds back what is told to the connection from before `prepare` until it has handed over the
-    `Opening`; so nothing is lost between what was read from the store and what is told live. Then,
-    without waiting, it calls `open`, and awaits `confirm`.
+    `Opening`; so nothing is lost between what was read from the store and what is told live
+    (`Handover` does it). Then, without waiting, it calls `open`.
     """
 
     def __init__(
@@ -92,15 +78,14 @@ class Sessions:
         )
         return Opening(connected, undelivered)
 
-    def open(self, user_id: UserId, connection_id: ConnectionId) -> None:
-        """Count the connection in: from now on messages to the user reach it live."""
-        self._connections.open(user_id, connection_id)
+    def open(self, user_id: UserId, connection_id: ConnectionId, handed: Iterable[Event]) -> None:
+        """Count the connection in, and the messages among what it was handed as delivered.
 
-    async def confirm(self, user_id: UserId, handed: Iterable[Message]) -> None:
-        """Count the messages to the user as delivered that the connection got while it opened."""
-        for message in handed:
-            if message.to_user_id == user_id:
-                await self._delivery.handed_to_recipient(message)
+        From now on messages to the user reach it live.
+        """
+        self._connections.open(user_id, connection_id)
+        messages = [event.message for event in handed if isinstance(event, MessageSent)]
+        self._delivery.handed_to(user_id, messages)
 
     def close(self, user_id: UserId, connection_id: ConnectionId) -> None:
         """Count the connection out; with the user's last one, their typing ends."""

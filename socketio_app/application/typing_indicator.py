@@ -4,9 +4,10 @@ from collections.abc import Iterable
 
 from socketio_app.application.commands import Actor, StartTyping, StopTyping
 from socketio_app.application.events import Audience, Members, Users
+from socketio_app.application.locks import KeyedLock
 from socketio_app.application.ports import Broadcast, Clock, RoomRepository, Timer
 from socketio_app.application.rules import Rules
-from socketio_app.domain.conversations import Conversation, Room, Target, conversation_of
+from socketio_app.domain.conversations import Conversation, Person, Room, Target, conversation_of
 from socketio_app.domain.errors import NotAMember
 from socketio_app.domain.identifiers import UserId
 from socketio_app.domain.typing_board import TypingBoard, TypingStarted, TypingStopped
@@ -15,18 +16,27 @@ from socketio_app.domain.typing_board import TypingBoard, TypingStarted, TypingS
 class TypingIndicator:
     """Keeps the typing states of this process and tells of their changes.
 
-    One timer serves all states: it is set for the first that runs out.
+    One timer serves all states: it is set for the first that runs out. Who begins to type in a room
+    takes their turn with their own joining and leaving (the lock is shared with those), or somebody
+    who leaves meanwhile would be shown typing where they are no more.
     """
 
     def __init__(
-        self, rooms: RoomRepository, broadcast: Broadcast, clock: Clock, rules: Rules
+        self,
+        rooms: RoomRepository,
+        broadcast: Broadcast,
+        clock: Clock,
+        user_locks: KeyedLock,
+        rules: Rules,
     ) -> None:
         self._rooms = rooms
         self._broadcast = broadcast
         self._clock = clock
+        self._user_locks = user_locks
         self._room_members = rules.typing_room_members
         self._board = TypingBoard(rules.typing_ttl)
         self._timer: Timer | None = None
+        self._closed = False
 
     async def start(self, actor: Actor, command: StartTyping) -> None:
         """Show the user typing, or go on showing them.
@@ -36,14 +46,13 @@ class TypingIndicator:
         Raises:
             NotAMember: the target is a room that the actor is not in.
         """
-        conversation = await self._conversation(actor, command.target)
-        if isinstance(conversation, Room):
-            members = await self._rooms.member_count(conversation.room_id)
-            if members > self._room_members:
-                return
-        now = self._clock.now()
-        self._tell(self._board.start(actor.user_id, conversation, now))
-        self._set_timer()
+        if isinstance(command.target, Person):
+            self._start(actor.user_id, conversation_of(actor.user_id, command.target))
+            return
+        async with self._user_locks.holding(actor.user_id):
+            conversation = await self._conversation(actor, command.target)
+            if await self._rooms.member_count(command.target.room_id) <= self._room_members:
+                self._start(actor.user_id, conversation)
 
     async def stop(self, actor: Actor, command: StopTyping) -> None:
         """Show the user typing no longer.
@@ -63,6 +72,7 @@ class TypingIndicator:
 
     def close(self) -> None:
         """Set no timer any more. What clients show ends by its time-to-live."""
+        self._closed = True
         if self._timer is not None:
             self._timer.cancel()
 
@@ -73,9 +83,13 @@ class TypingIndicator:
             raise NotAMember(f"you are not in room {target.room_id}")
         return conversation_of(actor.user_id, target)
 
+    def _start(self, user_id: UserId, conversation: Conversation) -> None:
+        self._tell(self._board.start(user_id, conversation, self._clock.now()))
+        self._set_timer()
+
     def _set_timer(self) -> None:
         due = self._board.next_expiry()
-        if self._timer is None and due is not None:
+        if self._timer is None and due is not None and not self._closed:
             self._timer = self._clock.call_later(due - self._clock.now(), self._expire)
 
     def _expire(self) -> None:

@@ -9,12 +9,32 @@ import pytest
 from engineio.packet import Packet
 
 from socketio_app.adapters.socketio.hub import Hub, Outlet
-from socketio_app.application.events import Audience, Event, Members, UserJoined, Users
+from socketio_app.application.events import (
+    Audience,
+    Connected,
+    Event,
+    Limits,
+    Members,
+    UserJoined,
+    Users,
+)
+from socketio_app.application.handover import Opening
 from socketio_app.application.ports import Broadcast
 from socketio_app.domain.identifiers import ConnectionId, RoomId, UserId
 
 ADA, BOB, EVE = UserId("ada"), UserId("bob"), UserId("eve")
 LOBBY = RoomId("lobby")
+OPENING = Opening(
+    Connected(
+        ADA,
+        ConnectionId("1"),
+        "epoch",
+        datetime(2026, 11, 23, tzinfo=UTC),
+        None,
+        Limits(1, 1, 1, 1, 1, 1, 1),
+    ),
+    undelivered=[],
+)
 
 
 class Listening(Protocol):
@@ -41,7 +61,8 @@ class ListeningToHub:
         outlet = Outlet(ConnectionId(connection_id), user_id, packets.append)
         self.outlets[connection_id] = outlet
         self.broadcast.attach(outlet)
-        outlet.release([])
+        outlet.release(OPENING)
+        packets.clear()
         return lambda: len(packets)
 
     def end(self, connection_id: str) -> None:

@@ -1,13 +1,14 @@
 """What every clock does."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 
 import attrs
 import pytest
 
-from socketio_app.adapters.system import SystemClock, new_message_id
+from socketio_app.adapters.system import SystemClock
 from socketio_app.application.ports import Clock
 from tests.clocks import ManualClock
 
@@ -65,6 +66,49 @@ async def test_what_is_due_later_happens_then_and_once(ticking: Ticking) -> None
     assert happened == ["first", "second"]
 
 
+async def test_nothing_happens_before_its_time(ticking: Ticking) -> None:
+    happened = asyncio.Event()
+    times = [ticking.clock.now()]
+
+    def happen() -> None:
+        times.append(ticking.clock.now())
+        happened.set()
+
+    ticking.clock.call_later(timedelta(milliseconds=20), happen)
+    await ticking.pass_time(timedelta(milliseconds=20))
+    async with asyncio.timeout(5):
+        await happened.wait()
+
+    # What `now` says is cut off to whole milliseconds.
+    assert times[1] - times[0] >= timedelta(milliseconds=19)
+
+
+@pytest.mark.parametrize("milliseconds", [0, -1000])
+async def test_what_is_overdue_happens_soon_but_not_at_once(
+    ticking: Ticking, milliseconds: int
+) -> None:
+    happened: list[str] = []
+
+    ticking.clock.call_later(timedelta(milliseconds=milliseconds), lambda: happened.append("it"))
+    assert happened == []
+    await ticking.pass_time(timedelta(milliseconds=1))
+
+    assert happened == ["it"]
+
+
+async def test_what_happens_may_call_for_more(ticking: Ticking) -> None:
+    happened: list[str] = []
+
+    def first() -> None:
+        happened.append("first")
+        ticking.clock.call_later(timedelta(milliseconds=1), lambda: happened.append("second"))
+
+    ticking.clock.call_later(timedelta(milliseconds=1), first)
+    await ticking.pass_time(timedelta(milliseconds=50))
+
+    assert happened == ["first", "second"]
+
+
 async def test_what_is_cancelled_does_not_happen(ticking: Ticking) -> None:
     happened: list[str] = []
     ticking.clock.call_later(timedelta(milliseconds=1), lambda: happened.append("it")).cancel()
@@ -74,18 +118,38 @@ async def test_what_is_cancelled_does_not_happen(ticking: Ticking) -> None:
     assert happened == []
 
 
+async def test_cancelling_what_has_happened_is_harmless(ticking: Ticking) -> None:
+    happened: list[str] = []
+    timer = ticking.clock.call_later(timedelta(0), lambda: happened.append("it"))
+    await ticking.pass_time(timedelta(milliseconds=1))
+
+    timer.cancel()
+    await ticking.pass_time(timedelta(milliseconds=1))
+
+    assert happened == ["it"]
+
+
 def test_the_system_clock_goes_on_where_the_machines_is_set_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = SystemClock()
     before = clock.now()
+    started = time.monotonic()
     monkeypatch.setattr("socketio_app.adapters.system.time.time", lambda: 0.0)
+    monkeypatch.setattr("socketio_app.adapters.system.time.monotonic", lambda: started + 60)
 
-    assert clock.now() >= before
+    assert timedelta(seconds=59) < clock.now() - before < timedelta(seconds=61)
 
 
-def test_message_ids_are_unique_and_rise() -> None:
-    ids = [new_message_id() for _ in range(10_000)]
+def test_the_system_clock_follows_where_the_machines_is_set_forward(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = SystemClock()
+    ahead = clock.now() + timedelta(hours=1)
+    monkeypatch.setattr("socketio_app.adapters.system.time.time", ahead.timestamp)
 
-    assert len(set(ids)) == len(ids)
-    assert ids == sorted(ids)
+    assert abs(clock.now() - ahead) < timedelta(seconds=1)
+
+
+def test_the_system_clock_says_the_machines_time() -> None:
+    assert abs(SystemClock().now() - datetime.now(UTC)) < timedelta(seconds=1)

@@ -1,5 +1,7 @@
 """What every delivery log does."""
 
+import asyncio
+
 import pytest
 
 from socketio_app.application.ports import Store
@@ -15,11 +17,24 @@ async def send(store: Store, sender: UserId, recipient: UserId) -> Message:
     return (await store.messages.append(draft(Pair.of(sender, recipient), sender))).message
 
 
+async def deliver(store: Store, *messages: Message) -> list[Message]:
+    """Note deliveries. Those that were the first."""
+    found: list[Message] = []
+    settled = asyncio.Event()
+
+    store.deliveries.delivered(messages, found.extend)
+    # A store settles in the order of asking, and this one is always a first.
+    sign = await send(store, UserId("sender of signs"), UserId("receiver of signs"))
+    store.deliveries.delivered([sign], lambda _: settled.set())
+    await settled.wait()
+    return found
+
+
 async def test_a_message_is_undelivered_until_it_was_delivered(store: Store) -> None:
     message = await send(store, ADA, BOB)
     assert list(await store.deliveries.undelivered(BOB, 10)) == [message]
 
-    await store.deliveries.delivered(message)
+    await deliver(store, message)
 
     assert list(await store.deliveries.undelivered(BOB, 10)) == []
 
@@ -47,23 +62,23 @@ async def test_a_rooms_messages_wait_for_nobody(store: Store) -> None:
 async def test_delivery_is_noted_once(store: Store) -> None:
     message = await send(store, ADA, BOB)
 
-    noted = [await store.deliveries.delivered(message) for _ in range(2)]
+    noted = [await deliver(store, message), await deliver(store, message)]
 
-    assert noted == [True, False]
+    assert noted == [[message], []]
 
 
 async def test_delivery_only_moves_forward(store: Store) -> None:
     first, second = await send(store, ADA, BOB), await send(store, ADA, BOB)
-    await store.deliveries.delivered(second)
+    await deliver(store, second)
 
-    assert not await store.deliveries.delivered(first)
+    assert await deliver(store, first) == []
     assert list(await store.deliveries.undelivered(BOB, 10)) == []
 
 
 async def test_each_persons_delivery_is_their_own(store: Store) -> None:
     to_bob, to_ada = await send(store, ADA, BOB), await send(store, BOB, ADA)
 
-    await store.deliveries.delivered(to_ada)
+    await deliver(store, to_ada)
 
     assert list(await store.deliveries.undelivered(BOB, 10)) == [to_bob]
     assert list(await store.deliveries.undelivered(ADA, 10)) == []
@@ -74,7 +89,7 @@ async def test_a_pairs_messages_come_in_their_order_from_the_first_undelivered_o
 ) -> None:
     delivered, *waiting = [await send(store, ADA, BOB) for _ in range(4)]
     await send(store, BOB, ADA)
-    await store.deliveries.delivered(delivered)
+    await deliver(store, delivered)
 
     assert list(await store.deliveries.undelivered(BOB, 2)) == waiting[:2]
     assert list(await store.deliveries.undelivered(BOB, 10)) == waiting
@@ -92,3 +107,28 @@ async def test_a_limit_of_nothing_gives_nothing(store: Store) -> None:
     await send(store, ADA, BOB)
 
     assert list(await store.deliveries.undelivered(BOB, 0)) == []
+
+
+async def test_of_messages_noted_together_those_that_are_first_are_told_in_order(
+    store: Store,
+) -> None:
+    known, *fresh = [await send(store, ADA, BOB) for _ in range(3)]
+    await deliver(store, known)
+
+    assert await deliver(store, known, *fresh) == fresh
+
+
+async def test_of_two_messages_noted_one_after_the_other_both_are_told(store: Store) -> None:
+    first, second = await send(store, ADA, BOB), await send(store, ADA, BOB)
+    noted: list[Message] = []
+    store.deliveries.delivered([first], noted.extend)
+
+    await deliver(store, second)
+
+    assert noted == [first]
+
+
+async def test_the_noting_of_a_rooms_message_changes_nothing(store: Store) -> None:
+    message = (await store.messages.append(draft(Room(RoomId("lobby"))))).message
+
+    assert await deliver(store, message) == []

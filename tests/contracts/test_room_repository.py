@@ -4,10 +4,11 @@ import asyncio
 
 import pytest
 
+from socketio_app.application.commands import RoomJoined
 from socketio_app.application.ports import Store
 from socketio_app.domain.errors import InvalidPayload
 from socketio_app.domain.identifiers import RoomId
-from socketio_app.domain.rooms import Joined, Left
+from socketio_app.domain.rooms import Left
 from tests.builders import ADA, BOB, NOON
 from tests.contracts.conftest import ROOMS_PER_USER
 
@@ -19,7 +20,7 @@ LOBBY = RoomId("lobby")
 async def test_the_first_to_join_makes_the_room(store: Store) -> None:
     assert await store.rooms.member_count(LOBBY) == 0
 
-    assert await store.rooms.join(LOBBY, ADA, NOON) == Joined(joined=True, member_count=1)
+    assert await store.rooms.join(LOBBY, ADA, NOON) == RoomJoined(LOBBY, 0, 1, True)
 
     assert await store.rooms.is_member(LOBBY, ADA)
 
@@ -28,7 +29,7 @@ async def test_joining_twice_changes_nothing(store: Store) -> None:
     await store.rooms.join(LOBBY, ADA, NOON)
     await store.rooms.join(LOBBY, BOB, NOON)
 
-    assert await store.rooms.join(LOBBY, ADA, NOON) == Joined(joined=False, member_count=2)
+    assert await store.rooms.join(LOBBY, ADA, NOON) == RoomJoined(LOBBY, 0, 2, False)
 
 
 async def test_leaving_ends_membership(store: Store) -> None:

@@ -3,24 +3,19 @@
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from itertools import count
 
 import attrs
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from socketio_app.adapters.memory import MemoryStore
-from socketio_app.application.chat import Chat
-from socketio_app.application.commands import Actor, JoinRoom, SendMessage, Sent
+from socketio_app.application.commands import JoinRoom, SendMessage, Sent
 from socketio_app.application.events import MessageDelivered, MessageSent
-from socketio_app.application.ports import Identity, MessageLog
-from socketio_app.application.rules import Rules
 from socketio_app.domain.conversations import Conversation, Person, Room, Target
-from socketio_app.domain.identifiers import ClientMessageId, ConnectionId, MessageId, RoomId, UserId
-from socketio_app.domain.messaging import Draft, Message, Stored
-from tests.clocks import ManualClock
-from tests.recording import RecordingBroadcast
+from socketio_app.domain.identifiers import ClientMessageId, RoomId, UserId
+from socketio_app.domain.messaging import Message
+from tests.live import Device, LiveChat
+from tests.stores import HookedStore
 
 USERS = [UserId(name) for name in ("ada", "bob", "eve")]
 LOBBY = Room(RoomId("lobby"))
@@ -28,39 +23,15 @@ TARGETS: list[Target] = [LOBBY, *map(Person, USERS)]
 
 
 @attrs.define
-class YieldingMessages:
-    """A log that keeps its callers waiting, each for a number of turns of its own."""
+class Yielding:
+    """A hook: each append waits for a number of turns of its own."""
 
-    log: MessageLog
     turns: list[int] = attrs.field(factory=list)
 
-    async def append(self, draft: Draft) -> Stored:
-        for _ in range(self.turns.pop() if self.turns else 0):
-            await asyncio.sleep(0)
-        return await self.log.append(draft)
-
-    async def last_seq(self, conversation: Conversation) -> int:
-        return await self.log.last_seq(conversation)
-
-
-@attrs.define
-class YieldingStore:
-    """The in-memory store with such a log."""
-
-    store: MemoryStore
-    messages: YieldingMessages
-
-    @property
-    def epoch(self) -> str:
-        return self.store.epoch
-
-    @property
-    def deliveries(self) -> object:
-        return self.store.deliveries
-
-    @property
-    def rooms(self) -> object:
-        return self.store.rooms
+    async def __call__(self, call: str) -> None:
+        if call == "append" and self.turns:
+            for _ in range(self.turns.pop()):
+                await asyncio.sleep(0)
 
 
 @attrs.frozen
@@ -88,28 +59,15 @@ class MessagingMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
-        self.broadcast = RecordingBroadcast()
-        store = MemoryStore(100_000, 100_000, 100)
-        self.messages = YieldingMessages(store.messages)
-        ids = count(1)
-        self.chat = Chat(
-            YieldingStore(store, self.messages),  # type: ignore[arg-type]  # delegates the rest
-            self.broadcast,
-            ManualClock(),
-            lambda: MessageId(f"m{next(ids)}"),
-            Rules(rates={}),
-        )
+        self.appends = Yielding()
+        self.live = LiveChat(store=HookedStore(before=self.appends))
         for user in USERS:
-            self.run(self.chat.execute(Actor(user), JoinRoom(LOBBY.room_id)))
-        self.connections = count(1)
-        self.open: list[tuple[UserId, ConnectionId]] = []
-        self.owner: dict[str, UserId] = {}
+            self.loop.run_until_complete(self.live.host(user, JoinRoom(LOBBY.room_id)))
+        self.open: list[Device] = []
+        self.ever_open: list[Device] = []
         self.pushed: Counter[tuple[UserId, str]] = Counter()
         # What a model needs to know: who was answered what.
         self.answers: list[tuple[Sending, Sent]] = []
-
-    def run(self, work: object) -> object:
-        return self.loop.run_until_complete(work)  # type: ignore[arg-type]  # any awaitable
 
     def teardown(self) -> None:
         self.loop.close()
@@ -122,38 +80,27 @@ class MessagingMachine(RuleBasedStateMachine):
                 f"{sending.client_message_id} of {sending.user}",
                 ClientMessageId(sending.client_message_id),
             )
-            return await self.chat.execute(Actor(sending.user), command)
+            return await self.live.host(sending.user, command)
 
         async def send_all() -> list[Sent]:
             return await asyncio.gather(*map(send, batch))
 
-        self.messages.turns = [sending.turns for sending in batch]
+        self.appends.turns = [sending.turns for sending in batch]
         answers = self.loop.run_until_complete(send_all())
         self.answers += zip(batch, answers, strict=True)
 
     @rule(user=st.sampled_from(USERS))
     def connect(self, user: UserId) -> None:
-        connection = ConnectionId(f"c{next(self.connections)}")
-        self.owner[connection] = user
-
-        async def connect() -> Sequence[Message]:
-            opening = await self.chat.sessions.prepare(Identity(user, None), connection)
-            self.broadcast.listen(user, connection)
-            self.broadcast.told[connection] += opening.events()
-            self.chat.sessions.open(user, connection)
-            await self.chat.sessions.confirm(user, opening.undelivered)
-            return opening.undelivered
-
-        undelivered = self.loop.run_until_complete(connect())
-        self.pushed.update((user, message.message_id) for message in undelivered)
-        self.open.append((user, connection))
+        device = self.loop.run_until_complete(self.live.connect(user))
+        pushed = device.of(MessageSent)
+        self.pushed.update((user, event.message.message_id) for event in pushed)
+        self.open.append(device)
+        self.ever_open.append(device)
 
     @rule(which=st.integers(0, 100))
     def disconnect(self, which: int) -> None:
         if self.open:
-            user, connection = self.open.pop(which % len(self.open))
-            self.broadcast.end(connection)
-            self.chat.sessions.close(user, connection)
+            self.open.pop(which % len(self.open)).close()
 
     def sent(self) -> list[Message]:
         """Every message that exists, once."""
@@ -180,13 +127,12 @@ class MessagingMachine(RuleBasedStateMachine):
 
     @invariant()
     def a_connection_gets_each_message_once_and_in_order(self) -> None:
-        for events in self.broadcast.told.values():
+        for device in self.ever_open:
             seen: dict[Conversation, int] = {}
-            for event in events:
-                if isinstance(event, MessageSent):
-                    conversation, seq = event.message.conversation, event.message.seq
-                    assert seen.get(conversation, 0) < seq
-                    seen[conversation] = seq
+            for event in device.of(MessageSent):
+                conversation, seq = event.message.conversation, event.message.seq
+                assert seen.get(conversation, 0) < seq
+                seen[conversation] = seq
 
     @invariant()
     def a_message_to_an_absent_person_is_pushed_to_one_connection_only(self) -> None:
@@ -194,21 +140,20 @@ class MessagingMachine(RuleBasedStateMachine):
 
     @invariant()
     def a_person_with_a_connection_has_had_every_message_to_them(self) -> None:
-        for user in {user for user, _ in self.open}:
+        for user in {device.user_id for device in self.open}:
             had = {
                 event.message.message_id
-                for connection, events in self.broadcast.told.items()
-                if self.owner[connection] == user
-                for event in events
-                if isinstance(event, MessageSent)
+                for device in self.ever_open
+                if device.user_id == user
+                for event in device.of(MessageSent)
             }
             owed = {m.message_id for m in self.sent() if m.to_user_id == user}
             assert owed <= had
 
     @invariant()
     def a_sender_is_told_of_a_delivery_at_most_once_on_a_connection(self) -> None:
-        for events in self.broadcast.told.values():
-            told = Counter(e.message_id for e in events if isinstance(e, MessageDelivered))
+        for device in self.ever_open:
+            told = Counter(event.message_id for event in device.of(MessageDelivered))
             assert set(told.values()) <= {1}
 
 

@@ -1,11 +1,11 @@
 """Messages, and how far they have come, in memory."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from socketio_app.domain.conversations import Conversation, Pair
+from socketio_app.domain.conversations import Conversation, Pair, Room
 from socketio_app.domain.errors import Unavailable
-from socketio_app.domain.identifiers import UserId
+from socketio_app.domain.identifiers import RoomId, UserId
 from socketio_app.domain.messaging import Draft, Message, Stored, Transcript
 
 
@@ -51,8 +51,19 @@ class MemoryMessages:
                     found.append(message)
         return found
 
-    async def delivered(self, message: Message) -> bool:
+    def delivered(
+        self, messages: Sequence[Message], first_time: Callable[[Sequence[Message]], None]
+    ) -> None:
         """See `DeliveryLog.delivered`."""
+        fresh = [message for message in messages if self._deliver(message)]
+        if fresh:
+            first_time(fresh)
+
+    def enter(self, room_id: RoomId) -> int:
+        """The place of a room's newest message, for somebody who joins; 0 in a new room."""
+        return self._transcript(Room(room_id)).last_seq
+
+    def _deliver(self, message: Message) -> bool:
         pair, user_id = message.conversation, message.to_user_id
         if not isinstance(pair, Pair) or user_id is None:
             return False

@@ -3,19 +3,34 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from socketio_app.adapters.memory.messages import MemoryMessages
+from socketio_app.application.commands import RoomJoined
+from socketio_app.domain.errors import Unavailable
 from socketio_app.domain.identifiers import RoomId, UserId
-from socketio_app.domain.rooms import Joined, Left, Memberships
+from socketio_app.domain.rooms import Left, Memberships
 
 
 class MemoryRooms:
-    """The domain's memberships behind the port."""
+    """The domain's memberships behind the port.
 
-    def __init__(self, rooms_per_user: int) -> None:
+    Args:
+        messages: the rooms' messages.
+        rooms_per_user: how many rooms one user may be in.
+    """
+
+    def __init__(self, messages: MemoryMessages, rooms_per_user: int) -> None:
+        self._messages = messages
         self._memberships = Memberships(rooms_per_user)
 
-    async def join(self, room_id: RoomId, user_id: UserId, at: datetime) -> Joined:
+    async def join(self, room_id: RoomId, user_id: UserId, at: datetime) -> RoomJoined:
         """See `RoomRepository.join`."""
-        return self._memberships.join(room_id, user_id)
+        room = self._memberships.join(room_id, user_id)
+        try:
+            last_seq = self._messages.enter(room_id)
+        except Unavailable:
+            self._memberships.leave(room_id, user_id)
+            raise
+        return RoomJoined(room_id, last_seq, room.member_count, room.joined)
 
     async def leave(self, room_id: RoomId, user_id: UserId) -> Left:
         """See `RoomRepository.leave`."""

@@ -19,4 +19,4 @@ class MemoryStore:
     def __init__(self, kept_messages: int, conversations: int, rooms_per_user: int) -> None:
         self.epoch = uuid4().hex
         self.messages = self.deliveries = MemoryMessages(kept_messages, conversations)
-        self.rooms = MemoryRooms(rooms_per_user)
+        self.rooms = MemoryRooms(self.messages, rooms_per_user)

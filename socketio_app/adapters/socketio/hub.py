@@ -11,9 +11,9 @@ from engineio.packet import Packet
 
 from socketio_app.adapters.socketio import wire
 from socketio_app.adapters.socketio.packets import event_packet
-from socketio_app.application.events import Audience, Event, Members, MessageSent, Users
+from socketio_app.application.events import Audience, Event, Members, Users
+from socketio_app.application.handover import Handover, Opening
 from socketio_app.domain.identifiers import ConnectionId, RoomId, UserId
-from socketio_app.domain.messaging import Message
 
 
 @attrs.define(eq=False)
@@ -27,32 +27,33 @@ class Outlet:
     user_id: UserId
     write: Callable[[Packet], None]
     """Sends a packet after those before it. Never waits."""
-    _held: list[tuple[Event, Packet]] | None = attrs.field(factory=list, init=False)
+    _handover: Handover | None = attrs.field(factory=Handover, init=False)
 
     def tell(self, event: Event, packet: Packet) -> None:
-        """Write an event's packet, or hold it back."""
-        if self._held is None:
-            self.write(packet)
-        else:
-            self._held.append((event, packet))
+        """Write an event's packet, or hold the event back."""
+        if self._handover is not None and not self._may_go(event, self._handover):
+            return
+        self.write(packet)
 
-    def release(self, first: Sequence[Event]) -> Sequence[Message]:
-        """Write some events, then those held back but for the same messages; hold no more.
+    def release(self, opening: Opening) -> Sequence[Event]:
+        """Write what the connection is to have first; hold nothing back any more.
 
         Returns:
-            The messages written.
+            The events written.
         """
-        held, self._held = self._held or [], None
-        messages = {event.message.message_id: event.message for event in _messages(first)}
-        for event in first:
+        assert self._handover is not None  # noqa: S101  (a connection opens once)
+        events = self._handover.release(opening)
+        for event in events:
             self.write(packet_of(event))
-        for event, packet in held:
-            if isinstance(event, MessageSent):
-                if event.message.message_id in messages:
-                    continue
-                messages[event.message.message_id] = event.message
-            self.write(packet)
-        return list(messages.values())
+        if self._handover.is_over:
+            self._handover = None
+        return events
+
+    def _may_go(self, event: Event, handover: Handover) -> bool:
+        admitted = handover.admits(event)
+        if handover.is_over:
+            self._handover = None
+        return admitted
 
 
 class Hub:
@@ -125,7 +126,3 @@ class Hub:
 def packet_of(event: Event) -> Packet:
     """The packet that carries an event."""
     return event_packet(*wire.event_payload(event))
-
-
-def _messages(events: Iterable[Event]) -> Iterable[MessageSent]:
-    return (event for event in events if isinstance(event, MessageSent))

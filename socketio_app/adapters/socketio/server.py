@@ -28,8 +28,8 @@ from socketio_app.adapters.socketio.packets import UNREADABLE, Packet, ack_packe
 from socketio_app.adapters.socketio.watchdog import Watchdog
 from socketio_app.application.chat import Chat
 from socketio_app.application.commands import Actor
+from socketio_app.application.handover import Opening
 from socketio_app.application.ports import TokenVerifier
-from socketio_app.application.sessions import Opening
 from socketio_app.domain.errors import ChatError, Unauthenticated
 from socketio_app.domain.identifiers import ConnectionId
 
@@ -138,7 +138,7 @@ class ChatServer(socketio.AsyncServer):
             await self._handle_disconnect(eio_sid, namespace, self.eio.reason.TRANSPORT_CLOSE)
             return
         async with connection.turn:
-            await self._open(connection, connection.opening)
+            self._open(connection, connection.opening)
 
     async def _let_in(self, sid: str, environ: Mapping[str, Any], auth: object) -> None:
         eio_sid = self.manager.eio_sid_from_sid(sid, NAMESPACE)
@@ -163,16 +163,11 @@ class ChatServer(socketio.AsyncServer):
         actor = Actor(identity.user_id, outlet.connection_id)
         self._connections[eio_sid] = Connection(actor, outlet, opening)
 
-    async def _open(self, connection: Connection, opening: Opening) -> None:
+    def _open(self, connection: Connection, opening: Opening) -> None:
         connection.opening = None
-        first = opening.events()
-        handed = connection.outlet.release(first)
-        user_id = connection.actor.user_id
-        self._chat.sessions.open(user_id, connection.outlet.connection_id)
-        try:
-            await self._chat.sessions.confirm(user_id, handed)
-        except Exception:
-            log.exception("fault while noting what was delivered to user %r", user_id)
+        outlet = connection.outlet
+        handed = outlet.release(opening)
+        self._chat.sessions.open(outlet.user_id, outlet.connection_id, handed)
 
     async def _let_out(self, sid: str, _reason: str) -> None:
         eio_sid = self.manager.eio_sid_from_sid(sid, NAMESPACE)

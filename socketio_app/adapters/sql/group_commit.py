@@ -9,6 +9,7 @@ gathered goes at once. Nothing waits for a timer: a lone write is a batch of one
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Generic, TypeVar
 
 from socketio_app.domain.errors import Unavailable
@@ -37,7 +38,7 @@ class GroupCommit(Generic[Write, Outcome]):
         self._commit = commit
         self._most_waiting = most_waiting
         self._largest_batch = largest_batch
-        self._waiting: deque[tuple[Write, asyncio.Future[Outcome]]] = deque()
+        self._waiting: deque[tuple[Write, Callable[[Outcome | Exception], None]]] = deque()
         self._committing: asyncio.Task[None] | None = None
 
     async def submit(self, write: Write) -> Outcome:
@@ -47,13 +48,21 @@ class GroupCommit(Generic[Write, Outcome]):
             Unavailable: too many are waiting.
             Exception: what `commit` raised, or gave for this write.
         """
+        outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self.submit_soon(write, partial(_settle, outcome))
+        return await outcome
+
+    def submit_soon(self, write: Write, settle: Callable[[Outcome | Exception], None]) -> None:
+        """Commit a write that nobody waits for; `settle` is called with what became of it.
+
+        Raises:
+            Unavailable: too many are waiting.
+        """
         if len(self._waiting) >= self._most_waiting:
             raise Unavailable("the store has too much to do")
-        outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._waiting.append((write, outcome))
+        self._waiting.append((write, settle))
         if self._committing is None:
             self._committing = asyncio.create_task(self._commit_what_waits())
-        return await outcome
 
     async def drain(self) -> None:
         """Wait until nothing waits."""
@@ -69,8 +78,8 @@ class GroupCommit(Generic[Write, Outcome]):
                     outcomes = await self._commit([write for write, _ in batch])
                 except Exception as error:  # noqa: BLE001  (it is every waiting caller's to handle)
                     outcomes = [error] * size
-                for (_, future), outcome in zip(batch, outcomes, strict=True):
-                    _settle(future, outcome)
+                for (_, settle), outcome in zip(batch, outcomes, strict=True):
+                    settle(outcome)
         finally:
             self._committing = None
 

@@ -44,10 +44,34 @@ async def append(
     ]
 
 
-async def find_ids(
+MOST_IDS = 50_000
+"""Of how many conversations the numbers are remembered."""
+
+
+class ConversationIds:
+    """The numbers of conversations, which never change; those used lately are remembered."""
+
+    def __init__(self) -> None:
+        self._ids: dict[Conversation, int] = {}
+
+    async def find(
+        self, connection: Connection, conversations: Sequence[Conversation]
+    ) -> dict[Conversation, int]:
+        """The number of each conversation, given anew where there is none."""
+        unknown = [each for each in dict.fromkeys(conversations) if each not in self._ids]
+        found = await _find_or_insert(connection, unknown) if unknown else {}
+        return {each: self._ids.get(each) or found[each] for each in conversations}
+
+    def remember(self, ids: Mapping[Conversation, int]) -> None:
+        """Remember numbers that are committed: before that, one could still go to another."""
+        if len(self._ids) > MOST_IDS:
+            self._ids.clear()
+        self._ids.update(ids)
+
+
+async def _find_or_insert(
     connection: Connection, conversations: Sequence[Conversation]
 ) -> dict[Conversation, int]:
-    """The number of each conversation, given anew where there is none."""
     keys = [key_of(conversation) for conversation in conversations]
     columns = [list(column) for column in zip(*keys, strict=True)]
     await connection.execute(_INSERT_CONVERSATIONS, *columns)

@@ -9,22 +9,22 @@ from sqlalchemy.dialects.postgresql import insert
 
 from socketio_app.adapters.sql.group_commit import GroupCommit
 from socketio_app.adapters.sql.migrations import HEAD, VERSION_TABLE, SchemaError
-from socketio_app.adapters.sql.postgres_append import append, find_ids
-from socketio_app.adapters.sql.postgres_pool import Connection, PostgresPool, fetch
-from socketio_app.adapters.sql.rows import conversation_of, key_of, message_of, milliseconds
+from socketio_app.adapters.sql.postgres_append import ConversationIds, append
+from socketio_app.adapters.sql.postgres_deliveries import PostgresDeliveries
+from socketio_app.adapters.sql.postgres_pool import PostgresPool, fetch
+from socketio_app.adapters.sql.rows import key_of, milliseconds
 from socketio_app.adapters.sql.schema import members
-from socketio_app.adapters.sql.statements import conversation_at, rooms_of, undelivered
-from socketio_app.domain.conversations import Conversation
+from socketio_app.adapters.sql.statements import conversation_at, rooms_of
+from socketio_app.application.commands import RoomJoined
+from socketio_app.domain.conversations import Conversation, Room
 from socketio_app.domain.identifiers import RoomId, UserId
-from socketio_app.domain.messaging import Draft, Message, Stored
-from socketio_app.domain.rooms import Joined, Left, check_room_count
+from socketio_app.domain.messaging import Draft, Stored
+from socketio_app.domain.rooms import Left, check_room_count
 
 MOST_WAITING = 20_000
 """Writes that may wait for the database; beyond, sends are refused as `unavailable`."""
 
 LARGEST_BATCH = 1_000
-MOST_IDS = 50_000
-"""Of how many conversations the store remembers the number."""
 
 
 class PostgresStore:
@@ -33,9 +33,10 @@ class PostgresStore:
     def __init__(self, url: str, rooms_per_user: int) -> None:
         self._pool = PostgresPool(url)
         self.epoch = ""
-        self.messages = PostgresMessages(self._pool)
-        self.deliveries = PostgresDeliveries(self._pool, self.messages)
-        self.rooms = PostgresRooms(self._pool, rooms_per_user)
+        ids = ConversationIds()
+        self.messages = PostgresMessages(self._pool, ids)
+        self.deliveries = PostgresDeliveries(self._pool, ids)
+        self.rooms = PostgresRooms(self._pool, ids, rooms_per_user)
 
     async def start(self) -> None:
         """Connect, and see that the schema is ours. Doing it again changes nothing.
@@ -60,15 +61,16 @@ class PostgresStore:
     async def close(self) -> None:
         """Commit what waits, and disconnect."""
         await self.messages.drain()
+        await self.deliveries.drain()
         await self._pool.close()
 
 
 class PostgresMessages:
     """Implements `MessageLog`. Messages that wait at the same time share one transaction."""
 
-    def __init__(self, pool: PostgresPool) -> None:
+    def __init__(self, pool: PostgresPool, ids: ConversationIds) -> None:
         self._pool = pool
-        self._ids: dict[Conversation, int] = {}
+        self._ids = ids
         self._commits: GroupCommit[Draft, Stored] = GroupCommit(
             self._commit, most_waiting=MOST_WAITING, largest_batch=LARGEST_BATCH
         )
@@ -87,14 +89,6 @@ class PostgresMessages:
         """Wait until nothing waits."""
         await self._commits.drain()
 
-    async def ids_of(
-        self, connection: Connection, conversations: Sequence[Conversation]
-    ) -> dict[Conversation, int]:
-        """The numbers of some conversations, which never change."""
-        unknown = [each for each in dict.fromkeys(conversations) if each not in self._ids]
-        found = await find_ids(connection, unknown) if unknown else {}
-        return {each: self._ids.get(each) or found[each] for each in conversations}
-
     async def _commit(self, drafts: Sequence[Draft]) -> Sequence[Stored | Exception]:
         try:
             return await self._commit_together(drafts)
@@ -106,49 +100,21 @@ class PostgresMessages:
 
     async def _commit_together(self, drafts: Sequence[Draft]) -> list[Stored]:
         async with self._pool.transaction() as connection:
-            ids = await self.ids_of(connection, [draft.conversation for draft in drafts])
+            ids = await self._ids.find(connection, [draft.conversation for draft in drafts])
             stored = await append(connection, drafts, ids)
-        # Only now: before the commit, a number could still be given to another.
-        self._ids.update(ids)
-        if len(self._ids) > MOST_IDS:
-            self._ids.clear()
+        self._ids.remember(ids)
         return stored
-
-
-class PostgresDeliveries:
-    """Implements `DeliveryLog`."""
-
-    def __init__(self, pool: PostgresPool, messages: PostgresMessages) -> None:
-        self._pool = pool
-        self._messages = messages
-
-    async def undelivered(self, user_id: UserId, limit: int) -> Sequence[Message]:
-        """See `DeliveryLog.undelivered`."""
-        async with self._pool.transaction() as connection:
-            rows = await fetch(connection, undelivered(user_id.encode(), limit))
-        return [message_of(conversation_of(row[:3]), row[3:]) for row in rows]
-
-    async def delivered(self, message: Message) -> bool:
-        """See `DeliveryLog.delivered`."""
-        recipient = message.to_user_id
-        if recipient is None:
-            return False
-        async with self._pool.transaction() as connection:
-            ids = await self._messages.ids_of(connection, [message.conversation])
-            moved = await connection.fetchval(
-                _DELIVER, recipient.encode(), ids[message.conversation], message.seq
-            )
-        return moved is not None
 
 
 class PostgresRooms:
     """Implements `RoomRepository`."""
 
-    def __init__(self, pool: PostgresPool, rooms_per_user: int) -> None:
+    def __init__(self, pool: PostgresPool, ids: ConversationIds, rooms_per_user: int) -> None:
         self._pool = pool
+        self._ids = ids
         self._rooms_per_user = rooms_per_user
 
-    async def join(self, room_id: RoomId, user_id: UserId, at: datetime) -> Joined:
+    async def join(self, room_id: RoomId, user_id: UserId, at: datetime) -> RoomJoined:
         """See `RoomRepository.join`."""
         room, user = room_id.encode(), user_id.encode()
         async with self._pool.transaction() as connection:
@@ -161,7 +127,9 @@ class PostgresRooms:
                 check_room_count((await fetch(connection, rooms))[0][0], self._rooms_per_user)
                 row = {"room_id": room, "user_id": user, "joined_at": milliseconds(at)}
                 await fetch(connection, insert(members).values(row))
-            return Joined(joined, await connection.fetchval(_COUNT, room))
+            number = (await self._ids.find(connection, [Room(room_id)]))[Room(room_id)]
+            ((member_count, last_seq),) = await connection.fetch(_COUNT_AND_LAST, room, number)
+        return RoomJoined(room_id, last_seq, member_count, joined)
 
     async def leave(self, room_id: RoomId, user_id: UserId) -> Left:
         """See `RoomRepository.leave`."""
@@ -192,15 +160,12 @@ class PostgresRooms:
         return [RoomId(row[0].decode()) for row in rows]
 
 
-_DELIVER = """
-    INSERT INTO chat_cursor AS cursor (user_id, conversation_id, delivered_seq, read_seq)
-    VALUES ($1, $2, $3, 0)
-    ON CONFLICT (user_id, conversation_id) DO UPDATE SET delivered_seq = excluded.delivered_seq
-    WHERE cursor.delivered_seq < excluded.delivered_seq
-    RETURNING delivered_seq
-"""
 _TAKE_TURNS = (
     "SELECT pg_advisory_xact_lock(hashtextextended('chat_member', hashtext(encode($1, 'hex'))))"
 )
 _IS_MEMBER = "SELECT EXISTS (SELECT FROM chat_member WHERE room_id = $1 AND user_id = $2)"
+_COUNT_AND_LAST = """
+    SELECT (SELECT count(*) FROM chat_member WHERE room_id = $1),
+        (SELECT last_seq FROM chat_conversation WHERE conversation_id = $2)
+"""
 _COUNT = "SELECT count(*) FROM chat_member WHERE room_id = $1"

@@ -1,16 +1,17 @@
 """The ports of the SQLite store, each a few writes for its writer."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
+from socketio_app.adapters.sql.deliveries import submit_deliveries
 from socketio_app.adapters.sql.group_commit import GroupCommit
-from socketio_app.adapters.sql.rows import milliseconds
 from socketio_app.adapters.sql.sqlite_writer import Write
+from socketio_app.application.commands import RoomJoined
 from socketio_app.domain.conversations import Conversation
 from socketio_app.domain.identifiers import RoomId, UserId
 from socketio_app.domain.messaging import Draft, Message, Stored
-from socketio_app.domain.rooms import Joined, Left, Memberships, check_room_count
+from socketio_app.domain.rooms import Left, Memberships, check_room_count
 
 Commits = GroupCommit[Write, Any]
 
@@ -45,15 +46,11 @@ class SqliteDeliveries:
         )
         return found
 
-    async def delivered(self, message: Message) -> bool:
+    def delivered(
+        self, messages: Sequence[Message], first_time: Callable[[Sequence[Message]], None]
+    ) -> None:
         """See `DeliveryLog.delivered`."""
-        recipient = message.to_user_id
-        if recipient is None:
-            return False
-        moved: bool = await self._commits.submit(
-            lambda writer: writer.deliver(recipient, message.conversation, message.seq)
-        )
-        return moved
+        submit_deliveries(self._commits, lambda writer: writer.deliver(messages), first_time)
 
 
 class SqliteRooms:
@@ -71,13 +68,13 @@ class SqliteRooms:
         """Take note of a membership that is in the file."""
         self._memberships.join(room_id, user_id)
 
-    async def join(self, room_id: RoomId, user_id: UserId, at: datetime) -> Joined:
+    async def join(self, room_id: RoomId, user_id: UserId, at: datetime) -> RoomJoined:
         """See `RoomRepository.join`."""
         if not self._memberships.is_member(room_id, user_id):
             check_room_count(len(self._memberships.rooms_of(user_id)), self._rooms_per_user)
-            row = (room_id.encode(), user_id.encode(), milliseconds(at))
-            await self._commits.submit(lambda writer: writer.join(row))
-        return self._memberships.join(room_id, user_id)
+        last_seq = await self._commits.submit(lambda writer: writer.join(room_id, user_id, at))
+        room = self._memberships.join(room_id, user_id)
+        return RoomJoined(room_id, last_seq, room.member_count, room.joined)
 
     async def leave(self, room_id: RoomId, user_id: UserId) -> Left:
         """See `RoomRepository.leave`."""

@@ -7,16 +7,23 @@ last place without asking.
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
 import attrs
 from sqlalchemy import Connection
 
-from socketio_app.adapters.sql.rows import conversation_of, key_of, message_of, message_row
+from socketio_app.adapters.sql.rows import (
+    conversation_of,
+    key_of,
+    message_of,
+    message_row,
+    milliseconds,
+)
 from socketio_app.adapters.sql.statements import undelivered
-from socketio_app.domain.conversations import Conversation, Pair
+from socketio_app.domain.conversations import Conversation, Pair, Room
 from socketio_app.domain.errors import Unavailable
-from socketio_app.domain.identifiers import UserId
+from socketio_app.domain.identifiers import RoomId, UserId
 from socketio_app.domain.messaging import Draft, Message, Stored
 
 MOST_HEADS = 50_000
@@ -97,20 +104,19 @@ class SqliteWriter:
         head = self._heads.get(conversation) or self._stored_head(conversation)
         return 0 if head is None else head.last_seq
 
-    def deliver(self, user_id: UserId, conversation: Conversation, seq: int) -> bool:
-        """Move a person's cursor up to a place. False if it was there already."""
-        conversation_id = self._head(conversation).conversation_id
-        row = (user_id.encode(), conversation_id, seq)
-        return self.connection.execute(_DELIVER, row).rowcount == 1
+    def deliver(self, messages: Sequence[Message]) -> Sequence[Message]:
+        """Move the recipients' cursors up to some messages. Those that were beyond them."""
+        return [message for message in messages if self._deliver(message)]
 
     def undelivered(self, user_id: UserId, limit: int) -> Sequence[Message]:
         """The personal messages to a user beyond their cursors."""
         rows = self._tables.execute(undelivered(user_id.encode(), limit)).all()
         return [message_of(conversation_of(row[:3]), row[3:]) for row in rows]
 
-    def join(self, row: tuple[bytes, bytes, int]) -> None:
-        """Store a membership: the room, the user and the time."""
-        self.connection.execute(_JOIN, row)
+    def join(self, room_id: RoomId, user_id: UserId, at: datetime) -> int:
+        """Store a membership. The place of the room's newest message."""
+        self.connection.execute(_JOIN, (room_id.encode(), user_id.encode(), milliseconds(at)))
+        return self._head(Room(room_id)).last_seq
 
     def leave(self, row: tuple[bytes, bytes]) -> None:
         """Remove a membership: the room and the user."""
@@ -120,6 +126,14 @@ class SqliteWriter:
         """Close the file; the log is moved into it on the way."""
         self._tables.close()
         self.connection.close()
+
+    def _deliver(self, message: Message) -> bool:
+        recipient = message.to_user_id
+        if recipient is None:
+            return False
+        conversation_id = self._head(message.conversation).conversation_id
+        row = (recipient.encode(), conversation_id, message.seq)
+        return self.connection.execute(_DELIVER, row).rowcount == 1
 
     def _outcome(self, write: Write) -> Any:
         try:

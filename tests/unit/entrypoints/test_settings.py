@@ -108,7 +108,7 @@ class TestEnvironmentAndFile:
             Settings.from_environment({}, dotenv)
 
     def test_names_that_are_not_ours_are_ignored(self) -> None:
-        assert of(PATH="/bin", DATABASE_URL="x", port="9") == Settings()
+        assert of(PATH="/bin", REDIS_URL="x", port="9") == Settings()
 
 
 class TestHostObject:

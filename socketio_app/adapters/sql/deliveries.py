@@ -1,0 +1,38 @@
+"""Noting deliveries, which nobody waits for."""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from socketio_app.adapters.sql.group_commit import GroupCommit, Write
+from socketio_app.domain.errors import Unavailable
+from socketio_app.domain.messaging import Message
+
+log = logging.getLogger("socketio_app.store")
+
+
+def submit_deliveries(
+    commits: GroupCommit[Write, Any],
+    write: Write,
+    first_time: Callable[[Sequence[Message]], None],
+) -> None:
+    """Submit a write whose outcome is the messages delivered for the first time.
+
+    What cannot be stored now stays undelivered, which the next connection puts right.
+    """
+
+    def settle(outcome: Any) -> None:
+        if isinstance(outcome, Exception):
+            _fail(outcome)
+        elif outcome:
+            first_time(outcome)
+
+    try:
+        commits.submit_soon(write, settle)
+    except Unavailable as error:
+        _fail(error)
+
+
+def _fail(error: Exception) -> None:
+    if not isinstance(error, Unavailable):
+        log.error("fault while noting deliveries", exc_info=error)

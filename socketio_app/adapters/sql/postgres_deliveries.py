@@ -1,0 +1,109 @@
+"""How far each person's messages have come, in PostgreSQL."""
+
+from collections.abc import Callable, Sequence
+
+from socketio_app.adapters.sql.deliveries import submit_deliveries
+from socketio_app.adapters.sql.group_commit import GroupCommit
+from socketio_app.adapters.sql.postgres_append import ConversationIds
+from socketio_app.adapters.sql.postgres_pool import Connection, PostgresPool, fetch
+from socketio_app.adapters.sql.rows import conversation_of, message_of
+from socketio_app.adapters.sql.statements import undelivered
+from socketio_app.domain.identifiers import UserId
+from socketio_app.domain.messaging import Message
+
+MOST_WAITING = 20_000
+"""Deliveries that may wait to be noted; beyond, they stay undelivered."""
+
+LARGEST_BATCH = 1_000
+
+Cursor = tuple[UserId, int]
+"""A person and the number of a conversation."""
+
+
+class PostgresDeliveries:
+    """Implements `DeliveryLog`. What waits at the same time shares one transaction."""
+
+    def __init__(self, pool: PostgresPool, ids: ConversationIds) -> None:
+        self._pool = pool
+        self._ids = ids
+        self._commits: GroupCommit[Sequence[Message], Sequence[Message]] = GroupCommit(
+            self._commit, most_waiting=MOST_WAITING, largest_batch=LARGEST_BATCH
+        )
+
+    async def undelivered(self, user_id: UserId, limit: int) -> Sequence[Message]:
+        """See `DeliveryLog.undelivered`."""
+        async with self._pool.transaction() as connection:
+            rows = await fetch(connection, undelivered(user_id.encode(), limit))
+        return [message_of(conversation_of(row[:3]), row[3:]) for row in rows]
+
+    def delivered(
+        self, messages: Sequence[Message], first_time: Callable[[Sequence[Message]], None]
+    ) -> None:
+        """See `DeliveryLog.delivered`."""
+        submit_deliveries(self._commits, messages, first_time)
+
+    async def drain(self) -> None:
+        """Wait until nothing waits."""
+        await self._commits.drain()
+
+    async def _commit(self, batch: Sequence[Sequence[Message]]) -> Sequence[Sequence[Message]]:
+        conversations = [message.conversation for messages in batch for message in messages]
+        async with self._pool.transaction() as connection:
+            ids = await self._ids.find(connection, conversations)
+            given = [
+                [
+                    ((message.to_user_id, ids[message.conversation]), message)
+                    for message in messages
+                    if message.to_user_id is not None
+                ]
+                for messages in batch
+            ]
+            reached = {cursor: message.seq for each in given for cursor, message in each}
+            for each in given:
+                for cursor, message in each:
+                    reached[cursor] = max(reached[cursor], message.seq)
+            before = await _move(connection, reached)
+        return [_beyond(before, each) for each in given]
+
+
+def _beyond(before: dict[Cursor, int], given: Sequence[tuple[Cursor, Message]]) -> list[Message]:
+    """The messages beyond the cursors, which follow."""
+    found = []
+    for cursor, message in given:
+        if message.seq > before[cursor]:
+            before[cursor] = message.seq
+            found.append(message)
+    return found
+
+
+async def _move(connection: Connection, reached: dict[Cursor, int]) -> dict[Cursor, int]:
+    """Move cursors forward. Where they were before."""
+    # In one order everywhere, so that two processes cannot each wait for the other.
+    ordered = sorted(reached)
+    users, numbers = [user.encode() for user, _ in ordered], [number for _, number in ordered]
+    await connection.execute(_MAKE, users, numbers)
+    rows = await connection.fetch(_LOCK, users, numbers)
+    await connection.execute(_MOVE, users, numbers, [reached[cursor] for cursor in ordered])
+    return {ordered[position - 1]: delivered_seq for position, delivered_seq in rows}
+
+
+_MAKE = """
+    INSERT INTO chat_cursor (user_id, conversation_id, delivered_seq, read_seq)
+    SELECT user_id, conversation_id, 0, 0
+    FROM unnest($1::bytea[], $2::bigint[]) AS given (user_id, conversation_id)
+    ON CONFLICT DO NOTHING
+"""
+_LOCK = """
+    SELECT position, delivered_seq
+    FROM unnest($1::bytea[], $2::bigint[]) WITH ORDINALITY
+        AS given (user_id, conversation_id, position)
+    JOIN chat_cursor USING (user_id, conversation_id)
+    ORDER BY position FOR NO KEY UPDATE OF chat_cursor
+"""
+_MOVE = """
+    UPDATE chat_cursor SET delivered_seq = given.seq
+    FROM unnest($1::bytea[], $2::bigint[], $3::bigint[]) AS given (user_id, conversation_id, seq)
+    WHERE chat_cursor.user_id = given.user_id
+      AND chat_cursor.conversation_id = given.conversation_id
+      AND delivered_seq < given.seq
+"""

@@ -1,0 +1,103 @@
+"""A chat to try: its connections give commands, and remember what they were told."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from itertools import count
+from typing import TypeVar
+
+import attrs
+
+from socketio_app.application.chat import Chat
+from socketio_app.application.commands import Actor, Command, Result
+from socketio_app.application.events import Event
+from socketio_app.application.ports import Identity, Store
+from socketio_app.application.rules import Rules
+from socketio_app.domain.identifiers import ConnectionId, MessageId, UserId
+from tests.clocks import ManualClock
+from tests.recording import Listener, RecordingBroadcast
+from tests.stores import HookedStore, memory_store
+
+Kind = TypeVar("Kind", bound=Event)
+
+
+@attrs.define(eq=False)
+class Device:
+    """An open connection of a user's."""
+
+    listener: Listener
+    chat: Chat
+    broadcast: RecordingBroadcast
+
+    @property
+    def user_id(self) -> UserId:
+        return self.listener.user_id
+
+    @property
+    def connection_id(self) -> ConnectionId:
+        return self.listener.connection_id
+
+    @property
+    def told(self) -> Sequence[Event]:
+        """Every event that it got, in order."""
+        return self.listener.told
+
+    def of(self, kind: type[Kind]) -> list[Kind]:
+        """The events of a kind that it got, in order."""
+        return [event for event in self.told if isinstance(event, kind)]
+
+    async def do(self, command: Command[Result]) -> Result:
+        """Give a command over this connection."""
+        return await self.chat.execute(Actor(self.user_id, self.connection_id), command)
+
+    def close(self) -> None:
+        """As a transport does it."""
+        self.broadcast.end(self.listener)
+        self.chat.sessions.close(self.user_id, self.connection_id)
+
+
+def numbered_message_ids() -> Callable[[], MessageId]:
+    """Ids that say how many messages there have been."""
+    numbers = count(1)
+    return lambda: MessageId(f"message-{next(numbers):06}")
+
+
+class LiveChat:
+    """A chat whose time stands still until it is advanced. Without rules, nothing is too fast."""
+
+    def __init__(self, rules: Rules | None = None, store: Store | None = None) -> None:
+        self.clock = ManualClock()
+        self.broadcast = RecordingBroadcast()
+        self.store: Store = store or memory_store()
+        self.chat = Chat(
+            self.store,
+            self.broadcast,
+            self.clock,
+            numbered_message_ids(),
+            rules or Rules(rates={}),
+        )
+        self._connections = count(1)
+
+    async def connect(self, user_id: UserId, token_ends: datetime | None = None) -> Device:
+        """Open a connection, as a transport does it."""
+        listener = self.broadcast.listen(
+            user_id, ConnectionId(f"connection-{next(self._connections)}")
+        )
+        try:
+            opening = await self.chat.sessions.prepare(
+                Identity(user_id, token_ends), listener.connection_id
+            )
+        except BaseException:
+            self.broadcast.end(listener)
+            raise
+        handed = listener.release(opening)
+        self.chat.sessions.open(user_id, listener.connection_id, handed)
+        return Device(listener, self.chat, self.broadcast)
+
+    async def settled(self) -> None:
+        """Wait until the store has noted every delivery, or could not."""
+        if isinstance(self.store, HookedStore):
+            await self.store.deliveries.settled()
+
+    async def host(self, user_id: UserId, command: Command[Result]) -> Result:
+        """Give a command as the host application, which speaks for a user without a connection."""
+        return await self.chat.execute(Actor(user_id), command)

@@ -1,0 +1,170 @@
+"""A store that keeps its callers waiting, or lets them down, when a test says so."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+
+from socketio_app.adapters.memory import MemoryStore
+from socketio_app.application.commands import RoomJoined
+from socketio_app.application.ports import DeliveryLog, MessageLog, RoomRepository
+from socketio_app.domain.conversations import Conversation
+from socketio_app.domain.errors import Unavailable
+from socketio_app.domain.identifiers import RoomId, UserId
+from socketio_app.domain.messaging import Draft, Message, Stored
+from socketio_app.domain.rooms import Left
+
+Hook = Callable[[str], Awaitable[None]]
+"""What happens before or after a call of a store's, which it is handed the name of."""
+
+
+async def nothing(_call: str) -> None:
+    """Let the call be as it is."""
+
+
+def memory_store() -> MemoryStore:
+    """A store with more space than a test needs."""
+    return MemoryStore(kept_messages=100_000, conversations=100_000, rooms_per_user=1000)
+
+
+class HookedStore:
+    """The in-memory store, with something that happens around each of its calls.
+
+    As in a database, what a call does is there for others before the call returns.
+    """
+
+    def __init__(self, before: Hook = nothing, after: Hook = nothing) -> None:
+        store = memory_store()
+        self.epoch = store.epoch
+        self.messages: MessageLog = HookedMessages(store.messages, before, after)
+        self.deliveries = HookedDeliveries(store.deliveries, before, after)
+        self.rooms: RoomRepository = HookedRooms(store.rooms, before, after)
+
+
+class HookedMessages:
+    """Appends to one conversation return in the order of their places, as the port has it."""
+
+    def __init__(self, log: MessageLog, before: Hook, after: Hook) -> None:
+        self._log, self._before, self._after = log, before, after
+        self._one_at_a_time: dict[Conversation, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def append(self, draft: Draft) -> Stored:
+        await self._before("append")
+        async with self._one_at_a_time[draft.conversation]:
+            stored = await self._log.append(draft)
+            await self._after("append")
+        return stored
+
+    async def last_seq(self, conversation: Conversation) -> int:
+        await self._before("last_seq")
+        last_seq = await self._log.last_seq(conversation)
+        await self._after("last_seq")
+        return last_seq
+
+
+class HookedDeliveries:
+    def __init__(self, log: DeliveryLog, before: Hook, after: Hook) -> None:
+        self._log, self._before, self._after = log, before, after
+        self._one_at_a_time = asyncio.Lock()
+        self._notes: list[asyncio.Future[None]] = []
+
+    async def undelivered(self, user_id: UserId, limit: int) -> Sequence[Message]:
+        await self._before("undelivered")
+        undelivered = await self._log.undelivered(user_id, limit)
+        await self._after("undelivered")
+        return undelivered
+
+    def delivered(
+        self, messages: Sequence[Message], first_time: Callable[[Sequence[Message]], None]
+    ) -> None:
+        async def deliver() -> None:
+            async with self._one_at_a_time:
+                await self._before("delivered")
+                fresh: list[Message] = []
+                self._log.delivered(messages, fresh.extend)
+                await self._after("delivered")
+            if fresh:
+                first_time(fresh)
+
+        self._notes.append(asyncio.ensure_future(deliver()))
+
+    async def settled(self) -> None:
+        """Wait until every delivery was noted, or could not be."""
+        while self._notes:
+            await asyncio.wait([self._notes[0]])
+            note = self._notes.pop(0)
+            if not isinstance(note.exception(), Unavailable):
+                note.result()
+
+
+class HookedRooms:
+    def __init__(self, rooms: RoomRepository, before: Hook, after: Hook) -> None:
+        self._rooms, self._before, self._after = rooms, before, after
+
+    async def join(self, room_id: RoomId, user_id: UserId, at: datetime) -> RoomJoined:
+        await self._before("join")
+        joined = await self._rooms.join(room_id, user_id, at)
+        await self._after("join")
+        return joined
+
+    async def leave(self, room_id: RoomId, user_id: UserId) -> Left:
+        await self._before("leave")
+        left = await self._rooms.leave(room_id, user_id)
+        await self._after("leave")
+        return left
+
+    async def is_member(self, room_id: RoomId, user_id: UserId) -> bool:
+        await self._before("is_member")
+        is_member = await self._rooms.is_member(room_id, user_id)
+        await self._after("is_member")
+        return is_member
+
+    async def member_count(self, room_id: RoomId) -> int:
+        await self._before("member_count")
+        member_count = await self._rooms.member_count(room_id)
+        await self._after("member_count")
+        return member_count
+
+    async def rooms_of(self, user_id: UserId) -> Sequence[RoomId]:
+        await self._before("rooms_of")
+        rooms = await self._rooms.rooms_of(user_id)
+        await self._after("rooms_of")
+        return rooms
+
+
+class Outage:
+    """A hook: the calls that are in `down` cannot be taken."""
+
+    def __init__(self) -> None:
+        self.down: set[str] = set()
+
+    async def __call__(self, call: str) -> None:
+        if call in self.down:
+            raise Unavailable("the store is down")
+
+
+class Gate:
+    """A hook: a call that it was told to hold waits until it is let go; all others pass."""
+
+    def __init__(self) -> None:
+        self._holds: str | None = None
+        self._reached = asyncio.Event()
+        self._open = asyncio.Event()
+
+    def hold_next(self, call: str) -> None:
+        """Hold the next call of a name."""
+        self._holds = call
+
+    async def reached(self) -> None:
+        """Wait until the call is here."""
+        await self._reached.wait()
+
+    def let_go(self) -> None:
+        """Let the call go on."""
+        self._open.set()
+
+    async def __call__(self, call: str) -> None:
+        if call == self._holds:
+            self._holds = None
+            self._reached.set()
+            await self._open.wait()

@@ -1,0 +1,10 @@
+"""The chat that use cases are tried on: everything real but the time and the sockets."""
+
+import pytest
+
+from tests.live import LiveChat
+
+
+@pytest.fixture
+def live() -> LiveChat:
+    return LiveChat()

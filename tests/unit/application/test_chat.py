@@ -1,0 +1,31 @@
+"""The chat as a whole."""
+
+import pytest
+
+from socketio_app.application.admission import KINDS
+from socketio_app.application.commands import Command
+from tests.builders import ADA, BOB
+from tests.live import LiveChat
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_it_counts_the_connections_that_are_open(live: LiveChat) -> None:
+    counts = [live.chat.connection_count]
+
+    laptop, phone, _ = [await live.connect(user) for user in (ADA, ADA, BOB)]
+    counts.append(live.chat.connection_count)
+    phone.close()
+    counts.append(live.chat.connection_count)
+    laptop.close()
+    counts.append(live.chat.connection_count)
+
+    assert counts == [0, 3, 2, 1]
+
+
+async def test_every_command_is_carried_out_and_limited() -> None:
+    live = LiveChat()
+
+    commands = set(Command.__subclasses__())
+
+    assert commands == set(live.chat._use_cases) == set(KINDS)

@@ -1,0 +1,323 @@
+"""Joining rooms and leaving them: who is a member, who is told, and who is not."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from anyio import wait_all_tasks_blocked
+
+from socketio_app.adapters.memory import MemoryStore
+from socketio_app.application.commands import (
+    Command,
+    JoinRoom,
+    LeaveRoom,
+    RoomJoined,
+    RoomLeft,
+    StartTyping,
+)
+from socketio_app.application.events import Event, MessageSent, UserJoined, UserLeft
+from socketio_app.domain.conversations import Room
+from socketio_app.domain.errors import InvalidPayload, Unavailable
+from socketio_app.domain.identifiers import RoomId
+from socketio_app.domain.typing_board import TypingStarted, TypingStopped
+from tests.builders import ADA, BOB, DEN, EVE, LOBBY, group
+from tests.live import Device, LiveChat
+from tests.stores import Gate, HookedStore, Outage
+
+pytestmark = pytest.mark.anyio
+
+
+def since_connected(device: Device) -> Sequence[Event]:
+    return device.told[1:]
+
+
+class TestJoining:
+    async def test_an_unknown_room_makes_it(self, live: LiveChat) -> None:
+        ada = await live.connect(ADA)
+
+        assert await ada.do(JoinRoom(LOBBY)) == RoomJoined(
+            LOBBY, last_seq=0, member_count=1, joined=True
+        )
+
+    async def test_is_open_to_all(self, live: LiveChat) -> None:
+        ada, bob = await live.connect(ADA), await live.connect(BOB)
+        await ada.do(JoinRoom(LOBBY))
+        await ada.do(group(LOBBY))
+
+        assert await bob.do(JoinRoom(LOBBY)) == RoomJoined(
+            LOBBY, last_seq=1, member_count=2, joined=True
+        )
+
+    async def test_is_told_to_the_room_the_joiners_every_connection_included(
+        self, live: LiveChat
+    ) -> None:
+        ada, adas_phone, bob = [await live.connect(user) for user in (ADA, ADA, BOB)]
+        await bob.do(JoinRoom(LOBBY))
+        live.clock.advance(timedelta(seconds=1))
+
+        await ada.do(JoinRoom(LOBBY))
+
+        joined = UserJoined(LOBBY, ADA, joined_at=live.clock.now(), member_count=2)
+        assert since_connected(ada) == since_connected(adas_phone) == [joined]
+        assert bob.told[-1] == joined
+
+    async def test_is_not_told_outside(self, live: LiveChat) -> None:
+        ada, bob, eve = [await live.connect(user) for user in (ADA, BOB, EVE)]
+        await eve.do(JoinRoom(DEN))
+
+        await ada.do(JoinRoom(LOBBY))
+
+        assert since_connected(bob) == []
+        assert len(eve.of(UserJoined)) == 1
+
+    async def test_again_tells_nobody(self, live: LiveChat) -> None:
+        ada, adas_phone, bob = [await live.connect(user) for user in (ADA, ADA, BOB)]
+        for device in (ada, bob):
+            await device.do(JoinRoom(LOBBY))
+        told = [list(device.told) for device in (ada, adas_phone, bob)]
+
+        answers = [await device.do(JoinRoom(LOBBY)) for device in (ada, adas_phone)]
+
+        assert [device.told for device in (ada, adas_phone, bob)] == told
+        assert answers == [RoomJoined(LOBBY, last_seq=0, member_count=2, joined=False)] * 2
+
+    async def test_brings_the_rooms_messages_to_all_of_the_users_connections(
+        self, live: LiveChat
+    ) -> None:
+        ada, adas_phone, bob = [await live.connect(user) for user in (ADA, ADA, BOB)]
+        for device in (ada, bob):
+            await device.do(JoinRoom(LOBBY))
+
+        sent = await bob.do(group(LOBBY))
+
+        assert ada.of(MessageSent) == adas_phone.of(MessageSent) == [MessageSent(sent.message)]
+
+    async def test_brings_no_message_from_before(self, live: LiveChat) -> None:
+        ada, bob = await live.connect(ADA), await live.connect(BOB)
+        await bob.do(JoinRoom(LOBBY))
+        await bob.do(group(LOBBY))
+
+        await ada.do(JoinRoom(LOBBY))
+
+        assert ada.of(MessageSent) == []
+
+    async def test_one_room_too_many_is_refused_and_told_to_nobody(self) -> None:
+        live = LiveChat(store=MemoryStore(kept_messages=10, conversations=10, rooms_per_user=1))
+        ada, bob = await live.connect(ADA), await live.connect(BOB)
+        await ada.do(JoinRoom(DEN))
+        await bob.do(JoinRoom(LOBBY))
+        told = [list(device.told) for device in (ada, bob)]
+
+        with pytest.raises(InvalidPayload) as refused:
+            await ada.do(JoinRoom(LOBBY))
+
+        assert refused.value.field == "room_id"
+        assert [device.told for device in (ada, bob)] == told
+
+    async def test_one_room_too_many_brings_no_messages(self) -> None:
+        live = LiveChat(store=MemoryStore(kept_messages=10, conversations=10, rooms_per_user=1))
+        ada, bob = await live.connect(ADA), await live.connect(BOB)
+        await ada.do(JoinRoom(DEN))
+        await bob.do(JoinRoom(LOBBY))
+        with pytest.raises(InvalidPayload):
+            await ada.do(JoinRoom(LOBBY))
+
+        await bob.do(group(LOBBY))
+
+        assert ada.of(MessageSent) == []
+
+    async def test_by_the_host_is_told_like_any_other(self, live: LiveChat) -> None:
+        bob = await live.connect(BOB)
+        await bob.do(JoinRoom(LOBBY))
+
+        await live.host(ADA, JoinRoom(LOBBY))
+
+        assert bob.told[-1] == UserJoined(LOBBY, ADA, live.clock.now(), member_count=2)
+
+
+class TestLeaving:
+    async def test_is_told_to_those_who_stay_and_to_the_leavers_connections(
+        self, live: LiveChat
+    ) -> None:
+        ada, adas_phone, bob = [await live.connect(user) for user in (ADA, ADA, BOB)]
+        for device in (ada, bob):
+            await device.do(JoinRoom(LOBBY))
+        live.clock.advance(timedelta(seconds=1))
+
+        answer = await ada.do(LeaveRoom(LOBBY))
+
+        assert answer == RoomLeft(left=True)
+        left = UserLeft(LOBBY, ADA, left_at=live.clock.now(), member_count=1, reason="left")
+        for device in (ada, adas_phone, bob):
+            assert device.of(UserLeft) == [left]
+
+    async def test_is_not_told_outside(self, live: LiveChat) -> None:
+        ada, eve = await live.connect(ADA), await live.connect(EVE)
+        await ada.do(JoinRoom(LOBBY))
+        await eve.do(JoinRoom(DEN))
+
+        await ada.do(LeaveRoom(LOBBY))
+
+        assert eve.of(UserLeft) == []
+
+    async def test_is_the_last_that_the_leaver_hears(self, live: LiveChat) -> None:
+        ada, adas_phone, bob = [await live.connect(user) for user in (ADA, ADA, BOB)]
+        for device in (ada, bob):
+            await device.do(JoinRoom(LOBBY))
+        await ada.do(LeaveRoom(LOBBY))
+
+        await bob.do(group(LOBBY))
+        await bob.do(StartTyping(Room(LOBBY)))
+        await live.host(EVE, JoinRoom(LOBBY))
+
+        assert isinstance(ada.told[-1], UserLeft)
+        assert isinstance(adas_phone.told[-1], UserLeft)
+
+    @pytest.mark.parametrize("room_id", [LOBBY, DEN])
+    async def test_a_room_that_one_is_not_in_tells_nobody(
+        self, live: LiveChat, room_id: RoomId
+    ) -> None:
+        ada, bob = await live.connect(ADA), await live.connect(BOB)
+        await bob.do(JoinRoom(LOBBY))
+        told = list(bob.told)
+
+        answer = await ada.do(LeaveRoom(room_id))
+
+        assert answer == RoomLeft(left=False)
+        assert since_connected(ada) == []
+        assert bob.told == told
+
+    async def test_twice_is_told_once(self, live: LiveChat) -> None:
+        ada, bob = await live.connect(ADA), await live.connect(BOB)
+        for device in (ada, bob):
+            await device.do(JoinRoom(LOBBY))
+
+        answers = [await ada.do(LeaveRoom(LOBBY)) for _ in range(2)]
+
+        assert answers == [RoomLeft(left=True), RoomLeft(left=False)]
+        assert len(bob.of(UserLeft)) == 1
+
+    async def test_ends_typing_first(self, live: LiveChat) -> None:
+        ada, bob = await live.connect(ADA), await live.connect(BOB)
+        for device in (bob, ada):
+            await device.do(JoinRoom(LOBBY))
+        await ada.do(StartTyping(Room(LOBBY)))
+
+        await ada.do(LeaveRoom(LOBBY))
+
+        assert [type(event) for event in bob.told[-3:]] == [TypingStarted, TypingStopped, UserLeft]
+        live.clock.advance(timedelta(minutes=1))
+        assert len(bob.of(TypingStopped)) == 1
+
+    async def test_does_not_end_typing_elsewhere(self, live: LiveChat) -> None:
+        ada, bob = await live.connect(ADA), await live.connect(BOB)
+        for device in (ada, bob):
+            await device.do(JoinRoom(LOBBY))
+            await device.do(JoinRoom(DEN))
+        await ada.do(StartTyping(Room(DEN)))
+
+        await ada.do(LeaveRoom(LOBBY))
+
+        assert bob.of(TypingStopped) == []
+
+    async def test_and_joining_again_is_told_again(self, live: LiveChat) -> None:
+        ada, bob = await live.connect(ADA), await live.connect(BOB)
+        for device in (bob, ada):
+            await device.do(JoinRoom(LOBBY))
+        await ada.do(LeaveRoom(LOBBY))
+
+        await ada.do(JoinRoom(LOBBY))
+
+        told = [type(event) for event in bob.told[-3:]]
+        assert told == [UserJoined, UserLeft, UserJoined]
+
+    async def test_the_places_of_a_room_go_on_after_everybody_has_left(
+        self, live: LiveChat
+    ) -> None:
+        ada = await live.connect(ADA)
+        await ada.do(JoinRoom(LOBBY))
+        await ada.do(group(LOBBY))
+        await ada.do(LeaveRoom(LOBBY))
+
+        again = await ada.do(JoinRoom(LOBBY))
+
+        assert again == RoomJoined(LOBBY, last_seq=1, member_count=1, joined=True)
+        assert (await ada.do(group(LOBBY))).message.seq == 2
+
+
+class TestUnavailable:
+    @pytest.mark.parametrize(
+        ("call", "command"), [("join", JoinRoom(DEN)), ("leave", LeaveRoom(LOBBY))]
+    )
+    async def test_what_cannot_be_stored_changes_nothing_and_is_told_to_nobody(
+        self, call: str, command: Command[Any]
+    ) -> None:
+        outage = Outage()
+        live = LiveChat(store=HookedStore(before=outage))
+        ada, bob = await live.connect(ADA), await live.connect(BOB)
+        await ada.do(JoinRoom(LOBBY))
+        for room_id in (LOBBY, DEN):
+            await bob.do(JoinRoom(room_id))
+        told = [list(device.told) for device in (ada, bob)]
+        outage.down = {call}
+
+        with pytest.raises(Unavailable):
+            await ada.do(command)
+
+        assert [device.told for device in (ada, bob)] == told
+        to_lobby = await bob.do(group(LOBBY))
+        await bob.do(group(DEN))
+        assert ada.of(MessageSent) == [MessageSent(to_lobby.message)]
+
+
+class TestAtOnce:
+    """One user's changes go one after the other, whichever connections they come from."""
+
+    @pytest.mark.parametrize("held", ["join", "leave"])
+    async def test_who_is_told_is_who_is_a_member(self, held: str) -> None:
+        gate = Gate()
+        live = LiveChat(store=HookedStore(after=gate))
+        ada, adas_phone, bob = [await live.connect(user) for user in (ADA, ADA, BOB)]
+        await bob.do(JoinRoom(LOBBY))
+        commands: list[Command[Any]] = [JoinRoom(LOBBY), LeaveRoom(LOBBY)]
+        if held == "leave":
+            await ada.do(JoinRoom(LOBBY))
+            commands.reverse()
+        gate.hold_next(held)
+        first = asyncio.create_task(ada.do(commands[0]))
+        await gate.reached()
+
+        second = asyncio.create_task(adas_phone.do(commands[1]))
+        await wait_all_tasks_blocked()
+        gate.let_go()
+        await asyncio.gather(first, second)
+        await bob.do(group(LOBBY))
+
+        is_member = await live.store.rooms.is_member(LOBBY, ADA)
+        assert is_member == (held == "leave")
+        assert len(ada.of(MessageSent)) == len(adas_phone.of(MessageSent)) == is_member
+
+    async def test_joins_are_told_once(self) -> None:
+        live = LiveChat(store=HookedStore(before=lambda _: asyncio.sleep(0)))
+        ada, adas_phone = await live.connect(ADA), await live.connect(ADA)
+
+        answers = await asyncio.gather(*[d.do(JoinRoom(LOBBY)) for d in (ada, adas_phone)])
+
+        assert sorted(answer.joined for answer in answers) == [False, True]
+        assert len(ada.of(UserJoined)) == 1
+
+    async def test_one_users_wait_holds_up_nobody_else(self) -> None:
+        gate = Gate()
+        live = LiveChat(store=HookedStore(before=gate))
+        ada, bob = await live.connect(ADA), await live.connect(BOB)
+        gate.hold_next("join")
+        waiting = asyncio.create_task(ada.do(JoinRoom(LOBBY)))
+        await gate.reached()
+
+        joined = await bob.do(JoinRoom(LOBBY))
+
+        assert joined.member_count == 1
+        gate.let_go()
+        assert (await waiting).member_count == 2

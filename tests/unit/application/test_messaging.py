@@ -1,0 +1,418 @@
+"""Sending a message: what is stored, who is told, and who is not."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from socketio_app.application.commands import JoinRoom, LeaveRoom, SendMessage, StartTyping
+from socketio_app.application.events import MessageDelivered, MessageSent
+from socketio_app.application.rules import Rules
+from socketio_app.domain.conversations import Pair, Person, Room
+from socketio_app.domain.errors import ContentTooLong, InvalidPayload, NotAMember, Unavailable
+from socketio_app.domain.identifiers import MessageId, RoomId
+from socketio_app.domain.messaging import Message
+from socketio_app.domain.typing_board import TypingStarted, TypingStopped
+from tests.builders import ADA, BOB, DEN, EVE, LOBBY, group, personal
+from tests.live import Device, LiveChat
+from tests.stores import HookedStore, Outage
+
+pytestmark = pytest.mark.anyio
+
+
+def contents(device: Device) -> list[str]:
+    """What a connection has been sent, in order."""
+    return [event.message.content for event in device.of(MessageSent)]
+
+
+class TestToAPerson:
+    async def test_it_reaches_every_connection_of_the_recipient(self, live: LiveChat) -> None:
+        ada, bob, bobs_phone = [await live.connect(user) for user in (ADA, BOB, BOB)]
+
+        sent = await ada.do(personal(BOB))
+
+        assert bob.of(MessageSent) == bobs_phone.of(MessageSent) == [MessageSent(sent.message)]
+
+    async def test_it_reaches_the_senders_other_connections(self, live: LiveChat) -> None:
+        ada, adas_phone, adas_tablet = [await live.connect(ADA) for _ in range(3)]
+
+        sent = await ada.do(personal(BOB))
+
+        assert adas_phone.of(MessageSent) == [MessageSent(sent.message)]
+        assert adas_tablet.of(MessageSent) == [MessageSent(sent.message)]
+
+    async def test_the_sending_connection_is_not_told(self, live: LiveChat) -> None:
+        ada = await live.connect(ADA)
+        await live.connect(BOB)
+
+        await ada.do(personal(BOB))
+
+        assert ada.of(MessageSent) == []
+
+    async def test_nobody_else_is_told(self, live: LiveChat) -> None:
+        ada, bob, eve = [await live.connect(user) for user in (ADA, BOB, EVE)]
+        for device in (ada, bob, eve):
+            await device.do(JoinRoom(LOBBY))
+        told = list(eve.told)
+
+        await ada.do(personal(BOB))
+
+        assert eve.told == told
+
+    async def test_the_answer_is_the_stored_message(self, live: LiveChat) -> None:
+        ada = await live.connect(ADA)
+        live.clock.advance(timedelta(milliseconds=1234))
+
+        sent = await ada.do(personal(BOB, "hello", client_message_id="m1"))
+
+        assert not sent.duplicate
+        assert sent.message == Message(
+            MessageId("message-000001"),
+            Pair.of(ADA, BOB),
+            seq=1,
+            from_user_id=ADA,
+            content="hello",
+            created_at=live.clock.now(),
+            client_message_id=sent.message.client_message_id,
+        )
+        assert sent.message.client_message_id == "m1"
+        assert sent.message.to_user_id == BOB
+
+    async def test_an_answer_goes_on_in_the_same_conversation(self, live: LiveChat) -> None:
+        ada, bob = await live.connect(ADA), await live.connect(BOB)
+        await ada.do(personal(BOB))
+
+        sent = await bob.do(personal(ADA))
+
+        assert sent.message.seq == 2
+        assert ada.of(MessageSent) == [MessageSent(sent.message)]
+
+    async def test_each_pair_counts_for_itself(self, live: LiveChat) -> None:
+        ada = await live.connect(ADA)
+
+        places = [(await ada.do(personal(user))).message.seq for user in (BOB, EVE, BOB)]
+
+        assert places == [1, 1, 2]
+
+    async def test_somebody_who_is_not_there_can_be_written_to(self, live: LiveChat) -> None:
+        ada = await live.connect(ADA)
+
+        sent = await ada.do(personal(BOB))
+
+        assert sent.message.seq == 1
+        assert await live.store.deliveries.undelivered(BOB, 10) == [sent.message]
+
+    async def test_the_hosts_message_reaches_all_connections_of_its_sender(
+        self, live: LiveChat
+    ) -> None:
+        ada, adas_phone, bob = [await live.connect(user) for user in (ADA, ADA, BOB)]
+
+        sent = await live.host(ADA, personal(BOB))
+
+        for device in (ada, adas_phone, bob):
+            assert device.of(MessageSent) == [MessageSent(sent.message)]
+
+
+class TestToOneself:
+    async def test_it_reaches_all_connections_once_the_sending_one_included(
+        self, live: LiveChat
+    ) -> None:
+        ada, adas_phone, bob = [await live.connect(user) for user in (ADA, ADA, BOB)]
+
+        sent = await ada.do(personal(ADA))
+
+        assert ada.of(MessageSent) == adas_phone.of(MessageSent) == [MessageSent(sent.message)]
+        assert bob.of(MessageSent) == []
+
+    async def test_it_is_a_conversation_of_its_own(self, live: LiveChat) -> None:
+        ada = await live.connect(ADA)
+        await ada.do(personal(BOB))
+
+        sent = await ada.do(personal(ADA))
+
+        assert sent.message.conversation == Pair(ADA, ADA)
+        assert sent.message.seq == 1
+
+
+class TestToARoom:
+    async def test_it_reaches_every_connection_of_every_member_but_the_sending_one(
+        self, live: LiveChat
+    ) -> None:
+        ada, adas_phone, bob, bobs_phone = [await live.connect(u) for u in (ADA, ADA, BOB, BOB)]
+        await ada.do(JoinRoom(LOBBY))
+        await bob.do(JoinRoom(LOBBY))
+
+        sent = await ada.do(group(LOBBY))
+
+        assert ada.of(MessageSent) == []
+        for device in (adas_phone, bob, bobs_phone):
+            assert device.of(MessageSent) == [MessageSent(sent.message)]
+
+    async def test_the_answer_is_the_stored_message(self, live: LiveChat) -> None:
+        ada = await live.connect(ADA)
+        await ada.do(JoinRoom(LOBBY))
+
+        sent = await ada.do(group(LOBBY, "hello"))
+
+        assert sent.message.conversation == Room(LOBBY)
+        assert sent.message.seq == 1
+        assert sent.message.content == "hello"
+        assert sent.message.to_user_id is None
+
+    async def test_who_is_in_another_room_is_not_told(self, live: LiveChat) -> None:
+        ada, eve = await live.connect(ADA), await live.connect(EVE)
+        await ada.do(JoinRoom(LOBBY))
+        await eve.do(JoinRoom(DEN))
+
+        await ada.do(group(LOBBY))
+
+        assert eve.of(MessageSent) == []
+
+    async def test_who_has_left_is_not_told(self, live: LiveChat) -> None:
+        ada, bob = await live.connect(ADA), await live.connect(BOB)
+        for device in (ada, bob):
+            await device.do(JoinRoom(LOBBY))
+        await bob.do(LeaveRoom(LOBBY))
+
+        await ada.do(group(LOBBY))
+
+        assert bob.of(MessageSent) == []
+
+    async def test_who_is_no_member_is_refused_and_nobody_is_told(self, live: LiveChat) -> None:
+        ada, bob = await live.connect(ADA), await live.connect(BOB)
+        await bob.do(JoinRoom(LOBBY))
+
+        with pytest.raises(NotAMember):
+            await ada.do(group(LOBBY))
+
+        assert bob.of(MessageSent) == []
+        assert await live.store.messages.last_seq(Room(LOBBY)) == 0
+
+    async def test_who_has_left_is_refused(self, live: LiveChat) -> None:
+        ada = await live.connect(ADA)
+        await ada.do(JoinRoom(LOBBY))
+        await ada.do(LeaveRoom(LOBBY))
+
+        with pytest.raises(NotAMember):
+            await ada.do(group(LOBBY))
+
+    async def test_a_room_that_does_not_exist_has_no_members(self, live: LiveChat) -> None:
+        ada = await live.connect(ADA)
+
+        with pytest.raises(NotAMember):
+            await ada.do(group(LOBBY))
+
+    async def test_the_host_speaks_for_members_only(self, live: LiveChat) -> None:
+        with pytest.raises(NotAMember):
+            await live.host(ADA, group(LOBBY))
+
+    async def test_a_room_that_is_called_like_a_user_is_not_the_user(self, live: LiveChat) -> None:
+        ada, bob, eve = [await live.connect(user) for user in (ADA, BOB, EVE)]
+        called_bob = RoomId(BOB)
+        for device in (ada, eve):
+            await device.do(JoinRoom(called_bob))
+
+        to_room = await ada.do(group(called_bob))
+        to_bob = await ada.do(personal(BOB))
+
+        assert eve.of(MessageSent) == [MessageSent(to_room.message)]
+        assert bob.of(MessageSent) == [MessageSent(to_bob.message)]
+
+
+class TestARetry:
+    async def test_is_answered_with_the_first_message(self, live: LiveChat) -> None:
+        ada = await live.connect(ADA)
+        first = await ada.do(personal(BOB, "first", client_message_id="m1"))
+        live.clock.advance(timedelta(seconds=1))
+
+        retry = await ada.do(personal(BOB, "changed", client_message_id="m1"))
+
+        assert retry.duplicate
+        assert retry.message == first.message
+
+    @pytest.mark.parametrize("command", [personal(BOB, "x", "m1"), group(LOBBY, "x", "m1")])
+    async def test_tells_nobody(self, live: LiveChat, command: SendMessage) -> None:
+        devices = [await live.connect(user) for user in (ADA, ADA, BOB)]
+        for device in devices:
+            await device.do(JoinRoom(LOBBY))
+        await devices[0].do(command)
+        told = [list(device.told) for device in devices]
+
+        await devices[0].do(command)
+
+        assert [device.told for device in devices] == told
+
+    async def test_stores_nothing(self, live: LiveChat) -> None:
+        ada = await live.connect(ADA)
+        await ada.do(personal(BOB, client_message_id="m1"))
+        await ada.do(personal(BOB, client_message_id="m1"))
+
+        assert (await ada.do(personal(BOB, client_message_id="m2"))).message.seq == 2
+
+    async def test_may_come_from_another_connection(self, live: LiveChat) -> None:
+        ada, adas_phone = await live.connect(ADA), await live.connect(ADA)
+        first = await ada.do(personal(BOB, client_message_id="m1"))
+
+        retry = await adas_phone.do(personal(BOB, client_message_id="m1"))
+
+        assert retry.duplicate
+        assert retry.message == first.message
+
+    async def test_may_come_after_many_other_messages(self, live: LiveChat) -> None:
+        ada = await live.connect(ADA)
+        first, *_ = [
+            await ada.do(personal(BOB, client_message_id=f"m{number}")) for number in range(200)
+        ]
+
+        assert (await ada.do(personal(BOB, client_message_id="m0"))).message == first.message
+
+    async def test_does_not_end_typing(self, live: LiveChat) -> None:
+        ada, bob = await live.connect(ADA), await live.connect(BOB)
+        await ada.do(personal(BOB, client_message_id="m1"))
+        await ada.do(StartTyping(Person(BOB)))
+
+        await ada.do(personal(BOB, client_message_id="m1"))
+
+        assert bob.of(TypingStopped) == []
+
+    async def test_at_the_same_time_is_told_once(self) -> None:
+        live = LiveChat(store=HookedStore(before=lambda _: asyncio.sleep(0)))
+        ada, adas_phone, bob = [await live.connect(user) for user in (ADA, ADA, BOB)]
+        command = personal(BOB, client_message_id="m1")
+
+        sent = await asyncio.gather(ada.do(command), adas_phone.do(command), ada.do(command))
+
+        assert sorted(each.duplicate for each in sent) == [False, True, True]
+        assert bob.of(MessageSent) == [MessageSent(sent[0].message)]
+
+    async def test_is_none_from_another_sender(self, live: LiveChat) -> None:
+        ada, bob = await live.connect(ADA), await live.connect(BOB)
+        await ada.do(personal(BOB, client_message_id="m1"))
+
+        assert not (await bob.do(personal(ADA, client_message_id="m1"))).duplicate
+
+    async def test_is_none_in_another_conversation(self, live: LiveChat) -> None:
+        ada = await live.connect(ADA)
+        await ada.do(JoinRoom(LOBBY))
+        await ada.do(personal(BOB, client_message_id="m1"))
+
+        assert not (await ada.do(personal(EVE, client_message_id="m1"))).duplicate
+        assert not (await ada.do(group(LOBBY, client_message_id="m1"))).duplicate
+
+    async def test_is_none_without_a_client_message_id(self, live: LiveChat) -> None:
+        ada, bob = await live.connect(ADA), await live.connect(BOB)
+        for _ in range(2):
+            await ada.do(personal(BOB, "the same"))
+
+        assert contents(bob) == ["the same", "the same"]
+
+
+class TestContent:
+    @pytest.mark.parametrize("content", [" x ", "\n\tx", "\0", "<b>&amp;</b>", "e\u0301", "👩‍👩‍👧"])
+    async def test_is_delivered_exactly_as_sent(self, live: LiveChat, content: str) -> None:
+        ada, bob = await live.connect(ADA), await live.connect(BOB)
+
+        sent = await ada.do(personal(BOB, content))
+
+        assert sent.message.content == content
+        assert contents(bob) == [content]
+
+    async def test_may_be_as_long_as_the_limit(self, live: LiveChat) -> None:
+        ada, bob = await live.connect(ADA), await live.connect(BOB)
+
+        await ada.do(personal(BOB, "x" * 4096))
+
+        assert contents(bob) == ["x" * 4096]
+
+    async def test_over_the_limit_is_refused(self, live: LiveChat) -> None:
+        ada = await live.connect(ADA)
+
+        with pytest.raises(ContentTooLong):
+            await ada.do(personal(BOB, "x" * 4097))
+
+    async def test_has_a_limit_that_can_be_set(self) -> None:
+        live = LiveChat(Rules(content_chars=5, rates={}))
+        ada = await live.connect(ADA)
+
+        await ada.do(personal(BOB, "12345"))
+        with pytest.raises(ContentTooLong):
+            await ada.do(personal(BOB, "123456"))
+
+    @pytest.mark.parametrize("content", ["", " \n", "\ud800"])
+    async def test_that_is_not_fit_is_refused(self, live: LiveChat, content: str) -> None:
+        ada = await live.connect(ADA)
+
+        with pytest.raises(InvalidPayload) as refused:
+            await ada.do(personal(BOB, content))
+
+        assert refused.value.field == "content"
+
+    @pytest.mark.parametrize("content", ["", "x" * 4097])
+    async def test_that_is_refused_leaves_no_trace(self, live: LiveChat, content: str) -> None:
+        ada, bob = await live.connect(ADA), await live.connect(BOB)
+        await ada.do(StartTyping(Person(BOB)))
+        told = list(bob.told)
+
+        with pytest.raises((InvalidPayload, ContentTooLong)):
+            await ada.do(personal(BOB, content, client_message_id="m1"))
+
+        assert bob.told == told
+        assert not (await ada.do(personal(BOB, client_message_id="m1"))).duplicate
+
+
+class TestUnavailable:
+    @pytest.mark.parametrize("command", [personal(BOB), group(LOBBY)])
+    async def test_what_cannot_be_stored_is_told_to_nobody(self, command: SendMessage) -> None:
+        outage = Outage()
+        live = LiveChat(store=HookedStore(before=outage))
+        devices = [await live.connect(user) for user in (ADA, ADA, BOB)]
+        for device in devices:
+            await device.do(JoinRoom(LOBBY))
+        await devices[0].do(StartTyping(command.target))
+        told = [list(device.told) for device in devices]
+        outage.down = {"append"}
+
+        with pytest.raises(Unavailable):
+            await devices[0].do(command)
+
+        assert [device.told for device in devices] == told
+
+
+class TestOrder:
+    async def test_typing_ends_before_the_message_is_told(self, live: LiveChat) -> None:
+        ada, bob = await live.connect(ADA), await live.connect(BOB)
+        await ada.do(StartTyping(Person(BOB)))
+
+        await ada.do(personal(BOB))
+
+        _, *told = map(type, bob.told)
+        assert told == [TypingStarted, TypingStopped, MessageSent]
+
+    async def test_a_message_is_told_before_its_delivery(self, live: LiveChat) -> None:
+        ada, adas_phone = await live.connect(ADA), await live.connect(ADA)
+        await live.connect(BOB)
+
+        await ada.do(personal(BOB))
+
+        _, *told = map(type, adas_phone.told)
+        assert told == [MessageSent, MessageDelivered]
+
+    async def test_messages_at_once_are_told_in_the_order_of_their_places(self) -> None:
+        async def wait(call: str) -> None:
+            # The first to come waits longest.
+            while call == "append" and waiting:
+                waiting.pop()
+                await asyncio.sleep(0)
+
+        live = LiveChat(store=HookedStore(before=wait, after=lambda _: asyncio.sleep(0)))
+        ada, bob, eve = [await live.connect(user) for user in (ADA, BOB, EVE)]
+        for device in (ada, bob, eve):
+            await device.do(JoinRoom(LOBBY))
+
+        waiting = ["turn"] * 5
+        sent = await asyncio.gather(
+            *[device.do(group(LOBBY)) for _ in range(10) for device in (ada, bob)]
+        )
+
+        assert {each.message.seq for each in sent} == set(range(1, 21))
+        assert [event.message.seq for event in eve.of(MessageSent)] == list(range(1, 21))

@@ -1,0 +1,389 @@
+"""Connections that open and close, and what they are handed first."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from anyio import wait_all_tasks_blocked
+
+from socketio_app.application.commands import JoinRoom, LeaveRoom, StartTyping
+from socketio_app.application.events import (
+    Connected,
+    Limits,
+    MessageDelivered,
+    MessageSent,
+    UserJoined,
+    UserLeft,
+)
+from socketio_app.application.ports import Identity
+from socketio_app.application.rules import Rules
+from socketio_app.domain.conversations import Person, Room
+from socketio_app.domain.errors import Unavailable
+from socketio_app.domain.identifiers import ConnectionId
+from socketio_app.domain.typing_board import TypingStopped
+from tests.builders import ADA, BOB, EVE, LOBBY, NOON, group, personal
+from tests.live import Device, LiveChat
+from tests.stores import Gate, HookedStore, Outage
+
+pytestmark = pytest.mark.anyio
+
+
+def contents(device: Device) -> list[str]:
+    """What a connection has been sent, in order."""
+    return [event.message.content for event in device.of(MessageSent)]
+
+
+class TestConnected:
+    async def test_is_what_a_connection_gets_first_and_once(self, live: LiveChat) -> None:
+        await live.host(ADA, personal(BOB))
+
+        bob = await live.connect(BOB)
+
+        assert [type(event) for event in bob.told] == [Connected, MessageSent]
+
+    async def test_says_who_and_what_this_is(self, live: LiveChat) -> None:
+        live.clock.advance(timedelta(seconds=5))
+
+        ada = await live.connect(ADA, token_ends=NOON + timedelta(hours=1))
+
+        assert ada.told[0] == Connected(
+            user_id=ADA,
+            connection_id=ada.connection_id,
+            epoch=live.store.epoch,
+            server_time=live.clock.now(),
+            token_expires_at=NOON + timedelta(hours=1),
+            limits=Limits(
+                content_chars=4096,
+                user_id_chars=128,
+                room_id_chars=128,
+                client_message_id_chars=64,
+                rooms_per_user=1000,
+                typing_ttl_ms=8000,
+                typing_renew_ms=3000,
+            ),
+        )
+
+    async def test_names_no_end_of_a_token_that_has_none(self, live: LiveChat) -> None:
+        (connected,) = (await live.connect(ADA, token_ends=None)).of(Connected)
+
+        assert connected.token_expires_at is None
+
+    async def test_tells_the_limits_that_are_set(self) -> None:
+        live = LiveChat(
+            Rules(
+                content_chars=10,
+                rooms_per_user=2,
+                typing_ttl=timedelta(milliseconds=1500),
+                typing_renew=timedelta(milliseconds=333),
+            )
+        )
+
+        (connected,) = (await live.connect(ADA)).of(Connected)
+
+        limits = connected.limits
+        assert (limits.content_chars, limits.rooms_per_user) == (10, 2)
+        assert (limits.typing_ttl_ms, limits.typing_renew_ms) == (1500, 333)
+
+    async def test_is_told_to_no_other_connection(self, live: LiveChat) -> None:
+        ada, bob = await live.connect(ADA), await live.connect(BOB)
+
+        await live.connect(ADA)
+
+        assert len(ada.told) == len(bob.told) == 1
+
+
+class TestMissedMessages:
+    async def test_come_in_order(self, live: LiveChat) -> None:
+        for content in ("one", "two", "three"):
+            await live.host(ADA, personal(BOB, content))
+
+        assert contents(await live.connect(BOB)) == ["one", "two", "three"]
+
+    async def test_come_from_the_conversations_with_the_newest_messages_first(
+        self, live: LiveChat
+    ) -> None:
+        await live.host(ADA, personal(BOB, "Ada's first"))
+        await live.host(EVE, personal(BOB, "Eve's"))
+        await live.host(ADA, personal(BOB, "Ada's second"))
+
+        assert contents(await live.connect(BOB)) == ["Ada's first", "Ada's second", "Eve's"]
+
+    async def test_are_those_that_no_connection_has_had(self, live: LiveChat) -> None:
+        bob = await live.connect(BOB)
+        await live.host(ADA, personal(BOB, "had"))
+        bob.close()
+        await live.host(ADA, personal(BOB, "missed"))
+
+        assert contents(await live.connect(BOB)) == ["missed"]
+
+    async def test_come_once(self, live: LiveChat) -> None:
+        await live.host(ADA, personal(BOB))
+        bob = await live.connect(BOB)
+        bobs_phone = await live.connect(BOB)
+        bob.close()
+        bobs_phone.close()
+
+        assert contents(bobs_phone) == []
+        assert contents(await live.connect(BOB)) == []
+
+    async def test_are_not_ones_own(self, live: LiveChat) -> None:
+        await live.host(ADA, personal(BOB))
+
+        assert contents(await live.connect(ADA)) == []
+
+    async def test_are_also_those_to_oneself(self, live: LiveChat) -> None:
+        await live.host(ADA, personal(ADA, "a note"))
+
+        assert contents(await live.connect(ADA)) == ["a note"]
+
+    async def test_are_not_a_rooms(self, live: LiveChat) -> None:
+        for user in (ADA, BOB):
+            await live.host(user, JoinRoom(LOBBY))
+        await live.host(ADA, group(LOBBY))
+
+        assert contents(await live.connect(BOB)) == []
+
+    async def test_are_limited_and_the_rest_comes_the_next_time(self) -> None:
+        live = LiveChat(Rules(offline_push=3, rates={}))
+        for content in "abcde":
+            await live.host(ADA, personal(BOB, content))
+
+        times = [contents(await live.connect(BOB)) for _ in range(3)]
+
+        assert times == [["a", "b", "c"], ["d", "e"], []]
+
+    async def test_beyond_the_limit_are_covered_by_the_delivery_of_a_later_one(self) -> None:
+        live = LiveChat(Rules(offline_push=3, rates={}))
+        for content in "abcde":
+            await live.host(ADA, personal(BOB, content))
+        bob = await live.connect(BOB)
+        await live.host(ADA, personal(BOB, "new"))
+        bob.close()
+
+        assert contents(bob) == ["a", "b", "c", "new"]
+        assert contents(await live.connect(BOB)) == []
+
+    async def test_are_delivered_only_as_far_as_they_were_handed_over(self) -> None:
+        live = LiveChat(Rules(offline_push=2, rates={}))
+        ada = await live.connect(ADA)
+        sent = [(await ada.do(personal(BOB))).message.message_id for _ in range(3)]
+
+        await live.connect(BOB)
+
+        assert [event.message_id for event in ada.of(MessageDelivered)] == sent[:2]
+
+    async def test_are_none_where_the_limit_is_none(self) -> None:
+        live = LiveChat(Rules(offline_push=0, rates={}))
+        await live.host(ADA, personal(BOB))
+
+        assert contents(await live.connect(BOB)) == []
+
+
+class TestWhileAConnectionOpens:
+    """Between `prepare` and `open`; the transport holds back what is told meanwhile."""
+
+    async def test_what_is_told_comes_after_what_was_missed(self, live: LiveChat) -> None:
+        await live.host(ADA, personal(BOB, "missed"))
+        listener = live.broadcast.listen(BOB, ConnectionId("phone"))
+        opening = await live.chat.sessions.prepare(Identity(BOB, None), ConnectionId("phone"))
+        await live.host(ADA, personal(BOB, "meanwhile"))
+
+        listener.release(opening)
+
+        bobs_phone = Device(listener, live.chat, live.broadcast)
+        assert contents(bobs_phone) == ["missed", "meanwhile"]
+
+    async def test_what_is_told_counts_as_delivered_once_it_is_open(self, live: LiveChat) -> None:
+        ada = await live.connect(ADA)
+        listener = live.broadcast.listen(BOB, ConnectionId("phone"))
+        opening = await live.chat.sessions.prepare(Identity(BOB, None), ConnectionId("phone"))
+        sent = await ada.do(personal(BOB))
+        assert ada.of(MessageDelivered) == []
+
+        handed = listener.release(opening)
+        live.chat.sessions.open(BOB, ConnectionId("phone"), handed)
+
+        assert [each.message_id for each in ada.of(MessageDelivered)] == [sent.message.message_id]
+
+    async def test_it_delivers_none_of_the_users_own_messages(self, live: LiveChat) -> None:
+        ada, bob = await live.connect(ADA), await live.connect(BOB)
+        listener = live.broadcast.listen(BOB, ConnectionId("phone"))
+        opening = await live.chat.sessions.prepare(Identity(BOB, None), ConnectionId("phone"))
+        ada.close()
+        await bob.do(personal(ADA))
+
+        handed = listener.release(opening)
+        live.chat.sessions.open(BOB, ConnectionId("phone"), handed)
+
+        assert MessageSent in map(type, handed)
+        assert bob.of(MessageDelivered) == []
+
+    async def test_who_goes_before_it_is_open_has_had_nothing(self, live: LiveChat) -> None:
+        ada = await live.connect(ADA)
+        await ada.do(personal(BOB, "missed"))
+        listener = live.broadcast.listen(BOB, ConnectionId("phone"))
+        await live.chat.sessions.prepare(Identity(BOB, None), ConnectionId("phone"))
+
+        live.broadcast.end(listener)
+        live.chat.sessions.close(BOB, ConnectionId("phone"))
+
+        assert ada.of(MessageDelivered) == []
+        assert contents(await live.connect(BOB)) == ["missed"]
+
+    async def test_messages_come_in_order_even_if_the_store_has_one_that_is_not_yet_told(
+        self,
+    ) -> None:
+        before, after = Gate(), Gate()
+        live = LiveChat(store=HookedStore(before, after))
+        ada = await live.connect(ADA)
+        await live.connect(BOB)
+        before.hold_next("undelivered")
+        coming = asyncio.create_task(live.connect(BOB))
+        await before.reached()
+
+        # Told live, also to the connection that opens, which holds it back.
+        await ada.do(personal(BOB, "first"))
+        # Stored, so that the store may say that it is undelivered; not yet told.
+        after.hold_next("append")
+        second = asyncio.create_task(ada.do(personal(BOB, "second")))
+        await after.reached()
+        before.let_go()
+        bobs_phone = await coming
+        after.let_go()
+        await second
+
+        assert contents(bobs_phone)[:2] == ["first", "second"]
+
+
+class TestRooms:
+    async def test_a_later_connection_is_in_its_users_rooms(self, live: LiveChat) -> None:
+        ada, bob = await live.connect(ADA), await live.connect(BOB)
+        for device in (ada, bob):
+            await device.do(JoinRoom(LOBBY))
+
+        bobs_phone = await live.connect(BOB)
+        await ada.do(group(LOBBY, "hello"))
+
+        assert contents(bob) == contents(bobs_phone) == ["hello"]
+
+    async def test_who_comes_back_needs_no_second_join(self, live: LiveChat) -> None:
+        ada, bob = await live.connect(ADA), await live.connect(BOB)
+        for device in (ada, bob):
+            await device.do(JoinRoom(LOBBY))
+        bob.close()
+
+        bob = await live.connect(BOB)
+        await ada.do(group(LOBBY, "hello"))
+
+        assert contents(bob) == ["hello"]
+        assert (await bob.do(group(LOBBY))).message.seq == 2
+
+    async def test_who_was_made_a_member_while_away_is_one(self, live: LiveChat) -> None:
+        ada = await live.connect(ADA)
+        for user in (ADA, BOB):
+            await live.host(user, JoinRoom(LOBBY))
+
+        bob = await live.connect(BOB)
+        await ada.do(group(LOBBY, "hello"))
+
+        assert contents(bob) == ["hello"]
+
+    async def test_who_left_while_away_is_none(self, live: LiveChat) -> None:
+        ada = await live.connect(ADA)
+        for user in (ADA, BOB):
+            await live.host(user, JoinRoom(LOBBY))
+        await live.host(BOB, LeaveRoom(LOBBY))
+
+        bob = await live.connect(BOB)
+        await ada.do(group(LOBBY))
+
+        assert contents(bob) == []
+
+    async def test_going_and_coming_is_told_to_nobody(self, live: LiveChat) -> None:
+        ada, bob = await live.connect(ADA), await live.connect(BOB)
+        for device in (ada, bob):
+            await device.do(JoinRoom(LOBBY))
+        joined = list(ada.of(UserJoined))
+
+        bob.close()
+        await live.connect(BOB)
+
+        assert ada.of(UserLeft) == []
+        assert ada.of(UserJoined) == joined
+
+    async def test_who_leaves_while_another_connection_opens_is_out(self) -> None:
+        gate = Gate()
+        live = LiveChat(store=HookedStore(after=gate))
+        ada, bob = await live.connect(ADA), await live.connect(BOB)
+        for device in (ada, bob):
+            await device.do(JoinRoom(LOBBY))
+        gate.hold_next("rooms_of")
+        coming = asyncio.create_task(live.connect(BOB))
+        await gate.reached()
+
+        leaving = asyncio.create_task(bob.do(LeaveRoom(LOBBY)))
+        await wait_all_tasks_blocked()
+        gate.let_go()
+        bobs_phone = await coming
+        await leaving
+        await ada.do(group(LOBBY))
+
+        assert contents(bob) == contents(bobs_phone) == []
+
+
+class TestClosing:
+    async def test_the_last_connection_ends_the_users_typing(self, live: LiveChat) -> None:
+        ada, adas_phone, bob = [await live.connect(user) for user in (ADA, ADA, BOB)]
+        for device in (ada, bob):
+            await device.do(JoinRoom(LOBBY))
+        await ada.do(StartTyping(Person(BOB)))
+        await ada.do(StartTyping(Room(LOBBY)))
+
+        ada.close()
+        assert bob.of(TypingStopped) == []
+        adas_phone.close()
+
+        assert len(bob.of(TypingStopped)) == 2
+
+    async def test_what_never_opened_ends_nothing(self, live: LiveChat) -> None:
+        ada, bob = await live.connect(ADA), await live.connect(BOB)
+        await ada.do(StartTyping(Person(BOB)))
+        await live.chat.sessions.prepare(Identity(ADA, None), ConnectionId("phone"))
+
+        live.chat.sessions.close(ADA, ConnectionId("phone"))
+
+        assert bob.of(TypingStopped) == []
+
+    async def test_closing_twice_ends_nothing_more(self, live: LiveChat) -> None:
+        ada, adas_phone, bob = [await live.connect(user) for user in (ADA, ADA, BOB)]
+        await ada.do(StartTyping(Person(BOB)))
+
+        for _ in range(2):
+            live.chat.sessions.close(ADA, adas_phone.connection_id)
+
+        assert bob.of(TypingStopped) == []
+        assert live.chat.connection_count == 2
+
+    async def test_who_is_gone_is_not_delivered_to(self, live: LiveChat) -> None:
+        ada, bob = await live.connect(ADA), await live.connect(BOB)
+        bob.close()
+
+        await ada.do(personal(BOB))
+
+        assert ada.of(MessageDelivered) == []
+
+
+class TestUnavailable:
+    @pytest.mark.parametrize("call", ["rooms_of", "undelivered"])
+    async def test_a_store_that_cannot_say_lets_nobody_in(self, call: str) -> None:
+        outage = Outage()
+        live = LiveChat(store=HookedStore(before=outage))
+        outage.down = {call}
+
+        with pytest.raises(Unavailable):
+            await live.connect(ADA)
+
+        assert live.chat.connection_count == 0
+        outage.down = set()
+        await live.connect(ADA)
+        assert live.chat.connection_count == 1

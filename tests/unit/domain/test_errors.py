@@ -1,0 +1,57 @@
+"""The errors that clients know (docs/wire.md, "Errors")."""
+
+import pytest
+
+from socketio_app.domain import errors
+from socketio_app.domain.errors import (
+    ChatError,
+    ContentTooLong,
+    InvalidPayload,
+    NotAMember,
+    RateLimited,
+    TokenExpired,
+    Unauthenticated,
+    Unavailable,
+    UnknownCommand,
+)
+
+CODES = {
+    Unauthenticated: "unauthenticated",
+    TokenExpired: "token_expired",
+    InvalidPayload: "invalid_payload",
+    ContentTooLong: "content_too_long",
+    UnknownCommand: "unknown_command",
+    NotAMember: "not_a_member",
+    RateLimited: "rate_limited",
+    Unavailable: "unavailable",
+}
+
+
+@pytest.mark.parametrize(("error", "code"), CODES.items())
+def test_each_error_has_the_code_that_the_contract_gives_it(
+    error: type[ChatError], code: str
+) -> None:
+    assert error.code == code
+
+
+def test_there_is_no_error_that_the_contract_does_not_know() -> None:
+    known = [each for each in vars(errors).values() if isinstance(each, type)]
+
+    assert set(known) - {ChatError} == set(CODES)
+
+
+def test_a_message_is_told_as_it_is() -> None:
+    assert NotAMember("you are not in room lobby").message == "you are not in room lobby"
+
+
+def test_an_invalid_payload_names_the_field_if_it_is_one() -> None:
+    assert InvalidPayload("is missing", field="content").field == "content"
+    assert InvalidPayload("is no object").field is None
+
+
+def test_content_that_is_too_long_names_its_field() -> None:
+    assert ContentTooLong("too long").field == "content"
+
+
+def test_who_is_too_fast_learns_how_long_to_wait() -> None:
+    assert RateLimited("too fast", retry_after_ms=250).retry_after_ms == 250

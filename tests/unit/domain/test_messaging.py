@@ -1,0 +1,153 @@
+"""What a message is, which content it may have, and its place in its conversation."""
+
+import pytest
+
+from socketio_app.domain.conversations import Pair, Room
+from socketio_app.domain.errors import ContentTooLong, InvalidPayload
+from socketio_app.domain.identifiers import RoomId
+from socketio_app.domain.messaging import Message, Transcript, check_content
+from tests.builders import ADA, BOB, draft
+
+LOBBY = Room(RoomId("lobby"))
+
+
+@pytest.mark.parametrize("content", ["x", "x" * 10, "😀" * 10, " x ", "\nx", "\0", "\u200b", "0"])
+def test_content_is_any_text_with_something_to_see_up_to_the_limit(content: str) -> None:
+    check_content(content, limit=10)
+
+
+@pytest.mark.parametrize("content", ["x" * 11, "😀" * 11, " " * 11])
+def test_content_over_the_limit_is_too_long(content: str) -> None:
+    with pytest.raises(ContentTooLong, match="content has 11 characters, at most 10 are allowed"):
+        check_content(content, limit=10)
+
+
+@pytest.mark.parametrize("content", ["", " ", "\t\r\n", "\u2003", "\u3000"])
+def test_white_space_alone_is_no_content(content: str) -> None:
+    with pytest.raises(InvalidPayload) as refused:
+        check_content(content, limit=10)
+
+    assert refused.value.field == "content"
+
+
+@pytest.mark.parametrize("content", ["\ud800", "hello \udfff", "\ud83d\ude00"])
+def test_lone_surrogates_are_refused(content: str) -> None:
+    with pytest.raises(InvalidPayload) as refused:
+        check_content(content, limit=10)
+
+    assert refused.value.field == "content"
+
+
+def test_a_message_is_its_draft_at_a_place() -> None:
+    given = draft(LOBBY, ADA, " hello\n", client_message_id="m1")
+
+    assert given.at(7) == Message(
+        given.message_id, LOBBY, 7, ADA, " hello\n", given.created_at, given.client_message_id
+    )
+
+
+def test_a_message_of_a_pair_is_for_the_other() -> None:
+    pair = Pair.of(ADA, BOB)
+
+    assert draft(pair, ADA).at(1).to_user_id == BOB
+    assert draft(pair, BOB).at(1).to_user_id == ADA
+
+
+def test_a_message_to_oneself_is_for_oneself() -> None:
+    assert draft(Pair.of(ADA, ADA), ADA).at(1).to_user_id == ADA
+
+
+def test_a_rooms_message_is_for_no_one_person() -> None:
+    assert draft(LOBBY).at(1).to_user_id is None
+
+
+class TestTranscript:
+    def test_places_rise_by_one_from_one(self) -> None:
+        transcript = Transcript()
+        assert transcript.last_seq == 0
+
+        places = [transcript.append(draft()).message.seq for _ in range(3)]
+
+        assert places == [1, 2, 3]
+        assert transcript.last_seq == 3
+
+    def test_what_was_stored_is_the_draft(self) -> None:
+        given = draft(client_message_id="m1")
+
+        stored = Transcript().append(given)
+
+        assert stored.message == given.at(1)
+        assert not stored.duplicate
+
+    def test_a_client_message_id_counts_once(self) -> None:
+        transcript = Transcript()
+        first = transcript.append(draft(content="first", client_message_id="m1"))
+
+        retry = transcript.append(draft(content="second", client_message_id="m1"))
+
+        assert retry.duplicate
+        assert retry.message == first.message
+        assert transcript.last_seq == 1
+        assert list(transcript.after(0)) == [first.message]
+
+    def test_an_old_client_message_id_is_remembered(self) -> None:
+        transcript = Transcript()
+        first, *_ = [transcript.append(draft(client_message_id=f"m{n}")) for n in range(100)]
+
+        assert transcript.append(draft(client_message_id="m0")).message == first.message
+
+    def test_a_client_message_id_is_its_senders_own(self) -> None:
+        transcript = Transcript()
+        transcript.append(draft(from_user_id=ADA, client_message_id="m1"))
+
+        assert not transcript.append(draft(from_user_id=BOB, client_message_id="m1")).duplicate
+
+    def test_without_a_client_message_id_nothing_is_a_duplicate(self) -> None:
+        transcript = Transcript()
+        transcript.append(draft(content="the same"))
+
+        assert not transcript.append(draft(content="the same")).duplicate
+
+    def test_a_place_splits_what_was_before_from_what_came_after(self) -> None:
+        transcript = Transcript()
+        messages = [transcript.append(draft()).message for _ in range(3)]
+
+        assert [list(transcript.after(place)) for place in range(5)] == [
+            messages,
+            messages[1:],
+            messages[2:],
+            [],
+            [],
+        ]
+
+    def test_the_oldest_is_forgotten_and_no_other(self) -> None:
+        transcript = Transcript()
+        messages = [transcript.append(draft()).message for _ in range(3)]
+
+        transcript.forget_oldest()
+
+        assert list(transcript.after(0)) == messages[1:]
+
+    def test_what_is_forgotten_is_no_duplicate_any_more(self) -> None:
+        transcript = Transcript()
+        transcript.append(draft(client_message_id="m1"))
+        transcript.append(draft(client_message_id="m2"))
+
+        transcript.forget_oldest()
+
+        assert transcript.append(draft(client_message_id="m2")).duplicate
+        assert not transcript.append(draft(client_message_id="m1")).duplicate
+
+    def test_no_place_is_given_twice_even_when_all_is_forgotten(self) -> None:
+        transcript = Transcript()
+        transcript.append(draft())
+        transcript.append(draft(client_message_id="m1"))
+        transcript.forget_oldest()
+        transcript.forget_oldest()
+
+        assert transcript.last_seq == 2
+        assert transcript.append(draft()).message.seq == 3
+
+    def test_of_nothing_nothing_can_be_forgotten(self) -> None:
+        with pytest.raises(IndexError):
+            Transcript().forget_oldest()

@@ -1,0 +1,126 @@
+"""Who is a member of which room."""
+
+import pytest
+
+from socketio_app.domain.errors import InvalidPayload
+from socketio_app.domain.identifiers import RoomId
+from socketio_app.domain.rooms import Joined, Left, Memberships, check_room_count
+from tests.builders import ADA, BOB
+
+LOBBY, DEN, ATTIC = RoomId("lobby"), RoomId("den"), RoomId("attic")
+
+
+@pytest.fixture
+def memberships() -> Memberships:
+    return Memberships(rooms_per_user=2)
+
+
+def test_the_first_to_join_makes_the_room(memberships: Memberships) -> None:
+    assert memberships.member_count(LOBBY) == 0
+
+    assert memberships.join(LOBBY, ADA) == Joined(joined=True, member_count=1)
+
+    assert memberships.is_member(LOBBY, ADA)
+
+
+def test_everybody_may_join(memberships: Memberships) -> None:
+    memberships.join(LOBBY, ADA)
+
+    assert memberships.join(LOBBY, BOB) == Joined(joined=True, member_count=2)
+
+
+def test_joining_again_changes_nothing(memberships: Memberships) -> None:
+    memberships.join(LOBBY, ADA)
+
+    assert memberships.join(LOBBY, ADA) == Joined(joined=False, member_count=1)
+
+
+def test_leaving_ends_membership(memberships: Memberships) -> None:
+    memberships.join(LOBBY, ADA)
+    memberships.join(LOBBY, BOB)
+
+    assert memberships.leave(LOBBY, ADA) == Left(left=True, member_count=1)
+
+    assert not memberships.is_member(LOBBY, ADA)
+    assert memberships.is_member(LOBBY, BOB)
+
+
+@pytest.mark.parametrize("room_id", [LOBBY, DEN])
+def test_leaving_a_room_that_one_is_not_in_changes_nothing(
+    memberships: Memberships, room_id: RoomId
+) -> None:
+    memberships.join(LOBBY, BOB)
+    members = memberships.member_count(room_id)
+
+    assert memberships.leave(room_id, ADA) == Left(left=False, member_count=members)
+
+
+def test_the_last_to_leave_ends_the_room(memberships: Memberships) -> None:
+    memberships.join(LOBBY, ADA)
+
+    assert memberships.leave(LOBBY, ADA) == Left(left=True, member_count=0)
+
+    assert memberships.join(LOBBY, BOB) == Joined(joined=True, member_count=1)
+
+
+def test_rooms_are_listed_in_the_order_of_joining(memberships: Memberships) -> None:
+    memberships.join(LOBBY, ADA)
+    memberships.join(DEN, ADA)
+    memberships.join(LOBBY, ADA)
+
+    assert list(memberships.rooms_of(ADA)) == [LOBBY, DEN]
+    assert list(memberships.rooms_of(BOB)) == []
+
+
+def test_who_comes_back_to_a_room_has_joined_it_last(memberships: Memberships) -> None:
+    memberships.join(LOBBY, ADA)
+    memberships.join(DEN, ADA)
+    memberships.leave(LOBBY, ADA)
+    memberships.join(LOBBY, ADA)
+
+    assert list(memberships.rooms_of(ADA)) == [DEN, LOBBY]
+
+
+def test_one_may_be_in_so_many_rooms_and_no_more(memberships: Memberships) -> None:
+    memberships.join(LOBBY, ADA)
+    memberships.join(DEN, ADA)
+
+    with pytest.raises(InvalidPayload) as refused:
+        memberships.join(ATTIC, ADA)
+
+    assert refused.value.field == "room_id"
+    assert not memberships.is_member(ATTIC, ADA)
+    assert memberships.member_count(ATTIC) == 0
+    assert list(memberships.rooms_of(ADA)) == [LOBBY, DEN]
+
+
+def test_the_limit_is_each_users_own(memberships: Memberships) -> None:
+    memberships.join(LOBBY, ADA)
+    memberships.join(DEN, ADA)
+
+    assert memberships.join(ATTIC, BOB).joined
+
+
+def test_joining_again_is_no_room_more(memberships: Memberships) -> None:
+    memberships.join(LOBBY, ADA)
+    memberships.join(DEN, ADA)
+
+    assert memberships.join(LOBBY, ADA) == Joined(joined=False, member_count=1)
+
+
+def test_leaving_makes_space_for_another(memberships: Memberships) -> None:
+    memberships.join(LOBBY, ADA)
+    memberships.join(DEN, ADA)
+    memberships.leave(LOBBY, ADA)
+
+    assert memberships.join(ATTIC, ADA).joined
+
+
+def test_a_count_below_the_limit_is_let_through() -> None:
+    check_room_count(rooms=1, limit=2)
+
+
+@pytest.mark.parametrize("rooms", [2, 3])
+def test_a_count_at_the_limit_is_refused_and_told(rooms: int) -> None:
+    with pytest.raises(InvalidPayload, match=f"you are in {rooms} rooms"):
+        check_room_count(rooms, limit=2)
