@@ -7,9 +7,16 @@ from datetime import datetime
 
 from socketio_app.adapters.memory import MemoryStore
 from socketio_app.application.commands import RoomJoined
-from socketio_app.application.ports import DeliveryLog, MessageLog, RoomRepository
+from socketio_app.application.ports import (
+    ConversationLog,
+    DeliveryLog,
+    MessageLog,
+    Place,
+    RoomRepository,
+)
 from socketio_app.domain.conversations import Conversation
 from socketio_app.domain.errors import Unavailable
+from socketio_app.domain.history import Page, ReadUpTo, Standing, Window
 from socketio_app.domain.identifiers import RoomId, UserId
 from socketio_app.domain.messaging import Draft, Message, Stored
 from socketio_app.domain.rooms import Left
@@ -38,6 +45,7 @@ class HookedStore:
         self.epoch = store.epoch
         self.messages: MessageLog = HookedMessages(store.messages, before, after)
         self.deliveries = HookedDeliveries(store.deliveries, before, after)
+        self.conversations = HookedConversations(store.conversations, before, after)
         self.rooms: RoomRepository = HookedRooms(store.rooms, before, after)
 
 
@@ -60,6 +68,18 @@ class HookedMessages:
         last_seq = await self._log.last_seq(conversation)
         await self._after("last_seq")
         return last_seq
+
+    async def page(self, conversation: Conversation, window: Window) -> Page:
+        await self._before("page")
+        page = await self._log.page(conversation, window)
+        await self._after("page")
+        return page
+
+    async def newest(self, beyond: Sequence[Place], limit: int) -> Sequence[Sequence[Message]]:
+        await self._before("newest")
+        newest = await self._log.newest(beyond, limit)
+        await self._after("newest")
+        return newest
 
 
 class HookedDeliveries:
@@ -95,6 +115,33 @@ class HookedDeliveries:
             note = self._notes.pop(0)
             if not isinstance(note.exception(), Unavailable):
                 note.result()
+
+
+class HookedConversations:
+    def __init__(self, log: ConversationLog, before: Hook, after: Hook) -> None:
+        self._log, self._before, self._after = log, before, after
+
+    async def of_user(
+        self, user_id: UserId, limit: int, before_activity: int | None = None
+    ) -> Sequence[Standing]:
+        await self._before("of_user")
+        standings = await self._log.of_user(user_id, limit, before_activity)
+        await self._after("of_user")
+        return standings
+
+    async def unread_counts(
+        self, user_id: UserId, standings: Sequence[Standing], most: int
+    ) -> Sequence[int]:
+        await self._before("unread_counts")
+        counts = await self._log.unread_counts(user_id, standings, most)
+        await self._after("unread_counts")
+        return counts
+
+    async def mark_read(self, user_id: UserId, conversation: Conversation, seq: int) -> ReadUpTo:
+        await self._before("mark_read")
+        read = await self._log.mark_read(user_id, conversation, seq)
+        await self._after("mark_read")
+        return read
 
 
 class HookedRooms:

@@ -6,9 +6,13 @@ from typing import Any
 
 from socketio_app.application.commands import (
     Actor,
+    CatchUp,
     Command,
+    FetchHistory,
     JoinRoom,
     LeaveRoom,
+    ListConversations,
+    MarkRead,
     SendMessage,
     StartTyping,
     StopTyping,
@@ -24,6 +28,10 @@ KINDS: Mapping[type[Command[Any]], CommandKind] = {
     LeaveRoom: "membership",
     StartTyping: "typing",
     StopTyping: "typing",
+    FetchHistory: "reading",
+    ListConversations: "reading",
+    CatchUp: "reading",
+    MarkRead: "reading",
 }
 
 

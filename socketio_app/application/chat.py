@@ -6,9 +6,13 @@ from typing import Any
 from socketio_app.application.admission import Admission
 from socketio_app.application.commands import (
     Actor,
+    CatchUp,
     Command,
+    FetchHistory,
     JoinRoom,
     LeaveRoom,
+    ListConversations,
+    MarkRead,
     Result,
     SendMessage,
     StartTyping,
@@ -19,6 +23,7 @@ from socketio_app.application.locks import KeyedLock
 from socketio_app.application.membership import Membership
 from socketio_app.application.messaging import Messaging
 from socketio_app.application.ports import Broadcast, Clock, NewMessageId, Store
+from socketio_app.application.reading import Reading
 from socketio_app.application.rules import Rules
 from socketio_app.application.sessions import Sessions
 from socketio_app.application.typing_indicator import TypingIndicator
@@ -52,6 +57,7 @@ class Chat:
         messaging = Messaging(
             store, broadcast, clock, new_message_id, connections, delivery, typing, rules
         )
+        reading = Reading(store, broadcast, clock, delivery, rules)
         membership = Membership(store, broadcast, clock, typing, user_locks)
         self.sessions = Sessions(
             store, broadcast, clock, connections, delivery, typing, user_locks, rules
@@ -63,6 +69,10 @@ class Chat:
             LeaveRoom: membership.leave,
             StartTyping: typing.start,
             StopTyping: typing.stop,
+            FetchHistory: reading.fetch_history,
+            ListConversations: reading.list_conversations,
+            CatchUp: reading.catch_up,
+            MarkRead: reading.mark_read,
         }
 
     async def execute(self, actor: Actor, command: Command[Result]) -> Result:

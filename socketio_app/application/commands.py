@@ -3,11 +3,21 @@
 A command names the result that it gets: `SendMessage` is a `Command[Sent]`.
 """
 
+from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 import attrs
 
 from socketio_app.domain.conversations import Target
+from socketio_app.domain.errors import InvalidPayload
+from socketio_app.domain.history import (
+    DEFAULT_ON_A_PAGE,
+    Page,
+    Standing,
+    Window,
+    check_limit,
+    check_seq,
+)
 from socketio_app.domain.identifiers import (
     ClientMessageId,
     ConnectionId,
@@ -102,3 +112,112 @@ class StopTyping(Command[None]):
     """Be seen typing no longer."""
 
     target: Target
+
+
+@attrs.frozen
+class FetchHistory(Command[Page]):
+    """Read a conversation, a page at a time."""
+
+    target: Target
+    window: Window = attrs.field(factory=Window)
+
+
+@attrs.frozen
+class ConversationSummary:
+    """One of somebody's conversations, as a list shows it."""
+
+    standing: Standing
+    last_message: Message | None
+    """`None` where nothing was said yet, or what was said is not kept."""
+    unread_count: int
+    """How many messages of others they have not read; counted up to 1,000."""
+
+
+@attrs.frozen
+class ConversationPage:
+    """The result of `ListConversations`."""
+
+    conversations: Sequence[ConversationSummary]
+    next_cursor: int | None
+    """Where the next page begins; `None` after the last."""
+
+
+@attrs.frozen
+class ListConversations(Command[ConversationPage]):
+    """Read which conversations one has, those with the newest activity first."""
+
+    limit: int = attrs.field(default=DEFAULT_ON_A_PAGE, validator=check_limit)
+    cursor: int | None = attrs.field(default=None, validator=check_seq)
+    """Where to begin: a `next_cursor`."""
+
+
+@attrs.frozen
+class Position:
+    """How far a client has a conversation, without holes."""
+
+    target: Target
+    seq: int = attrs.field(validator=check_seq)
+
+
+@attrs.frozen
+class Missed:
+    """What a client does not have of a conversation."""
+
+    standing: Standing
+    messages: Sequence[Message]
+    """The newest, in rising `seq`."""
+    limited: bool
+    """Between what the client has and these, messages are missing: its history has them."""
+
+
+@attrs.frozen
+class CaughtUp:
+    """The result of `CatchUp`."""
+
+    recovered: bool
+    """False: positions of another epoch mean nothing; the client must load anew."""
+    conversations: Sequence[Missed] = ()
+    """Those with more than the client has, those with the newest activity first."""
+    has_more: bool = False
+    """There are others still: catch up again, from where these end."""
+
+
+MOST_POSITIONS = 1000
+"""How many conversations a client may name when it catches up."""
+
+
+def _check_positions(
+    _instance: object, field: "attrs.Attribute[Sequence[Position]]", value: Sequence[Position]
+) -> None:
+    if len(value) > MOST_POSITIONS:
+        raise InvalidPayload(
+            f"{field.name} has {len(value)} entries, at most {MOST_POSITIONS} are allowed",
+            field=field.name,
+        )
+
+
+@attrs.frozen
+class CatchUp(Command[CaughtUp]):
+    """Read what one has missed, everywhere."""
+
+    epoch: str
+    """The incarnation of the store that the positions are of."""
+    positions: Sequence[Position] = attrs.field(default=(), validator=_check_positions)
+    limit: int = attrs.field(default=DEFAULT_ON_A_PAGE, validator=check_limit)
+    """How many messages of one conversation."""
+
+
+@attrs.frozen
+class ReadMarked:
+    """The result of `MarkRead`."""
+
+    read_seq: int
+    """How far one has read the conversation now."""
+
+
+@attrs.frozen
+class MarkRead(Command[ReadMarked]):
+    """Note how far one has read. It moves forward only."""
+
+    target: Target
+    seq: int = attrs.field(validator=check_seq)

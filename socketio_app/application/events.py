@@ -4,6 +4,7 @@ from datetime import datetime
 
 import attrs
 
+from socketio_app.domain.conversations import Conversation
 from socketio_app.domain.identifiers import (
     ClientMessageId,
     ConnectionId,
@@ -25,6 +26,8 @@ class Limits:
     room_id_chars: int
     client_message_id_chars: int
     rooms_per_user: int
+    page_messages: int
+    catch_up_positions: int
     typing_ttl_ms: int
     typing_renew_ms: int
 
@@ -62,6 +65,16 @@ class MessageDelivered:
 
 
 @attrs.frozen
+class MessageRead:
+    """Somebody has read a conversation up to a message."""
+
+    user_id: UserId
+    conversation: Conversation
+    seq: int
+    read_at: datetime
+
+
+@attrs.frozen
 class UserJoined:
     """A user became a member of a room."""
 
@@ -86,6 +99,7 @@ Event = (
     Connected
     | MessageSent
     | MessageDelivered
+    | MessageRead
     | UserJoined
     | UserLeft
     | TypingStarted

@@ -12,6 +12,7 @@ import attrs
 from socketio_app.application.commands import RoomJoined
 from socketio_app.application.events import Audience, Event
 from socketio_app.domain.conversations import Conversation
+from socketio_app.domain.history import Page, ReadUpTo, Standing, Window
 from socketio_app.domain.identifiers import MessageId, RoomId, UserId
 from socketio_app.domain.messaging import Draft, Message, Stored
 from socketio_app.domain.rooms import Left
@@ -39,6 +40,10 @@ class TokenVerifier(Protocol):
         ...
 
 
+Place = tuple[Conversation, int]
+"""A conversation, and a `seq` in it."""
+
+
 class MessageLog(Protocol):
     """Keeps messages, and gives each its place.
 
@@ -57,6 +62,24 @@ class MessageLog(Protocol):
 
     async def last_seq(self, conversation: Conversation) -> int:
         """The place of the conversation's newest message, 0 before the first."""
+        ...
+
+    async def page(self, conversation: Conversation, window: Window) -> Page:
+        """The conversation's messages in a window.
+
+        Raises:
+            Unavailable: they cannot be read now.
+        """
+        ...
+
+    async def newest(self, beyond: Sequence[Place], limit: int) -> Sequence[Sequence[Message]]:
+        """Of each conversation the newest messages beyond a place, in rising `seq`.
+
+        At most `limit` of each.
+
+        Raises:
+            Unavailable: they cannot be read now.
+        """
         ...
 
 
@@ -85,11 +108,50 @@ class DeliveryLog(Protocol):
         ...
 
 
+class ConversationLog(Protocol):
+    """Knows each user's conversations, and how far they have read them."""
+
+    async def of_user(
+        self, user_id: UserId, limit: int, before_activity: int | None = None
+    ) -> Sequence[Standing]:
+        """A user's pairs, and the rooms that they are in, those with the newest activity first.
+
+        Args:
+            user_id: whose.
+            limit: how many at most.
+            before_activity: only those with less; so the next page is asked for.
+
+        Raises:
+            Unavailable: they cannot be read now.
+        """
+        ...
+
+    async def unread_counts(
+        self, user_id: UserId, standings: Sequence[Standing], most: int
+    ) -> Sequence[int]:
+        """How many messages of others the user has not read of each; counted up to `most`.
+
+        Raises:
+            Unavailable: they cannot be counted now.
+        """
+        ...
+
+    async def mark_read(self, user_id: UserId, conversation: Conversation, seq: int) -> ReadUpTo:
+        """Move the user's place of reading forward, at most to the conversation's newest message.
+
+        Raises:
+            Unavailable: it cannot be stored now, and was not.
+        """
+        ...
+
+
 class RoomRepository(Protocol):
     """Keeps who is a member of which room."""
 
     async def join(self, room_id: RoomId, user_id: UserId, at: datetime) -> RoomJoined:
         """Make the user a member. The room's newest message is that of the moment of joining.
+
+        What was said in the room before a user becomes a member counts as read by them.
 
         Raises:
             InvalidPayload: the user is in as many rooms as one may be.
@@ -134,6 +196,11 @@ class Store(Protocol):
     @property
     def deliveries(self) -> DeliveryLog:
         """How far they have come."""
+        ...
+
+    @property
+    def conversations(self) -> ConversationLog:
+        """Whose they are, and how far each has read."""
         ...
 
     @property

@@ -8,7 +8,7 @@ import attrs
 
 from socketio_app.domain.rates import Rate
 
-CommandKind = Literal["send", "membership", "typing"]
+CommandKind = Literal["send", "membership", "typing", "reading"]
 """Commands are counted together by kind."""
 
 DEFAULT_RATES: Mapping[CommandKind, Rate] = {
@@ -19,6 +19,8 @@ DEFAULT_RATES: Mapping[CommandKind, Rate] = {
     "membership": Rate(per_second=10, burst=200),
     # Starts, stops and renewals, in several conversations at once.
     "typing": Rate(per_second=10, burst=50),
+    # Scrolling back, and marking read what comes in; a client that starts looks everywhere.
+    "reading": Rate(per_second=20, burst=200),
 }
 
 
@@ -35,6 +37,10 @@ class Rules:
     """How often a client that goes on typing should say so; told to clients, not enforced."""
     typing_room_members: int = 100
     """In a larger room nobody is told who is typing: its cost is members squared."""
+    receipt_room_members: int = 100
+    """In a larger room nobody else is told who has read what: its cost is members squared."""
+    catch_up_messages: int = 1000
+    """How many messages one answer to `CatchUp` carries, of all conversations together."""
     offline_push: int = 500
     """How many missed personal messages a connection is given when it opens."""
     rates: Mapping[CommandKind, Rate] = DEFAULT_RATES

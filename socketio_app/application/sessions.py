@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from socketio_app.application.commands import MOST_POSITIONS
 from socketio_app.application.delivery import Delivery
 from socketio_app.application.events import Connected, Event, Limits, MessageSent
 from socketio_app.application.handover import Opening
@@ -10,6 +11,7 @@ from socketio_app.application.ports import Broadcast, Clock, Identity, Store
 from socketio_app.application.rules import Rules
 from socketio_app.application.typing_indicator import TypingIndicator
 from socketio_app.domain.connections import Connections
+from socketio_app.domain.history import MOST_ON_A_PAGE
 from socketio_app.domain.identifiers import (
     CLIENT_MESSAGE_ID_CHARS,
     ROOM_ID_CHARS,
@@ -53,6 +55,8 @@ class Sessions:
             room_id_chars=ROOM_ID_CHARS,
             client_message_id_chars=CLIENT_MESSAGE_ID_CHARS,
             rooms_per_user=rules.rooms_per_user,
+            page_messages=MOST_ON_A_PAGE,
+            catch_up_positions=MOST_POSITIONS,
             typing_ttl_ms=round(rules.typing_ttl.total_seconds() * 1000),
             typing_renew_ms=round(rules.typing_renew.total_seconds() * 1000),
         )

@@ -1,9 +1,6 @@
 """What a message is, which content it may have, and its place in its conversation."""
 
-from collections import deque
-from collections.abc import Sequence
 from datetime import datetime
-from itertools import takewhile
 
 import attrs
 
@@ -84,49 +81,3 @@ def check_content(content: str, limit: int) -> None:
         raise InvalidPayload("content holds nothing but white space", field="content")
     if not is_unicode(content):
         raise InvalidPayload("content holds a lone surrogate", field="content")
-
-
-@attrs.define
-class Transcript:
-    """The messages of one conversation, in their order.
-
-    A `client_message_id` counts once for each sender: a second draft that carries it changes
-    nothing. Forgetting the oldest messages frees memory and forgets their `client_message_id` with
-    them; it never gives a place away twice.
-    """
-
-    last_seq: int = attrs.field(default=0, init=False)
-    """The place of the newest message, 0 before the first."""
-    _messages: deque[Message] = attrs.field(factory=deque, init=False)
-    _by_client: dict[tuple[UserId, ClientMessageId], Message] = attrs.field(
-        factory=dict, init=False
-    )
-
-    def append(self, draft: Draft) -> Stored:
-        """Give the draft the next place, unless its sender has sent it before."""
-        if draft.client_message_id is not None:
-            first = self._by_client.get((draft.from_user_id, draft.client_message_id))
-            if first is not None:
-                return Stored(first, duplicate=True)
-        self.last_seq += 1
-        message = draft.at(self.last_seq)
-        self._messages.append(message)
-        if message.client_message_id is not None:
-            self._by_client[message.from_user_id, message.client_message_id] = message
-        return Stored(message, duplicate=False)
-
-    def after(self, seq: int) -> Sequence[Message]:
-        """The messages after place `seq` that are still kept, in order."""
-        # From the end, because what is asked for is almost always the newest few.
-        newest_first = takewhile(lambda message: message.seq > seq, reversed(self._messages))
-        return list(newest_first)[::-1]
-
-    def forget_oldest(self) -> None:
-        """Drop the oldest message that is still kept.
-
-        Raises:
-            IndexError: none is.
-        """
-        oldest = self._messages.popleft()
-        if oldest.client_message_id is not None:
-            del self._by_client[oldest.from_user_id, oldest.client_message_id]

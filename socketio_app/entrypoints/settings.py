@@ -141,11 +141,22 @@ class Settings:
         integer(0, 1_000_000),
         "In a room of more members nobody is told who is typing.",
     )
+    chat_receipt_room_members: int = setting(
+        100,
+        integer(0, 1_000_000),
+        "In a room of more members nobody else is told who has read what.",
+    )
+    chat_catch_up_messages: int = setting(
+        1000,
+        integer(1, 100_000),
+        "How many messages one answer to `catch_up` carries, of all conversations together; what "
+        "is left out is marked.",
+    )
     chat_offline_push: int = setting(
         500,
         integer(0, 100_000),
-        "How many missed personal messages are pushed to a connection that opens; the rest stay "
-        "undelivered.",
+        "How many missed personal messages are pushed to a connection that opens; the rest is for "
+        "`catch_up`.",
     )
     chat_memory_messages: int = setting(
         100_000,
@@ -239,6 +250,8 @@ class Settings:
             typing_ttl=timedelta(milliseconds=self.chat_typing_ttl_ms),
             typing_renew=timedelta(milliseconds=self.chat_typing_renew_ms),
             typing_room_members=self.chat_typing_room_members,
+            receipt_room_members=self.chat_receipt_room_members,
+            catch_up_messages=self.chat_catch_up_messages,
             offline_push=self.chat_offline_push,
             rates=DEFAULT_RATES if self.rate_limits else {},
         )

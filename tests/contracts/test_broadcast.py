@@ -31,7 +31,7 @@ OPENING = Opening(
         "epoch",
         datetime(2026, 11, 23, tzinfo=UTC),
         None,
-        Limits(1, 1, 1, 1, 1, 1, 1),
+        Limits(1, 1, 1, 1, 1, 1, 1, 1, 1),
     ),
     undelivered=[],
 )

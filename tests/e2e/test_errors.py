@@ -147,7 +147,7 @@ class TestWithTightLimits:
             secret_key=SECRET,
             chat_content_chars=5,
             chat_rooms_per_user=2,
-            chat_memory_conversations=1,
+            chat_memory_conversations=2,
         )
 
     async def test_who_is_too_fast_is_told_how_long_to_wait(self, connect: Connect) -> None:
@@ -175,7 +175,8 @@ class TestWithTightLimits:
         self, connect: Connect
     ) -> None:
         ada, eve = await connect("ada"), await connect("eve")
-        await ada.call("send_personal_message", {"to_user_id": "bob", "content": "hello"})
+        for user in ("bob", "cid"):
+            await ada.call("send_personal_message", {"to_user_id": user, "content": "hello"})
 
         answer = await ada.call("send_personal_message", {"to_user_id": "eve", "content": "hello"})
 

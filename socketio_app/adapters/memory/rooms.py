@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from socketio_app.adapters.memory.conversations import MemoryConversations
 from socketio_app.adapters.memory.messages import MemoryMessages
 from socketio_app.application.commands import RoomJoined
+from socketio_app.domain.conversations import Room
 from socketio_app.domain.errors import Unavailable
 from socketio_app.domain.identifiers import RoomId, UserId
 from socketio_app.domain.rooms import Left, Memberships
@@ -14,13 +16,20 @@ class MemoryRooms:
     """The domain's memberships behind the port.
 
     Args:
+        memberships: who is in which room.
         messages: the rooms' messages.
-        rooms_per_user: how many rooms one user may be in.
+        conversations: how far each has read them.
     """
 
-    def __init__(self, messages: MemoryMessages, rooms_per_user: int) -> None:
+    def __init__(
+        self,
+        memberships: Memberships,
+        messages: MemoryMessages,
+        conversations: MemoryConversations,
+    ) -> None:
+        self._memberships = memberships
         self._messages = messages
-        self._memberships = Memberships(rooms_per_user)
+        self._conversations = conversations
 
     async def join(self, room_id: RoomId, user_id: UserId, at: datetime) -> RoomJoined:
         """See `RoomRepository.join`."""
@@ -30,6 +39,8 @@ class MemoryRooms:
         except Unavailable:
             self._memberships.leave(room_id, user_id)
             raise
+        if room.joined:
+            self._conversations.read(user_id, Room(room_id), last_seq)
         return RoomJoined(room_id, last_seq, room.member_count, room.joined)
 
     async def leave(self, room_id: RoomId, user_id: UserId) -> Left:

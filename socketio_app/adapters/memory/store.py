@@ -2,8 +2,10 @@
 
 from uuid import uuid4
 
+from socketio_app.adapters.memory.conversations import MemoryConversations
 from socketio_app.adapters.memory.messages import MemoryMessages
 from socketio_app.adapters.memory.rooms import MemoryRooms
+from socketio_app.domain.rooms import Memberships
 
 
 class MemoryStore:
@@ -19,4 +21,6 @@ class MemoryStore:
     def __init__(self, kept_messages: int, conversations: int, rooms_per_user: int) -> None:
         self.epoch = uuid4().hex
         self.messages = self.deliveries = MemoryMessages(kept_messages, conversations)
-        self.rooms = MemoryRooms(self.messages, rooms_per_user)
+        memberships = Memberships(rooms_per_user)
+        self.conversations = MemoryConversations(self.messages, memberships)
+        self.rooms = MemoryRooms(memberships, self.messages, self.conversations)

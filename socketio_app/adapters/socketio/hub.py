@@ -9,8 +9,8 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 import attrs
 from engineio.packet import Packet
 
-from socketio_app.adapters.socketio import wire
 from socketio_app.adapters.socketio.packets import event_packet
+from socketio_app.adapters.socketio.wire import outgoing
 from socketio_app.application.events import Audience, Event, Members, Users
 from socketio_app.application.handover import Handover, Opening
 from socketio_app.domain.identifiers import ConnectionId, RoomId, UserId
@@ -125,4 +125,4 @@ class Hub:
 
 def packet_of(event: Event) -> Packet:
     """The packet that carries an event."""
-    return event_packet(*wire.event_payload(event))
+    return event_packet(*outgoing.event_payload(event))

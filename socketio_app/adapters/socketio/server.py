@@ -22,10 +22,10 @@ from engineio.packet import Packet as EnginePacket
 from engineio.payload import Payload as PollingPayload
 from socketio import packet as kinds
 
-from socketio_app.adapters.socketio import wire
 from socketio_app.adapters.socketio.hub import Hub, Outlet
 from socketio_app.adapters.socketio.packets import UNREADABLE, Packet, ack_packet, event_packet
 from socketio_app.adapters.socketio.watchdog import Watchdog
+from socketio_app.adapters.socketio.wire import incoming, outgoing
 from socketio_app.application.chat import Chat
 from socketio_app.application.commands import Actor
 from socketio_app.application.handover import Opening
@@ -155,11 +155,11 @@ class ChatServer(socketio.AsyncServer):
                 self._hub.detach(outlet)
                 raise
         except ChatError as error:
-            raise _refused(wire.refusal(error)) from None
+            raise _refused(outgoing.refusal(error)) from None
         except Exception:
             error_id = _new_error_id()
             log.exception("fault %s while somebody connected", error_id)
-            raise _refused(wire.fault(error_id)) from None
+            raise _refused(outgoing.fault(error_id)) from None
         actor = Actor(identity.user_id, outlet.connection_id)
         self._connections[eio_sid] = Connection(actor, outlet, opening)
 
@@ -242,24 +242,26 @@ class ChatServer(socketio.AsyncServer):
         if ack_id is not None:
             connection.outlet.write(ack_packet(ack_id, {"ok": False, "error": error}))
         else:
-            told = wire.error_event(error, event, payloads)
+            told = outgoing.error_event(error, event, payloads)
             connection.outlet.write(event_packet("error", told))
 
     async def _execute(
         self, connection: Connection, event: str | None, payloads: list[object], ack_id: int | None
-    ) -> wire.Payload | None:
+    ) -> outgoing.Payload | None:
         """Carry out a command and acknowledge it; else return the error object."""
         try:
-            command = wire.parse(event, payloads)
+            command = incoming.parse(event, payloads)
             result = await self._chat.execute(connection.actor, command)
         except ChatError as error:
-            return wire.refusal(error)
+            return outgoing.refusal(error)
         except Exception:
             error_id = _new_error_id()
             log.exception("fault %s in %s of user %r", error_id, event, connection.actor.user_id)
-            return wire.fault(error_id)
+            return outgoing.fault(error_id)
         if ack_id is not None:
-            connection.outlet.write(ack_packet(ack_id, wire.acknowledgement(result)))
+            connection.outlet.write(
+                ack_packet(ack_id, outgoing.acknowledgement(result, connection.actor.user_id))
+            )
         return None
 
 
@@ -301,7 +303,7 @@ def _token(auth: object, environ: Mapping[str, Any]) -> str:
     raise Unauthenticated("there is no token: give it as auth.token")
 
 
-def _refused(error: wire.Payload) -> socketio.exceptions.ConnectionRefusedError:
+def _refused(error: outgoing.Payload) -> socketio.exceptions.ConnectionRefusedError:
     return socketio.exceptions.ConnectionRefusedError(error["message"], error)
 
 

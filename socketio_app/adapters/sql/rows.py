@@ -1,8 +1,11 @@
 """Values to and from the tables' columns."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from socketio_app.domain.conversations import Conversation, Pair, Room
+from socketio_app.domain.history import Page, Standing, Window
 from socketio_app.domain.identifiers import ClientMessageId, MessageId, RoomId, UserId
 from socketio_app.domain.messaging import Draft, Message
 
@@ -41,6 +44,20 @@ def conversation_of(key: ConversationKey) -> Conversation:
     assert first is not None  # noqa: S101  (the table has either)
     assert second is not None  # noqa: S101
     return Pair(UserId(first.decode()), UserId(second.decode()))
+
+
+def standing_of(row: Sequence[Any]) -> Standing:
+    """The standing that is in a row of the statement `standings`."""
+    return Standing(conversation_of(tuple(row[:3])), *row[3:])
+
+
+def page_of(conversation: Conversation, window: Window, last_seq: int, rows: Sequence[Any]) -> Page:
+    """The page that is in the rows of the statement `page`."""
+    messages = [message_of(conversation, tuple(row)) for row in rows[: window.limit]]
+    if window.after_seq is None:
+        messages.reverse()
+    newest = max(last_seq, messages[-1].seq) if messages else last_seq
+    return Page(messages, len(rows) > window.limit, newest)
 
 
 def message_row(draft: Draft, seq: int) -> MessageRow:

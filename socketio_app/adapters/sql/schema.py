@@ -52,12 +52,12 @@ conversations = Table(
     # The newest message to each of a pair: what says at a glance that something waits for them.
     Column("last_seq_to_first", BigInteger, nullable=False),
     Column("last_seq_to_second", BigInteger, nullable=False),
-    # Rises with every message of the store: two of one millisecond would have the same time.
+    # Rises with every message of the store: two of one millisecond would have the same time. No
+    # index has it, or each message would change that too; a user's conversations are few.
     Column("activity", BigInteger, nullable=False),
     UniqueConstraint("room_id"),
     UniqueConstraint("first_user_id", "second_user_id"),
     Index("chat_conversation_second", "second_user_id"),
-    Index("chat_conversation_activity", "activity"),
 )
 """A room's has `room_id`, a pair's has the two users, the lesser id first."""
 

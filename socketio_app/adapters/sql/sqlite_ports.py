@@ -2,25 +2,43 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from socketio_app.adapters.sql.deliveries import submit_deliveries
 from socketio_app.adapters.sql.group_commit import GroupCommit
+from socketio_app.adapters.sql.sqlite_reader import SqliteReader
 from socketio_app.adapters.sql.sqlite_writer import Write
 from socketio_app.application.commands import RoomJoined
+from socketio_app.application.ports import Place
 from socketio_app.domain.conversations import Conversation
+from socketio_app.domain.history import Page, ReadUpTo, Standing, Window
 from socketio_app.domain.identifiers import RoomId, UserId
 from socketio_app.domain.messaging import Draft, Message, Stored
 from socketio_app.domain.rooms import Left, Memberships, check_room_count
 
 Commits = GroupCommit[Write, Any]
 
+Outcome = TypeVar("Outcome")
+
+
+class Read(Protocol):
+    """Runs something in the reader's thread."""
+
+    async def __call__(self, read: Callable[[SqliteReader], Outcome], /) -> Outcome:
+        """What it returns.
+
+        Raises:
+            Unavailable: it cannot be read now.
+        """
+        ...
+
 
 class SqliteMessages:
     """Implements `MessageLog`."""
 
-    def __init__(self, commits: Commits) -> None:
+    def __init__(self, commits: Commits, read: Read) -> None:
         self._commits = commits
+        self._read = read
 
     async def append(self, draft: Draft) -> Stored:
         """See `MessageLog.append`."""
@@ -29,28 +47,60 @@ class SqliteMessages:
 
     async def last_seq(self, conversation: Conversation) -> int:
         """See `MessageLog.last_seq`."""
-        seq: int = await self._commits.submit(lambda writer: writer.last_seq(conversation))
-        return seq
+        return await self._read(lambda reader: reader.last_seq(conversation))
+
+    async def page(self, conversation: Conversation, window: Window) -> Page:
+        """See `MessageLog.page`."""
+        return await self._read(lambda reader: reader.page(conversation, window))
+
+    async def newest(self, beyond: Sequence[Place], limit: int) -> Sequence[Sequence[Message]]:
+        """See `MessageLog.newest`."""
+        return await self._read(lambda reader: reader.newest(beyond, limit))
 
 
 class SqliteDeliveries:
     """Implements `DeliveryLog`."""
 
-    def __init__(self, commits: Commits) -> None:
+    def __init__(self, commits: Commits, read: Read) -> None:
         self._commits = commits
+        self._read = read
 
     async def undelivered(self, user_id: UserId, limit: int) -> Sequence[Message]:
         """See `DeliveryLog.undelivered`."""
-        found: Sequence[Message] = await self._commits.submit(
-            lambda writer: writer.undelivered(user_id, limit)
-        )
-        return found
+        return await self._read(lambda reader: reader.undelivered(user_id, limit))
 
     def delivered(
         self, messages: Sequence[Message], first_time: Callable[[Sequence[Message]], None]
     ) -> None:
         """See `DeliveryLog.delivered`."""
         submit_deliveries(self._commits, lambda writer: writer.deliver(messages), first_time)
+
+
+class SqliteConversations:
+    """Implements `ConversationLog`."""
+
+    def __init__(self, commits: Commits, read: Read) -> None:
+        self._commits = commits
+        self._read = read
+
+    async def of_user(
+        self, user_id: UserId, limit: int, before_activity: int | None = None
+    ) -> Sequence[Standing]:
+        """See `ConversationLog.of_user`."""
+        return await self._read(lambda reader: reader.of_user(user_id, limit, before_activity))
+
+    async def unread_counts(
+        self, user_id: UserId, standings: Sequence[Standing], most: int
+    ) -> Sequence[int]:
+        """See `ConversationLog.unread_counts`."""
+        return await self._read(lambda reader: reader.unread_counts(user_id, standings, most))
+
+    async def mark_read(self, user_id: UserId, conversation: Conversation, seq: int) -> ReadUpTo:
+        """See `ConversationLog.mark_read`."""
+        read: ReadUpTo = await self._commits.submit(
+            lambda writer: writer.mark_read(user_id, conversation, seq)
+        )
+        return read
 
 
 class SqliteRooms:

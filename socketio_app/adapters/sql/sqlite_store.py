@@ -1,12 +1,14 @@
 """The store in a SQLite file: the embedded default, durable, for one process."""
 
 import asyncio
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import create_engine
+from sqlalchemy import Connection, create_engine
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import StaticPool
 
 from socketio_app.adapters.sql.group_commit import GroupCommit
@@ -14,12 +16,16 @@ from socketio_app.adapters.sql.migrations import migrate, read_epoch
 from socketio_app.adapters.sql.sqlite_file import Ownership, open_connection
 from socketio_app.adapters.sql.sqlite_ports import (
     Commits,
+    Outcome,
+    SqliteConversations,
     SqliteDeliveries,
     SqliteMessages,
     SqliteRooms,
 )
+from socketio_app.adapters.sql.sqlite_reader import SqliteReader
 from socketio_app.adapters.sql.sqlite_writer import SqliteWriter, Write
 from socketio_app.adapters.sql.statements import all_memberships
+from socketio_app.domain.errors import Unavailable
 from socketio_app.domain.identifiers import RoomId, UserId
 
 MOST_WAITING = 20_000
@@ -32,23 +38,25 @@ LARGEST_BATCH = 1_000
 class SqliteStore:
     """Keeps everything in a file. Implements the `Store` port.
 
-    All writes go through one thread, which commits them in groups; reads that must see what was
-    written before them go the same way. Memberships are in memory besides: the process owns the
-    file, so nobody else changes them.
+    All writes go through one thread, which commits them in groups; another one reads. Memberships
+    are in memory besides: the process owns the file, so nobody else changes them.
     """
 
     def __init__(self, path: Path, rooms_per_user: int) -> None:
         self._path = path
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-writer")
+        self._writing = ThreadPoolExecutor(1, thread_name_prefix="sqlite-writer")
+        self._reading = ThreadPoolExecutor(1, thread_name_prefix="sqlite-reader")
         self._commits: Commits = GroupCommit(
             self._commit, most_waiting=MOST_WAITING, largest_batch=LARGEST_BATCH
         )
         self._ownership: Ownership | None = None
         self._writer: SqliteWriter | None = None
+        self._reader: SqliteReader | None = None
         self.epoch = ""
         self.rooms = SqliteRooms(self._commits, rooms_per_user)
-        self.messages = SqliteMessages(self._commits)
-        self.deliveries = SqliteDeliveries(self._commits)
+        self.messages = SqliteMessages(self._commits, self._read)
+        self.deliveries = SqliteDeliveries(self._commits, self._read)
+        self.conversations = SqliteConversations(self._commits, self._read)
 
     async def start(self) -> None:
         """Open the file, made where there is none, and bring its schema up to date.
@@ -61,40 +69,75 @@ class SqliteStore:
         if self._writer is not None:
             return
         self._ownership = Ownership(self._path)
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._open)
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._writing, self._open)
+        await loop.run_in_executor(self._reading, self._open_reader)
 
     async def close(self) -> None:
         """Commit what waits, and close the file."""
         await self._commits.drain()
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
-        self._thread.shutdown()
+        loop = asyncio.get_running_loop()
+        # The last to leave checkpoints: that must be the writer.
+        await loop.run_in_executor(self._reading, self._close_reader)
+        await loop.run_in_executor(self._writing, self._close)
+        self._reading.shutdown()
+        self._writing.shutdown()
         if self._ownership is not None:
             self._ownership.give_up()
 
     async def _commit(self, writes: Sequence[Write]) -> Sequence[Any]:
         if self._writer is None:
-            raise RuntimeError("the store was not started: serve the application's lifespan")
+            raise RuntimeError(_NOT_STARTED)
         return await asyncio.get_running_loop().run_in_executor(
-            self._thread, self._writer.commit, writes
+            self._writing, self._writer.commit, writes
         )
+
+    async def _read(self, read: Callable[[SqliteReader], Outcome], /) -> Outcome:
+        if self._reader is None:
+            raise RuntimeError(_NOT_STARTED)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(
+                self._reading, read, self._reader
+            )
+        except (sqlite3.OperationalError, OperationalError) as error:
+            raise Unavailable("the store cannot be read now") from error
 
     def _open(self) -> None:
         connection = open_connection(self._path)
-        engine = create_engine(
-            "sqlite://",
-            creator=lambda: connection,
-            poolclass=StaticPool,
-            isolation_level="AUTOCOMMIT",  # the writer says itself where a transaction begins
-        )
-        tables = engine.connect()
+        tables = _tables(connection)
         connection.execute("BEGIN IMMEDIATE")
         migrate(tables)
         connection.execute("COMMIT")
         self.epoch = read_epoch(tables)
         for room_id, user_id in tables.execute(all_memberships()).all():
             self.rooms.remember(RoomId(room_id.decode()), UserId(user_id.decode()))
-        self._writer = SqliteWriter(connection, tables)
+        tables.close()
+        self._writer = SqliteWriter(connection)
+
+    def _open_reader(self) -> None:
+        connection = open_connection(self._path)
+        connection.execute("PRAGMA query_only = ON")
+        self._reader = SqliteReader(connection, _tables(connection))
+
+    def _close_reader(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
 
     def _close(self) -> None:
         if self._writer is not None:
             self._writer.close()
+
+
+_NOT_STARTED = "the store was not started: serve the application's lifespan"
+
+
+def _tables(connection: sqlite3.Connection) -> Connection:
+    """A connection as SQLAlchemy sees it; where a transaction begins is not for it to say."""
+    engine = create_engine(
+        "sqlite://",
+        creator=lambda: connection,
+        poolclass=StaticPool,
+        isolation_level="AUTOCOMMIT",
+        pool_reset_on_return=None,
+    )
+    return engine.connect()

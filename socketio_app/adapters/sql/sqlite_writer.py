@@ -11,18 +11,16 @@ from datetime import datetime
 from typing import Any
 
 import attrs
-from sqlalchemy import Connection
 
 from socketio_app.adapters.sql.rows import (
-    conversation_of,
     key_of,
     message_of,
     message_row,
     milliseconds,
 )
-from socketio_app.adapters.sql.statements import undelivered
 from socketio_app.domain.conversations import Conversation, Pair, Room
 from socketio_app.domain.errors import Unavailable
+from socketio_app.domain.history import ReadUpTo
 from socketio_app.domain.identifiers import RoomId, UserId
 from socketio_app.domain.messaging import Draft, Message, Stored
 
@@ -42,6 +40,7 @@ class Head:
     last_seq_to_first: int = 0
     last_seq_to_second: int = 0
     activity: int = 0
+    """0 until somebody has joined the room, or said something."""
 
     def advance(self, message: Message, activity: int) -> None:
         """Take note of the newest message."""
@@ -59,12 +58,11 @@ class Head:
 class SqliteWriter:
     """Does writes, a batch to a transaction. Everything here runs in the writer's thread."""
 
-    def __init__(self, connection: sqlite3.Connection, tables: Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
-        self._tables = tables
         self._heads: dict[Conversation, Head] = {}
         self._moved: dict[int, Head] = {}
-        (self._activity,) = connection.execute(_LATEST_ACTIVITY).fetchone()
+        self._activity: int = connection.execute(_LATEST_ACTIVITY).fetchone()[0]
 
     def commit(self, writes: Sequence[Write]) -> list[Any]:
         """Do some writes in one transaction; a write that fails does so alone.
@@ -94,29 +92,38 @@ class SqliteWriter:
         if done.rowcount == 0:
             return self._first(draft, head)
         message = draft.at(row[0])
-        self._activity += 1
-        head.advance(message, self._activity)
+        head.advance(message, self._next_activity())
         self._moved[head.conversation_id] = head
         return Stored(message, duplicate=False)
-
-    def last_seq(self, conversation: Conversation) -> int:
-        """The place of a conversation's newest message, 0 before the first."""
-        head = self._heads.get(conversation) or self._stored_head(conversation)
-        return 0 if head is None else head.last_seq
 
     def deliver(self, messages: Sequence[Message]) -> Sequence[Message]:
         """Move the recipients' cursors up to some messages. Those that were beyond them."""
         return [message for message in messages if self._deliver(message)]
 
-    def undelivered(self, user_id: UserId, limit: int) -> Sequence[Message]:
-        """The personal messages to a user beyond their cursors."""
-        rows = self._tables.execute(undelivered(user_id.encode(), limit)).all()
-        return [message_of(conversation_of(row[:3]), row[3:]) for row in rows]
+    def mark_read(self, user_id: UserId, conversation: Conversation, seq: int) -> ReadUpTo:
+        """Move a person's place of reading forward."""
+        head = self._heads.get(conversation) or self._stored_head(conversation)
+        if head is None:
+            return ReadUpTo(0, moved=False)
+        user = user_id.encode()
+        read_seq = min(seq, head.last_seq)
+        row = (user, head.conversation_id, read_seq)
+        if read_seq > 0 and self.connection.execute(_READ, row).rowcount == 1:
+            return ReadUpTo(read_seq, moved=True)
+        found = self.connection.execute(_FIND_READ, row[:2]).fetchone()
+        return ReadUpTo(found[0] if found else 0, moved=False)
 
     def join(self, room_id: RoomId, user_id: UserId, at: datetime) -> int:
         """Store a membership. The place of the room's newest message."""
-        self.connection.execute(_JOIN, (room_id.encode(), user_id.encode(), milliseconds(at)))
-        return self._head(Room(room_id)).last_seq
+        row = (room_id.encode(), user_id.encode(), milliseconds(at))
+        joined = self.connection.execute(_JOIN, row).rowcount == 1
+        head = self._head(Room(room_id))
+        if head.activity == 0:
+            head.activity = self._next_activity()
+            self._moved[head.conversation_id] = head
+        if joined:
+            self.mark_read(user_id, Room(room_id), head.last_seq)
+        return head.last_seq
 
     def leave(self, row: tuple[bytes, bytes]) -> None:
         """Remove a membership: the room and the user."""
@@ -124,8 +131,11 @@ class SqliteWriter:
 
     def close(self) -> None:
         """Close the file; the log is moved into it on the way."""
-        self._tables.close()
         self.connection.close()
+
+    def _next_activity(self) -> int:
+        self._activity += 1
+        return self._activity
 
     def _deliver(self, message: Message) -> bool:
         recipient = message.to_user_id
@@ -226,6 +236,13 @@ _DELIVER = """
     ON CONFLICT (user_id, conversation_id) DO UPDATE SET delivered_seq = excluded.delivered_seq
     WHERE delivered_seq < excluded.delivered_seq
 """
+_READ = """
+    INSERT INTO chat_cursor (user_id, conversation_id, delivered_seq, read_seq)
+    VALUES (?, ?, 0, ?)
+    ON CONFLICT (user_id, conversation_id) DO UPDATE SET read_seq = excluded.read_seq
+    WHERE read_seq < excluded.read_seq
+"""
+_FIND_READ = "SELECT read_seq FROM chat_cursor WHERE user_id = ? AND conversation_id = ?"
 _JOIN = """
     INSERT INTO chat_member (room_id, user_id, joined_at) VALUES (?, ?, ?)
     ON CONFLICT (room_id, user_id) DO NOTHING

@@ -5,7 +5,8 @@ import pytest
 from socketio_app.domain.conversations import Pair, Room
 from socketio_app.domain.errors import ContentTooLong, InvalidPayload
 from socketio_app.domain.identifiers import RoomId
-from socketio_app.domain.messaging import Message, Transcript, check_content
+from socketio_app.domain.messaging import Message, check_content
+from socketio_app.domain.transcript import Transcript
 from tests.builders import ADA, BOB, draft
 
 LOBBY = Room(RoomId("lobby"))

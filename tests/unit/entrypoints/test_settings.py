@@ -262,10 +262,12 @@ class TestValues:
             CHAT_TYPING_TTL_MS="3000",
             CHAT_TYPING_RENEW_MS="1500",
             CHAT_TYPING_ROOM_MEMBERS="4",
-            CHAT_OFFLINE_PUSH="5",
+            CHAT_RECEIPT_ROOM_MEMBERS="5",
+            CHAT_CATCH_UP_MESSAGES="6",
+            CHAT_OFFLINE_PUSH="7",
         ).rules()
 
-        assert rules == Rules(1, 2, timedelta(seconds=3), timedelta(seconds=1.5), 4, 5)
+        assert rules == Rules(1, 2, timedelta(seconds=3), timedelta(seconds=1.5), 4, 5, 6, 7)
 
 
 class TestTogether:

@@ -5,16 +5,22 @@ from typing import Any
 
 import pytest
 
-from socketio_app.adapters.socketio import wire
+from socketio_app.adapters.socketio.wire import incoming, outgoing
 from socketio_app.application.commands import (
+    CatchUp,
+    FetchHistory,
     JoinRoom,
     LeaveRoom,
+    ListConversations,
+    MarkRead,
+    Position,
     SendMessage,
     StartTyping,
     StopTyping,
 )
 from socketio_app.domain.conversations import Person, Room
 from socketio_app.domain.errors import InvalidPayload, RateLimited, UnknownCommand
+from socketio_app.domain.history import Window
 from socketio_app.domain.identifiers import ClientMessageId, RoomId, UserId
 
 BOB, LOBBY = Person(UserId("bob")), Room(RoomId("lobby"))
@@ -65,7 +71,7 @@ def test_a_wrong_field_is_refused_and_named(
     event: str, payload: dict[str, Any], field: str
 ) -> None:
     with pytest.raises(InvalidPayload) as refused:
-        wire.parse(event, [payload])
+        incoming.parse(event, [payload])
 
     assert refused.value.field == field
 
@@ -73,14 +79,14 @@ def test_a_wrong_field_is_refused_and_named(
 @pytest.mark.parametrize("payloads", [[], ["lobby"], [[]], [None], [{}, {}]], ids=repr)
 def test_anything_but_one_object_is_refused_as_a_whole(payloads: list[object]) -> None:
     with pytest.raises(InvalidPayload) as refused:
-        wire.parse("join_room", payloads)
+        incoming.parse("join_room", payloads)
 
     assert refused.value.field is None
 
 
 def test_an_event_that_is_no_command_is_unknown() -> None:
     with pytest.raises(UnknownCommand):
-        wire.parse("connect", [{}])
+        incoming.parse("connect", [{}])
 
 
 @pytest.mark.parametrize(
@@ -102,23 +108,43 @@ def test_an_event_that_is_no_command_is_unknown() -> None:
         ("typing_start", {"to_user_id": "bob"}, StartTyping(BOB)),
         ("typing_start", {"room_id": "lobby", "to_user_id": None}, StartTyping(LOBBY)),
         ("typing_stop", {"room_id": "lobby"}, StopTyping(LOBBY)),
+        ("fetch_history", {"to_user_id": "bob"}, FetchHistory(BOB)),
+        (
+            "fetch_history",
+            {"room_id": "lobby", "before_seq": 9, "limit": 200},
+            FetchHistory(LOBBY, Window(before_seq=9, limit=200)),
+        ),
+        (
+            "fetch_history",
+            {"room_id": "lobby", "after_seq": 0},
+            FetchHistory(LOBBY, Window(after_seq=0)),
+        ),
+        ("list_conversations", {}, ListConversations()),
+        ("list_conversations", {"limit": 1, "cursor": "17"}, ListConversations(1, 17)),
+        ("catch_up", {"epoch": "e", "positions": []}, CatchUp("e", [])),
+        (
+            "catch_up",
+            {"epoch": "e", "positions": [{"target": {"to_user_id": 7}, "seq": 3}], "limit": 9},
+            CatchUp("e", [Position(Person(UserId("7")), 3)], 9),
+        ),
+        ("mark_read", {"room_id": "lobby", "seq": 3}, MarkRead(LOBBY, 3)),
     ],
 )
 def test_each_command_is_read_from_its_payload(
     event: str, payload: dict[str, Any], command: object
 ) -> None:
-    assert wire.parse(event, [payload]) == command
+    assert incoming.parse(event, [payload]) == command
 
 
 def test_a_time_is_utc_with_milliseconds() -> None:
     noon = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
-    assert wire.time(noon) == "2026-11-23T12:00:00.000Z"
-    assert wire.time(noon + timedelta(milliseconds=123)) == "2026-11-23T12:00:00.123Z"
+    assert outgoing.time(noon) == "2026-11-23T12:00:00.000Z"
+    assert outgoing.time(noon + timedelta(milliseconds=123)) == "2026-11-23T12:00:00.123Z"
 
 
 def test_a_refusal_says_how_long_to_wait() -> None:
-    assert wire.refusal(RateLimited("too fast", retry_after_ms=40)) == {
+    assert outgoing.refusal(RateLimited("too fast", retry_after_ms=40)) == {
         "code": "rate_limited",
         "message": "too fast",
         "retry_after_ms": 40,
@@ -126,13 +152,40 @@ def test_a_refusal_says_how_long_to_wait() -> None:
 
 
 def test_an_error_event_echoes_no_more_of_an_unknown_events_name_than_a_command_is_long() -> None:
-    told = wire.error_event({"code": "unknown_command"}, "x" * 60_000, [])
+    told = outgoing.error_event({"code": "unknown_command"}, "x" * 60_000, [])
 
     assert told["command"] == "x" * 64
 
 
 @pytest.mark.parametrize("given", ["", "m" * 65, 7, "\ud800"], ids=repr)
 def test_an_error_event_echoes_no_client_message_id_that_is_none(given: object) -> None:
-    told = wire.error_event({"code": "x"}, "send_group_message", [{"client_message_id": given}])
+    told = outgoing.error_event({"code": "x"}, "send_group_message", [{"client_message_id": given}])
 
     assert "client_message_id" not in told
+
+
+@pytest.mark.parametrize(
+    ("command", "payload", "field"),
+    [
+        ("fetch_history", {"to_user_id": "bob", "limit": 201}, "limit"),
+        ("fetch_history", {"to_user_id": "bob", "limit": 0}, "limit"),
+        ("fetch_history", {"to_user_id": "bob", "before_seq": -1}, "before_seq"),
+        ("fetch_history", {"to_user_id": "bob", "before_seq": 1, "after_seq": 1}, "after_seq"),
+        ("fetch_history", {"to_user_id": "bob", "after_seq": "1"}, "after_seq"),
+        ("fetch_history", {}, "to_user_id"),
+        ("list_conversations", {"limit": 201}, "limit"),
+        ("list_conversations", {"cursor": "x"}, "cursor"),
+        ("catch_up", {"positions": []}, "epoch"),
+        ("catch_up", {"epoch": "e"}, "positions"),
+        ("catch_up", {"epoch": "e", "positions": [{"room_id": "a"}]}, "target"),
+        ("mark_read", {"to_user_id": "bob"}, "seq"),
+        ("mark_read", {"to_user_id": "bob", "seq": 2**70}, "seq"),
+    ],
+)
+def test_what_is_out_of_bounds_in_reading_is_named(
+    command: str, payload: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(InvalidPayload) as refused:
+        incoming.parse(command, [payload])
+
+    assert refused.value.field == field

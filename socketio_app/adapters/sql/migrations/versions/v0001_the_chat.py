@@ -33,7 +33,6 @@ def upgrade() -> None:
         sa.UniqueConstraint("first_user_id", "second_user_id"),
     )
     op.create_index("chat_conversation_second", "chat_conversation", ["second_user_id"])
-    op.create_index("chat_conversation_activity", "chat_conversation", ["activity"])
     if op.get_bind().dialect.name == "postgresql":
         op.execute("CREATE SEQUENCE chat_activity")
     op.create_table(

@@ -1,42 +1,34 @@
-"""The wire contract: every name and payload that a Socket.IO client sees (docs/wire.md).
+"""What a client is told: acknowledgements, refusals and events."""
 
-Nothing here knows of sockets. Commands come in, through `parse`; acknowledgements, refusals and
-events go out, as plain dictionaries.
-"""
-
-import re
-from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import attrs
-import msgspec
 
 from socketio_app.application.commands import (
-    Command,
-    JoinRoom,
-    LeaveRoom,
+    CaughtUp,
+    ConversationPage,
+    ConversationSummary,
+    Missed,
+    ReadMarked,
     RoomJoined,
     RoomLeft,
-    SendMessage,
     Sent,
-    StartTyping,
-    StopTyping,
 )
 from socketio_app.application.events import (
     Connected,
     Event,
     MessageDelivered,
+    MessageRead,
     MessageSent,
     UserJoined,
     UserLeft,
 )
-from socketio_app.domain.conversations import Conversation, Person, Room, Target
-from socketio_app.domain.errors import ChatError, InvalidPayload, UnknownCommand
+from socketio_app.domain.conversations import Conversation, Room
+from socketio_app.domain.errors import ChatError
+from socketio_app.domain.history import Page
 from socketio_app.domain.identifiers import (
     CLIENT_MESSAGE_ID_CHARS,
-    ClientMessageId,
-    RoomId,
     UserId,
     is_unicode,
 )
@@ -47,130 +39,8 @@ Payload = dict[str, Any]
 """One JSON object."""
 
 
-# What a client sends. Fields that are not named here are ignored: so the contract can grow.
-
-
-class PersonalMessagePayload(msgspec.Struct, kw_only=True):
-    """`send_personal_message`."""
-
-    to_user_id: str | int
-    content: str
-    client_message_id: str | None = None
-
-
-class GroupMessagePayload(msgspec.Struct, kw_only=True):
-    """`send_group_message`."""
-
-    room_id: str
-    content: str
-    client_message_id: str | None = None
-
-
-class RoomPayload(msgspec.Struct):
-    """`join_room` and `leave_room`."""
-
-    room_id: str
-
-
-class TargetPayload(msgspec.Struct, kw_only=True):
-    """`typing_start` and `typing_stop`: one of the two."""
-
-    to_user_id: str | int | None = None
-    room_id: str | None = None
-
-
-def _personal_message(payload: PersonalMessagePayload) -> SendMessage:
-    return SendMessage(
-        _person(payload.to_user_id), payload.content, _client_message_id(payload.client_message_id)
-    )
-
-
-def _group_message(payload: GroupMessagePayload) -> SendMessage:
-    return SendMessage(
-        Room(RoomId(payload.room_id)),
-        payload.content,
-        _client_message_id(payload.client_message_id),
-    )
-
-
-def _person(to_user_id: str | int) -> Person:
-    return Person(UserId(str(to_user_id)))
-
-
-def _client_message_id(client_message_id: str | None) -> ClientMessageId | None:
-    return None if client_message_id is None else ClientMessageId(client_message_id)
-
-
-def _target(payload: TargetPayload) -> Target:
-    match payload.to_user_id, payload.room_id:
-        case None, str(room_id):
-            return Room(RoomId(room_id))
-        case str() | int() as to_user_id, None:
-            return _person(to_user_id)
-        case _:
-            raise InvalidPayload(
-                "exactly one of to_user_id and room_id names the target", field="to_user_id"
-            )
-
-
-Parse = Callable[[object], Command[Any]]
-Shape = TypeVar("Shape", bound=msgspec.Struct)
-
-
-def _as(shape: type[Shape], make: Callable[[Shape], Command[Any]]) -> Parse:
-    return lambda payload: make(msgspec.convert(payload, shape))
-
-
-COMMANDS: Mapping[str, Parse] = {
-    "send_personal_message": _as(PersonalMessagePayload, _personal_message),
-    "send_group_message": _as(GroupMessagePayload, _group_message),
-    "join_room": _as(RoomPayload, lambda payload: JoinRoom(RoomId(payload.room_id))),
-    "leave_room": _as(RoomPayload, lambda payload: LeaveRoom(RoomId(payload.room_id))),
-    "typing_start": _as(TargetPayload, lambda payload: StartTyping(_target(payload))),
-    "typing_stop": _as(TargetPayload, lambda payload: StopTyping(_target(payload))),
-}
-
-
-def parse(event: str | None, payloads: list[object]) -> Command[Any]:
-    """The command in a wire event.
-
-    Args:
-        event: the event's name; `None` where it could not be read.
-        payloads: what the client sent with it.
-
-    Raises:
-        UnknownCommand: there is no such command.
-        InvalidPayload: `field` names the first thing that is wrong.
-    """
-    if event is None:
-        raise InvalidPayload("the payload must be one JSON object, not binary and not too deep")
-    make = COMMANDS.get(event)
-    if make is None:
-        raise UnknownCommand("there is no such command")
-    if len(payloads) != 1 or not isinstance(payloads[0], dict):
-        raise InvalidPayload("the payload must be one JSON object")
-    try:
-        return make(payloads[0])
-    except msgspec.ValidationError as error:
-        raise _invalid(error) from None
-
-
-_FIELD = re.compile(r"(?:required field `|at `\$\.)(\w+)`")
-
-
-def _invalid(error: msgspec.ValidationError) -> InvalidPayload:
-    """The refusal in msgspec's words, which name the field and never the value."""
-    found = _FIELD.search(str(error))
-    field = found.group(1) if found else None
-    reason = str(error).partition(" - at ")[0]
-    return InvalidPayload(f"{field}: {reason}" if field else reason, field=field)
-
-
-# What a client is told.
-
-
-def acknowledgement(result: object) -> Payload:
-    """The acknowledgement of a command that was carried out."""
+def acknowledgement(result: object, reader: UserId) -> Payload:
+    """The acknowledgement of a command that was carried out for `reader`."""
     match result:
         case Sent(message, duplicate):
             return {"ok": True, "message": message_payload(message), "duplicate": duplicate}
@@ -179,8 +49,54 @@ def acknowledgement(result: object) -> Payload:
             return {"ok": True, "room": room, "joined": joined}
         case RoomLeft(left):
             return {"ok": True, "left": left}
+        case Page(messages, has_more, last_seq):
+            return {
+                "ok": True,
+                "messages": [message_payload(message) for message in messages],
+                "has_more": has_more,
+                "last_seq": last_seq,
+            }
+        case ConversationPage(conversations, next_cursor):
+            listed = [_summary(reader, each) for each in conversations]
+            more = {} if next_cursor is None else {"next_cursor": str(next_cursor)}
+            return {"ok": True, "conversations": listed, **more}
+        case CaughtUp(recovered, conversations, has_more):
+            if not recovered:
+                return {"ok": True, "recovered": False}
+            missed = [_missed(reader, each) for each in conversations]
+            return {
+                "ok": True,
+                "recovered": True,
+                "conversations": missed,
+                "has_more": has_more,
+            }
+        case ReadMarked(read_seq):
+            return {"ok": True, "read_seq": read_seq}
         case _:
             return {"ok": True}
+
+
+def _summary(reader: UserId, summary: ConversationSummary) -> Payload:
+    standing, last = summary.standing, summary.last_message
+    return {
+        **_target_payload(reader, standing.conversation),
+        "last_seq": standing.last_seq,
+        "last_message": None if last is None else message_payload(last),
+        "delivered_seq": standing.delivered_seq,
+        "read_seq": standing.read_seq,
+        "unread_count": summary.unread_count,
+    }
+
+
+def _missed(reader: UserId, missed: Missed) -> Payload:
+    standing = missed.standing
+    return {
+        "target": _target_payload(reader, standing.conversation),
+        "messages": [message_payload(message) for message in missed.messages],
+        "limited": missed.limited,
+        "last_seq": standing.last_seq,
+        "read_seq": standing.read_seq,
+    }
 
 
 def refusal(error: ChatError) -> Payload:
@@ -224,6 +140,13 @@ def event_payload(event: Event) -> tuple[str, Payload]:
             return name, message_payload(message)
         case MessageDelivered():
             return _delivered(event)
+        case MessageRead(user_id, conversation, seq, read_at):
+            return "message_read", {
+                "user_id": user_id,
+                **_target_payload(user_id, conversation),
+                "seq": seq,
+                "read_at": time(read_at),
+            }
         case TypingStarted(user_id, conversation, expires_in):
             return "typing", {
                 "from_user_id": user_id,

@@ -1,0 +1,61 @@
+"""Whose conversations there are, and how far each has read them, in memory."""
+
+from collections.abc import Sequence
+
+from socketio_app.adapters.memory.messages import MemoryMessages
+from socketio_app.domain.conversations import Conversation, Room
+from socketio_app.domain.history import ReadUpTo, Standing
+from socketio_app.domain.identifiers import UserId
+from socketio_app.domain.rooms import Memberships
+
+
+class MemoryConversations:
+    """Implements `ConversationLog`.
+
+    Args:
+        messages: the conversations' messages.
+        memberships: who is in which room.
+    """
+
+    def __init__(self, messages: MemoryMessages, memberships: Memberships) -> None:
+        self._messages = messages
+        self._memberships = memberships
+        self._read: dict[tuple[UserId, Conversation], int] = {}
+
+    async def of_user(
+        self, user_id: UserId, limit: int, before_activity: int | None = None
+    ) -> Sequence[Standing]:
+        """See `ConversationLog.of_user`."""
+        conversations: list[Conversation] = list(self._messages.pairs_of(user_id))
+        conversations += map(Room, self._memberships.rooms_of(user_id))
+        standings = [
+            self._messages.standing(user_id, each, self._read.get((user_id, each), 0))
+            for each in conversations
+        ]
+        newest_first = sorted(standings, key=lambda standing: -standing.activity)
+        if before_activity is not None:
+            newest_first = [each for each in newest_first if each.activity < before_activity]
+        return newest_first[:limit]
+
+    async def unread_counts(
+        self, user_id: UserId, standings: Sequence[Standing], most: int
+    ) -> Sequence[int]:
+        """See `ConversationLog.unread_counts`."""
+        return [
+            self._messages.count_of_others(user_id, each.conversation, each.read_seq, most)
+            for each in standings
+        ]
+
+    async def mark_read(self, user_id: UserId, conversation: Conversation, seq: int) -> ReadUpTo:
+        """See `ConversationLog.mark_read`."""
+        return self.read(
+            user_id, conversation, min(seq, await self._messages.last_seq(conversation))
+        )
+
+    def read(self, user_id: UserId, conversation: Conversation, seq: int) -> ReadUpTo:
+        """Move the user's place of reading forward to a place that there is."""
+        before = self._read.get((user_id, conversation), 0)
+        if seq <= before:
+            return ReadUpTo(before, moved=False)
+        self._read[user_id, conversation] = seq
+        return ReadUpTo(seq, moved=True)

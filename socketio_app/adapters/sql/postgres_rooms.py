@@ -1,0 +1,90 @@
+"""Memberships in PostgreSQL."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.dialects.postgresql import insert
+
+from socketio_app.adapters.sql.postgres_append import ConversationIds
+from socketio_app.adapters.sql.postgres_conversations import mark_read
+from socketio_app.adapters.sql.postgres_pool import PostgresPool, fetch
+from socketio_app.adapters.sql.rows import milliseconds
+from socketio_app.adapters.sql.schema import members
+from socketio_app.adapters.sql.statements import rooms_of
+from socketio_app.application.commands import RoomJoined
+from socketio_app.domain.conversations import Room
+from socketio_app.domain.identifiers import RoomId, UserId
+from socketio_app.domain.rooms import Left, check_room_count
+
+
+class PostgresRooms:
+    """Implements `RoomRepository`."""
+
+    def __init__(self, pool: PostgresPool, ids: ConversationIds, rooms_per_user: int) -> None:
+        self._pool = pool
+        self._ids = ids
+        self._rooms_per_user = rooms_per_user
+
+    async def join(self, room_id: RoomId, user_id: UserId, at: datetime) -> RoomJoined:
+        """See `RoomRepository.join`."""
+        room, user = room_id.encode(), user_id.encode()
+        async with self._pool.transaction() as connection:
+            # One user's joins take turns, here and on other processes, or two of them together
+            # could go over the limit.
+            await connection.execute(_TAKE_TURNS, user)
+            joined = not await connection.fetchval(_IS_MEMBER, room, user)
+            if joined:
+                rooms = select(func.count()).where(members.c.user_id == user)
+                check_room_count((await fetch(connection, rooms))[0][0], self._rooms_per_user)
+                row = {"room_id": room, "user_id": user, "joined_at": milliseconds(at)}
+                await fetch(connection, insert(members).values(row))
+            number = (await self._ids.find(connection, [Room(room_id)]))[Room(room_id)]
+            await connection.execute(_BEGIN, number)
+            ((member_count, last_seq),) = await connection.fetch(_COUNT_AND_LAST, room, number)
+            if joined:
+                await mark_read(connection, user_id, number, last_seq)
+        return RoomJoined(room_id, last_seq, member_count, joined)
+
+    async def leave(self, room_id: RoomId, user_id: UserId) -> Left:
+        """See `RoomRepository.leave`."""
+        room, user = room_id.encode(), user_id.encode()
+        async with self._pool.transaction() as connection:
+            membership = (members.c.room_id == room, members.c.user_id == user)
+            left = await fetch(
+                connection, delete(members).where(*membership).returning(members.c.room_id)
+            )
+            return Left(bool(left), await connection.fetchval(_COUNT, room))
+
+    async def is_member(self, room_id: RoomId, user_id: UserId) -> bool:
+        """See `RoomRepository.is_member`."""
+        async with self._pool.transaction() as connection:
+            found: bool = await connection.fetchval(_IS_MEMBER, room_id.encode(), user_id.encode())
+        return found
+
+    async def member_count(self, room_id: RoomId) -> int:
+        """See `RoomRepository.member_count`."""
+        async with self._pool.transaction() as connection:
+            count: int = await connection.fetchval(_COUNT, room_id.encode())
+        return count
+
+    async def rooms_of(self, user_id: UserId) -> Sequence[RoomId]:
+        """See `RoomRepository.rooms_of`."""
+        async with self._pool.transaction() as connection:
+            rows = await fetch(connection, rooms_of(user_id.encode()))
+        return [RoomId(row[0].decode()) for row in rows]
+
+
+_TAKE_TURNS = (
+    "SELECT pg_advisory_xact_lock(hashtextextended('chat_member', hashtext(encode($1, 'hex'))))"
+)
+_IS_MEMBER = "SELECT EXISTS (SELECT FROM chat_member WHERE room_id = $1 AND user_id = $2)"
+_BEGIN = """
+    UPDATE chat_conversation SET activity = nextval('chat_activity')
+    WHERE conversation_id = $1 AND activity = 0
+"""
+_COUNT_AND_LAST = """
+    SELECT (SELECT count(*) FROM chat_member WHERE room_id = $1),
+        (SELECT last_seq FROM chat_conversation WHERE conversation_id = $2)
+"""
+_COUNT = "SELECT count(*) FROM chat_member WHERE room_id = $1"

@@ -1,0 +1,106 @@
+"""What is read from a SQLite file, by a connection of its own.
+
+In WAL mode a reader neither waits for the writer nor keeps it waiting. This one only ever reads, so
+it never checkpoints.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from socketio_app.adapters.sql.rows import (
+    conversation_of,
+    key_of,
+    message_of,
+    page_of,
+    standing_of,
+)
+from socketio_app.adapters.sql.statements import page, standings, undelivered
+from socketio_app.domain.conversations import Conversation
+from socketio_app.domain.history import Page, Standing, Window
+from socketio_app.domain.identifiers import UserId
+from socketio_app.domain.messaging import Message
+
+
+class SqliteReader:
+    """Reads what is committed. Everything here runs in the reader's thread."""
+
+    def __init__(self, connection: sqlite3.Connection, tables: Connection) -> None:
+        self._connection = connection
+        self._tables = tables
+
+    def last_seq(self, conversation: Conversation) -> int:
+        """See `MessageLog.last_seq`."""
+        return self._number_and_place(conversation)[1]
+
+    def page(self, conversation: Conversation, window: Window) -> Page:
+        """See `MessageLog.page`."""
+        number, last_seq = self._number_and_place(conversation)
+        rows = self._tables.execute(page(number, window)).all()
+        return page_of(conversation, window, last_seq, rows)
+
+    def newest(
+        self, beyond: Sequence[tuple[Conversation, int]], limit: int
+    ) -> Sequence[Sequence[Message]]:
+        """See `MessageLog.newest`."""
+        return [self._newest(conversation, seq, limit) for conversation, seq in beyond]
+
+    def undelivered(self, user_id: UserId, limit: int) -> Sequence[Message]:
+        """See `DeliveryLog.undelivered`."""
+        rows = self._tables.execute(undelivered(user_id.encode(), limit)).all()
+        return [message_of(conversation_of(row[:3]), row[3:]) for row in rows]
+
+    def of_user(
+        self, user_id: UserId, limit: int, before_activity: int | None
+    ) -> Sequence[Standing]:
+        """See `ConversationLog.of_user`."""
+        rows = self._tables.execute(standings(user_id.encode(), limit, before_activity)).all()
+        return [standing_of(row) for row in rows]
+
+    def unread_counts(
+        self, user_id: UserId, places: Sequence[Standing], most: int
+    ) -> Sequence[int]:
+        """See `ConversationLog.unread_counts`."""
+        return [self._unread(user_id, each, most) for each in places]
+
+    def close(self) -> None:
+        """Leave the file."""
+        self._tables.close()
+        self._connection.close()
+
+    def _newest(self, conversation: Conversation, seq: int, limit: int) -> Sequence[Message]:
+        number, _ = self._number_and_place(conversation)
+        rows = self._connection.execute(NEWEST, (number, seq, limit)).fetchall()
+        return [message_of(conversation, row) for row in reversed(rows)]
+
+    def _unread(self, user_id: UserId, standing: Standing, most: int) -> int:
+        number, _ = self._number_and_place(standing.conversation)
+        values = (number, standing.read_seq, user_id.encode(), most)
+        count: int = self._connection.execute(COUNT_UNREAD, values).fetchone()[0]
+        return count
+
+    def _number_and_place(self, conversation: Conversation) -> tuple[int, int]:
+        room_id, *pair = key_of(conversation)
+        if room_id is not None:
+            found = self._connection.execute(FIND_ROOM, (room_id,)).fetchone()
+        else:
+            found = self._connection.execute(FIND_PAIR, pair).fetchone()
+        return found or (0, 0)
+
+
+FIND_ROOM = "SELECT conversation_id, last_seq FROM chat_conversation WHERE room_id = ?"
+FIND_PAIR = """
+    SELECT conversation_id, last_seq FROM chat_conversation
+    WHERE first_user_id = ? AND second_user_id = ?
+"""
+NEWEST = """
+    SELECT seq, message_id, from_user_id, content, created_at, client_message_id FROM chat_message
+    WHERE conversation_id = ? AND seq > ? ORDER BY seq DESC LIMIT ?
+"""
+COUNT_UNREAD = """
+    SELECT count(*) FROM (
+        SELECT 1 FROM chat_message
+        WHERE conversation_id = ? AND seq > ? AND from_user_id <> ? LIMIT ?
+    )
+"""

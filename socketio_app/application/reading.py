@@ -1,0 +1,169 @@
+"""The use cases of reading: history, one's conversations, what one has missed, and receipts."""
+
+from collections.abc import Mapping, Sequence
+
+from socketio_app.application.commands import (
+    Actor,
+    CatchUp,
+    CaughtUp,
+    ConversationPage,
+    ConversationSummary,
+    FetchHistory,
+    ListConversations,
+    MarkRead,
+    Missed,
+    ReadMarked,
+)
+from socketio_app.application.delivery import Delivery
+from socketio_app.application.events import Audience, Members, MessageRead, Users
+from socketio_app.application.ports import Broadcast, Clock, Store
+from socketio_app.application.rules import Rules
+from socketio_app.domain.conversations import Conversation, Room, Target, conversation_of
+from socketio_app.domain.errors import NotAMember
+from socketio_app.domain.history import Page, Standing
+from socketio_app.domain.identifiers import UserId
+from socketio_app.domain.messaging import Message
+
+MOST_UNREAD = 1000
+"""How far unread messages are counted: nobody reads a greater number, and counting costs."""
+
+STANDINGS_AT_ONCE = 500
+"""Of how many conversations it is looked up at a time whether they have news."""
+
+
+class Reading:
+    """Reads what is stored. What a connection is given that way counts as delivered to its user."""
+
+    def __init__(
+        self, store: Store, broadcast: Broadcast, clock: Clock, delivery: Delivery, rules: Rules
+    ) -> None:
+        self._store = store
+        self._broadcast = broadcast
+        self._clock = clock
+        self._delivery = delivery
+        self._receipt_members = rules.receipt_room_members
+        self._most_missed = rules.catch_up_messages
+
+    async def fetch_history(self, actor: Actor, command: FetchHistory) -> Page:
+        """Give a page of a conversation.
+
+        Raises:
+            NotAMember: the target is a room that the actor is not in.
+            Unavailable: it cannot be read now.
+        """
+        conversation = await self._conversation(actor, command.target)
+        page = await self._store.messages.page(conversation, command.window)
+        self._note_handed(actor, page.messages)
+        return page
+
+    async def list_conversations(
+        self, actor: Actor, command: ListConversations
+    ) -> ConversationPage:
+        """Give the actor's conversations, those with the newest activity first.
+
+        Raises:
+            Unavailable: they cannot be read now.
+        """
+        user_id, limit = actor.user_id, command.limit
+        found = await self._store.conversations.of_user(user_id, limit + 1, command.cursor)
+        shown = found[:limit]
+        latest = await self._store.messages.newest([(each.conversation, 0) for each in shown], 1)
+        unread = await self._store.conversations.unread_counts(user_id, shown, MOST_UNREAD)
+        summaries = [
+            ConversationSummary(standing, messages[-1] if messages else None, count)
+            for standing, messages, count in zip(shown, latest, unread, strict=True)
+        ]
+        return ConversationPage(summaries, shown[-1].activity if len(found) > limit else None)
+
+    async def catch_up(self, actor: Actor, command: CatchUp) -> CaughtUp:
+        """Give what the actor's client does not have, of all their conversations at once.
+
+        Of each at most `limit` messages, the newest, and of all together as many as one answer
+        carries. What is left out is marked.
+
+        Raises:
+            Unavailable: it cannot be read now.
+        """
+        if command.epoch != self._store.epoch:
+            return CaughtUp(recovered=False)
+        had = {
+            conversation_of(actor.user_id, position.target): position.seq
+            for position in command.positions
+        }
+        news, has_more = await self._news(actor.user_id, had)
+        given = _as_many_as_fit(news, had, command.limit, self._most_missed)
+        beyond = [(each.conversation, had.get(each.conversation, 0)) for each in given]
+        messages = await self._store.messages.newest(beyond, command.limit)
+        messages = [*messages, *[()] * (len(news) - len(given))]
+        self._note_handed(actor, [message for each in messages for message in each])
+        missed = [
+            Missed(standing, of_it, limited=_has_a_hole(of_it, had.get(standing.conversation, 0)))
+            for standing, of_it in zip(news, messages, strict=True)
+        ]
+        return CaughtUp(recovered=True, conversations=missed, has_more=has_more)
+
+    async def mark_read(self, actor: Actor, command: MarkRead) -> ReadMarked:
+        """Note how far the actor has read, and tell those who may know.
+
+        Raises:
+            NotAMember: the target is a room that the actor is not in.
+            Unavailable: nothing was stored and nobody was told.
+        """
+        conversation = await self._conversation(actor, command.target)
+        read = await self._store.conversations.mark_read(actor.user_id, conversation, command.seq)
+        if read.moved:
+            event = MessageRead(actor.user_id, conversation, read.read_seq, self._clock.now())
+            self._broadcast.tell(event, await self._witnesses(actor, conversation))
+        return ReadMarked(read.read_seq)
+
+    async def _conversation(self, actor: Actor, target: Target) -> Conversation:
+        if isinstance(target, Room) and not await self._store.rooms.is_member(
+            target.room_id, actor.user_id
+        ):
+            raise NotAMember(f"you are not in room {target.room_id}")
+        return conversation_of(actor.user_id, target)
+
+    def _note_handed(self, actor: Actor, messages: Sequence[Message]) -> None:
+        # What the host application reads for somebody has not come to a connection of theirs.
+        if actor.connection_id is not None:
+            self._delivery.handed_to(actor.user_id, messages)
+
+    async def _news(
+        self, user_id: UserId, had: Mapping[Conversation, int]
+    ) -> tuple[Sequence[Standing], bool]:
+        """The conversations with more than the client has; and whether there are others still."""
+        news: list[Standing] = []
+        before: int | None = None
+        while len(news) < STANDINGS_AT_ONCE:
+            found = await self._store.conversations.of_user(user_id, STANDINGS_AT_ONCE, before)
+            news += [each for each in found if each.last_seq > had.get(each.conversation, 0)]
+            if len(found) < STANDINGS_AT_ONCE:
+                return news, False
+            before = found[-1].activity
+        return news, True
+
+    async def _witnesses(self, actor: Actor, conversation: Conversation) -> Audience:
+        """Who is told how far somebody has read: in a large room, only their own connections."""
+        reader, reading = actor.user_id, actor.connection_id
+        if not isinstance(conversation, Room):
+            users = tuple({conversation.first, conversation.second})
+            return Users(users, but_connection=reading)
+        if await self._store.rooms.member_count(conversation.room_id) <= self._receipt_members:
+            return Members(conversation.room_id, but_connection=reading)
+        return Users((reader,), but_connection=reading)
+
+
+def _as_many_as_fit(
+    news: Sequence[Standing], had: Mapping[Conversation, int], limit: int, most: int
+) -> Sequence[Standing]:
+    """The first of the conversations, as many as have `most` messages to give between them."""
+    messages = 0
+    for count, standing in enumerate(news):
+        messages += min(limit, standing.last_seq - had.get(standing.conversation, 0))
+        if messages > most:
+            return news[:count]
+    return news
+
+
+def _has_a_hole(messages: Sequence[Message], had_seq: int) -> bool:
+    return not messages or messages[0].seq > had_seq + 1

@@ -1,0 +1,80 @@
+"""One conversation's messages in memory, in their order."""
+
+from collections import deque
+from collections.abc import Sequence
+from itertools import islice, takewhile
+
+import attrs
+
+from socketio_app.domain.history import Page, Window
+from socketio_app.domain.identifiers import ClientMessageId, UserId
+from socketio_app.domain.messaging import Draft, Message, Stored
+
+
+@attrs.define
+class Transcript:
+    """The messages of one conversation, in their order.
+
+    A `client_message_id` counts once for each sender: a second draft that carries it changes
+    nothing. Forgetting the oldest messages frees memory and forgets their `client_message_id` with
+    them; it never gives a place away twice.
+    """
+
+    last_seq: int = attrs.field(default=0, init=False)
+    """The place of the newest message, 0 before the first."""
+    _messages: deque[Message] = attrs.field(factory=deque, init=False)
+    _by_client: dict[tuple[UserId, ClientMessageId], Message] = attrs.field(
+        factory=dict, init=False
+    )
+
+    def append(self, draft: Draft) -> Stored:
+        """Give the draft the next place, unless its sender has sent it before."""
+        if draft.client_message_id is not None:
+            first = self._by_client.get((draft.from_user_id, draft.client_message_id))
+            if first is not None:
+                return Stored(first, duplicate=True)
+        self.last_seq += 1
+        message = draft.at(self.last_seq)
+        self._messages.append(message)
+        if message.client_message_id is not None:
+            self._by_client[message.from_user_id, message.client_message_id] = message
+        return Stored(message, duplicate=False)
+
+    def after(self, seq: int) -> Sequence[Message]:
+        """The messages after place `seq` that are still kept, in order."""
+        # From the end, because what is asked for is almost always the newest few.
+        newest_first = takewhile(lambda message: message.seq > seq, reversed(self._messages))
+        return list(newest_first)[::-1]
+
+    def page(self, window: Window) -> Page:
+        """The messages in a window, of those that are still kept."""
+        kept_from = self._messages[0].seq if self._messages else self.last_seq + 1
+        if window.after_seq is not None:
+            first = max(window.after_seq + 1, kept_from)
+            last = min(first + window.limit - 1, self.last_seq)
+            return Page(self._between(first, last), last < self.last_seq, self.last_seq)
+        last = self.last_seq if window.before_seq is None else window.before_seq - 1
+        last = min(last, self.last_seq)
+        first = max(last - window.limit + 1, kept_from)
+        return Page(self._between(first, last), kept_from < first <= last, self.last_seq)
+
+    def newest(self, after_seq: int, limit: int) -> Sequence[Message]:
+        """The newest messages beyond a place that are still kept, in order."""
+        return self._between(max(after_seq, self.last_seq - limit) + 1, self.last_seq)
+
+    def _between(self, first: int, last: int) -> Sequence[Message]:
+        if not self._messages:
+            return []
+        kept_from = self._messages[0].seq
+        start, stop = max(first - kept_from, 0), last - kept_from + 1
+        return list(islice(self._messages, start, max(stop, start)))
+
+    def forget_oldest(self) -> None:
+        """Drop the oldest message that is still kept.
+
+        Raises:
+            IndexError: none is.
+        """
+        oldest = self._messages.popleft()
+        if oldest.client_message_id is not None:
+            del self._by_client[oldest.from_user_id, oldest.client_message_id]

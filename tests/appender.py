@@ -1,0 +1,31 @@
+"""A process of its own that appends messages to a room, 64 at a time.
+
+Usage: python -m tests.appender DATABASE_URL NAME_PREFIX HOW_MANY
+"""
+
+import asyncio
+import sys
+
+from socketio_app.adapters.sql.postgres_store import PostgresStore
+from socketio_app.domain.conversations import Room
+from tests.builders import LOBBY, draft
+
+AT_ONCE = 64
+
+
+async def append(url: str, prefix: str, count: int) -> None:
+    store = PostgresStore(url, rooms_per_user=10)
+    await store.start()
+    numbers = iter(range(count))
+
+    async def append_some() -> None:
+        for number in numbers:
+            message = draft(Room(LOBBY), client_message_id=f"{prefix}{number}")
+            await store.messages.append(message)
+
+    await asyncio.gather(*[append_some() for _ in range(AT_ONCE)])
+    await store.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(append(sys.argv[1], sys.argv[2], int(sys.argv[3])))

@@ -1,0 +1,191 @@
+"""What every conversation log does."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from socketio_app.application.ports import Store
+from socketio_app.domain.conversations import Conversation, Pair, Room
+from socketio_app.domain.history import ReadUpTo, Standing
+from socketio_app.domain.identifiers import UserId
+from tests.builders import ADA, BOB, DEN, EVE, LOBBY, NOON, draft
+from tests.contracts.test_delivery_log import deliver
+
+pytestmark = pytest.mark.anyio
+
+IN_LOBBY, TO_BOB, TO_EVE, TO_ADA = Room(LOBBY), Pair.of(ADA, BOB), Pair.of(ADA, EVE), Pair(ADA, ADA)
+
+
+async def say(store: Store, conversation: Conversation, by: UserId = ADA, times: int = 1) -> None:
+    for _ in range(times):
+        await store.messages.append(draft(conversation, by))
+
+
+async def of_ada(store: Store, limit: int = 10, before: int | None = None) -> Sequence[Standing]:
+    return await store.conversations.of_user(ADA, limit, before)
+
+
+async def only(store: Store, user_id: UserId = ADA) -> Standing:
+    (standing,) = await store.conversations.of_user(user_id, 10)
+    return standing
+
+
+async def unread(store: Store, user_id: UserId, most: int = 100) -> int:
+    (count,) = await store.conversations.unread_counts(user_id, [await only(store, user_id)], most)
+    return count
+
+
+class TestOfUser:
+    async def test_are_their_pairs_and_rooms_with_the_newest_activity_first(
+        self, store: Store
+    ) -> None:
+        await store.rooms.join(LOBBY, ADA, NOON)
+        await store.rooms.join(DEN, BOB, NOON)
+        for conversation in (TO_BOB, IN_LOBBY, TO_EVE, TO_ADA, Room(DEN), Pair.of(BOB, EVE)):
+            await say(store, conversation)
+        await say(store, TO_BOB)
+
+        standings = await of_ada(store)
+
+        conversations = [each.conversation for each in standings]
+        assert conversations == [TO_BOB, TO_ADA, TO_EVE, IN_LOBBY]
+        assert [each.last_seq for each in standings] == [2, 1, 1, 1]
+
+    async def test_come_in_pages(self, store: Store) -> None:
+        for conversation in (TO_BOB, TO_EVE, TO_ADA):
+            await say(store, conversation)
+
+        first = await of_ada(store, limit=2)
+        rest = await of_ada(store, limit=2, before=first[-1].activity)
+
+        assert [each.conversation for each in [*first, *rest]] == [TO_ADA, TO_EVE, TO_BOB]
+
+    async def test_a_room_is_one_from_the_joining_on(self, store: Store) -> None:
+        await say(store, TO_BOB)
+        await store.rooms.join(LOBBY, ADA, NOON)
+
+        assert [each.conversation for each in await of_ada(store)] == [IN_LOBBY, TO_BOB]
+
+    async def test_joining_is_no_activity_in_a_room_that_has_some(self, store: Store) -> None:
+        await store.rooms.join(LOBBY, BOB, NOON)
+        await say(store, TO_EVE)
+
+        await store.rooms.join(LOBBY, ADA, NOON)
+
+        assert [each.conversation for each in await of_ada(store)] == [TO_EVE, IN_LOBBY]
+
+    async def test_a_room_is_none_after_leaving(self, store: Store) -> None:
+        await store.rooms.join(LOBBY, ADA, NOON)
+        await say(store, IN_LOBBY)
+
+        await store.rooms.leave(LOBBY, ADA)
+
+        assert list(await of_ada(store)) == []
+
+    async def test_delivered_is_how_far_the_other_was_given_it(self, store: Store) -> None:
+        messages = [(await store.messages.append(draft(TO_BOB))).message for _ in range(3)]
+        await deliver(store, messages[1])
+
+        assert (await only(store)).delivered_seq == 2
+        # What Ada wrote was not for her.
+        assert (await only(store, BOB)).delivered_seq == 0
+
+    async def test_in_a_room_all_is_delivered(self, store: Store) -> None:
+        await store.rooms.join(LOBBY, ADA, NOON)
+        await say(store, IN_LOBBY, times=3)
+
+        assert (await only(store)).delivered_seq == 3
+
+
+class TestReading:
+    async def test_moves_forward(self, store: Store) -> None:
+        await say(store, TO_BOB, times=3)
+
+        for seq in (1, 3):
+            assert await store.conversations.mark_read(BOB, TO_BOB, seq) == ReadUpTo(seq, True)
+
+        assert (await only(store, BOB)).read_seq == 3
+        assert (await only(store, ADA)).read_seq == 0
+
+    @pytest.mark.parametrize("seq", [0, 1, 2])
+    async def test_never_moves_back(self, store: Store, seq: int) -> None:
+        await say(store, TO_BOB, times=3)
+        await store.conversations.mark_read(BOB, TO_BOB, 2)
+
+        assert await store.conversations.mark_read(BOB, TO_BOB, seq) == ReadUpTo(2, False)
+
+        assert (await only(store, BOB)).read_seq == 2
+
+    async def test_ends_at_the_newest_message(self, store: Store) -> None:
+        await say(store, TO_BOB, times=3)
+
+        read = await store.conversations.mark_read(BOB, TO_BOB, 2**63 - 1)
+
+        assert read == ReadUpTo(3, moved=True)
+
+    async def test_of_a_conversation_without_messages_stays_at_nothing(self, store: Store) -> None:
+        assert await store.conversations.mark_read(BOB, TO_BOB, 5) == ReadUpTo(0, moved=False)
+
+        assert list(await store.conversations.of_user(BOB, 10)) == []
+
+    async def test_and_delivery_are_apart(self, store: Store) -> None:
+        message = (await store.messages.append(draft(TO_BOB))).message
+        await deliver(store, message)
+
+        await store.conversations.mark_read(BOB, TO_BOB, 1)
+        await say(store, TO_BOB)
+        await store.conversations.mark_read(BOB, TO_BOB, 2)
+
+        assert (await only(store)).delivered_seq == 1
+
+    async def test_what_was_said_before_one_joined_counts_as_read(self, store: Store) -> None:
+        await store.rooms.join(LOBBY, BOB, NOON)
+        await say(store, IN_LOBBY, BOB, times=2)
+
+        await store.rooms.join(LOBBY, ADA, NOON)
+        await say(store, IN_LOBBY, BOB)
+
+        assert (await only(store)).read_seq == 2
+        assert await unread(store, ADA) == 1
+
+    async def test_joining_again_reads_nothing(self, store: Store) -> None:
+        await store.rooms.join(LOBBY, ADA, NOON)
+        await say(store, IN_LOBBY, BOB, times=2)
+
+        await store.rooms.join(LOBBY, ADA, NOON)
+
+        assert (await only(store)).read_seq == 0
+
+
+class TestUnreadCounts:
+    async def test_are_of_others_messages_beyond_the_place_of_reading(self, store: Store) -> None:
+        await say(store, TO_BOB, ADA, times=3)
+        await say(store, TO_BOB, BOB, times=2)
+        await say(store, TO_BOB, ADA)
+        await store.conversations.mark_read(BOB, TO_BOB, 2)
+
+        assert await unread(store, BOB) == 2
+        assert await unread(store, ADA) == 2
+
+    async def test_leave_notes_to_oneself_out(self, store: Store) -> None:
+        await say(store, TO_ADA)
+
+        assert await unread(store, ADA) == 0
+
+    async def test_end_where_they_are_told_to(self, store: Store) -> None:
+        await say(store, TO_BOB, ADA, times=5)
+
+        assert await unread(store, BOB, most=3) == 3
+
+    async def test_of_several_come_in_their_order(self, store: Store) -> None:
+        await store.rooms.join(LOBBY, ADA, NOON)
+        for conversation, times in ((TO_BOB, 1), (IN_LOBBY, 2)):
+            await say(store, conversation, BOB, times)
+
+        standings = await of_ada(store)
+        counts = await store.conversations.unread_counts(ADA, standings, 10)
+
+        assert list(counts) == [2, 1]
+
+    async def test_of_none_are_none(self, store: Store) -> None:
+        assert list(await store.conversations.unread_counts(ADA, [], 10)) == []

@@ -1,0 +1,121 @@
+"""No query of the stores' reads a whole table, on either database."""
+
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from sqlalchemy import Executable
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
+from sqlalchemy.sql import ClauseElement
+
+from socketio_app.adapters.sql import (
+    postgres_append,
+    postgres_conversations,
+    postgres_deliveries,
+    postgres_messages,
+    postgres_rooms,
+    sqlite_reader,
+    sqlite_writer,
+    statements,
+)
+from socketio_app.adapters.sql.sqlite_store import SqliteStore
+from socketio_app.domain.history import Window
+from tests.databases import postgres_database
+
+pytestmark = pytest.mark.anyio
+
+ID = b"someone"
+
+SHARED = [
+    statements.undelivered(ID, 10),
+    statements.standings(ID, 10, None),
+    statements.standings(ID, 10, 5),
+    statements.page(1, Window()),
+    statements.page(1, Window(before_seq=5)),
+    statements.page(1, Window(after_seq=5)),
+    statements.rooms_of(ID),
+    statements.conversation_at((ID, None, None)),
+    statements.conversation_at((None, ID, ID)),
+]
+"""What every database is asked in the same words."""
+
+ON_SQLITE: list[tuple[str, Sequence[Any]]] = [
+    (sqlite_reader.FIND_ROOM, [ID]),
+    (sqlite_reader.FIND_PAIR, [ID, ID]),
+    (sqlite_reader.NEWEST, [1, 0, 10]),
+    (sqlite_reader.COUNT_UNREAD, [1, 0, ID, 10]),
+    (sqlite_writer._FIND_ROOM, [ID]),
+    (sqlite_writer._FIND_PAIR, [ID, ID]),
+    (sqlite_writer._FIND_RETRIED, [1, ID, ID]),
+    (sqlite_writer._FIND_READ, [ID, 1]),
+    (sqlite_writer._STORE_HEAD, [1, 1, 1, 1, 1]),
+    (sqlite_writer._LEAVE, [ID, ID]),
+]
+
+OVER_WHAT_WAS_FOUND = {"SCAN pairs", "SCAN theirs", "SCAN (subquery-1)"}
+"""How SQLite calls going through the rows that an inner query has found."""
+
+ON_POSTGRESQL: list[tuple[str, Sequence[Any]]] = [
+    (postgres_append._LOCK, [[1]]),
+    (
+        postgres_append._STORE,
+        [[1], ["m"], [ID], [ID], [1], [ID], [True], [False]],
+    ),
+    (postgres_append._FIND_RETRIED, [[1], [ID], [ID]]),
+    (postgres_append._FIND_CONVERSATIONS, [[ID], [None], [None]]),
+    (postgres_conversations.COUNT_UNREAD, [[ID], [None], [None], [0], ID, 10]),
+    (postgres_conversations._FIND_READ, [ID, 1]),
+    (postgres_deliveries._LOCK, [[ID], [1]]),
+    (postgres_deliveries._MOVE, [[ID], [1], [1]]),
+    (postgres_messages.NEWEST, [[ID], [None], [None], [0], 10]),
+    (postgres_rooms._IS_MEMBER, [ID, ID]),
+    (postgres_rooms._COUNT, [ID]),
+    (postgres_rooms._BEGIN, [1]),
+]
+
+
+def compiled(statement: Executable, dialect: Any) -> tuple[str, list[Any]]:
+    assert isinstance(statement, ClauseElement)
+    done = statement.compile(dialect=dialect)
+    return str(done), [done.params[name] for name in getattr(done, "positiontup", None) or ()]
+
+
+@pytest.fixture
+async def sqlite_file(tmp_path: Path) -> AsyncIterator[sqlite3.Connection]:
+    store = SqliteStore(tmp_path / "chat.db", rooms_per_user=10)
+    await store.start()
+    await store.close()
+    connection = sqlite3.connect(tmp_path / "chat.db")
+    yield connection
+    connection.close()
+
+
+async def test_no_query_on_sqlite_reads_a_whole_table(sqlite_file: sqlite3.Connection) -> None:
+    shared = [compiled(statement, sqlite.dialect()) for statement in SHARED]
+
+    for query, values in [*shared, *ON_SQLITE]:
+        plan = sqlite_file.execute(f"EXPLAIN QUERY PLAN {query}", values).fetchall()
+
+        assert plan
+        scans = {detail for *_, detail in plan if detail.startswith("SCAN")}
+        assert scans <= OVER_WHAT_WAS_FOUND, query
+
+
+async def test_no_query_on_postgresql_has_to_read_a_whole_table() -> None:
+    dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
+    shared = [compiled(statement, dialect) for statement in SHARED]
+
+    async with postgres_database() as url:
+        connection = await asyncpg.connect(url)
+        # A table of nothing is best read whole; this says what would be done with a large one.
+        await connection.execute("SET enable_seqscan = off")
+        for query, values in [*shared, *ON_POSTGRESQL]:
+            plan = [row[0] for row in await connection.fetch(f"EXPLAIN {query}", *values)]
+
+            assert plan
+            assert [line for line in plan if "Seq Scan on chat_" in line] == [], query
+        await connection.close()

@@ -1,0 +1,396 @@
+"""Reading what is stored: history, conversations, what was missed, and receipts."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from socketio_app.application.commands import (
+    CatchUp,
+    CaughtUp,
+    ConversationPage,
+    FetchHistory,
+    JoinRoom,
+    LeaveRoom,
+    ListConversations,
+    MarkRead,
+    Position,
+)
+from socketio_app.application.events import MessageDelivered, MessageRead
+from socketio_app.application.reading import MOST_UNREAD, STANDINGS_AT_ONCE
+from socketio_app.application.rules import Rules
+from socketio_app.domain.conversations import Conversation, Pair, Person, Room
+from socketio_app.domain.errors import InvalidPayload, NotAMember
+from socketio_app.domain.history import Window
+from socketio_app.domain.identifiers import RoomId, UserId
+from socketio_app.domain.messaging import Message
+from tests.builders import ADA, BOB, EVE, LOBBY, group, personal
+from tests.live import Device, LiveChat
+
+pytestmark = pytest.mark.anyio
+
+IN_LOBBY, TO_ADA, TO_BOB = Room(LOBBY), Person(ADA), Person(BOB)
+ADA_AND_BOB = Pair.of(ADA, BOB)
+
+
+def contents(messages: Sequence[Message]) -> list[str]:
+    return [message.content for message in messages]
+
+
+def delivered(device: Device) -> list[int]:
+    return [event.seq for event in device.of(MessageDelivered)]
+
+
+def reads(device: Device) -> list[tuple[UserId, Conversation, int]]:
+    return [(each.user_id, each.conversation, each.seq) for each in device.of(MessageRead)]
+
+
+async def missed(device: Device, live: LiveChat, limit: int = 50, **seqs: int) -> CaughtUp:
+    """Catch up, having each user's messages, and those of the lobby, so far."""
+    positions = [
+        Position(IN_LOBBY if name == "lobby" else Person(UserId(name)), seq)
+        for name, seq in seqs.items()
+    ]
+    return await device.do(CatchUp(live.store.epoch, positions, limit))
+
+
+class TestHistory:
+    async def test_of_a_pair_both_can_read(self, live: LiveChat) -> None:
+        ada, bob = await live.connect(ADA), await live.connect(BOB)
+        for device, other in ((ada, BOB), (bob, ADA), (ada, BOB)):
+            await device.do(personal(other))
+
+        page = await ada.do(FetchHistory(TO_BOB))
+
+        assert [message.seq for message in page.messages] == [1, 2, 3]
+        assert await bob.do(FetchHistory(TO_ADA)) == page
+
+    async def test_of_a_pair_is_nobody_elses(self, live: LiveChat) -> None:
+        ada, eve = await live.connect(ADA), await live.connect(EVE)
+        await ada.do(personal(BOB))
+
+        for target in (TO_ADA, TO_BOB):
+            assert (await eve.do(FetchHistory(target))).messages == []
+
+    async def test_of_a_room_is_its_members(self, live: LiveChat) -> None:
+        ada, eve = await live.connect(ADA), await live.connect(EVE)
+        await ada.do(JoinRoom(LOBBY))
+        await ada.do(group(LOBBY, "hello"))
+
+        with pytest.raises(NotAMember):
+            await eve.do(FetchHistory(IN_LOBBY))
+
+        await eve.do(JoinRoom(LOBBY))
+        assert contents((await eve.do(FetchHistory(IN_LOBBY))).messages) == ["hello"]
+
+    async def test_who_has_left_reads_no_more(self, live: LiveChat) -> None:
+        ada = await live.connect(ADA)
+        await ada.do(JoinRoom(LOBBY))
+        await ada.do(LeaveRoom(LOBBY))
+
+        with pytest.raises(NotAMember):
+            await ada.do(FetchHistory(IN_LOBBY))
+
+    async def test_what_is_read_is_delivered(self) -> None:
+        live = LiveChat(Rules(offline_push=0, rates={}))
+        ada = await live.connect(ADA)
+        for _ in range(3):
+            await ada.do(personal(BOB))
+        bob = await live.connect(BOB)
+
+        await bob.do(FetchHistory(TO_ADA, Window(after_seq=0, limit=2)))
+
+        assert delivered(ada) == [1, 2]
+
+    async def test_what_the_host_reads_is_not(self) -> None:
+        live = LiveChat(Rules(offline_push=0, rates={}))
+        ada = await live.connect(ADA)
+        await ada.do(personal(BOB))
+
+        await live.host(BOB, FetchHistory(TO_ADA))
+
+        assert delivered(ada) == []
+
+    def test_is_read_before_a_place_or_after_one(self) -> None:
+        with pytest.raises(InvalidPayload):
+            Window(before_seq=1, after_seq=1)
+
+    @pytest.mark.parametrize("limit", [0, -1, 201])
+    def test_comes_in_pages_of_a_limited_size(self, limit: int) -> None:
+        with pytest.raises(InvalidPayload) as refused:
+            Window(limit=limit)
+
+        assert refused.value.field == "limit"
+
+    @pytest.mark.parametrize("seq", [-1, 2**63])
+    def test_has_no_such_places(self, seq: int) -> None:
+        with pytest.raises(InvalidPayload) as refused:
+            Window(before_seq=seq)
+
+        assert refused.value.field == "before_seq"
+
+
+class TestConversations:
+    async def listed(self, device: Device, **options: int) -> ConversationPage:
+        return await device.do(ListConversations(**options))
+
+    async def test_are_shown_with_their_last_message_and_what_is_unread(
+        self, live: LiveChat
+    ) -> None:
+        ada, bob = await live.connect(ADA), await live.connect(BOB)
+        for content in ("one", "two"):
+            await ada.do(personal(BOB, content))
+        await bob.do(MarkRead(TO_ADA, 1))
+
+        (summary,) = (await self.listed(bob)).conversations
+
+        assert summary.standing.conversation == ADA_AND_BOB
+        assert (summary.standing.last_seq, summary.standing.read_seq) == (2, 1)
+        assert summary.last_message is not None
+        assert summary.last_message.content == "two"
+        assert summary.unread_count == 1
+
+    async def test_a_room_without_messages_has_no_last_one(self, live: LiveChat) -> None:
+        ada = await live.connect(ADA)
+        await ada.do(JoinRoom(LOBBY))
+
+        (summary,) = (await self.listed(ada)).conversations
+
+        assert (summary.last_message, summary.unread_count) == (None, 0)
+
+    async def test_come_in_pages_to_the_last(self, live: LiveChat) -> None:
+        ada = await live.connect(ADA)
+        others = [UserId(f"user {number}") for number in range(5)]
+        for other in others:
+            await ada.do(personal(other))
+
+        seen: list[Conversation] = []
+        page = await self.listed(ada, limit=2)
+        while True:
+            seen += [summary.standing.conversation for summary in page.conversations]
+            if page.next_cursor is None:
+                break
+            page = await self.listed(ada, limit=2, cursor=page.next_cursor)
+
+        assert seen == [Pair.of(ADA, other) for other in reversed(others)]
+
+    async def test_a_page_that_is_just_full_is_the_last(self, live: LiveChat) -> None:
+        ada = await live.connect(ADA)
+        await ada.do(personal(BOB))
+
+        assert (await self.listed(ada, limit=1)).next_cursor is None
+
+    async def test_listing_delivers_nothing(self) -> None:
+        live = LiveChat(Rules(offline_push=0, rates={}))
+        ada = await live.connect(ADA)
+        await ada.do(personal(BOB))
+
+        await self.listed(await live.connect(BOB))
+
+        assert delivered(ada) == []
+
+    async def test_the_sender_sees_how_far_the_other_was_given_it(self, live: LiveChat) -> None:
+        ada = await live.connect(ADA)
+        await ada.do(personal(BOB))
+        ada.close()
+        await live.connect(BOB)
+
+        (summary,) = (await self.listed(await live.connect(ADA))).conversations
+
+        assert summary.standing.delivered_seq == 1
+
+    async def test_unread_ones_are_counted_so_far(self, live: LiveChat) -> None:
+        for _ in range(MOST_UNREAD + 5):
+            await live.host(ADA, personal(BOB))
+
+        (summary,) = (await self.listed(await live.connect(BOB))).conversations
+
+        assert summary.unread_count == MOST_UNREAD
+
+
+class TestCatchingUp:
+    async def test_gives_what_the_client_does_not_have(self, live: LiveChat) -> None:
+        ada, bob = await live.connect(ADA), await live.connect(BOB)
+        for content in "abc":
+            await ada.do(personal(BOB, content))
+
+        (of_ada,) = (await missed(bob, live, ada=1)).conversations
+
+        assert contents(of_ada.messages) == ["b", "c"]
+        assert not of_ada.limited
+        assert of_ada.standing.last_seq == 3
+
+    async def test_gives_conversations_that_the_client_does_not_know(self, live: LiveChat) -> None:
+        ada, eve = await live.connect(ADA), await live.connect(EVE)
+        for device in (ada, eve):
+            await device.do(JoinRoom(LOBBY))
+        await eve.do(group(LOBBY, "in the room"))
+        await eve.do(personal(ADA, "to you"))
+
+        caught_up = await missed(ada, live)
+
+        assert [contents(each.messages) for each in caught_up.conversations] == [
+            ["to you"],
+            ["in the room"],
+        ]
+
+    async def test_gives_ones_own_messages_from_elsewhere(self, live: LiveChat) -> None:
+        ada, adas_phone = await live.connect(ADA), await live.connect(ADA)
+        await adas_phone.do(personal(BOB, "from my phone"))
+
+        (to_bob,) = (await missed(ada, live)).conversations
+
+        assert contents(to_bob.messages) == ["from my phone"]
+
+    async def test_is_silent_of_what_the_client_has(self, live: LiveChat) -> None:
+        ada = await live.connect(ADA)
+        await ada.do(personal(BOB))
+        await ada.do(JoinRoom(LOBBY))
+
+        assert await missed(ada, live, bob=1) == CaughtUp(recovered=True, conversations=[])
+
+    async def test_is_silent_of_rooms_that_one_is_not_in(self, live: LiveChat) -> None:
+        ada, eve = await live.connect(ADA), await live.connect(EVE)
+        await ada.do(JoinRoom(LOBBY))
+        await ada.do(group(LOBBY))
+
+        assert await missed(eve, live, lobby=0) == CaughtUp(recovered=True, conversations=[])
+
+    async def test_of_another_epoch_gives_nothing(self, live: LiveChat) -> None:
+        ada = await live.connect(ADA)
+        await ada.do(personal(BOB))
+
+        caught_up = await ada.do(CatchUp("another", [Position(TO_BOB, 0)]))
+
+        assert caught_up == CaughtUp(recovered=False)
+
+    async def test_gives_the_newest_and_marks_the_hole(self, live: LiveChat) -> None:
+        ada = await live.connect(ADA)
+        for content in "abcd":
+            await ada.do(personal(BOB, content))
+
+        (to_bob,) = (await missed(ada, live, limit=2, bob=1)).conversations
+
+        assert contents(to_bob.messages) == ["c", "d"]
+        assert to_bob.limited
+
+    async def test_just_within_the_limit_there_is_no_hole(self, live: LiveChat) -> None:
+        ada = await live.connect(ADA)
+        for _ in range(4):
+            await ada.do(personal(BOB))
+
+        (to_bob,) = (await missed(ada, live, limit=3, bob=1)).conversations
+
+        assert not to_bob.limited
+
+    async def test_what_one_answer_does_not_carry_is_marked(self) -> None:
+        live = LiveChat(Rules(catch_up_messages=3, rates={}))
+        ada = await live.connect(ADA)
+        for other in (EVE, BOB):
+            for _ in range(2):
+                await ada.do(personal(other))
+
+        to_bob, to_eve = (await missed(ada, live)).conversations
+
+        assert (len(to_bob.messages), to_bob.limited) == (2, False)
+        assert (len(to_eve.messages), to_eve.limited) == (0, True)
+
+    async def test_of_more_conversations_than_fit_the_rest_comes_the_next_time(
+        self, live: LiveChat
+    ) -> None:
+        ada = await live.connect(ADA)
+        others = [UserId(f"user {number}") for number in range(STANDINGS_AT_ONCE + 1)]
+        for other in others:
+            await ada.do(personal(other))
+
+        first = await missed(ada, live)
+        # The client has what it was given.
+        rest = await missed(ada, live, **dict.fromkeys(others[1:], 1))
+
+        assert (len(first.conversations), first.has_more) == (STANDINGS_AT_ONCE, True)
+        assert (len(rest.conversations), rest.has_more) == (1, False)
+
+    async def test_news_are_found_behind_conversations_without_any(self, live: LiveChat) -> None:
+        ada = await live.connect(ADA)
+        others = [UserId(f"user {number}") for number in range(STANDINGS_AT_ONCE + 1)]
+        for other in others:
+            await ada.do(personal(other))
+
+        caught_up = await missed(ada, live, **dict.fromkeys(others[1:], 1))
+
+        (oldest,) = caught_up.conversations
+        assert oldest.standing.conversation == Pair.of(ADA, others[0])
+
+    async def test_what_is_given_is_delivered(self) -> None:
+        live = LiveChat(Rules(offline_push=0, rates={}))
+        ada = await live.connect(ADA)
+        for _ in range(3):
+            await ada.do(personal(BOB))
+
+        await missed(await live.connect(BOB), live, limit=2)
+
+        assert delivered(ada) == [2, 3]
+
+    def test_names_a_limited_number_of_positions(self) -> None:
+        positions = [Position(IN_LOBBY, 1)] * 1001
+
+        with pytest.raises(InvalidPayload) as refused:
+            CatchUp("epoch", positions)
+
+        assert refused.value.field == "positions"
+
+
+class TestReceipts:
+    async def test_in_a_pair_the_other_and_ones_own_devices_are_told(self, live: LiveChat) -> None:
+        devices = [await live.connect(user) for user in (ADA, BOB, BOB, EVE)]
+        ada, bob, bobs_phone, eve = devices
+        await ada.do(personal(BOB))
+
+        answer = await bob.do(MarkRead(TO_ADA, 1))
+
+        assert answer.read_seq == 1
+        assert reads(ada) == reads(bobs_phone) == [(BOB, ADA_AND_BOB, 1)]
+        assert reads(bob) == reads(eve) == []
+
+    async def test_what_moves_nothing_is_told_to_nobody(self, live: LiveChat) -> None:
+        ada, bob = await live.connect(ADA), await live.connect(BOB)
+        await ada.do(personal(BOB))
+        for seq in (1, 1, 0):
+            answer = await bob.do(MarkRead(TO_ADA, seq))
+            assert answer.read_seq == 1
+
+        assert len(reads(ada)) == 1
+
+    async def test_one_cannot_have_read_more_than_there_is(self, live: LiveChat) -> None:
+        ada, bob = await live.connect(ADA), await live.connect(BOB)
+        await ada.do(personal(BOB))
+
+        assert (await bob.do(MarkRead(TO_ADA, 99))).read_seq == 1
+
+        assert reads(ada) == [(BOB, ADA_AND_BOB, 1)]
+
+    async def test_in_a_room_the_members_are_told(self, live: LiveChat) -> None:
+        ada, bob, eve = [await live.connect(user) for user in (ADA, BOB, EVE)]
+        for device in (ada, bob):
+            await device.do(JoinRoom(LOBBY))
+        await ada.do(group(LOBBY))
+
+        await bob.do(MarkRead(IN_LOBBY, 1))
+
+        assert reads(ada) == [(BOB, IN_LOBBY, 1)]
+        assert reads(eve) == []
+
+    async def test_in_a_large_room_only_ones_own_devices_are_told(self) -> None:
+        live = LiveChat(Rules(receipt_room_members=1, rates={}))
+        ada, bob, bobs_phone = [await live.connect(user) for user in (ADA, BOB, BOB)]
+        for device in (ada, bob):
+            await device.do(JoinRoom(LOBBY))
+        await ada.do(group(LOBBY))
+
+        await bob.do(MarkRead(IN_LOBBY, 1))
+
+        assert reads(bobs_phone) == [(BOB, IN_LOBBY, 1)]
+        assert reads(ada) == []
+
+    async def test_of_a_room_one_must_be_a_member(self, live: LiveChat) -> None:
+        with pytest.raises(NotAMember):
+            await (await live.connect(ADA)).do(MarkRead(Room(RoomId("elsewhere")), 1))
