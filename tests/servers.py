@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 
@@ -45,8 +45,10 @@ class Postgres:
 
 
 @contextlib.contextmanager
-def postgres() -> Iterator[Postgres]:
+def postgres(fsync: Literal["on", "off"] = "off") -> Iterator[Postgres]:
     """A PostgreSQL server on a free port; its data go when it does.
+
+    Without `fsync` it is faster, and loses what it has when the machine goes down.
 
     PostgreSQL refuses to be root; run by root, it becomes nobody.
     """
@@ -65,7 +67,7 @@ def postgres() -> Iterator[Postgres]:
         subprocess.run(initialize, check=True, capture_output=True, **options)
         port = _free_port()
         command: list[str | Path] = [binaries / "postgres", "-D", data, "-p", str(port), "-k", home]
-        for option in ("listen_addresses=127.0.0.1", "max_connections=60", "fsync=off"):
+        for option in ("listen_addresses=127.0.0.1", "max_connections=60", f"fsync={fsync}"):
             command += ["-c", option]
         url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
         server = Postgres(url, command, home, options)

@@ -60,11 +60,6 @@ OVER_WHAT_WAS_FOUND = {"SCAN pairs", "SCAN theirs", "SCAN (subquery-1)"}
 """How SQLite calls going through the rows that an inner query has found."""
 
 ON_POSTGRESQL: list[tuple[str, Sequence[Any]]] = [
-    (postgres_append._LOCK, [[1]]),
-    (
-        postgres_append._STORE,
-        [[1], ["m"], [ID], [ID], [1], [ID], [True], [False]],
-    ),
     (postgres_append._FIND_RETRIED, [[1], [ID], [ID]]),
     (postgres_append._FIND_CONVERSATIONS, [[ID], [None], [None]]),
     (postgres_conversations.COUNT_UNREAD, [[ID], [None], [None], [0], ID, 10]),

@@ -331,7 +331,8 @@ class PostgresMachine(StoreMachine):
         assert pool is not None
         store.messages._commits._waiting.clear()
         pool.terminate()
-        await store.messages.drain()
+        store.messages._appending._drop()
+        await store.messages._commits.drain()
         await store.deliveries.drain()
         # It may have been told to commit: what is there is known when it has let go.
         connection = await asyncpg.connect(self.url)

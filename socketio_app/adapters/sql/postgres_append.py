@@ -1,18 +1,20 @@
-"""How a batch of messages gets into PostgreSQL: three statements in one transaction.
+"""How a batch of messages gets into PostgreSQL: one call of a function, and so one round trip.
+
+The function (`chat_append`, in the first migration) has two statements:
 
 1. Lock the conversations, in the order of their numbers, so that two processes cannot each wait for
    the other.
 2. With the locks held, and so with a snapshot in which all of these conversations' messages are
    visible, leave out what was stored before, give the rest their places, and store it.
-3. Where something was left out, read the first messages, which those acknowledgements carry.
 
-The first two cannot be one: a statement sees what was committed when it began, which is before it
-had its locks, so a message that another process stored while this one waited would be missed.
+They cannot be one: a statement sees what was committed when it began, which is before it had its
+locks, so a message that another process stored while this one waited would be missed. Where
+something was left out, the first messages are read, which those acknowledgements carry.
 """
 
 from collections.abc import Mapping, Sequence
 
-from socketio_app.adapters.sql.postgres_pool import Connection
+from socketio_app.adapters.sql.postgres_pool import Connection, PostgresPool
 from socketio_app.adapters.sql.rows import key_of, message_of, message_row
 from socketio_app.domain.conversations import Conversation, Pair
 from socketio_app.domain.messaging import Draft, Stored
@@ -21,21 +23,20 @@ from socketio_app.domain.messaging import Draft, Stored
 async def append(
     connection: Connection, drafts: Sequence[Draft], ids: Mapping[Conversation, int]
 ) -> list[Stored]:
-    """Store messages in the caller's transaction, or find those that were stored before.
+    """Store messages, or find those that were stored before.
 
-    `ids` has the number of each of their conversations.
+    `ids` has the number of each of their conversations. No two drafts may be retries of each other.
     """
     numbers = [ids[draft.conversation] for draft in drafts]
-    await connection.execute(_LOCK, sorted(set(numbers)))
     rows = [message_row(draft, 0)[1:] for draft in drafts]
     message_ids, senders, contents, times, retries = map(list, zip(*rows, strict=True))
     to_first, to_second = map(list, zip(*map(_recipient, drafts), strict=True))
     placed = await connection.fetch(
-        _STORE, numbers, message_ids, senders, contents, times, retries, to_first, to_second
+        APPEND, numbers, message_ids, senders, contents, times, retries, to_first, to_second
     )
-    seqs = {row["position"]: row["seq"] for row in placed}
-    missing = [at for at in range(len(drafts)) if at not in seqs]
-    firsts = await _firsts(connection, [drafts[at] for at in missing], ids) if missing else {}
+    seqs: dict[int, int] = dict(placed)  # type: ignore[arg-type]  # a record is a pair here
+    missing = [draft for at, draft in enumerate(drafts) if at not in seqs]
+    firsts = await _firsts(connection, missing, ids) if missing else {}
     return [
         Stored(draft.at(seqs[at]), duplicate=False)
         if at in seqs
@@ -55,18 +56,24 @@ class ConversationIds:
         self._ids: dict[Conversation, int] = {}
 
     async def find(
-        self, connection: Connection, conversations: Sequence[Conversation]
-    ) -> dict[Conversation, int]:
-        """The number of each conversation, given anew where there is none."""
-        unknown = [each for each in dict.fromkeys(conversations) if each not in self._ids]
-        found = await _find_or_insert(connection, unknown) if unknown else {}
-        return {each: self._ids.get(each) or found[each] for each in conversations}
+        self, pool: PostgresPool, conversations: Sequence[Conversation]
+    ) -> Mapping[Conversation, int]:
+        """The number of each conversation, given anew where there is none.
 
-    def remember(self, ids: Mapping[Conversation, int]) -> None:
-        """Remember numbers that are committed: before that, one could still go to another."""
+        Raises:
+            Unavailable: the database cannot be reached now.
+        """
+        unknown = {each for each in conversations if each not in self._ids}
+        if not unknown:
+            return self._ids
+        async with pool.transaction() as connection:
+            found = await _find_or_insert(connection, list(unknown))
+        known = {each: self._ids[each] for each in conversations if each not in unknown}
         if len(self._ids) > MOST_IDS:
             self._ids.clear()
-        self._ids.update(ids)
+        # Only now: before the commit, a number could still be given to another.
+        self._ids.update(found)
+        return {**known, **found}
 
 
 async def _find_or_insert(
@@ -107,59 +114,7 @@ async def _firsts(
     return found
 
 
-_LOCK = """
-    SELECT FROM chat_conversation WHERE conversation_id = ANY($1::bigint[])
-    ORDER BY conversation_id FOR NO KEY UPDATE
-"""
-
-_STORE = """
-    WITH draft AS (
-        SELECT * FROM unnest(
-            $1::bigint[], $2::text[], $3::bytea[], $4::bytea[], $5::bigint[], $6::bytea[],
-            $7::boolean[], $8::boolean[]
-        ) WITH ORDINALITY AS draft (
-            conversation_id, message_id, from_user_id, content, created_at, client_message_id,
-            to_first, to_second, position
-        )
-    ), fresh AS (
-        SELECT *, row_number() OVER (
-            PARTITION BY conversation_id, from_user_id, client_message_id ORDER BY position
-        ) AS attempt
-        FROM draft WHERE NOT EXISTS (
-            SELECT FROM chat_message stored
-            WHERE stored.conversation_id = draft.conversation_id
-              AND stored.from_user_id = draft.from_user_id
-              AND stored.client_message_id = draft.client_message_id
-        )
-    ), placed AS (
-        SELECT fresh.*, conversation.last_seq + row_number() OVER (
-            PARTITION BY conversation_id ORDER BY position
-        ) AS seq
-        FROM fresh JOIN chat_conversation conversation USING (conversation_id)
-        WHERE attempt = 1 OR client_message_id IS NULL
-    ), stored AS (
-        INSERT INTO chat_message (
-            conversation_id, seq, message_id, from_user_id, content, created_at, client_message_id
-        )
-        SELECT conversation_id, seq, message_id, from_user_id, content, created_at,
-            client_message_id
-        FROM placed
-    ), moved AS (
-        UPDATE chat_conversation conversation
-        SET last_seq = newest.seq,
-            last_seq_to_first = coalesce(newest.seq_to_first, last_seq_to_first),
-            last_seq_to_second = coalesce(newest.seq_to_second, last_seq_to_second),
-            activity = nextval('chat_activity')
-        FROM (
-            SELECT conversation_id, max(seq) AS seq,
-                max(seq) FILTER (WHERE to_first) AS seq_to_first,
-                max(seq) FILTER (WHERE to_second) AS seq_to_second
-            FROM placed GROUP BY conversation_id ORDER BY max(position)
-        ) newest
-        WHERE conversation.conversation_id = newest.conversation_id
-    )
-    SELECT position - 1 AS position, seq FROM placed
-"""
+APPEND = "SELECT * FROM chat_append($1, $2, $3, $4, $5, $6, $7, $8)"
 
 _FIND_RETRIED = """
     SELECT DISTINCT message.conversation_id, seq, message_id, message.from_user_id, content,

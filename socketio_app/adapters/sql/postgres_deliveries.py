@@ -48,20 +48,20 @@ class PostgresDeliveries:
 
     async def _commit(self, batch: Sequence[Sequence[Message]]) -> Sequence[Sequence[Message]]:
         conversations = [message.conversation for messages in batch for message in messages]
-        async with self._pool.transaction() as connection:
-            ids = await self._ids.find(connection, conversations)
-            given = [
-                [
-                    ((message.to_user_id, ids[message.conversation]), message)
-                    for message in messages
-                    if message.to_user_id is not None
-                ]
-                for messages in batch
+        ids = await self._ids.find(self._pool, conversations)
+        given = [
+            [
+                ((message.to_user_id, ids[message.conversation]), message)
+                for message in messages
+                if message.to_user_id is not None
             ]
-            reached = {cursor: message.seq for each in given for cursor, message in each}
-            for each in given:
-                for cursor, message in each:
-                    reached[cursor] = max(reached[cursor], message.seq)
+            for messages in batch
+        ]
+        reached: dict[Cursor, int] = {}
+        for each in given:
+            for cursor, message in each:
+                reached[cursor] = max(reached.get(cursor, 0), message.seq)
+        async with self._pool.transaction() as connection:
             before = await _move(connection, reached)
         return [_beyond(before, each) for each in given]
 

@@ -6,7 +6,7 @@ import asyncpg
 
 from socketio_app.adapters.sql.group_commit import GroupCommit
 from socketio_app.adapters.sql.postgres_append import ConversationIds, append
-from socketio_app.adapters.sql.postgres_pool import PostgresPool, fetch
+from socketio_app.adapters.sql.postgres_pool import PostgresConnection, PostgresPool, fetch
 from socketio_app.adapters.sql.rows import key_of, message_of, page_of
 from socketio_app.adapters.sql.statements import conversation_at, page
 from socketio_app.application.ports import Place
@@ -19,13 +19,25 @@ MOST_WAITING = 20_000
 
 LARGEST_BATCH = 1_000
 
+APPENDING = {
+    # The plan is made once, at a time perhaps when the tables are empty and reading them whole is
+    # best, and then kept while they grow: so it may only go by the indexes.
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    # It is short, and often run: compiling it would cost more than running it.
+    "jit": "off",
+}
+"""Settings of the connection that messages are appended over."""
+
 
 class PostgresMessages:
     """Implements `MessageLog`. Messages that wait at the same time share one transaction."""
 
-    def __init__(self, pool: PostgresPool, ids: ConversationIds) -> None:
+    def __init__(self, url: str, pool: PostgresPool, ids: ConversationIds) -> None:
         self._pool = pool
         self._ids = ids
+        self._appending = PostgresConnection(url, APPENDING)
         self._commits: GroupCommit[Draft, Stored] = GroupCommit(
             self._commit, most_waiting=MOST_WAITING, largest_batch=LARGEST_BATCH
         )
@@ -63,25 +75,48 @@ class PostgresMessages:
             found[position - 1].append(message_of(conversation, tuple(row)))
         return found
 
-    async def drain(self) -> None:
-        """Wait until nothing waits."""
+    async def close(self) -> None:
+        """Commit what waits, and disconnect."""
         await self._commits.drain()
+        await self._appending.close()
 
     async def _commit(self, drafts: Sequence[Draft]) -> Sequence[Stored | Exception]:
+        """Store a batch; of drafts that are retries of each other, the first."""
+        retries = [_retry_key(draft) for draft in drafts]
+        firsts: dict[object, Draft] = {}
+        for key, draft in zip(retries, drafts, strict=True):
+            firsts.setdefault(key, draft)
+        stored = dict(zip(firsts, await self._store(list(firsts.values())), strict=True))
+        return [
+            stored[key] if firsts[key] is draft else _again(stored[key])
+            for key, draft in zip(retries, drafts, strict=True)
+        ]
+
+    async def _store(self, drafts: Sequence[Draft]) -> Sequence[Stored | Exception]:
         try:
-            return await self._commit_together(drafts)
+            return await self._store_together(drafts)
         except asyncpg.PostgresError as error:
             if len(drafts) == 1:
                 return [error]
-        # One of them spoils the transaction for all: each by itself, so that it fails alone.
-        return [outcome for draft in drafts for outcome in await self._commit([draft])]
+        # One of them spoils the statement for all: each by itself, so that it fails alone.
+        return [outcome for draft in drafts for outcome in await self._store([draft])]
 
-    async def _commit_together(self, drafts: Sequence[Draft]) -> list[Stored]:
-        async with self._pool.transaction() as connection:
-            ids = await self._ids.find(connection, [draft.conversation for draft in drafts])
-            stored = await append(connection, drafts, ids)
-        self._ids.remember(ids)
-        return stored
+    async def _store_together(self, drafts: Sequence[Draft]) -> list[Stored]:
+        ids = await self._ids.find(self._pool, [draft.conversation for draft in drafts])
+        async with self._appending.statement() as connection:
+            return await append(connection, drafts, ids)
+
+
+def _retry_key(draft: Draft) -> object:
+    """Equal for drafts that are retries of each other."""
+    if draft.client_message_id is None:
+        return draft.message_id
+    return draft.conversation, draft.from_user_id, draft.client_message_id
+
+
+def _again(outcome: Stored | Exception) -> Stored | Exception:
+    """What a retry is told of what became of the first."""
+    return Stored(outcome.message, duplicate=True) if isinstance(outcome, Stored) else outcome
 
 
 NEWEST = """

@@ -29,6 +29,7 @@ class PostgresRooms:
     async def join(self, room_id: RoomId, user_id: UserId, at: datetime) -> RoomJoined:
         """See `RoomRepository.join`."""
         room, user = room_id.encode(), user_id.encode()
+        number = (await self._ids.find(self._pool, [Room(room_id)]))[Room(room_id)]
         async with self._pool.transaction() as connection:
             # One user's joins take turns, here and on other processes, or two of them together
             # could go over the limit.
@@ -39,7 +40,6 @@ class PostgresRooms:
                 check_room_count((await fetch(connection, rooms))[0][0], self._rooms_per_user)
                 row = {"room_id": room, "user_id": user, "joined_at": milliseconds(at)}
                 await fetch(connection, insert(members).values(row))
-            number = (await self._ids.find(connection, [Room(room_id)]))[Room(room_id)]
             await connection.execute(_BEGIN, number)
             ((member_count, last_seq),) = await connection.fetch(_COUNT_AND_LAST, room, number)
             if joined:

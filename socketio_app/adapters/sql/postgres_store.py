@@ -16,7 +16,7 @@ class PostgresStore:
         self._pool = PostgresPool(url)
         self.epoch = ""
         ids = ConversationIds()
-        self.messages = PostgresMessages(self._pool, ids)
+        self.messages = PostgresMessages(url, self._pool, ids)
         self.deliveries = PostgresDeliveries(self._pool, ids)
         self.conversations = PostgresConversations(self._pool)
         self.rooms = PostgresRooms(self._pool, ids, rooms_per_user)
@@ -43,6 +43,6 @@ class PostgresStore:
 
     async def close(self) -> None:
         """Commit what waits, and disconnect."""
-        await self.messages.drain()
+        await self.messages.close()
         await self.deliveries.drain()
         await self._pool.close()

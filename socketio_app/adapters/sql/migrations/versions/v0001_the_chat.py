@@ -33,23 +33,15 @@ def upgrade() -> None:
         sa.UniqueConstraint("first_user_id", "second_user_id"),
     )
     op.create_index("chat_conversation_second", "chat_conversation", ["second_user_id"])
-    if op.get_bind().dialect.name == "postgresql":
-        op.execute("CREATE SEQUENCE chat_activity")
     op.create_table(
         "chat_message",
-        sa.Column(
-            "conversation_id",
-            _id,
-            sa.ForeignKey("chat_conversation.conversation_id"),
-            primary_key=True,
-        ),
+        sa.Column("conversation_id", _id, primary_key=True, autoincrement=False),
         sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("message_id", sa.String(36), nullable=False),
         sa.Column("from_user_id", sa.LargeBinary, nullable=False),
         sa.Column("content", sa.LargeBinary, nullable=False),
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.Column("client_message_id", sa.LargeBinary),
-        sqlite_with_rowid=False,
     )
     has_client_message_id = sa.text("client_message_id IS NOT NULL")
     op.create_index(
@@ -72,13 +64,70 @@ def upgrade() -> None:
     op.create_table(
         "chat_cursor",
         sa.Column("user_id", sa.LargeBinary, primary_key=True),
-        sa.Column(
-            "conversation_id",
-            _id,
-            sa.ForeignKey("chat_conversation.conversation_id"),
-            primary_key=True,
-        ),
+        sa.Column("conversation_id", _id, primary_key=True, autoincrement=False),
         sa.Column("delivered_seq", sa.BigInteger, nullable=False),
         sa.Column("read_seq", sa.BigInteger, nullable=False),
         sqlite_with_rowid=False,
     )
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("CREATE SEQUENCE chat_activity")
+        op.execute(_APPEND)
+
+
+# Two statements: the second one's snapshot must be taken with the locks of the first held. What is
+# said of it in adapters/sql/postgres_append.py holds here.
+_APPEND = """
+    CREATE FUNCTION chat_append(
+        conversation_ids bigint[], message_ids text[], senders bytea[], contents bytea[],
+        times bigint[], client_message_ids bytea[], are_to_first boolean[], are_to_second boolean[]
+    ) RETURNS TABLE (place_in_batch bigint, seq bigint) LANGUAGE plpgsql AS $$
+    #variable_conflict use_column
+    BEGIN
+        PERFORM FROM chat_conversation WHERE conversation_id = ANY(conversation_ids)
+        ORDER BY conversation_id FOR NO KEY UPDATE;
+
+        RETURN QUERY WITH draft AS (
+            SELECT * FROM unnest(
+                conversation_ids, message_ids, senders, contents, times, client_message_ids,
+                are_to_first, are_to_second
+            ) WITH ORDINALITY AS draft (
+                conversation_id, message_id, from_user_id, content, created_at, client_message_id,
+                to_first, to_second, position
+            )
+        ), placed AS (
+            SELECT draft.*, conversation.last_seq + row_number() OVER (
+                PARTITION BY draft.conversation_id ORDER BY position
+            ) AS seq
+            FROM draft JOIN chat_conversation conversation USING (conversation_id)
+            WHERE NOT EXISTS (
+                SELECT FROM chat_message stored
+                WHERE stored.conversation_id = draft.conversation_id
+                  AND stored.from_user_id = draft.from_user_id
+                  AND stored.client_message_id = draft.client_message_id
+            )
+        ), stored AS (
+            INSERT INTO chat_message (
+                conversation_id, seq, message_id, from_user_id, content, created_at,
+                client_message_id
+            )
+            SELECT conversation_id, seq, message_id, from_user_id, content, created_at,
+                client_message_id
+            FROM placed
+        ), moved AS (
+            UPDATE chat_conversation conversation
+            SET last_seq = newest.seq,
+                last_seq_to_first = coalesce(newest.seq_to_first, last_seq_to_first),
+                last_seq_to_second = coalesce(newest.seq_to_second, last_seq_to_second),
+                activity = nextval('chat_activity')
+            FROM (
+                SELECT conversation_id, max(seq) AS seq,
+                    max(seq) FILTER (WHERE to_first) AS seq_to_first,
+                    max(seq) FILTER (WHERE to_second) AS seq_to_second
+                FROM placed GROUP BY conversation_id ORDER BY max(position)
+            ) newest
+            WHERE conversation.conversation_id = newest.conversation_id
+        )
+        SELECT position - 1, seq FROM placed;
+    END
+    $$
+"""
