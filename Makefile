@@ -10,7 +10,7 @@ NODE_CLIENT := tests/e2e/node_client
 NODE_STAMP := $(NODE_CLIENT)/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format lock clean
+.PHONY: help setup run test soak check format lock clean
 
 help: ## Say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,9 @@ run: setup ## Serve the chat with a key made for this run
 
 test: setup $(NODE_STAMP) ## Run every test
 	$(BIN)/pytest
+
+soak: setup $(NODE_STAMP) ## Kill the server under load, a thousand times on each database
+	CRASH_ROUNDS=$${CRASH_ROUNDS:-1000} $(BIN)/pytest tests/e2e/test_crashes.py
 
 check: setup ## Format, lint, types, import directions
 	$(BIN)/ruff format --check .
