@@ -83,6 +83,7 @@ def compose(
         max_frame_bytes=settings.max_frame_bytes,
         ping_interval_seconds=settings.ping_interval_seconds,
         ping_timeout_seconds=settings.ping_timeout_seconds,
+        begins_at_once=isinstance(store, MemoryStore | SqliteStore),
     )
     return Composition(chat, ChatServer(chat, hub, verifier, options), store)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import uvicorn
 
+from socketio_app.adapters.socketio.fast_protocol import FastProtocol
 from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import Composition, compose
 from socketio_app.entrypoints.settings import Settings
@@ -68,7 +69,7 @@ def serve(settings: Settings) -> None:
         log_config=None,
         # It would name sessions, one line for each poll.
         access_log=False,
-        ws="websockets-sansio",
+        ws=FastProtocol,
         ws_max_size=settings.max_frame_bytes,
         # Engine.IO has its own heartbeat, and compression costs more than it saves on chat
         # messages: 40 KB for each connection, and nearly twice the CPU for each delivery.

@@ -1,10 +1,25 @@
 # The part of python-engineio that the project uses; the library ships no type information.
+from typing import Any
+
 from engineio import payload as payload
-from engineio.async_socket import AsyncSocket
 
 class AsyncServer:
-    sockets: dict[str, AsyncSocket]
+    # They hold what `_handle_connect` makes, which is the project's own.
+    sockets: dict[str, Any]
+    start_service_task: bool
+    ping_interval: float
+    ping_timeout: float
+    max_http_buffer_size: int
     class reason:
         CLIENT_DISCONNECT: str
         SERVER_DISCONNECT: str
         TRANSPORT_CLOSE: str
+        TRANSPORT_ERROR: str
+        PING_TIMEOUT: str
+    def __init__(self, **options: Any) -> None: ...
+    def generate_id(self) -> str: ...
+    def _upgrades(self, sid: str, transport: str) -> list[str]: ...
+    async def _trigger_event(self, event: str, *args: Any, **kwargs: Any) -> Any: ...
+    def _ok(self, packets: list[Any], jsonp_index: int | None = None) -> dict[str, Any]: ...
+    def _bad_request(self) -> dict[str, Any]: ...
+    def _cors_allowed_origins(self, environ: dict[str, Any]) -> list[str] | None: ...

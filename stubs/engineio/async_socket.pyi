@@ -1,12 +1,18 @@
 from asyncio import Queue
+from typing import Any
 
 from engineio.packet import Packet
 
 class AsyncSocket:
     sid: str
-    closed: bool
+    connected: bool
+    upgrading: bool
     upgraded: bool
+    closed: bool
     queue: Queue[Packet | None]
+    def __init__(self, server: Any, sid: str) -> None: ...
+    async def poll(self) -> list[Packet]: ...
+    async def handle_get_request(self, environ: dict[str, Any]) -> Any: ...
     async def check_ping_timeout(self) -> bool: ...
     async def close(
         self, wait: bool = True, abort: bool = False, reason: str | None = None

@@ -1,5 +1,11 @@
+from typing import Any
+
+OPEN: int
+PING: int
 MESSAGE: int
+NOOP: int
 
 class Packet:
-    def __init__(self, packet_type: int = ..., data: str | None = None) -> None: ...
+    packet_type: int
+    def __init__(self, packet_type: int = ..., data: Any = None) -> None: ...
     def encode(self, b64: bool = False) -> str | bytes: ...

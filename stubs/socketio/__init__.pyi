@@ -12,7 +12,7 @@ class _Manager:
 
 class AsyncServer:
     reason: type[EngineServer.reason]
-    eio: EngineServer
+    eio: Any  # of `_engineio_server_class`
     environ: dict[str, dict[str, Any]]
     manager: _Manager
     packet_class: type[Packet]
@@ -26,7 +26,6 @@ class AsyncServer:
         max_http_buffer_size: int,
         ping_interval: float,
         ping_timeout: float,
-        monitor_clients: bool,
         logger: bool,
         engineio_logger: bool,
     ) -> None: ...
@@ -39,7 +38,8 @@ class AsyncServer:
     ) -> None: ...
     async def _handle_eio_connect(self, eio_sid: str, environ: dict[str, Any]) -> None: ...
     async def _handle_eio_disconnect(self, eio_sid: str, reason: str) -> None: ...
-    async def _handle_eio_message(self, eio_sid: str, data: object) -> None: ...
+    async def _handle_eio_message(self, eio_sid: str, data: str | bytes) -> None: ...
+    def _engineio_server_class(self) -> type[EngineServer]: ...
 
 class AsyncClient:
     sid: str | None

@@ -6,9 +6,9 @@ from typing import Protocol
 
 import attrs
 import pytest
-from engineio.packet import Packet
 
 from socketio_app.adapters.socketio.hub import Hub, Outlet
+from socketio_app.adapters.socketio.packets import MessagePacket
 from socketio_app.application.events import (
     Audience,
     Connected,
@@ -57,7 +57,7 @@ class ListeningToHub:
     outlets: dict[str, Outlet] = attrs.field(factory=dict)
 
     def listen(self, user_id: UserId, connection_id: str) -> Callable[[], int]:
-        packets: list[Packet] = []
+        packets: list[MessagePacket] = []
         outlet = Outlet(ConnectionId(connection_id), user_id, packets.append)
         self.outlets[connection_id] = outlet
         self.broadcast.attach(outlet)

@@ -54,9 +54,9 @@ async def test_a_polling_client_that_leaves_while_it_is_let_in_leaves_no_ghost()
         async with raw_polling(base_url) as polling:
             connecting = asyncio.create_task(polling.post('40{"token":"ada"}'))
             await verifier.asked.wait()
-            await polling.post("1")
+            leaving = asyncio.create_task(polling.post("1"))
             verifier.answer.set()
-            await connecting
+            await asyncio.gather(connecting, leaving)
 
         assert is_empty(composition)
 

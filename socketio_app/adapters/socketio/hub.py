@@ -4,14 +4,14 @@ The tables here are keyed by verified users and by rooms whose membership the ap
 granted. No channel's name is ever made of what a client sent.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import attrs
-from engineio.packet import Packet
 
-from socketio_app.adapters.socketio.packets import event_packet
+from socketio_app.adapters.socketio.link import Write
+from socketio_app.adapters.socketio.packets import MessagePacket, event_packet
 from socketio_app.adapters.socketio.wire import outgoing
-from socketio_app.application.events import Audience, Event, Members, Users
+from socketio_app.application.events import Audience, Event, Members
 from socketio_app.application.handover import Handover, Opening
 from socketio_app.domain.identifiers import ConnectionId, RoomId, UserId
 
@@ -25,15 +25,22 @@ class Outlet:
 
     connection_id: ConnectionId
     user_id: UserId
-    write: Callable[[Packet], None]
+    write: Callable[[MessagePacket], None]
     """Sends a packet after those before it. Never waits."""
+    direct: Write | None = attrs.field(default=None, init=False)
+    """Writes a packet's frame, while nothing is in the way of it."""
+    _transport: Write | None = attrs.field(default=None, init=False)
     _handover: Handover | None = attrs.field(factory=Handover, init=False)
 
-    def tell(self, event: Event, packet: Packet) -> None:
+    def set_direct(self, write: Write | None) -> None:
+        """Say what writes a frame now, if anything does."""
+        self._transport = write
+        self.direct = write if self._handover is None else None
+
+    def tell(self, event: Event, packet: MessagePacket) -> None:
         """Write an event's packet, or hold the event back."""
-        if self._handover is not None and not self._may_go(event, self._handover):
-            return
-        self.write(packet)
+        if self._handover is None or self._may_go(event, self._handover):
+            self.write(packet)
 
     def release(self, opening: Opening) -> Sequence[Event]:
         """Write what the connection is to have first; hold nothing back any more.
@@ -45,15 +52,18 @@ class Outlet:
         events = self._handover.release(opening)
         for event in events:
             self.write(packet_of(event))
-        if self._handover.is_over:
-            self._handover = None
+        self._end_handover(self._handover)
         return events
 
     def _may_go(self, event: Event, handover: Handover) -> bool:
         admitted = handover.admits(event)
+        self._end_handover(handover)
+        return admitted
+
+    def _end_handover(self, handover: Handover) -> None:
         if handover.is_over:
             self._handover = None
-        return admitted
+            self.direct = self._transport
 
 
 class Hub:
@@ -83,10 +93,16 @@ class Hub:
 
     def tell(self, event: Event, audience: Audience) -> None:
         """See `Broadcast.tell`."""
-        packet: Packet | None = None
-        for outlet in self._audience(audience):
-            packet = packet or packet_of(event)
-            outlet.tell(event, packet)
+        outlets = self._audience(audience)
+        if not outlets:
+            return
+        packet = packet_of(event)
+        frame = packet.frame
+        for outlet in outlets:
+            if outlet.direct is not None:
+                outlet.direct(frame)
+            else:
+                outlet.tell(event, packet)
 
     def enter(self, room_id: RoomId, user_id: UserId) -> None:
         """See `Broadcast.enter`."""
@@ -110,19 +126,22 @@ class Hub:
         if not audience:
             del self._audiences[room_id]
 
-    def _audience(self, audience: Audience) -> Iterable[Outlet]:
-        match audience:
-            case Users(user_ids, but_connection):
-                for user_id in user_ids:
-                    for outlet in self._outlets.get(user_id, {}).values():
-                        if outlet.connection_id != but_connection:
-                            yield outlet
-            case Members(room_id, but_connection, but_user):
-                for outlet in self._audiences.get(room_id, {}).values():
-                    if outlet.connection_id != but_connection and outlet.user_id != but_user:
-                        yield outlet
+    def _audience(self, audience: Audience) -> Sequence[Outlet]:
+        if isinstance(audience, Members):
+            outlets = list(self._audiences.get(audience.room_id, {}).values())
+            if audience.but_user is not None:
+                outlets = [each for each in outlets if each.user_id != audience.but_user]
+        else:
+            outlets = [
+                outlet
+                for user_id in audience.user_ids
+                for outlet in self._outlets.get(user_id, {}).values()
+            ]
+        if audience.but_connection is None:
+            return outlets
+        return [each for each in outlets if each.connection_id != audience.but_connection]
 
 
-def packet_of(event: Event) -> Packet:
+def packet_of(event: Event) -> MessagePacket:
     """The packet that carries an event."""
     return event_packet(*outgoing.event_payload(event))

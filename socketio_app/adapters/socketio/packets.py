@@ -13,6 +13,8 @@ from engineio.packet import MESSAGE
 from engineio.packet import Packet as EnginePacket
 from socketio.packet import Packet as _Packet
 
+from socketio_app.adapters.socketio.frames import TEXT, frame
+
 UNREADABLE: Final = object()
 """Stands for JSON that is nested too deeply to be read."""
 
@@ -23,14 +25,50 @@ _decode = msgspec.json.decode
 _LONGEST_INTEGER: Final = 1000
 
 
-def event_packet(name: str, payload: object) -> EnginePacket:
+class MessagePacket(EnginePacket):
+    """A message to clients: made once for all, as a WebSocket frame and for polling."""
+
+    def __init__(self, encoded: bytes) -> None:
+        """Take the Socket.IO packet, encoded."""
+        self.packet_type = MESSAGE
+        self.frame = frame(TEXT, b"4" + encoded)
+        """The WebSocket frame that carries it."""
+        self._encoded = encoded
+
+    def encode(self, b64: bool = False) -> str:  # noqa: FBT001, FBT002  (python-engineio's own)
+        """The Engine.IO packet, for python-engineio."""
+        del b64
+        return "4" + self._encoded.decode()
+
+
+def event_packet(name: str, payload: object) -> MessagePacket:
     """The one packet that carries an event to however many connections."""
-    return EnginePacket(MESSAGE, "2" + _encode([name, payload]).decode())
+    return MessagePacket(b"2" + _encode([name, payload]))
 
 
-def ack_packet(ack_id: int, payload: object) -> EnginePacket:
+def ack_packet(ack_id: int, payload: object) -> MessagePacket:
     """The packet that acknowledges the event with this id."""
-    return EnginePacket(MESSAGE, f"3{ack_id}" + _encode([payload]).decode())
+    return MessagePacket(b"3%d" % ack_id + _encode([payload]))
+
+
+def event_of(encoded: bytes) -> tuple[int | None, Any] | None:
+    """The acknowledgement's id and the contents of an event to `/`, in an Engine.IO message.
+
+    `None` where it is something else, or is not plain: `Packet` can say more of it.
+    """
+    if not encoded.startswith(b"42"):
+        return None
+    begin = encoded.find(b"[", 2, 2 + _LONGEST_ACK_ID)
+    digits = encoded[2:begin]
+    if begin < 0 or not (digits.isdigit() or not digits):
+        return None
+    try:
+        return int(digits) if digits else None, _decode(encoded[begin:])
+    except (msgspec.DecodeError, msgspec.ValidationError, ValueError, RecursionError):
+        return None
+
+
+_LONGEST_ACK_ID: Final = 20
 
 
 class _Json:

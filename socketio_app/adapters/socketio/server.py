@@ -13,19 +13,16 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
-from uuid import uuid4
 
 import attrs
 import socketio
-from engineio.async_socket import AsyncSocket
-from engineio.packet import Packet as EnginePacket
-from engineio.payload import Payload as PollingPayload
 from socketio import packet as kinds
 
+from socketio_app.adapters.socketio.engine import ChatEngine
 from socketio_app.adapters.socketio.hub import Hub, Outlet
-from socketio_app.adapters.socketio.packets import UNREADABLE, Packet, ack_packet, event_packet
-from socketio_app.adapters.socketio.watchdog import Watchdog
-from socketio_app.adapters.socketio.wire import incoming, outgoing
+from socketio_app.adapters.socketio.packets import UNREADABLE, Packet, event_of
+from socketio_app.adapters.socketio.runner import CommandEvent, CommandRunner, new_error_id
+from socketio_app.adapters.socketio.wire import outgoing
 from socketio_app.application.chat import Chat
 from socketio_app.application.commands import Actor
 from socketio_app.application.handover import Opening
@@ -40,10 +37,6 @@ NAMESPACE = "/"
 MOST_ATTACHMENTS = 16
 """No command has binary content; so many attachments are read past before it is refused."""
 
-# A polling request may carry as many packets as fit in its size, which is bounded.
-# python-engineio's limit of 16 loses the connection of a client that sends a burst.
-PollingPayload.max_decode_packets = 4096
-
 
 @attrs.frozen
 class Options:
@@ -54,6 +47,11 @@ class Options:
     max_frame_bytes: int = 65536
     ping_interval_seconds: float = 25
     ping_timeout_seconds: float = 20
+    most_unread_bytes: int = 1_048_576
+    """How much may wait for a client that does not read; then its connection is cut."""
+    begins_at_once: bool = False
+    """Whether a command may begin outside a task: not with a store that asks which task it is in,
+    as database drivers do for their timeouts."""
 
 
 @attrs.define(eq=False)
@@ -65,14 +63,14 @@ class Connection:
     opening: Opening | None
     """What to hand over first; `None` once it has been."""
     turn: asyncio.Lock = attrs.field(factory=asyncio.Lock, init=False)
-    """Held while a packet of the connection's is handled: concurrent polling requests wait."""
+    """Held while a packet of the connection's is handled: one that leaves waits for that."""
 
 
 @attrs.define
 class Attachments:
     """An event whose binary attachments are being read past."""
 
-    ack_id: int | None
+    event: CommandEvent
     left: int
 
 
@@ -91,50 +89,48 @@ class ChatServer(socketio.AsyncServer):
             max_http_buffer_size=options.max_frame_bytes,
             ping_interval=options.ping_interval_seconds,
             ping_timeout=options.ping_timeout_seconds,
-            monitor_clients=False,
             logger=False,
             engineio_logger=False,
         )
+        self.eio: ChatEngine
+        self.eio.most_unread_bytes = options.most_unread_bytes
+        self.eio.begins_at_once = options.begins_at_once
+        self.eio.handle_text = self._handle_text
+        self.eio.handle_binary = self._handle_eio_message
         self._chat = chat
+        self._runner = CommandRunner(chat)
         self._hub = hub
         self._verifier = verifier
         self._connections: dict[str, Connection] = {}
-        self._watchdog = Watchdog(self.eio, options.ping_timeout_seconds)
         self._attachments: dict[str, Attachments] = {}
         self.on("connect", self._let_in)
         self.on("disconnect", self._let_out)
+
+    def _engineio_server_class(self) -> type[ChatEngine]:
+        return ChatEngine
 
     async def stop(self) -> None:
         """Close every connection, in a way that makes clients connect again, to another server."""
         sockets = list(self.eio.sockets.values())
         for socket in sockets:
-            await _close(socket)
+            await socket.close(reason=self.eio.reason.SERVER_DISCONNECT)
         if sockets:
             log.info("closed %d connections", len(sockets))
-        await self._watchdog.stop()
-        await self.shutdown()
+        self.eio.pings.stop()
 
     # A connection's beginning and end.
 
-    async def _handle_eio_connect(self, eio_sid: str, environ: dict[str, Any]) -> None:
-        self._watchdog.start()
-        await super()._handle_eio_connect(eio_sid, environ)
-
-    async def _handle_eio_disconnect(self, eio_sid: str, reason: str) -> None:
-        await super()._handle_eio_disconnect(eio_sid, reason)
-        socket = self.eio.sockets.get(eio_sid)
-        if socket is not None and reason == self.eio.reason.CLIENT_DISCONNECT:
-            # A client that says goodbye while it polls: python-engineio would leave the request
-            # open until it times out.
-            socket.queue.put_nowait(None)
-
     async def _handle_connect(self, eio_sid: str, namespace: str | None, data: object) -> None:
+        socket = self.eio.sockets.get(eio_sid)
+        if socket is None or socket.closed:
+            return
+        if eio_sid in self._connections:
+            raise MalformedPacketError("a second connect")
         await super()._handle_connect(eio_sid, namespace, data)
         connection = self._connections.get(eio_sid)
         if connection is None or connection.opening is None:
             return
-        socket = self.eio.sockets.get(eio_sid)
-        if socket is None or socket.closed:
+        if socket.closed:
             await self._handle_disconnect(eio_sid, namespace, self.eio.reason.TRANSPORT_CLOSE)
             return
         async with connection.turn:
@@ -147,7 +143,8 @@ class ChatServer(socketio.AsyncServer):
             return
         try:
             identity = await self._verifier.verify(_token(auth, environ))
-            outlet = Outlet(ConnectionId(sid), identity.user_id, _writer(socket))
+            outlet = Outlet(ConnectionId(sid), identity.user_id, socket.write)
+            socket.watch_direct(outlet.set_direct)
             self._hub.attach(outlet)
             try:
                 opening = await self._chat.sessions.prepare(identity, outlet.connection_id)
@@ -157,11 +154,13 @@ class ChatServer(socketio.AsyncServer):
         except ChatError as error:
             raise _refused(outgoing.refusal(error)) from None
         except Exception:
-            error_id = _new_error_id()
+            error_id = new_error_id()
             log.exception("fault %s while somebody connected", error_id)
             raise _refused(outgoing.fault(error_id)) from None
         actor = Actor(identity.user_id, outlet.connection_id)
         self._connections[eio_sid] = Connection(actor, outlet, opening)
+        # The request has said all that it had to say, and weighs kilobytes.
+        self.environ[eio_sid] = {}
 
     def _open(self, connection: Connection, opening: Opening) -> None:
         connection.opening = None
@@ -181,7 +180,19 @@ class ChatServer(socketio.AsyncServer):
 
     # Packets.
 
-    async def _handle_eio_message(self, eio_sid: str, data: object) -> None:
+    async def _handle_text(self, eio_sid: str, data: bytes) -> None:
+        """Take an Engine.IO message; most are plain events."""
+        connection = self._connections.get(eio_sid)
+        if connection is not None and eio_sid not in self._attachments:
+            match event_of(data):
+                case ack_id, [str(name), *payloads]:
+                    event = CommandEvent(ack_id, name, payloads)
+                    async with connection.turn:
+                        await self._runner.run(connection.actor, connection.outlet, event)
+                    return
+        await self._handle_eio_message(eio_sid, data[1:].decode("utf-8", "surrogateescape"))
+
+    async def _handle_eio_message(self, eio_sid: str, data: str | bytes) -> None:
         try:
             if eio_sid in self._attachments:
                 await self._skip_attachment(eio_sid, data)
@@ -191,7 +202,7 @@ class ChatServer(socketio.AsyncServer):
             log.info("closed a connection that sent %s", error)
             socket = self.eio.sockets.get(eio_sid)
             if socket is not None:
-                await _close(socket)
+                await socket.close(reason=self.eio.reason.SERVER_DISCONNECT)
 
     async def _handle_packet(self, eio_sid: str, packet: Packet) -> None:
         match packet.packet_type:
@@ -201,7 +212,7 @@ class ChatServer(socketio.AsyncServer):
                 await self._handle_disconnect(eio_sid, packet.namespace)
             case kinds.EVENT:
                 self._check_namespace(packet)
-                await self._handle_command(eio_sid, packet.id, packet.data)
+                await self._handle_command(eio_sid, _event(packet))
             case kinds.BINARY_EVENT:
                 self._await_attachments(eio_sid, packet)
             case kinds.ACK | kinds.BINARY_ACK:
@@ -219,72 +230,46 @@ class ChatServer(socketio.AsyncServer):
             raise MalformedPacketError("binary content before it had connected")
         if not 0 < packet.attachment_count <= MOST_ATTACHMENTS:
             raise MalformedPacketError("an event with too many or no binary attachments")
-        self._attachments[eio_sid] = Attachments(packet.id, packet.attachment_count)
+        event = attrs.evolve(_event(packet), is_readable=False)
+        self._attachments[eio_sid] = Attachments(event, packet.attachment_count)
 
-    async def _skip_attachment(self, eio_sid: str, data: object) -> None:
+    async def _skip_attachment(self, eio_sid: str, data: str | bytes) -> None:
         if not isinstance(data, bytes):
             raise MalformedPacketError("something else than the binary attachment announced")
         attachments = self._attachments[eio_sid]
         attachments.left -= 1
         if attachments.left == 0:
             del self._attachments[eio_sid]
-            await self._handle_command(eio_sid, attachments.ack_id, UNREADABLE)
+            await self._handle_command(eio_sid, attachments.event)
 
-    async def _handle_command(self, eio_sid: str, ack_id: int | None, data: object) -> None:
+    async def _handle_command(self, eio_sid: str, event: CommandEvent) -> None:
         connection = self._connections.get(eio_sid)
         if connection is None:
             return  # its token has not been verified: it may not even be told so
-        event, payloads = _event(data)
         async with connection.turn:
-            error = await self._execute(connection, event, payloads, ack_id)
-        if error is None:
-            return
-        if ack_id is not None:
-            connection.outlet.write(ack_packet(ack_id, {"ok": False, "error": error}))
-        else:
-            told = outgoing.error_event(error, event, payloads)
-            connection.outlet.write(event_packet("error", told))
-
-    async def _execute(
-        self, connection: Connection, event: str | None, payloads: list[object], ack_id: int | None
-    ) -> outgoing.Payload | None:
-        """Carry out a command and acknowledge it; else return the error object."""
-        try:
-            command = incoming.parse(event, payloads)
-            result = await self._chat.execute(connection.actor, command)
-        except ChatError as error:
-            return outgoing.refusal(error)
-        except Exception:
-            error_id = _new_error_id()
-            log.exception("fault %s in %s of user %r", error_id, event, connection.actor.user_id)
-            return outgoing.fault(error_id)
-        if ack_id is not None:
-            connection.outlet.write(
-                ack_packet(ack_id, outgoing.acknowledgement(result, connection.actor.user_id))
-            )
-        return None
+            await self._runner.run(connection.actor, connection.outlet, event)
 
 
 class MalformedPacketError(Exception):
     """Something that is not Socket.IO. The message says what, and nothing of its contents."""
 
 
-def _decode(data: object) -> Packet:
+def _decode(data: str | bytes) -> Packet:
     if not isinstance(data, str):
         raise MalformedPacketError("a binary frame that belongs to nothing")
     try:
         return Packet(encoded_packet=data)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, IndexError):
         raise MalformedPacketError("a malformed packet") from None
 
 
-def _event(data: object) -> tuple[str | None, list[object]]:
-    """An event's name and arguments; no name where it could not be read."""
-    match data:
-        case [str(event), *payloads]:
-            return event, payloads
-        case _ if data is UNREADABLE:
-            return None, []
+def _event(packet: Packet) -> CommandEvent:
+    """The event in a packet; its name may be a number (Socket.IO protocol 5, "Event")."""
+    match packet.data:
+        case [str() | int() as name, *payloads] if not isinstance(name, bool):
+            return CommandEvent(packet.id, str(name), payloads)
+        case _ if packet.data is UNREADABLE:
+            return CommandEvent(packet.id, "", [], is_readable=False)
         case _:
             raise MalformedPacketError("an event without a name")
 
@@ -305,22 +290,3 @@ def _token(auth: object, environ: Mapping[str, Any]) -> str:
 
 def _refused(error: outgoing.Payload) -> socketio.exceptions.ConnectionRefusedError:
     return socketio.exceptions.ConnectionRefusedError(error["message"], error)
-
-
-def _new_error_id() -> str:
-    """Names a fault, in the log and to the client."""
-    return uuid4().hex[:12]
-
-
-def _writer(socket: AsyncSocket) -> Any:
-    def write(packet: EnginePacket) -> None:
-        if not socket.closed:
-            socket.queue.put_nowait(packet)
-
-    return write
-
-
-async def _close(socket: AsyncSocket) -> None:
-    """Close an Engine.IO connection, its transport too, once what waits has been written."""
-    await socket.close(wait=False, reason=socketio.AsyncServer.reason.SERVER_DISCONNECT)
-    socket.queue.put_nowait(None)

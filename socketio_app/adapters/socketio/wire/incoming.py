@@ -172,18 +172,19 @@ COMMANDS: Mapping[str, Parse] = {
 }
 
 
-def parse(event: str | None, payloads: list[object]) -> Command[Any]:
+def parse(event: str, payloads: list[object], *, is_readable: bool = True) -> Command[Any]:
     """The command in a wire event.
 
     Args:
-        event: the event's name; `None` where it could not be read.
+        event: the event's name.
         payloads: what the client sent with it.
+        is_readable: whether that could be read.
 
     Raises:
         UnknownCommand: there is no such command.
         InvalidPayload: `field` names the first thing that is wrong.
     """
-    if event is None:
+    if not is_readable:
         raise InvalidPayload("the payload must be one JSON object, not binary and not too deep")
     make = COMMANDS.get(event)
     if make is None:

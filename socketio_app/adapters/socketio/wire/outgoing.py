@@ -120,10 +120,10 @@ def fault(error_id: str) -> Payload:
 _COMMAND_NAME_CHARS = 64
 
 
-def error_event(error: Payload, event: str | None, payloads: list[object]) -> Payload:
+def error_event(error: Payload, event: str, payloads: list[object]) -> Payload:
     """The `error` event for a command that asked for no acknowledgement."""
     told = dict(error)
-    if event is not None and is_unicode(event):
+    if event and is_unicode(event):
         told["command"] = event[:_COMMAND_NAME_CHARS]
     match payloads:
         case [{"client_message_id": str(given)}]:

@@ -1,0 +1,61 @@
+"""python-engineio's server, with connections that cost little."""
+
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import engineio
+from engineio.exceptions import QueueEmpty
+from engineio.packet import OPEN
+from engineio.packet import Packet as EnginePacket
+
+from socketio_app.adapters.socketio.engine_socket import EngineSocket
+from socketio_app.adapters.socketio.pings import PingWheel
+
+log = logging.getLogger("socketio_app.socketio")
+
+
+class ChatEngine(engineio.AsyncServer):
+    """Makes `EngineSocket`s, and asks all of them by one timer whether they are there."""
+
+    most_unread_bytes: int
+    begins_at_once: bool
+    handle_text: Callable[[str, bytes], Coroutine[Any, Any, None]]
+    handle_binary: Callable[[str, bytes], Coroutine[Any, Any, None]]
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.start_service_task = False
+        self.pings = PingWheel(self.ping_interval, self.ping_timeout)
+
+    async def _handle_connect(
+        self, environ: dict[str, Any], transport: str, jsonp_index: int | None = None
+    ) -> Any:
+        """Open a connection (Engine.IO protocol 4, "Handshake")."""
+        sid = self.generate_id()
+        connection = self.sockets[sid] = EngineSocket(self, sid)
+        handshake = {
+            "sid": sid,
+            "upgrades": self._upgrades(sid, transport),
+            "pingInterval": round(self.ping_interval * 1000),
+            "pingTimeout": round(self.ping_timeout * 1000),
+            "maxPayload": self.max_http_buffer_size,
+        }
+        await connection.send(EnginePacket(OPEN, handshake))
+        await self._trigger_event("connect", sid, environ, run_async=False)
+        connection.schedule_ping()
+        if transport == "websocket":
+            return await connection.handle_get_request(environ)
+        connection.connected = True
+        try:
+            return self._ok(await connection.poll(), jsonp_index=jsonp_index)
+        except QueueEmpty:
+            return self._bad_request()
+
+    def _cors_allowed_origins(self, environ: dict[str, Any]) -> list[str] | None:
+        """The web origins that may connect from here, the server's own always among them."""
+        named = super()._cors_allowed_origins(environ)
+        if named is None or "HTTP_HOST" not in environ:
+            return named
+        scheme = environ["wsgi.url_scheme"].replace("ws", "http")
+        return [*named, f"{scheme}://{environ['HTTP_HOST']}"]

@@ -1,0 +1,258 @@
+"""An Engine.IO connection that has no task, and on a WebSocket no queue.
+
+Everything that a client sends goes one way, whichever transport it came over; and whatever a client
+sends that is not Engine.IO ends its connection, and nothing else.
+"""
+
+import asyncio
+import logging
+from base64 import b64decode
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
+
+from engineio.async_socket import AsyncSocket
+from engineio.exceptions import ContentTooLongError, QueueEmpty, SocketIsClosedError
+from engineio.packet import NOOP, PING
+from engineio.packet import Packet as EnginePacket
+
+from socketio_app.adapters.socketio import frames
+from socketio_app.adapters.socketio.asgi_websocket import AsgiWebSocket
+from socketio_app.adapters.socketio.fast_protocol import EXTENSION, FastProtocol
+from socketio_app.adapters.socketio.link import Link, Message, Probe, WebSocket, Write
+from socketio_app.adapters.socketio.packets import MessagePacket
+from socketio_app.adapters.socketio.pings import PingWheel
+
+log = logging.getLogger("socketio_app.socketio")
+
+MOST_IN_A_POLL = 16
+"""python-engineio's client takes no more packets in one answer."""
+
+_RECORD_SEPARATOR = b"\x1e"
+"""Stands between the packets of one polling request (Engine.IO protocol 4, "Packet encoding")."""
+
+
+class Engine(Protocol):
+    """What a connection needs of its server."""
+
+    pings: PingWheel
+    ping_interval: float
+    ping_timeout: float
+    sockets: dict[str, Any]
+    max_http_buffer_size: int
+    most_unread_bytes: int
+    begins_at_once: bool
+    handle_text: Callable[[str, bytes], Coroutine[Any, Any, None]]
+    handle_binary: Callable[[str, bytes], Coroutine[Any, Any, None]]
+
+    @property
+    def reason(self) -> Any:
+        """The names of reasons for an end."""
+        ...
+
+
+class EngineSocket(AsyncSocket):
+    """A client's connection, over whichever transports."""
+
+    def __init__(self, server: Engine, sid: str) -> None:
+        super().__init__(server, sid)
+        self._engine = server
+        self.awaits_pong = False
+        self._is_asked = False
+        self._link: Link | None = None
+        self._posting: asyncio.Lock | None = None
+        self._ending: asyncio.Task[None] | None = None
+        self._on_direct: Callable[[Write | None], None] | None = None
+
+    # To the client.
+
+    def write(self, packet: MessagePacket) -> None:
+        """Send a packet after those before it. Never waits."""
+        if self._link is not None:
+            self._link.write(packet.frame)
+        elif not self.closed:
+            self.queue.put_nowait(packet)
+
+    def watch_direct(self, on_direct: Callable[[Write | None], None]) -> None:
+        """Say, now and whenever it changes, what writes a frame while nothing is in the way."""
+        self._on_direct = on_direct
+        if self._link is not None:
+            self._link.on_direct = on_direct
+            on_direct(self._link.direct)
+
+    async def send(self, pkt: EnginePacket) -> None:
+        """Send one of python-engineio's packets."""
+        if self.closed:
+            raise SocketIsClosedError
+        self._send(pkt)
+
+    async def close(
+        self,
+        wait: bool = True,  # noqa: FBT001, FBT002  (python-engineio's own)
+        abort: bool = False,  # noqa: FBT001, FBT002
+        reason: str | None = None,
+    ) -> None:
+        """End the connection; its client is told first, unless it is to be aborted."""
+        del wait  # for the client to have read everything: that may be for ever
+        await super().close(wait=False, abort=abort, reason=reason)
+        if self._link is not None:
+            self._link.close()
+        else:
+            self.queue.put_nowait(None)
+
+    def _send(self, packet: EnginePacket) -> None:
+        if self._link is not None:
+            self._link.write(_frame_of(packet))
+        else:
+            self.queue.put_nowait(packet)
+
+    # Pings.
+
+    def schedule_ping(self) -> None:
+        """Begin to ask the client whether it is there."""
+        if not self._is_asked:
+            self._is_asked = True
+            self._engine.pings.add(self)
+
+    def ping(self) -> None:
+        """Ask."""
+        self._send(EnginePacket(PING))
+
+    def ping_timed_out(self) -> None:
+        """End the connection: the client did not answer."""
+        if self._link is not None:
+            self._link.cut()
+        else:
+            self._ending = asyncio.create_task(self._end(self._engine.reason.PING_TIMEOUT))
+
+    async def check_ping_timeout(self) -> bool:
+        """Nothing: the wheel looks after that."""
+        return True
+
+    # Polling.
+
+    async def poll(self) -> list[EnginePacket]:
+        """Wait for packets to the client; so many as every client takes at a time.
+
+        Raises:
+            QueueEmpty: there were none for longer than the time between two pings.
+        """
+        seconds = self._engine.ping_interval + self._engine.ping_timeout
+        try:
+            packets = [await asyncio.wait_for(self.queue.get(), seconds)]
+        except TimeoutError:
+            raise QueueEmpty from None
+        while packets[-1] is not None and len(packets) < MOST_IN_A_POLL and self.queue.qsize():
+            packets.append(self.queue.get_nowait())
+        if packets[-1] is None and len(packets) > 1:
+            self.queue.put_nowait(None)  # the end, for the next poll
+        return [packet for packet in packets if packet is not None]
+
+    async def handle_post_request(self, environ: dict[str, Any]) -> None:
+        """Take what a polling client sends."""
+        length = int(environ.get("CONTENT_LENGTH") or 0)
+        if length > self._engine.max_http_buffer_size:
+            log.info("closed a connection that sent too much at once")
+            raise ContentTooLongError
+        body: bytes = await environ["wsgi.input"].read(length)
+        self._posting = self._posting or asyncio.Lock()
+        async with self._posting:
+            for packet in body.split(_RECORD_SEPARATOR):
+                if self.closed:
+                    return
+                await self._handle(_message_of(packet))
+
+    # The WebSocket.
+
+    async def _upgrade_websocket(self, environ: dict[str, Any]) -> Any:
+        """Open a WebSocket: the connection's own, or one that it may change to."""
+        send, receive = environ["asgi.send"], environ["asgi.receive"]
+        await send({"type": "websocket.accept"})
+        most_bytes = self._engine.max_http_buffer_size
+        offered: FastProtocol | None = environ["asgi.scope"].get("extensions", {}).get(EXTENSION)
+        if offered is not None:
+            offered.take_over(most_bytes)
+            offered.hand_to(self._owner_of(offered))
+        else:
+            websocket = AsgiWebSocket(receive, send, most_bytes)
+            websocket.hand_to(self._owner_of(websocket))
+            await websocket.serve()
+        return ""
+
+    def _owner_of(self, websocket: WebSocket) -> Link | Probe:
+        return Probe(websocket, self) if self.connected else self.upgraded_to(websocket)
+
+    def end_poll(self) -> None:
+        """See `Upgrading`."""
+        self.upgrading = True
+        self.queue.put_nowait(EnginePacket(NOOP))
+
+    def not_upgraded(self) -> None:
+        """See `Upgrading`."""
+        self.upgrading = False
+
+    def upgraded_to(self, websocket: WebSocket) -> Link:
+        """See `Upgrading`."""
+        self.connected = self.upgraded = True
+        self.upgrading = False
+        link = self._link = Link(
+            websocket,
+            self._handle,
+            at_once=self._engine.begins_at_once,
+            most_unread_bytes=self._engine.most_unread_bytes,
+            on_lost=self._lost,
+        )
+        while not self.queue.empty():
+            packet = self.queue.get_nowait()
+            if packet is None:
+                link.close()
+            elif packet.packet_type != NOOP:
+                link.write(_frame_of(packet))
+        if self._on_direct is not None:
+            self.watch_direct(self._on_direct)
+        return link
+
+    # From the client.
+
+    async def _handle(self, message: Message) -> None:
+        opcode, payload = message
+        try:
+            if opcode == frames.BINARY:
+                await self._engine.handle_binary(self.sid, payload)
+            elif payload.startswith(b"4"):
+                await self._engine.handle_text(self.sid, payload)
+            elif payload == b"3":
+                self.awaits_pong = False
+            elif payload == b"1":
+                await self._end(self._engine.reason.CLIENT_DISCONNECT)
+            else:
+                log.info("closed a connection that sent a packet that is not Engine.IO")
+                await self._end(self._engine.reason.TRANSPORT_ERROR)
+        except Exception:
+            log.exception("fault while handling what a client sent")
+
+    async def _lost(self) -> None:
+        await self._end(self._engine.reason.TRANSPORT_CLOSE)
+
+    async def _end(self, reason: str) -> None:
+        await self.close(abort=True, reason=reason)
+        if self._link is not None:
+            self._engine.sockets.pop(self.sid, None)
+
+
+def _message_of(packet: bytes) -> Message:
+    """A polling client's packet; binary content is in base 64, after a `b`."""
+    if packet.startswith(b"b"):
+        try:
+            return frames.BINARY, b64decode(packet[1:], validate=True)
+        except ValueError:
+            return frames.TEXT, b""
+    return frames.TEXT, packet
+
+
+def _frame_of(packet: EnginePacket) -> bytes:
+    if isinstance(packet, MessagePacket):
+        return packet.frame
+    encoded = packet.encode()
+    if isinstance(encoded, bytes):
+        return frames.frame(frames.BINARY, encoded)
+    return frames.frame(frames.TEXT, encoded.encode())

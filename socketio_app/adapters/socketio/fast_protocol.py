@@ -1,0 +1,247 @@
+"""uvicorn's WebSocket protocol, handing its transport over to those who ask.
+
+To an ASGI application it is what uvicorn's own is. One that finds `EXTENSION` in the scope may take
+the connection over: from then on what comes goes straight to it, and it writes frames to the
+transport. Nothing stands between, no task, queue or timer; the application's call may return.
+"""
+
+import asyncio
+import contextlib
+import socket
+import struct
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from typing import Any, Protocol
+
+from uvicorn.protocols.utils import ClientDisconnected
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from socketio_app.adapters.socketio import frames
+from socketio_app.adapters.socketio.frames import FrameError, FrameReader
+
+EXTENSION = "socketio_app.connection"
+"""Where in a WebSocket scope's `extensions` the protocol is."""
+
+CLOSE_SECONDS = 5.0
+"""How long a client has to read what was written before its connection was closed."""
+
+_NO_LINGERING = struct.pack("ii", 1, 0)
+
+
+class Owner(Protocol):
+    """Who has taken a connection over."""
+
+    def receive(self, messages: Sequence[tuple[int, bytes]]) -> None:
+        """Take the messages, text or binary, that came together."""
+        ...
+
+    def pause_writing(self) -> None:
+        """Write no more for now: the client does not read."""
+        ...
+
+    def resume_writing(self) -> None:
+        """Go on writing."""
+        ...
+
+    def lost(self) -> None:
+        """The connection is gone."""
+        ...
+
+
+class FastProtocol(WebSocketsSansIOProtocol):
+    """A WebSocket connection that may be taken over.
+
+    Give it to uvicorn as `ws`, without compression (`ws_per_message_deflate=False`).
+    """
+
+    _owner: Owner | None = None
+    _reader: FrameReader | None = None
+    _undecided: bytearray | None = None
+    """What came before it was clear who reads."""
+    _has_connected = False
+    _gathered: tuple[bytes, ...] = ()
+    write: Callable[[bytes], None]
+    """Writes a frame, after those before it. For the owner."""
+
+    # Before somebody takes over.
+
+    def handle_connect(self, event: Any) -> None:
+        """Offer the connection, in the scope, to Engine.IO."""
+        super().handle_connect(event)
+        if hasattr(self, "scope") and b"EIO=" in self.scope["query_string"]:
+            self._undecided = bytearray()
+            extensions: dict[str, Any] = self.scope["extensions"]
+            extensions[EXTENSION] = self
+
+    async def receive(self) -> Any:
+        """See ASGI. Who reads for themselves after the connect has decided against taking over."""
+        if self._has_connected and self._undecided is not None:
+            early, self._undecided = bytes(self._undecided), None
+            if early:
+                super().data_received(early)
+        self._has_connected = True
+        return await super().receive()
+
+    async def run_asgi(self) -> None:
+        """Run the application; the connection outlasts it when it was taken over."""
+        try:
+            await self.app(self.scope, self.receive, self.send)
+        except ClientDisconnected:
+            pass
+        except BaseException:
+            self.logger.exception("Exception in ASGI application\n")
+            self.send_500_response()
+        else:
+            if self._owner is not None:
+                self._free()
+                return
+            if not self.handshake_complete:
+                self.logger.error("ASGI callable returned without completing handshake.")
+                self.send_500_response()
+        if self._owner is not None:
+            self.close(frames.NORMAL_CLOSURE)
+        elif self.close_timer is None:
+            self.transport.close()
+
+    def take_over(self, most_bytes: int) -> None:
+        """Read and write frames for an owner from now on, and for the application no more.
+
+        Call it after the accept and before any receive, and `hand_to` next.
+        """
+        self._reader = FrameReader(most_bytes)
+        self.write = self.transport.write if loop_gathers_writes(self.loop) else self._gather
+
+    def hand_to(self, owner: Owner) -> None:
+        """From now on what comes is the owner's; what has come already, too."""
+        self._owner = owner
+        early, self._undecided = self._undecided, None
+        if early:
+            self.data_received(bytes(early))
+        if self.disconnected:
+            owner.lost()
+
+    def _free(self) -> None:
+        """Let go of what only the handshake needed."""
+        self.stop_keepalive()
+        for name in ("conn", "request", "response", "queue", "frames", "scope", "app_state"):
+            self.__dict__.pop(name, None)
+
+    # What the transport says.
+
+    def data_received(self, data: bytes) -> None:
+        """Read what came, or keep it until it is clear who reads."""
+        if self._reader is not None and self._undecided is None:
+            self._read(data, self._reader)
+        elif self._undecided is not None:
+            self._undecided += data
+            if len(self._undecided) > self.config.ws_max_size:
+                self.transport.close()
+        else:
+            super().data_received(data)
+
+    def pause_writing(self) -> None:
+        """The client does not read."""
+        super().pause_writing()
+        if self._owner is not None:
+            self._owner.pause_writing()
+
+    def resume_writing(self) -> None:
+        """It does again."""
+        super().resume_writing()
+        if self._owner is not None:
+            self._owner.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        owner = self._owner
+        if owner is None:
+            super().connection_lost(exc)
+            return
+        self.connections.discard(self)
+        self.disconnected = True
+        self.writable.set()
+        if self.close_timer is not None:
+            self.close_timer.cancel()
+            self.close_timer = None
+        owner.lost()
+
+    def shutdown(self) -> None:
+        """The server ends; the client may connect again, to another."""
+        if self._owner is None:
+            super().shutdown()
+        else:
+            self.close(frames.SERVICE_RESTART)
+
+    # For the owner.
+
+    def close(self, code: int) -> None:
+        """Close the connection when what was written has been read, or after some seconds."""
+        if not self.transport.is_closing():
+            self.write(frames.close_frame(code))
+            self._write_gathered()
+            self.transport.close()
+            self.close_timer = self.loop.call_later(CLOSE_SECONDS, self.abort)
+
+    def pause_reading(self) -> None:
+        """Let the client wait with what it sends."""
+        if not self.transport.is_closing():
+            self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Let it come again."""
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def abort(self) -> None:
+        """Cut the connection now, and what the client has not read with it.
+
+        A reset, not a goodbye: that would wait in the system for a client that does not read.
+        """
+        raw: socket.socket | None = self.transport.get_extra_info("socket")
+        if raw is not None:
+            with contextlib.suppress(OSError):
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGERING)
+        self.transport.abort()
+
+    def _gather(self, frame: bytes) -> None:
+        """Write a frame together with others of this turn of the loop."""
+        if not self._gathered:
+            self.loop.call_soon(self._write_gathered)
+        self._gathered += (frame,)
+
+    def _write_gathered(self) -> None:
+        gathered, self._gathered = self._gathered, ()
+        if gathered:
+            self.transport.write(b"".join(gathered))
+
+    def _read(self, data: bytes, reader: FrameReader) -> None:
+        assert self._owner is not None  # noqa: S101  (there is one with the reader)
+        messages: list[tuple[int, bytes]] = []
+        code: int | None = None
+        try:
+            for opcode, payload in reader.feed(data):
+                if opcode in (frames.TEXT, frames.BINARY):
+                    messages.append((opcode, payload))
+                elif opcode == frames.PING:
+                    self.write(frames.frame(frames.PONG, payload))
+                elif opcode == frames.CLOSE:
+                    code = frames.NORMAL_CLOSURE
+                    break
+        except FrameError as error:
+            self.logger.info("closed a connection that sent %s", error)
+            code = error.code
+        if messages:
+            self._owner.receive(messages)
+        if code is not None:
+            self.close(code)
+
+
+def loop_gathers_writes(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether what is written in one turn of the loop leaves in one system call.
+
+    uvloop before 0.23 gathers; later ones, and asyncio, write at once.
+    """
+    if not type(loop).__module__.startswith("uvloop"):
+        return False
+    major, minor = (int(part) for part in version("uvloop").split(".")[:2])
+    return (major, minor) < (0, 23)

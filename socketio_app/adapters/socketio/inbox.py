@@ -1,0 +1,118 @@
+"""Runs what comes over a connection: in order, a little at a time, and with a bound.
+
+What can be done at once is done at once, without a task: on a store in this process that is nearly
+everything.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine, Generator, Sequence
+from typing import Any, Generic, TypeVar
+
+import attrs
+
+AT_ONCE = 16
+"""So much of a connection's is handled before others have their turn."""
+
+MOST_WAITING, FEW_WAITING = 64, 32
+"""From how many messages on a connection is read no more, and when it is again."""
+
+Message = TypeVar("Message")
+Work = Coroutine[Any, Any, None]
+
+
+class Inbox(Generic[Message]):
+    """The messages of one connection that are not handled yet.
+
+    Args:
+        handle: handles a message. It raises nothing.
+        at_once: whether handling may begin outside a task. It may where nothing on the way asks
+            which task it is in before it first waits, as timeouts do.
+        pause, resume: stop the client's messages from coming, and let them come again.
+    """
+
+    def __init__(
+        self,
+        handle: Callable[[Message], Work],
+        *,
+        at_once: bool,
+        pause: Callable[[], None],
+        resume: Callable[[], None],
+    ) -> None:
+        self._handle = handle
+        self._at_once = at_once
+        self._pause = pause
+        self._resume = resume
+        self._waiting: deque[Message] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._is_paused = False
+        self._last: Callable[[], Work] | None = None
+
+    def take(self, messages: Sequence[Message]) -> None:
+        """Handle messages after those before them."""
+        done = 0
+        if self._at_once and self._task is None:
+            for message in messages[:AT_ONCE]:
+                done += 1
+                if not self._begin(self._handle(message)):
+                    break
+        self._waiting.extend(messages[done:])
+        if self._waiting and self._task is None:
+            self._task = asyncio.create_task(self._work_off(None))
+        if len(self._waiting) > MOST_WAITING and not self._is_paused:
+            self._is_paused = True
+            self._pause()
+
+    def finish(self, last: Callable[[], Work]) -> None:
+        """Do something after all that has come, the last thing for this connection."""
+        self._last = last
+        if self._task is None:
+            self._task = asyncio.create_task(self._work_off(None))
+
+    def _begin(self, work: Work) -> bool:
+        """Begin some work; whether it is done already. What has to wait goes on in a task."""
+        try:
+            awaited = work.send(None)
+        except StopIteration:
+            return True
+        self._task = asyncio.create_task(self._work_off(_Begun(work, awaited)))
+        return False
+
+    async def _work_off(self, begun: "_Begun | None") -> None:
+        if begun is not None:
+            await begun
+        handled = 0
+        while self._waiting:
+            await self._handle(self._waiting.popleft())
+            if self._is_paused and len(self._waiting) < FEW_WAITING:
+                self._is_paused = False
+                self._resume()
+            handled += 1
+            if handled % AT_ONCE == 0:
+                await asyncio.sleep(0)
+        last, self._last = self._last, None
+        if last is not None:
+            await last()
+        self._task = None
+
+
+@attrs.define
+class _Begun:
+    """A coroutine that was begun outside a task and now waits: a task can go on with it."""
+
+    work: Work
+    awaited: Any
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        awaited = self.awaited
+        while True:
+            raised: BaseException | None = None
+            result = None
+            try:
+                result = yield awaited
+            except BaseException as error:  # noqa: BLE001  (whatever it is, it is the coroutine's)
+                raised = error
+            try:
+                awaited = self.work.send(result) if raised is None else self.work.throw(raised)
+            except StopIteration:
+                return

@@ -1,0 +1,203 @@
+"""A WebSocket that an Engine.IO connection has taken over: frames out, messages in."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from socketio_app.adapters.socketio import frames
+from socketio_app.adapters.socketio.fast_protocol import Owner
+from socketio_app.adapters.socketio.inbox import Inbox, Work
+
+log = logging.getLogger("socketio_app.socketio")
+
+Message = tuple[int, bytes]
+"""The opcode, text or binary, and the payload."""
+
+Write = Callable[[bytes], None]
+
+UPGRADE_SECONDS = 10.0
+"""How long a client may take for the upgrade; meanwhile it gets nothing over the old transport."""
+
+
+class WebSocket(Protocol):
+    """A WebSocket to a client: taken over from the server, or any that ASGI has."""
+
+    def write(self, frame: bytes) -> None:
+        """Send a frame after those before it. Never waits."""
+        ...
+
+    def hand_to(self, owner: Owner) -> None:
+        """From now on what comes is the owner's."""
+        ...
+
+    def pause_reading(self) -> None:
+        """Let the client wait with what it sends."""
+        ...
+
+    def resume_reading(self) -> None:
+        """Let it come again."""
+        ...
+
+    def close(self, code: int) -> None:
+        """Close it when what was written has been read."""
+        ...
+
+    def abort(self) -> None:
+        """Close it now."""
+        ...
+
+
+class Link:
+    """One client's WebSocket.
+
+    Args:
+        websocket: it.
+        handle: handles a message.
+        at_once: see `Inbox`.
+        most_unread_bytes: how much may wait for a client that does not read.
+        on_lost: the last thing to do, when the connection is gone and all that came is handled.
+    """
+
+    def __init__(
+        self,
+        websocket: WebSocket,
+        handle: Callable[[Message], Work],
+        *,
+        at_once: bool,
+        most_unread_bytes: int,
+        on_lost: Callable[[], Work],
+    ) -> None:
+        self._websocket = websocket
+        self._most_unread_bytes = most_unread_bytes
+        self._on_lost = on_lost
+        self._inbox = Inbox(
+            handle,
+            at_once=at_once,
+            pause=websocket.pause_reading,
+            resume=websocket.resume_reading,
+        )
+        self._unread: list[bytes] | None = None
+        self._unread_bytes = 0
+        self.direct: Write | None = websocket.write
+        """Writes a frame, while nothing is in the way of it."""
+        self.on_direct: Callable[[Write | None], None] | None = None
+        """Called whenever `direct` changes."""
+
+    def write(self, frame: bytes) -> None:
+        """Send a frame after those before it, or keep it until the client reads again."""
+        if self.direct is not None:
+            self.direct(frame)
+        elif self._unread is not None:
+            self._unread.append(frame)
+            self._unread_bytes += len(frame)
+            if self._unread_bytes > self._most_unread_bytes:
+                log.info("closed a connection that does not read")
+                self.cut()
+
+    def close(self) -> None:
+        """Close it, once what was written has been read."""
+        self._stop_writing()
+        self._websocket.close(frames.NORMAL_CLOSURE)
+
+    def cut(self) -> None:
+        """Cut it now."""
+        self._stop_writing()
+        self._websocket.abort()
+
+    # What the protocol says.
+
+    def receive(self, messages: Sequence[Message]) -> None:
+        """Take what came."""
+        self._inbox.take(messages)
+
+    def pause_writing(self) -> None:
+        """The client does not read: keep what comes."""
+        if self.direct is not None:
+            self._unread, self._unread_bytes = [], 0
+            self._set_direct(None)
+
+    def resume_writing(self) -> None:
+        """It does again: write what was kept, and go on."""
+        kept, self._unread = self._unread, None
+        if kept is not None:
+            self._set_direct(self._websocket.write)
+            for frame in kept:
+                self.write(frame)
+
+    def lost(self) -> None:
+        """The connection is gone."""
+        self._stop_writing()
+        self._inbox.finish(self._on_lost)
+
+    def _stop_writing(self) -> None:
+        self._unread = None
+        self._set_direct(None)
+
+    def _set_direct(self, write: Write | None) -> None:
+        self.direct = write
+        if self.on_direct is not None:
+            self.on_direct(write)
+
+
+class Upgrading(Protocol):
+    """An Engine.IO connection that polls, and is about to change to a WebSocket."""
+
+    def end_poll(self) -> None:
+        """Answer the poll that is open, so that the client begins no other."""
+        ...
+
+    def upgraded_to(self, websocket: WebSocket) -> Link:
+        """Use the WebSocket from now on, and for what waits."""
+        ...
+
+    def not_upgraded(self) -> None:
+        """Go on polling."""
+        ...
+
+
+class Probe:
+    """Goes through the upgrade from polling (Engine.IO protocol 4, "Upgrade").
+
+    The client asks over the new WebSocket whether it works, `2probe`; it does, `3probe`; and the
+    client changes to it, `5`.
+    """
+
+    def __init__(self, websocket: WebSocket, connection: Upgrading) -> None:
+        self._websocket = websocket
+        self._connection = connection
+        self._was_asked = False
+        self._deadline = asyncio.get_running_loop().call_later(UPGRADE_SECONDS, self._fail)
+
+    def receive(self, messages: Sequence[Message]) -> None:
+        """Take the next steps."""
+        for number, message in enumerate(messages):
+            if message == (frames.TEXT, b"2probe") and not self._was_asked:
+                self._was_asked = True
+                self._websocket.write(frames.frame(frames.TEXT, b"3probe"))
+                self._connection.end_poll()
+            elif message == (frames.TEXT, b"5") and self._was_asked:
+                self._deadline.cancel()
+                link = self._connection.upgraded_to(self._websocket)
+                self._websocket.hand_to(link)
+                link.receive(messages[number + 1 :])
+                return
+            else:
+                self._fail()
+                return
+
+    def pause_writing(self) -> None:
+        """So little is written here that it does not matter."""
+
+    def resume_writing(self) -> None:
+        """Likewise."""
+
+    def lost(self) -> None:
+        """The client has thought better of it."""
+        self._deadline.cancel()
+        self._connection.not_upgraded()
+
+    def _fail(self) -> None:
+        self._deadline.cancel()
+        self._connection.not_upgraded()
+        self._websocket.close(frames.NORMAL_CLOSURE)

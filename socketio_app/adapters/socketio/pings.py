@@ -1,0 +1,73 @@
+"""Asks every client whether it is still there, by one timer for all of them.
+
+Engine.IO protocol 4: the server sends a ping in each interval, and ends a connection that does not
+answer within the timeout. A task for each ping, as python-engineio has it, is most of what an idle
+connection costs.
+"""
+
+import asyncio
+from collections import deque
+from typing import Protocol
+
+MOST_SLOTS = 25
+"""The clients are spread over so many moments of an interval."""
+
+
+class Pinged(Protocol):
+    """A connection, as far as pings go."""
+
+    closed: bool
+    awaits_pong: bool
+
+    def ping(self) -> None:
+        """Ask the client, without waiting."""
+        ...
+
+    def ping_timed_out(self) -> None:
+        """End the connection: the client did not answer."""
+        ...
+
+
+class PingWheel:
+    """Turns once in each interval; connections sit in its slots."""
+
+    def __init__(self, interval_seconds: float, timeout_seconds: float) -> None:
+        self._slots: list[set[Pinged]] = [set() for _ in range(MOST_SLOTS)]
+        self._slot_seconds = interval_seconds / MOST_SLOTS
+        self._timeout_seconds = timeout_seconds
+        self._now = 0
+        self._asked: deque[tuple[float, list[Pinged]]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, connection: Pinged) -> None:
+        """Ask a connection's client from now on, for the first time after one interval."""
+        self._slots[self._now - 1].add(connection)
+        if self._timer is None:
+            self._wait()
+
+    def stop(self) -> None:
+        """Ask nobody any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _wait(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(self._slot_seconds, self._turn)
+
+    def _turn(self) -> None:
+        self._wait()
+        now = asyncio.get_running_loop().time()
+        while self._asked and self._asked[0][0] <= now:
+            _, connections = self._asked.popleft()
+            for connection in connections:
+                if connection.awaits_pong and not connection.closed:
+                    connection.ping_timed_out()
+        self._now = (self._now + 1) % MOST_SLOTS
+        slot = self._slots[self._now]
+        slot.difference_update([connection for connection in slot if connection.closed])
+        asked = [connection for connection in slot if not connection.awaits_pong]
+        for connection in asked:
+            connection.awaits_pong = True
+            connection.ping()
+        if asked:
+            self._asked.append((now + self._timeout_seconds, asked))

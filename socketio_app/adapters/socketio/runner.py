@@ -1,0 +1,63 @@
+"""Carries out the commands in a connection's events, and answers each exactly once."""
+
+import logging
+from uuid import uuid4
+
+import attrs
+
+from socketio_app.adapters.socketio.hub import Outlet
+from socketio_app.adapters.socketio.packets import ack_packet, event_packet
+from socketio_app.adapters.socketio.wire import incoming, outgoing
+from socketio_app.application.chat import Chat
+from socketio_app.application.commands import Actor
+from socketio_app.domain.errors import ChatError
+
+log = logging.getLogger("socketio_app.socketio")
+
+
+@attrs.frozen
+class CommandEvent:
+    """An event as it came."""
+
+    ack_id: int | None
+    """What its acknowledgement is to carry; `None` where it asks for none."""
+    name: str
+    payloads: list[object]
+    is_readable: bool = True
+    """False where the payload was binary, or nested too deeply to be read."""
+
+
+class CommandRunner:
+    """Turns events into commands of the chat's."""
+
+    def __init__(self, chat: Chat) -> None:
+        self._chat = chat
+
+    async def run(self, actor: Actor, outlet: Outlet, event: CommandEvent) -> None:
+        """Carry out the command in an event; acknowledge it, or say why not."""
+        try:
+            command = incoming.parse(event.name, event.payloads, is_readable=event.is_readable)
+            result = await self._chat.execute(actor, command)
+        except ChatError as error:
+            _refuse(outlet, event, outgoing.refusal(error))
+        except Exception:
+            error_id = new_error_id()
+            log.exception("fault %s in %s of user %r", error_id, event.name, actor.user_id)
+            _refuse(outlet, event, outgoing.fault(error_id))
+        else:
+            if event.ack_id is not None:
+                answer = outgoing.acknowledgement(result, actor.user_id)
+                outlet.write(ack_packet(event.ack_id, answer))
+
+
+def _refuse(outlet: Outlet, event: CommandEvent, error: outgoing.Payload) -> None:
+    if event.ack_id is not None:
+        outlet.write(ack_packet(event.ack_id, {"ok": False, "error": error}))
+    else:
+        told = outgoing.error_event(error, event.name, event.payloads)
+        outlet.write(event_packet("error", told))
+
+
+def new_error_id() -> str:
+    """Names a fault, in the log and to the client."""
+    return uuid4().hex[:12]
