@@ -27,6 +27,10 @@ class Delivery:
         if to_user:
             self._deliveries.delivered(to_user, self._tell_senders)
 
+    def handed_live(self, message: Message) -> None:
+        """A personal message was handed to its recipient's connections as it was sent."""
+        self._deliveries.delivered([message], self._tell_senders)
+
     def handed_to_room(self, message: Message) -> None:
         """A room's message was handed to the members' live connections."""
         self._tell_senders([message])

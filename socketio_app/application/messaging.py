@@ -71,7 +71,7 @@ class Messaging:
         if recipient is None:
             self._delivery.handed_to_room(message)
         elif self._connections.is_online(recipient):
-            self._delivery.handed_to(recipient, [message])
+            self._delivery.handed_live(message)
         return Sent(message, duplicate=False)
 
 

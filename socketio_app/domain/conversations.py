@@ -11,7 +11,7 @@ import attrs
 from socketio_app.domain.identifiers import RoomId, UserId, check_room_id, check_user_id
 
 
-@attrs.frozen
+@attrs.frozen(cache_hash=True)
 class Room:
     """A room, as a target and as the conversation that its members share."""
 
@@ -28,7 +28,7 @@ class Person:
 Target = Room | Person
 
 
-@attrs.frozen
+@attrs.frozen(cache_hash=True)
 class Pair:
     """The conversation of two users; of one, when somebody writes to themselves.
 

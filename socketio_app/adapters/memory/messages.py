@@ -3,12 +3,26 @@
 from collections import deque
 from collections.abc import Callable, Sequence
 
+import attrs
+
 from socketio_app.domain.conversations import Conversation, Pair, Room
 from socketio_app.domain.errors import Unavailable
 from socketio_app.domain.history import Page, Standing, Window
 from socketio_app.domain.identifiers import RoomId, UserId
 from socketio_app.domain.messaging import Draft, Message, Stored
 from socketio_app.domain.transcript import Transcript
+
+
+@attrs.define(eq=False)
+class Kept:
+    """What is kept of one conversation."""
+
+    transcript: Transcript = attrs.field(factory=Transcript, init=False)
+    activity: int = attrs.field(default=0, init=False)
+    last_seq_to: dict[UserId, int] = attrs.field(factory=dict, init=False)
+    """The newest message to each of a pair."""
+    delivered_seq: dict[UserId, int] = attrs.field(factory=dict, init=False)
+    """How far each of a pair has been given theirs."""
 
 
 class MemoryMessages:
@@ -21,49 +35,46 @@ class MemoryMessages:
 
     def __init__(self, kept_messages: int, conversations: int) -> None:
         self._kept_messages = kept_messages
-        self._conversations = conversations
-        self._transcripts: dict[Conversation, Transcript] = {}
+        self._most_conversations = conversations
+        self._conversations: dict[Conversation, Kept] = {}
         self._by_age: deque[Transcript] = deque()
-        self._delivered: dict[tuple[UserId, Pair], int] = {}
         self._pairs: dict[UserId, list[Pair]] = {}
-        self._activities: dict[Conversation, int] = {}
         self._activity = 0
-        # Pairs in which the user may have something undelivered, in the order of their newest.
-        self._waiting: dict[UserId, dict[Pair, None]] = {}
 
     async def append(self, draft: Draft) -> Stored:
         """See `MessageLog.append`."""
-        stored = self._transcript(draft.conversation).append(draft)
+        kept = self._conversations.get(draft.conversation) or self._begin(draft.conversation)
+        stored = kept.transcript.append(draft)
         if not stored.duplicate:
-            self._note_activity(draft.conversation)
-            self._note_waiting(stored.message)
-            self._forget_what_is_too_much(self._transcripts[draft.conversation])
+            self._activity += 1
+            kept.activity = self._activity
+            recipient = stored.message.to_user_id
+            if recipient is not None:
+                kept.last_seq_to[recipient] = stored.message.seq
+            self._by_age.append(kept.transcript)
+            if len(self._by_age) > self._kept_messages:
+                self._by_age.popleft().forget_oldest()
         return stored
 
     async def last_seq(self, conversation: Conversation) -> int:
         """See `MessageLog.last_seq`."""
-        transcript = self._transcripts.get(conversation)
-        return 0 if transcript is None else transcript.last_seq
+        return self._transcript(conversation).last_seq
 
     async def page(self, conversation: Conversation, window: Window) -> Page:
         """See `MessageLog.page`."""
-        return self._transcripts.get(conversation, _NOTHING).page(window)
+        return self._transcript(conversation).page(window)
 
     async def newest(
         self, beyond: Sequence[tuple[Conversation, int]], limit: int
     ) -> Sequence[Sequence[Message]]:
         """See `MessageLog.newest`."""
-        return [
-            self._transcripts.get(conversation, _NOTHING).newest(seq, limit)
-            for conversation, seq in beyond
-        ]
+        return [self._transcript(each).newest(seq, limit) for each, seq in beyond]
 
     async def undelivered(self, user_id: UserId, limit: int) -> Sequence[Message]:
         """See `DeliveryLog.undelivered`."""
         found: list[Message] = []
-        for pair in reversed(self._waiting.get(user_id, {})):
-            after = self._delivered.get((user_id, pair), 0)
-            for message in self._transcripts[pair].after(after):
+        for kept in sorted(self._waiting_for(user_id), key=lambda kept: -kept.activity):
+            for message in kept.transcript.after(kept.delivered_seq.get(user_id, 0)):
                 if len(found) == limit:
                     return found
                 if message.to_user_id == user_id:
@@ -81,10 +92,11 @@ class MemoryMessages:
     def enter(self, room_id: RoomId) -> int:
         """The place of a room's newest message, for somebody who joins; 0 in a new room."""
         room = Room(room_id)
-        transcript = self._transcript(room)
-        if room not in self._activities:
-            self._note_activity(room)
-        return transcript.last_seq
+        kept = self._conversations.get(room) or self._begin(room)
+        if kept.activity == 0:
+            self._activity += 1
+            kept.activity = self._activity
+        return kept.transcript.last_seq
 
     def pairs_of(self, user_id: UserId) -> Sequence[Pair]:
         """The pairs that a user is in."""
@@ -94,63 +106,48 @@ class MemoryMessages:
         self, user_id: UserId, conversation: Conversation, after_seq: int, most: int
     ) -> int:
         """How many messages beyond a place are not the user's own; counted up to `most`."""
-        messages = self._transcripts[conversation].after(after_seq)
+        messages = self._transcript(conversation).after(after_seq)
         return min(most, sum(message.from_user_id != user_id for message in messages))
 
     def standing(self, user_id: UserId, conversation: Conversation, read_seq: int) -> Standing:
         """Where a user stands who has read so far."""
-        last_seq = self._transcripts[conversation].last_seq
-        delivered_seq = last_seq
+        kept = self._conversations[conversation]
+        delivered_seq = last_seq = kept.transcript.last_seq
         if isinstance(conversation, Pair):
-            delivered_seq = self._delivered.get((conversation.other(user_id), conversation), 0)
-        return Standing(
-            conversation, last_seq, self._activities[conversation], delivered_seq, read_seq
-        )
-
-    def _deliver(self, message: Message) -> bool:
-        pair, user_id = message.conversation, message.to_user_id
-        if not isinstance(pair, Pair) or user_id is None:
-            return False
-        if self._delivered.get((user_id, pair), 0) >= message.seq:
-            return False
-        self._delivered[user_id, pair] = message.seq
-        newer = self._transcripts[pair].after(message.seq)
-        if not any(later.to_user_id == user_id for later in newer):
-            self._stop_waiting(user_id, pair)
-        return True
+            delivered_seq = kept.delivered_seq.get(conversation.other(user_id), 0)
+        return Standing(conversation, last_seq, kept.activity, delivered_seq, read_seq)
 
     def _transcript(self, conversation: Conversation) -> Transcript:
-        transcript = self._transcripts.get(conversation)
-        if transcript is None:
-            if len(self._transcripts) >= self._conversations:
-                raise Unavailable("the server's memory has no room for another conversation")
-            transcript = self._transcripts[conversation] = Transcript()
-            if isinstance(conversation, Pair):
-                for user_id in {conversation.first, conversation.second}:
-                    self._pairs.setdefault(user_id, []).append(conversation)
-        return transcript
+        kept = self._conversations.get(conversation)
+        return _NOTHING if kept is None else kept.transcript
 
-    def _note_activity(self, conversation: Conversation) -> None:
-        self._activity += 1
-        self._activities[conversation] = self._activity
+    def _begin(self, conversation: Conversation) -> Kept:
+        if len(self._conversations) >= self._most_conversations:
+            raise Unavailable("the server's memory has no room for another conversation")
+        kept = self._conversations[conversation] = Kept()
+        if isinstance(conversation, Pair):
+            for user_id in {conversation.first, conversation.second}:
+                self._pairs.setdefault(user_id, []).append(conversation)
+        return kept
 
-    def _note_waiting(self, message: Message) -> None:
-        pair, recipient = message.conversation, message.to_user_id
-        if isinstance(pair, Pair) and recipient is not None:
-            waiting = self._waiting.setdefault(recipient, {})
-            waiting.pop(pair, None)
-            waiting[pair] = None
+    def _waiting_for(self, user_id: UserId) -> Sequence[Kept]:
+        """The pairs in which something is undelivered to the user."""
+        pairs = [self._conversations[pair] for pair in self.pairs_of(user_id)]
+        return [
+            kept
+            for kept in pairs
+            if kept.last_seq_to.get(user_id, 0) > kept.delivered_seq.get(user_id, 0)
+        ]
 
-    def _stop_waiting(self, user_id: UserId, pair: Pair) -> None:
-        waiting = self._waiting.get(user_id, {})
-        waiting.pop(pair, None)
-        if not waiting:
-            self._waiting.pop(user_id, None)
-
-    def _forget_what_is_too_much(self, newest: Transcript) -> None:
-        self._by_age.append(newest)
-        if len(self._by_age) > self._kept_messages:
-            self._by_age.popleft().forget_oldest()
+    def _deliver(self, message: Message) -> bool:
+        recipient = message.to_user_id
+        if recipient is None:
+            return False
+        delivered = self._conversations[message.conversation].delivered_seq
+        if delivered.get(recipient, 0) >= message.seq:
+            return False
+        delivered[recipient] = message.seq
+        return True
 
 
 _NOTHING = Transcript()

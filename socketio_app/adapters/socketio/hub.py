@@ -4,14 +4,14 @@ The tables here are keyed by verified users and by rooms whose membership the ap
 granted. No channel's name is ever made of what a client sent.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import attrs
 
 from socketio_app.adapters.socketio.link import Write
 from socketio_app.adapters.socketio.packets import MessagePacket, event_packet
 from socketio_app.adapters.socketio.wire import outgoing
-from socketio_app.application.events import Audience, Event, Members
+from socketio_app.application.events import Audience, Event, Users
 from socketio_app.application.handover import Handover, Opening
 from socketio_app.domain.identifiers import ConnectionId, RoomId, UserId
 
@@ -93,16 +93,18 @@ class Hub:
 
     def tell(self, event: Event, audience: Audience) -> None:
         """See `Broadcast.tell`."""
-        outlets = self._audience(audience)
-        if not outlets:
-            return
-        packet = packet_of(event)
-        frame = packet.frame
-        for outlet in outlets:
-            if outlet.direct is not None:
-                outlet.direct(frame)
-            else:
-                outlet.tell(event, packet)
+        packet: MessagePacket | None = None
+        but_connection = audience.but_connection
+        for outlets in self._outlets_of(audience):
+            for outlet in outlets.values():
+                if outlet.connection_id == but_connection:
+                    continue
+                if packet is None:
+                    packet = packet_of(event)
+                if outlet.direct is not None:
+                    outlet.direct(packet.frame)
+                else:
+                    outlet.tell(event, packet)
 
     def enter(self, room_id: RoomId, user_id: UserId) -> None:
         """See `Broadcast.enter`."""
@@ -126,20 +128,17 @@ class Hub:
         if not audience:
             del self._audiences[room_id]
 
-    def _audience(self, audience: Audience) -> Sequence[Outlet]:
-        if isinstance(audience, Members):
-            outlets = list(self._audiences.get(audience.room_id, {}).values())
-            if audience.but_user is not None:
-                outlets = [each for each in outlets if each.user_id != audience.but_user]
-        else:
-            outlets = [
-                outlet
-                for user_id in audience.user_ids
-                for outlet in self._outlets.get(user_id, {}).values()
-            ]
-        if audience.but_connection is None:
-            return outlets
-        return [each for each in outlets if each.connection_id != audience.but_connection]
+    def _outlets_of(self, audience: Audience) -> Iterable[Mapping[ConnectionId, Outlet]]:
+        if isinstance(audience, Users):
+            return [self._outlets.get(user_id, _NOBODY) for user_id in audience.user_ids]
+        members = self._audiences.get(audience.room_id, _NOBODY)
+        if audience.but_user is None:
+            return [members]
+        others = [each for each in members.values() if each.user_id != audience.but_user]
+        return [{each.connection_id: each for each in others}]
+
+
+_NOBODY: Mapping[ConnectionId, Outlet] = {}
 
 
 def packet_of(event: Event) -> MessagePacket:

@@ -1,6 +1,7 @@
 """What a client is told: acknowledgements, refusals and events."""
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import attrs
@@ -136,7 +137,7 @@ def event_payload(event: Event) -> tuple[str, Payload]:
     """An event's name and payload."""
     match event:
         case MessageSent(message):
-            name = "receive_group_message" if message.to_user_id is None else _PERSONAL
+            name = _GROUP if isinstance(message.conversation, Room) else _PERSONAL
             return name, message_payload(message)
         case MessageDelivered():
             return _delivered(event)
@@ -179,28 +180,33 @@ def event_payload(event: Event) -> tuple[str, Payload]:
             return "connected", _connected(event)
 
 
-_PERSONAL = "receive_personal_message"
+_PERSONAL, _GROUP = "receive_personal_message", "receive_group_message"
 
 
 def message_payload(message: Message) -> Payload:
     """A message."""
-    payload = {
+    conversation = message.conversation
+    payload: Payload = {
         "message_id": message.message_id,
         "seq": message.seq,
         "from_user_id": message.from_user_id,
-        **_target_payload(message.from_user_id, message.conversation),
-        "content": message.content,
-        "created_at": time(message.created_at),
     }
+    if isinstance(conversation, Room):
+        payload["room_id"] = conversation.room_id
+    else:
+        payload["to_user_id"] = conversation.other(message.from_user_id)
+    payload["content"] = message.content
+    payload["created_at"] = time(message.created_at)
     if message.client_message_id is not None:
         payload["client_message_id"] = message.client_message_id
     return payload
 
 
+@lru_cache(maxsize=64)
 def time(moment: datetime) -> str:
     """A moment as RFC 3339 in UTC with milliseconds: `2026-11-23T12:00:00.123Z`.
 
-    `moment` must be in UTC.
+    `moment` must be in UTC. Much happens in one millisecond: the latest are remembered.
     """
     return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 

@@ -117,19 +117,6 @@ async def test_asking_for_a_place_begins_no_conversation(messages: MemoryMessage
         await messages.append(draft(conversation))
 
 
-async def test_nothing_is_remembered_as_waiting_once_all_is_delivered(
-    messages: MemoryMessages,
-) -> None:
-    to_bob, to_ada = [
-        (await messages.append(draft(TO_BOB, sender))).message for sender in (ADA, BOB)
-    ]
-
-    for message in (to_bob, to_ada):
-        messages.delivered([message], lambda _: None)
-
-    assert not messages._waiting
-
-
 async def test_a_new_room_is_refused_where_there_is_space_for_no_conversation() -> None:
     store = MemoryStore(kept_messages=3, conversations=0, rooms_per_user=1)
 
