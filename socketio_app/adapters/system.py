@@ -1,7 +1,6 @@
 """The running machine's time and identifiers."""
 
 import asyncio
-import math
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -16,14 +15,21 @@ class SystemClock:
     """The machine's time, which here goes on where the machine's is set back."""
 
     def __init__(self) -> None:
-        self._ahead_of_monotonic = -math.inf
+        self._ahead_of_monotonic_ns = -(2**63)
+        self._milliseconds = 0
+        self._now = datetime.fromtimestamp(0, UTC)
 
     def now(self) -> datetime:
         """See `Clock.now`."""
-        monotonic = time.monotonic()
-        self._ahead_of_monotonic = max(self._ahead_of_monotonic, time.time() - monotonic)
-        milliseconds = int((self._ahead_of_monotonic + monotonic) * 1000)
-        return datetime.fromtimestamp(milliseconds / 1000, UTC)
+        monotonic_ns = time.monotonic_ns()
+        ahead_ns = time.time_ns() - monotonic_ns
+        if ahead_ns > self._ahead_of_monotonic_ns:
+            self._ahead_of_monotonic_ns = ahead_ns
+        milliseconds = (self._ahead_of_monotonic_ns + monotonic_ns) // 1_000_000
+        if milliseconds != self._milliseconds:
+            self._milliseconds = milliseconds
+            self._now = datetime.fromtimestamp(milliseconds / 1000, UTC)
+        return self._now
 
     def call_later(self, delay: timedelta, callback: Callable[[], None]) -> Timer:
         """See `Clock.call_later`."""

@@ -46,6 +46,10 @@ class Admission:
             command: by_kind[kind] for command, kind in KINDS.items() if kind in by_kind
         }
 
+    def open(self) -> None:
+        """Admit what is not too fast."""
+        self._closed = False
+
     def close(self) -> None:
         """Admit nothing any more."""
         self._closed = True

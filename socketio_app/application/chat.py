@@ -93,6 +93,11 @@ class Chat:
         """How many connections are open."""
         return self._connections.count()
 
+    def open(self) -> None:
+        """Take commands: from the beginning, and again after `close`."""
+        self._admission.open()
+        self._typing.open()
+
     def close(self) -> None:
         """Take no commands any more. Those under way go on to their end."""
         self._admission.close()

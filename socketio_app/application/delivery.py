@@ -38,11 +38,16 @@ class Delivery:
     def _tell_senders(self, messages: Sequence[Message]) -> None:
         for message in messages:
             conversation = message.conversation
+            room_id, to_user_id = None, None
+            if isinstance(conversation, Room):
+                room_id = conversation.room_id
+            else:
+                to_user_id = conversation.other(message.from_user_id)
             event = MessageDelivered(
                 message.message_id,
                 message.client_message_id,
-                message.to_user_id,
-                conversation.room_id if isinstance(conversation, Room) else None,
+                to_user_id,
+                room_id,
                 message.seq,
                 self._clock.now(),
             )

@@ -70,11 +70,16 @@ class TypingIndicator:
         """End all of the user's states, because they are gone."""
         self._tell(self._board.stop_all(user_id))
 
+    def open(self) -> None:
+        """Set timers."""
+        self._closed = False
+
     def close(self) -> None:
         """Set no timer any more. What clients show ends by its time-to-live."""
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
 
     async def _conversation(self, actor: Actor, target: Target) -> Conversation:
         if isinstance(target, Room) and not await self._rooms.is_member(

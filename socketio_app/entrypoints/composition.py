@@ -50,6 +50,7 @@ class Composition:
         """
         if isinstance(self.store, NeedsStarting):
             await self.store.start()
+        self.chat.open()
 
     async def stop(self) -> None:
         """Take no commands any more, and let every connection go. Doing it twice is harmless."""

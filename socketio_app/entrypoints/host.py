@@ -34,6 +34,10 @@ class HostRoute(BaseRoute):
         await self._host(untouched, receive, send)
 
 
+RETURN_SECONDS = 1.0
+"""How long a host may take to return after it has said that it has ended."""
+
+
 class HostLifespanError(RuntimeError):
     """The host could not start or end. The message is the host's own."""
 
@@ -60,10 +64,14 @@ async def host_lifespan(host: ASGIApp) -> AsyncIterator[dict[str, Any]]:
     task = asyncio.ensure_future(host(scope, to_host.get, from_host.put))
     try:
         speaks = await _ask(task, to_host, from_host, "startup")
-        yield state
-        if speaks:
-            await _ask(task, to_host, from_host, "shutdown")
-            await task
+        try:
+            yield state
+        finally:
+            if speaks:
+                await _ask(task, to_host, from_host, "shutdown")
+                # Most return now; one that goes on to wait for events, of which there are no more,
+                # need not.
+                await asyncio.wait([task], timeout=RETURN_SECONDS)
     finally:
         task.cancel()
         await asyncio.wait([task])

@@ -89,8 +89,8 @@ class Settings:
     backend_cors_origins: tuple[str, ...] = setting(
         "",
         origins,
-        "The web origins that browsers may connect from, separated by commas or as a JSON list; "
-        "unset: only the server's own; `*`: all.",
+        "The web origins that browsers may connect from, separated by commas or as a JSON list, "
+        "beside the server's own, which always may; `*`: all.",
     )
     database_url: str = setting(
         "memory://",

@@ -134,9 +134,9 @@ def test_the_system_clock_goes_on_where_the_machines_is_set_back(
 ) -> None:
     clock = SystemClock()
     before = clock.now()
-    started = time.monotonic()
-    monkeypatch.setattr("socketio_app.adapters.system.time.time", lambda: 0.0)
-    monkeypatch.setattr("socketio_app.adapters.system.time.monotonic", lambda: started + 60)
+    in_a_minute = time.monotonic_ns() + 60 * 10**9
+    monkeypatch.setattr("socketio_app.adapters.system.time.time_ns", lambda: 0)
+    monkeypatch.setattr("socketio_app.adapters.system.time.monotonic_ns", lambda: in_a_minute)
 
     assert timedelta(seconds=59) < clock.now() - before < timedelta(seconds=61)
 
@@ -146,7 +146,8 @@ def test_the_system_clock_follows_where_the_machines_is_set_forward(
 ) -> None:
     clock = SystemClock()
     ahead = clock.now() + timedelta(hours=1)
-    monkeypatch.setattr("socketio_app.adapters.system.time.time", ahead.timestamp)
+    ahead_ns = int(ahead.timestamp() * 10**9)
+    monkeypatch.setattr("socketio_app.adapters.system.time.time_ns", lambda: ahead_ns)
 
     assert abs(clock.now() - ahead) < timedelta(seconds=1)
 

@@ -1,5 +1,6 @@
 """Every end-to-end test of the wire runs with each client over each transport."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -8,6 +9,7 @@ from typing import Any, Protocol
 import attrs
 import pytest
 
+from socketio_app.adapters.socketio.fast_protocol import FastProtocol
 from socketio_app.entrypoints.settings import Settings
 from socketio_app.main import create_socketio_app
 from tests.e2e.clients import (
@@ -30,15 +32,21 @@ class Kind:
 
     client: str
     transport: Transport
+    websockets: type[asyncio.Protocol] | str = FastProtocol
+    """uvicorn's, which are handed over or not."""
 
     def __str__(self) -> str:
-        return f"{self.client}-{self.transport}"
+        plain = "" if self.websockets is FastProtocol else "-plain"
+        return f"{self.client}-{self.transport}{plain}"
 
 
 KINDS = [
     Kind(client, transport)
     for client in ("python", "javascript")
     for transport in ("polling", "websocket", "upgrade")
+] + [
+    Kind("python", "websocket", "websockets-sansio"),
+    Kind("python", "upgrade", "websockets-sansio"),
 ]
 
 
@@ -69,9 +77,9 @@ def settings() -> Settings:
 
 
 @pytest.fixture
-async def url(settings: Settings) -> AsyncIterator[str]:
+async def url(settings: Settings, kind: Kind) -> AsyncIterator[str]:
     """A chat that runs by itself."""
-    async with serving(create_socketio_app(settings=settings)) as base_url:
+    async with serving(create_socketio_app(settings=settings), kind.websockets) as base_url:
         yield base_url
 
 

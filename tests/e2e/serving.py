@@ -11,19 +11,27 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 
+from socketio_app.adapters.socketio.fast_protocol import FastProtocol
+
 
 class ServerEndedError(Exception):
     """The server ended before it had started."""
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp, **options: Any) -> AsyncIterator[str]:
-    """Serve an application on a free port of the loopback interface; yields its base URL."""
+async def serving(
+    app: ASGIApp, websockets: type[asyncio.Protocol] | str = FastProtocol, **options: Any
+) -> AsyncIterator[str]:
+    """Serve an application on a free port of the loopback interface; yields its base URL.
+
+    `websockets` is uvicorn's `ws`: with any other than ours, connections are not handed over.
+    """
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(
             app,
             log_level="error",
-            ws="websockets-sansio",
+            ws=websockets,
+            ws_per_message_deflate=False,
             timeout_graceful_shutdown=5,
             **options,
         )

@@ -41,6 +41,10 @@ async def test_another_origin_is_kept_out_unless_it_was_named() -> None:
     assert await handshakes("https://evil.example") == (False, False, None)
 
 
+async def test_the_servers_own_origin_is_let_in_beside_a_named_one() -> None:
+    assert await handshakes("own", "https://app.example") == (True, True, "own")
+
+
 async def test_a_named_origin_is_let_in() -> None:
     assert await handshakes("https://app.example", "https://app.example") == (
         True,

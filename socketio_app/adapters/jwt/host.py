@@ -1,5 +1,6 @@
 """The host application's own check of a token, as a verifier."""
 
+import asyncio
 import inspect
 import logging
 import traceback
@@ -48,6 +49,11 @@ class HostVerifier:
             return await answer if inspect.isawaitable(answer) else answer
         except (Unauthenticated, TokenExpired):
             raise
+        except asyncio.CancelledError:
+            if _we_are_cancelled():
+                raise
+            log.warning("verify_token refused a token: what it awaited was cancelled")
+            raise Unauthenticated(INVALID) from None
         except Exception as error:  # noqa: BLE001  (whatever a host's check raises refuses)
             if _says_expired(error):
                 raise TokenExpired(EXPIRED) from None
@@ -56,6 +62,12 @@ class HostVerifier:
                 "verify_token refused a token: %s raised at %s", type(error).__name__, _where(error)
             )
             raise Unauthenticated(INVALID) from None
+
+
+def _we_are_cancelled() -> bool:
+    """Whether it is the connection that is cancelled, and not only what the check awaited."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _says_expired(error: Exception) -> bool:

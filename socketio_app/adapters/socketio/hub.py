@@ -4,7 +4,7 @@ The tables here are keyed by verified users and by rooms whose membership the ap
 granted. No channel's name is ever made of what a client sent.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import attrs
 
@@ -94,17 +94,17 @@ class Hub:
     def tell(self, event: Event, audience: Audience) -> None:
         """See `Broadcast.tell`."""
         packet: MessagePacket | None = None
-        but_connection = audience.but_connection
-        for outlets in self._outlets_of(audience):
-            for outlet in outlets.values():
-                if outlet.connection_id == but_connection:
-                    continue
-                if packet is None:
-                    packet = packet_of(event)
-                if outlet.direct is not None:
-                    outlet.direct(packet.frame)
-                else:
-                    outlet.tell(event, packet)
+        if isinstance(audience, Users):
+            for user_id in audience.user_ids:
+                of_user = self._outlets.get(user_id)
+                if of_user is not None:
+                    packet = packet or packet_of(event)
+                    _tell(event, packet, of_user.values(), audience.but_connection)
+            return
+        members: Iterable[Outlet] = self._audiences.get(audience.room_id, {}).values()
+        if audience.but_user is not None:
+            members = [each for each in members if each.user_id != audience.but_user]
+        _tell(event, packet_of(event), members, audience.but_connection)
 
     def enter(self, room_id: RoomId, user_id: UserId) -> None:
         """See `Broadcast.enter`."""
@@ -128,17 +128,20 @@ class Hub:
         if not audience:
             del self._audiences[room_id]
 
-    def _outlets_of(self, audience: Audience) -> Iterable[Mapping[ConnectionId, Outlet]]:
-        if isinstance(audience, Users):
-            return [self._outlets.get(user_id, _NOBODY) for user_id in audience.user_ids]
-        members = self._audiences.get(audience.room_id, _NOBODY)
-        if audience.but_user is None:
-            return [members]
-        others = [each for each in members.values() if each.user_id != audience.but_user]
-        return [{each.connection_id: each for each in others}]
 
-
-_NOBODY: Mapping[ConnectionId, Outlet] = {}
+def _tell(
+    event: Event,
+    packet: MessagePacket,
+    outlets: Iterable[Outlet],
+    but_connection: ConnectionId | None,
+) -> None:
+    frame = packet.frame
+    for outlet in outlets:
+        if outlet.connection_id != but_connection:
+            if outlet.direct is not None:
+                outlet.direct(frame)
+            else:
+                outlet.tell(event, packet)
 
 
 def packet_of(event: Event) -> MessagePacket:

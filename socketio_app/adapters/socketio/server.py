@@ -9,7 +9,6 @@ It is python-socketio's server with these differences, each because the chat pro
 - A packet that is not Socket.IO ends its connection; one that is, but carries nonsense, does not.
 """
 
-import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -62,8 +61,6 @@ class Connection:
     outlet: Outlet
     opening: Opening | None
     """What to hand over first; `None` once it has been."""
-    turn: asyncio.Lock = attrs.field(factory=asyncio.Lock, init=False)
-    """Held while a packet of the connection's is handled: one that leaves waits for that."""
 
 
 @attrs.define
@@ -133,8 +130,7 @@ class ChatServer(socketio.AsyncServer):
         if socket.closed:
             await self._handle_disconnect(eio_sid, namespace, self.eio.reason.TRANSPORT_CLOSE)
             return
-        async with connection.turn:
-            self._open(connection, connection.opening)
+        self._open(connection, connection.opening)
 
     async def _let_in(self, sid: str, environ: Mapping[str, Any], auth: object) -> None:
         eio_sid = self.manager.eio_sid_from_sid(sid, NAMESPACE)
@@ -174,9 +170,8 @@ class ChatServer(socketio.AsyncServer):
         if eio_sid is None or connection is None:
             return
         self._attachments.pop(eio_sid, None)
-        async with connection.turn:
-            self._hub.detach(connection.outlet)
-            self._chat.sessions.close(connection.actor.user_id, connection.outlet.connection_id)
+        self._hub.detach(connection.outlet)
+        self._chat.sessions.close(connection.actor.user_id, connection.outlet.connection_id)
 
     # Packets.
 
@@ -187,8 +182,7 @@ class ChatServer(socketio.AsyncServer):
             match event_of(data):
                 case ack_id, [str(name), *payloads]:
                     event = CommandEvent(ack_id, name, payloads)
-                    async with connection.turn:
-                        await self._runner.run(connection.actor, connection.outlet, event)
+                    await self._runner.run(connection.actor, connection.outlet, event)
                     return
         await self._handle_eio_message(eio_sid, data[1:].decode("utf-8", "surrogateescape"))
 
@@ -244,9 +238,7 @@ class ChatServer(socketio.AsyncServer):
 
     async def _handle_command(self, eio_sid: str, event: CommandEvent) -> None:
         connection = self._connections.get(eio_sid)
-        if connection is None:
-            return  # its token has not been verified: it may not even be told so
-        async with connection.turn:
+        if connection is not None:  # else its token was not verified: it may not even be told so
             await self._runner.run(connection.actor, connection.outlet, event)
 
 

@@ -122,8 +122,9 @@ class PostgresConnection:
 
     async def close(self) -> None:
         """Disconnect."""
-        if self._connection is not None:
-            await self._connection.close()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
 
     async def _open(self) -> "asyncpg.Connection[asyncpg.Record]":
         connection = await asyncpg.connect(

@@ -42,7 +42,8 @@ class PostgresStore:
             self.epoch = await connection.fetchval("SELECT epoch FROM chat_store")
 
     async def close(self) -> None:
-        """Commit what waits, and disconnect."""
+        """Commit what waits, and disconnect. It can be started again."""
         await self.messages.close()
         await self.deliveries.drain()
         await self._pool.close()
+        self.epoch = ""

@@ -44,8 +44,6 @@ class SqliteStore:
 
     def __init__(self, path: Path, rooms_per_user: int) -> None:
         self._path = path
-        self._writing = ThreadPoolExecutor(1, thread_name_prefix="sqlite-writer")
-        self._reading = ThreadPoolExecutor(1, thread_name_prefix="sqlite-reader")
         self._commits: Commits = GroupCommit(
             self._commit, most_waiting=MOST_WAITING, largest_batch=LARGEST_BATCH
         )
@@ -69,12 +67,16 @@ class SqliteStore:
         if self._writer is not None:
             return
         self._ownership = Ownership(self._path)
+        self._writing = ThreadPoolExecutor(1, thread_name_prefix="sqlite-writer")
+        self._reading = ThreadPoolExecutor(1, thread_name_prefix="sqlite-reader")
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._writing, self._open)
         await loop.run_in_executor(self._reading, self._open_reader)
 
     async def close(self) -> None:
-        """Commit what waits, and close the file."""
+        """Commit what waits, and close the file. It can be started again."""
+        if self._ownership is None:
+            return
         await self._commits.drain()
         loop = asyncio.get_running_loop()
         # The last to leave checkpoints: that must be the writer.
@@ -82,8 +84,8 @@ class SqliteStore:
         await loop.run_in_executor(self._writing, self._close)
         self._reading.shutdown()
         self._writing.shutdown()
-        if self._ownership is not None:
-            self._ownership.give_up()
+        self._ownership.give_up()
+        self._ownership = None
 
     async def _commit(self, writes: Sequence[Write]) -> Sequence[Any]:
         if self._writer is None:
@@ -122,10 +124,12 @@ class SqliteStore:
     def _close_reader(self) -> None:
         if self._reader is not None:
             self._reader.close()
+            self._reader = None
 
     def _close(self) -> None:
         if self._writer is not None:
             self._writer.close()
+            self._writer = None
 
 
 _NOT_STARTED = "the store was not started: serve the application's lifespan"

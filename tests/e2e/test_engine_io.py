@@ -1,0 +1,250 @@
+"""Engine.IO at its edges (protocol 4): what a connection survives, and what ends it."""
+
+import asyncio
+import json
+import logging
+import socket
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import pytest
+
+from socketio_app.adapters.socketio.fast_protocol import FastProtocol
+from socketio_app.entrypoints.asgi import application
+from socketio_app.entrypoints.composition import Composition, compose
+from socketio_app.entrypoints.settings import Settings
+from tests.e2e.clients import PythonClient, until
+from tests.e2e.raw import RawPolling, raw_polling
+from tests.e2e.serving import serving
+from tests.e2e.test_coming_and_going import is_empty
+from tests.tokens import SECRET, token
+
+pytestmark = pytest.mark.anyio
+
+SETTINGS = Settings(secret_key=SECRET, rate_limits=False)
+OPEN_WEBSOCKET = "/socket.io/?EIO=4&transport=websocket"
+CONNECT = '40{"token":"%s"}' % token("mallory")
+
+
+@pytest.fixture
+def composition() -> Composition:
+    return compose(SETTINGS)
+
+
+@pytest.fixture(params=[FastProtocol, "websockets-sansio"], ids=["handed over", "plain"])
+async def url(request: pytest.FixtureRequest, composition: Composition) -> AsyncIterator[str]:
+    async with serving(application(composition), request.param) as base_url:
+        yield base_url
+
+
+@pytest.fixture
+async def http(url: str) -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(url) as session:
+        yield session
+
+
+async def until_empty(composition: Composition) -> None:
+    async with asyncio.timeout(10):
+        while not is_empty(composition):
+            await asyncio.sleep(0.01)
+
+
+async def next_text(websocket: aiohttp.ClientWebSocketResponse, prefix: str) -> str:
+    """The next frame that begins so."""
+    while True:
+        text = await websocket.receive_str(timeout=10)
+        if text.startswith(prefix):
+            return text
+
+
+async def answered(polling: RawPolling, ack: int) -> Any:
+    """What a command sent by polling is acknowledged with."""
+    while True:
+        for packet in await polling.get():
+            if packet.startswith(f"43{ack}["):
+                return json.loads(packet.removeprefix(f"43{ack}"))[0]
+
+
+NOT_ENGINE_IO = ["", "x", "9", "7", "2", "5", "6", "0{}", '0{"a"', "é"]
+
+
+@pytest.mark.parametrize("frame", NOT_ENGINE_IO, ids=repr)
+async def test_a_frame_that_is_not_engine_io_ends_its_connection_and_leaves_nothing(
+    http: aiohttp.ClientSession,
+    composition: Composition,
+    frame: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with http.ws_connect(OPEN_WEBSOCKET) as websocket:
+        await websocket.send_str(CONNECT)
+        await next_text(websocket, '42["connected"')
+
+        await websocket.send_str(frame)
+
+        while (await websocket.receive(timeout=10)).type is aiohttp.WSMsgType.TEXT:
+            pass
+    await until_empty(composition)
+    assert [record for record in caplog.records if record.exc_info] == []
+
+
+@pytest.mark.parametrize("packet", NOT_ENGINE_IO, ids=repr)
+async def test_a_polled_packet_that_is_not_engine_io_ends_its_connection(
+    url: str, composition: Composition, packet: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with raw_polling(url) as polling:
+        await polling.post(CONNECT)
+        valid = '421["join_room",{"room_id":"lobby"}]'
+
+        await polling.post(valid, packet, valid.replace("421", "422"))
+
+        await until_empty(composition)
+        assert await composition.store.rooms.member_count("lobby") == 1  # type: ignore[arg-type]
+    assert [record for record in caplog.records if record.exc_info] == []
+
+
+@pytest.mark.parametrize("frames", [[], ["x"], ["2probe", "x"], ["2probe"]], ids=repr)
+async def test_an_upgrade_that_fails_goes_on_polling(
+    url: str, http: aiohttp.ClientSession, frames: list[str]
+) -> None:
+    async with raw_polling(url) as polling:
+        await polling.post(CONNECT)
+        session = polling.url.rpartition("sid=")[2]
+        async with http.ws_connect(f"{OPEN_WEBSOCKET}&sid={session}") as websocket:
+            for frame in frames:
+                await websocket.send_str(frame)
+        async with asyncio.timeout(10):
+            # Until the server has noticed, a poll is told to wait for the upgrade.
+            while (await polling.get()) == ["6"]:
+                pass
+
+        await polling.post('421["join_room",{"room_id":"lobby"}]')
+
+        assert (await answered(polling, 1))["ok"]
+
+
+async def test_too_much_in_one_polling_request_ends_the_connection(
+    url: str, composition: Composition
+) -> None:
+    async with raw_polling(url) as polling:
+        await polling.post(CONNECT)
+
+        assert await polling.post("4" + "x" * 70_000) == 400
+
+    await until_empty(composition)
+
+
+async def test_as_many_packets_as_fit_may_come_in_one_polling_request(url: str) -> None:
+    async with raw_polling(url) as polling:
+        await polling.post(CONNECT)
+
+        await polling.post(*['42["a"]'] * 5000, '421["join_room",{"room_id":"lobby"}]')
+
+        assert (await answered(polling, 1))["ok"]
+
+
+async def test_a_connect_after_the_goodbye_is_none(url: str, composition: Composition) -> None:
+    async with raw_polling(url) as polling:
+        await polling.post("1", CONNECT)
+
+        await until_empty(composition)
+        assert not any(composition.server.manager.pending_disconnect.values())  # type: ignore[attr-defined]
+
+
+async def test_requests_at_the_same_time_do_not_overtake_one_another(url: str) -> None:
+    async with raw_polling(url) as polling:
+        await polling.post(CONNECT)
+        requests = [
+            [
+                f'42["send_personal_message",{{"to_user_id":"bob","content":"{request} {number}"}}]'
+                for number in range(50)
+            ]
+            for request in range(4)
+        ]
+
+        await asyncio.gather(*[polling.post(*request) for request in requests])
+
+        await polling.post('421["fetch_history",{"to_user_id":"bob","limit":200}]')
+        said = [each["content"] for each in (await answered(polling, 1))["messages"]]
+    for request in range(4):
+        own = [content for content in said if content.startswith(f"{request} ")]
+        begin = said.index(own[0])
+        assert said[begin : begin + 50] == own == [f"{request} {number}" for number in range(50)]
+
+
+async def test_an_event_may_be_called_by_a_number(http: aiohttp.ClientSession) -> None:
+    async with http.ws_connect(OPEN_WEBSOCKET) as websocket:
+        await websocket.send_str(CONNECT)
+
+        await websocket.send_str("421[7,{}]")
+
+        answer = json.loads((await next_text(websocket, "431")).removeprefix("431"))[0]
+    assert answer["error"]["code"] == "unknown_command"
+
+
+async def test_what_is_sent_before_the_server_has_opened_is_not_lost(
+    http: aiohttp.ClientSession,
+) -> None:
+    async with http.ws_connect(OPEN_WEBSOCKET) as websocket:
+        await asyncio.gather(
+            websocket.send_str(CONNECT),
+            websocket.send_str('421["join_room",{"room_id":"lobby"}]'),
+        )
+
+        assert json.loads((await next_text(websocket, "431")).removeprefix("431"))[0]["ok"]
+
+
+async def test_a_client_that_answers_no_ping_is_ended(composition: Composition) -> None:
+    settings = Settings(secret_key=SECRET, ping_interval_seconds=1, ping_timeout_seconds=1)
+    composition = compose(settings)
+    async with serving(application(composition)) as url, aiohttp.ClientSession(url) as http:
+        async with http.ws_connect(OPEN_WEBSOCKET) as websocket, raw_polling(url) as polling:
+            await websocket.send_str(CONNECT)
+            await polling.post(CONNECT)
+            await next_text(websocket, "2")
+
+            await until_empty(composition)
+
+
+async def test_a_client_that_does_not_read_is_cut_and_disturbs_nobody(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    composition = compose(SETTINGS)
+    async with serving(application(composition)) as url, aiohttp.ClientSession(url) as http:
+        bob = await PythonClient().open(url, "websocket", {"auth": {"token": token("bob")}})
+        async with http.ws_connect(OPEN_WEBSOCKET) as stalled:
+            await stalled.send_str(CONNECT)
+            await next_text(stalled, '42["connected"')
+            await stalled.send_str('421["join_room",{"room_id":"lobby"}]')
+            await next_text(stalled, "431")
+            transport = stalled.get_extra_info("socket")
+            transport.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection = stalled._response.connection
+            assert connection is not None
+            assert connection.transport is not None
+            connection.transport.pause_reading()
+            await bob.call("join_room", {"room_id": "lobby"})
+
+            async with asyncio.timeout(60):
+                while composition.chat.connection_count == 2:
+                    answer = await bob.call(
+                        "send_group_message", {"room_id": "lobby", "content": "x" * 4000}
+                    )
+                    assert answer["ok"]
+
+        assert "closed a connection that does not read" in caplog.text
+        await until(bob, "group_message_delivered")
+        await bob.close()
+
+
+async def test_an_application_can_be_started_again() -> None:
+    composition = compose(SETTINGS)
+    app = application(composition)
+    for _ in range(2):
+        async with serving(app) as url:
+            ada = await PythonClient().open(url, "websocket", {"auth": {"token": token("ada")}})
+
+            assert (await ada.call("join_room", {"room_id": "lobby"}))["ok"]
+
+            await ada.close()

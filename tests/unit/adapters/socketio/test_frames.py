@@ -1,0 +1,113 @@
+"""Frames (RFC 6455, section 5), against another implementation of them."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from websockets.frames import Frame, Opcode
+
+from socketio_app.adapters.socketio import frames
+from socketio_app.adapters.socketio.frames import FrameError, FrameReader
+
+MOST = 1000
+
+
+def masked(opcode: Opcode, payload: bytes, *, final: bool = True) -> bytes:
+    return Frame(opcode, payload, final).serialize(mask=True)
+
+
+def read(data: bytes, most_bytes: int = MOST) -> list[tuple[int, bytes]]:
+    return list(FrameReader(most_bytes).feed(data))
+
+
+messages = st.tuples(st.sampled_from([Opcode.TEXT, Opcode.BINARY]), st.binary(max_size=300))
+
+
+@given(sent=st.lists(messages), sizes=st.lists(st.integers(1, 50)))
+def test_whatever_the_pieces_the_messages_are_put_together(
+    sent: list[tuple[Opcode, bytes]], sizes: list[int]
+) -> None:
+    data = b"".join(masked(*message) for message in sent)
+    reader = FrameReader(MOST)
+    found: list[tuple[int, bytes]] = []
+
+    for size in sizes:
+        piece, data = data[:size], data[size:]
+        found += reader.feed(piece)
+    found += reader.feed(data)
+
+    assert found == sent
+
+
+@given(fragments=st.lists(st.binary(max_size=20), min_size=2))
+def test_a_message_in_fragments_is_one_with_pings_between_them(fragments: list[bytes]) -> None:
+    first, *rest = fragments
+    data = masked(Opcode.TEXT, first, final=False)
+    for number, fragment in enumerate(rest):
+        data += masked(Opcode.PING, b"")
+        data += masked(Opcode.CONT, fragment, final=number == len(rest) - 1)
+
+    pings = [(frames.PING, b"")] * len(rest)
+    assert read(data) == [*pings, (frames.TEXT, b"".join(fragments))]
+
+
+@pytest.mark.parametrize("size", [0, 125, 126, 65_535, 65_536, 70_000])
+def test_a_frame_to_a_client_has_its_length_in_as_few_bytes_as_can_be(size: int) -> None:
+    payload = b"x" * size
+
+    whole = frames.frame(frames.TEXT, payload)
+
+    assert whole == Frame(Opcode.TEXT, payload).serialize(mask=False)
+    assert frames.contents(whole) == (frames.TEXT, payload)
+
+
+@pytest.mark.parametrize("size", [125, 126, 65_535, 65_536])
+def test_a_frame_from_a_client_is_read_at_every_length(size: int) -> None:
+    assert read(masked(Opcode.TEXT, b"x" * size), 100_000) == [(frames.TEXT, b"x" * size)]
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (Frame(Opcode.TEXT, b"hello!").serialize(mask=False), frames.PROTOCOL_ERROR),
+        (b"\xc1" + masked(Opcode.TEXT, b"hello")[1:], frames.PROTOCOL_ERROR),
+        (b"\x83" + masked(Opcode.TEXT, b"hello")[1:], frames.PROTOCOL_ERROR),
+        (masked(Opcode.CONT, b"of nothing"), frames.PROTOCOL_ERROR),
+        (b"\x09" + masked(Opcode.PING, b"in parts")[1:], frames.PROTOCOL_ERROR),
+        (b"\x89" + masked(Opcode.TEXT, b"x" * 126)[1:], frames.PROTOCOL_ERROR),
+        (
+            masked(Opcode.TEXT, b"a", final=False) + masked(Opcode.TEXT, b"b"),
+            frames.PROTOCOL_ERROR,
+        ),
+        (masked(Opcode.TEXT, b"x" * 1001), frames.MESSAGE_TOO_BIG),
+        (b"\x81\xff" + (2**62).to_bytes(8, "big") + b"mask", frames.MESSAGE_TOO_BIG),
+        (
+            masked(Opcode.TEXT, b"x" * 600, final=False) + masked(Opcode.CONT, b"x" * 600),
+            frames.MESSAGE_TOO_BIG,
+        ),
+    ],
+    ids=[
+        "no mask",
+        "reserved bit",
+        "no such opcode",
+        "continuation of nothing",
+        "ping in fragments",
+        "long ping",
+        "message within a message",
+        "too large",
+        "announced too large",
+        "too large in fragments",
+    ],
+)
+def test_what_breaks_the_protocol_is_refused(data: bytes, code: int) -> None:
+    with pytest.raises(FrameError) as refused:
+        read(data)
+
+    assert refused.value.code == code
+
+
+def test_what_came_before_the_fault_is_read() -> None:
+    coming = FrameReader(MOST).feed(masked(Opcode.TEXT, b"good") + b"\x83\x80mask")
+
+    assert next(coming) == (frames.TEXT, b"good")
+    with pytest.raises(FrameError):
+        next(coming)

@@ -1,0 +1,109 @@
+"""What comes over a connection is handled in order, a little at a time, and within a bound."""
+
+import asyncio
+
+import pytest
+
+from socketio_app.adapters.socketio.inbox import AT_ONCE, FEW_WAITING, MOST_WAITING, Inbox
+
+pytestmark = pytest.mark.anyio
+
+
+class Handler:
+    """Handles numbers; odd ones wait until they may go on."""
+
+    def __init__(self, *, at_once: bool) -> None:
+        self.handled: list[int | str] = []
+        self.go_on = asyncio.Semaphore(0)
+        self.is_paused = False
+        self.inbox = Inbox(self.handle, at_once=at_once, pause=self.pause, resume=self.resume)
+
+    async def handle(self, number: int) -> None:
+        if number % 2:
+            await self.go_on.acquire()
+        self.handled.append(number)
+
+    async def last(self) -> None:
+        self.handled.append("last")
+
+    def pause(self) -> None:
+        self.is_paused = True
+
+    def resume(self) -> None:
+        self.is_paused = False
+
+    async def until(self, count: int) -> None:
+        async with asyncio.timeout(10):
+            while len(self.handled) < count:
+                await asyncio.sleep(0)
+
+
+@pytest.fixture(params=[True, False], ids=["at once", "in a task"])
+async def handler(request: pytest.FixtureRequest) -> Handler:
+    return Handler(at_once=request.param)
+
+
+async def test_what_does_not_wait_is_done_at_once_without_a_task() -> None:
+    handler = Handler(at_once=True)
+    tasks = asyncio.all_tasks()
+
+    handler.inbox.take([0, 2, 4])
+
+    assert handler.handled == [0, 2, 4]
+    assert asyncio.all_tasks() == tasks
+
+
+async def test_messages_are_handled_in_order_whatever_they_wait_for(handler: Handler) -> None:
+    for number in range(10):
+        handler.inbox.take([number])
+        if number % 3 == 0:
+            handler.go_on.release()
+    for _ in range(10):
+        handler.go_on.release()
+
+    await handler.until(10)
+
+    assert handler.handled == list(range(10))
+
+
+async def test_the_last_thing_comes_after_all_that_has_come(handler: Handler) -> None:
+    handler.inbox.take([0, 1, 2])
+    handler.inbox.finish(handler.last)
+    assert "last" not in handler.handled
+
+    handler.go_on.release()
+    await handler.until(4)
+
+    assert handler.handled == [0, 1, 2, "last"]
+
+
+async def test_the_last_thing_is_done_for_who_has_sent_nothing(handler: Handler) -> None:
+    handler.inbox.finish(handler.last)
+
+    await handler.until(1)
+
+    assert handler.handled == ["last"]
+
+
+async def test_of_many_messages_others_have_their_turn_between(handler: Handler) -> None:
+    handler.inbox.take([0] * (3 * AT_ONCE))
+
+    assert len(handler.handled) <= AT_ONCE
+    await asyncio.sleep(0)
+    assert len(handler.handled) <= 2 * AT_ONCE
+    await handler.until(3 * AT_ONCE)
+
+
+async def test_with_many_unhandled_nothing_is_read_until_they_are_few(handler: Handler) -> None:
+    handler.inbox.take([1] * (MOST_WAITING + 2))
+    assert handler.is_paused
+
+    for _ in range(MOST_WAITING - FEW_WAITING):
+        handler.go_on.release()
+    await handler.until(MOST_WAITING - FEW_WAITING)
+    assert handler.is_paused
+    for _ in range(FEW_WAITING + 2):
+        handler.go_on.release()
+    await handler.until(MOST_WAITING + 2)
+
+    assert not handler.is_paused

@@ -1,0 +1,76 @@
+"""One timer asks every client whether it is still there."""
+
+import asyncio
+
+import attrs
+import pytest
+
+from socketio_app.adapters.socketio.pings import PingWheel
+
+pytestmark = pytest.mark.anyio
+
+
+@attrs.define(eq=False)
+class Client:
+    """A connection whose client answers, or not."""
+
+    answers: bool = True
+    closed: bool = False
+    awaits_pong: bool = False
+    pings: int = 0
+    changed: asyncio.Event = attrs.field(factory=asyncio.Event)
+
+    def ping(self) -> None:
+        self.pings += 1
+        self.awaits_pong = not self.answers
+        self.changed.set()
+
+    def ping_timed_out(self) -> None:
+        self.closed = True
+        self.changed.set()
+
+    async def until_pinged(self, times: int) -> None:
+        async with asyncio.timeout(10):
+            while self.pings < times:
+                self.changed.clear()
+                await self.changed.wait()
+
+
+async def test_who_answers_is_asked_again_and_again() -> None:
+    wheel, client = PingWheel(0.05, 0.05), Client()
+
+    wheel.add(client)
+    await client.until_pinged(3)
+    wheel.stop()
+
+    assert not client.closed
+
+
+async def test_who_does_not_answer_is_ended() -> None:
+    wheel, silent, other = PingWheel(0.05, 0.02), Client(answers=False), Client()
+
+    wheel.add(silent)
+    wheel.add(other)
+    async with asyncio.timeout(10):
+        while not silent.closed:
+            silent.changed.clear()
+            await silent.changed.wait()
+    wheel.stop()
+
+    assert silent.pings == 1
+    assert not other.closed
+
+
+async def test_who_has_gone_is_asked_no_more() -> None:
+    wheel, gone, other = PingWheel(0.05, 0.05), Client(), Client()
+    wheel.add(gone)
+    wheel.add(other)
+    await gone.until_pinged(1)
+    gone.closed = True
+    pings = gone.pings
+
+    await other.until_pinged(other.pings + 3)
+    wheel.stop()
+
+    assert gone.pings == pings
+    assert not any(gone in slot for slot in wheel._slots)
