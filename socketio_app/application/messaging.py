@@ -1,5 +1,6 @@
 """The use case of messaging."""
 
+from socketio_app.application.access import conversation_for
 from socketio_app.application.commands import Actor, SendMessage, Sent
 from socketio_app.application.delivery import Delivery
 from socketio_app.application.events import Audience, Members, MessageSent, Users
@@ -7,8 +8,7 @@ from socketio_app.application.ports import Broadcast, Clock, NewMessageId, Store
 from socketio_app.application.rules import Rules
 from socketio_app.application.typing_indicator import TypingIndicator
 from socketio_app.domain.connections import Connections
-from socketio_app.domain.conversations import Room, conversation_of
-from socketio_app.domain.errors import NotAMember
+from socketio_app.domain.conversations import Room
 from socketio_app.domain.identifiers import ConnectionId
 from socketio_app.domain.messaging import Draft, Message, check_content
 
@@ -46,14 +46,10 @@ class Messaging:
             Unavailable: nothing was stored and nobody was told.
         """
         check_content(command.content, self._content_chars)
-        target = command.target
-        if isinstance(target, Room) and not await self._rooms.is_member(
-            target.room_id, actor.user_id
-        ):
-            raise NotAMember(f"you are not in room {target.room_id}")
+        conversation = await conversation_for(self._rooms, actor.user_id, command.target)
         draft = Draft(
             self._new_message_id(),
-            conversation_of(actor.user_id, target),
+            conversation,
             actor.user_id,
             command.content,
             self._clock.now(),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from socketio_app.application.access import conversation_for
 from socketio_app.application.commands import (
     Actor,
     CatchUp,
@@ -18,8 +19,7 @@ from socketio_app.application.delivery import Delivery
 from socketio_app.application.events import Audience, Members, MessageRead, Users
 from socketio_app.application.ports import Broadcast, Clock, Store
 from socketio_app.application.rules import Rules
-from socketio_app.domain.conversations import Conversation, Room, Target, conversation_of
-from socketio_app.domain.errors import NotAMember
+from socketio_app.domain.conversations import Conversation, Room, conversation_of
 from socketio_app.domain.history import Page, Standing
 from socketio_app.domain.identifiers import UserId
 from socketio_app.domain.messaging import Message
@@ -51,7 +51,7 @@ class Reading:
             NotAMember: the target is a room that the actor is not in.
             Unavailable: it cannot be read now.
         """
-        conversation = await self._conversation(actor, command.target)
+        conversation = await conversation_for(self._store.rooms, actor.user_id, command.target)
         page = await self._store.messages.page(conversation, command.window)
         self._note_handed(actor, page.messages)
         return page
@@ -109,19 +109,12 @@ class Reading:
             NotAMember: the target is a room that the actor is not in.
             Unavailable: nothing was stored and nobody was told.
         """
-        conversation = await self._conversation(actor, command.target)
+        conversation = await conversation_for(self._store.rooms, actor.user_id, command.target)
         read = await self._store.conversations.mark_read(actor.user_id, conversation, command.seq)
         if read.moved:
             event = MessageRead(actor.user_id, conversation, read.read_seq, self._clock.now())
             self._broadcast.tell(event, await self._witnesses(actor, conversation))
         return ReadMarked(read.read_seq)
-
-    async def _conversation(self, actor: Actor, target: Target) -> Conversation:
-        if isinstance(target, Room) and not await self._store.rooms.is_member(
-            target.room_id, actor.user_id
-        ):
-            raise NotAMember(f"you are not in room {target.room_id}")
-        return conversation_of(actor.user_id, target)
 
     def _note_handed(self, actor: Actor, messages: Sequence[Message]) -> None:
         # What the host application reads for somebody has not come to a connection of theirs.

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 
+from socketio_app.application.access import conversation_for
 from socketio_app.application.commands import Actor, StartTyping, StopTyping
 from socketio_app.application.events import Audience, Members, Users
 from socketio_app.application.locks import KeyedLock
 from socketio_app.application.ports import Broadcast, Clock, RoomRepository, Timer
 from socketio_app.application.rules import Rules
-from socketio_app.domain.conversations import Conversation, Person, Room, Target, conversation_of
-from socketio_app.domain.errors import NotAMember
+from socketio_app.domain.conversations import Conversation, Person, Room, conversation_of
 from socketio_app.domain.identifiers import UserId
 from socketio_app.domain.typing_board import TypingBoard, TypingStarted, TypingStopped
 
@@ -50,7 +50,7 @@ class TypingIndicator:
             self._start(actor.user_id, conversation_of(actor.user_id, command.target))
             return
         async with self._user_locks.holding(actor.user_id):
-            conversation = await self._conversation(actor, command.target)
+            conversation = await conversation_for(self._rooms, actor.user_id, command.target)
             if await self._rooms.member_count(command.target.room_id) <= self._room_members:
                 self._start(actor.user_id, conversation)
 
@@ -60,7 +60,7 @@ class TypingIndicator:
         Raises:
             NotAMember: the target is a room that the actor is not in.
         """
-        self.end(actor.user_id, await self._conversation(actor, command.target))
+        self.end(actor.user_id, await conversation_for(self._rooms, actor.user_id, command.target))
 
     def end(self, user_id: UserId, conversation: Conversation) -> None:
         """End the user's state in one conversation, because of something else that they did."""
@@ -80,13 +80,6 @@ class TypingIndicator:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-    async def _conversation(self, actor: Actor, target: Target) -> Conversation:
-        if isinstance(target, Room) and not await self._rooms.is_member(
-            target.room_id, actor.user_id
-        ):
-            raise NotAMember(f"you are not in room {target.room_id}")
-        return conversation_of(actor.user_id, target)
 
     def _start(self, user_id: UserId, conversation: Conversation) -> None:
         self._tell(self._board.start(user_id, conversation, self._clock.now()))

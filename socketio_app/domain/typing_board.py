@@ -63,7 +63,7 @@ class TypingBoard:
 
     def stop(self, user_id: UserId, conversation: Conversation) -> Sequence[TypingStopped]:
         """End the user's state in one conversation, if there is one."""
-        if self._until.pop((user_id, conversation), None) is None:
+        if not self._until or self._until.pop((user_id, conversation), None) is None:
             return ()
         typing_in = self._typing_in[user_id]
         del typing_in[conversation]

@@ -182,6 +182,30 @@ async def test_an_event_may_be_called_by_a_number(http: aiohttp.ClientSession) -
     assert answer["error"]["code"] == "unknown_command"
 
 
+async def test_there_is_no_other_namespace(http: aiohttp.ClientSession) -> None:
+    async with http.ws_connect(OPEN_WEBSOCKET) as websocket:
+        await websocket.send_str(CONNECT)
+        await next_text(websocket, '42["connected"')
+
+        await websocket.send_str('40/admin,{"token":"x"}')
+
+        assert await next_text(websocket, "44") == '44/admin,{"message":"Invalid namespace"}'
+        await websocket.send_str('421["join_room",{"room_id":"lobby"}]')
+        await next_text(websocket, "431")
+
+
+async def test_a_second_connect_ends_the_connection(
+    http: aiohttp.ClientSession, composition: Composition
+) -> None:
+    async with http.ws_connect(OPEN_WEBSOCKET) as websocket:
+        await websocket.send_str(CONNECT)
+        await next_text(websocket, '42["connected"')
+
+        await websocket.send_str(CONNECT)
+
+        await until_empty(composition)
+
+
 async def test_what_is_sent_before_the_server_has_opened_is_not_lost(
     http: aiohttp.ClientSession,
 ) -> None:

@@ -121,6 +121,11 @@ class ChatServer(socketio.AsyncServer):
         socket = self.eio.sockets.get(eio_sid)
         if socket is None or socket.closed:
             return
+        if namespace not in {None, NAMESPACE}:
+            error = {"message": "Invalid namespace"}
+            refusal = Packet(kinds.CONNECT_ERROR, data=error, namespace=namespace)
+            await self._send_packet(eio_sid, refusal)
+            return
         if eio_sid in self._connections:
             raise MalformedPacketError("a second connect")
         await super()._handle_connect(eio_sid, namespace, data)

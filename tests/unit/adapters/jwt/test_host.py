@@ -266,7 +266,7 @@ class TestErrors:
         assert f"{__file__}:{raised_at(error)}" in record.getMessage()
         assert TOKEN not in caplog.text
 
-    @pytest.mark.parametrize("error", [asyncio.CancelledError(), KeyboardInterrupt(), SystemExit()])
+    @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit()])
     async def test_what_is_no_error_of_a_check_goes_through(
         self, host: Callable[..., Any], error: BaseException
     ) -> None:
@@ -297,3 +297,30 @@ def run_by_hand(verifying: Any) -> None:
     """Without an event loop, which has its own way with what ends programs."""
     while True:
         verifying.send(None)
+
+
+async def test_the_cancelling_of_what_it_awaits_refuses() -> None:
+    async def check(_token: str) -> str:
+        work = asyncio.ensure_future(asyncio.sleep(60))
+        work.cancel()
+        await work
+        return "ada"
+
+    with pytest.raises(Unauthenticated):
+        await HostVerifier(check, ManualClock()).verify(TOKEN)
+
+
+async def test_who_is_cancelled_while_it_is_asked_is_cancelled() -> None:
+    asked = asyncio.Event()
+
+    async def check(_token: str) -> str:
+        asked.set()
+        await asyncio.sleep(60)
+        return "ada"
+
+    asking = asyncio.create_task(HostVerifier(check, ManualClock()).verify(TOKEN))
+    await asked.wait()
+    asking.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await asking
