@@ -4,7 +4,9 @@ The tables here are keyed by verified users and by rooms whose membership the ap
 granted. No channel's name is ever made of what a client sent.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+import asyncio
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import attrs
 
@@ -66,13 +68,33 @@ class Outlet:
             self.direct = self._transport
 
 
+SLICE = 500
+"""To so many connections an event is told before the loop has its turn: some milliseconds' work."""
+
+
+@attrs.define
+class Telling:
+    """An event that not all of its audience has been told yet."""
+
+    event: Event
+    packet: MessagePacket
+    outlets: Sequence[Outlet]
+    but_connection: ConnectionId | None
+    told: int = 0
+
+
 class Hub:
-    """Tells live connections what happened. Implements the `Broadcast` port."""
+    """Tells live connections what happened. Implements the `Broadcast` port.
+
+    A large audience is told in slices; what is told meanwhile waits behind, so that every
+    connection hears all of it in one order.
+    """
 
     def __init__(self) -> None:
         self._outlets: dict[UserId, dict[ConnectionId, Outlet]] = {}
         self._audiences: dict[RoomId, dict[ConnectionId, Outlet]] = {}
         self._rooms: dict[UserId, set[RoomId]] = {}
+        self._unfinished: deque[Telling] = deque()
 
     def attach(self, outlet: Outlet) -> None:
         """Let a connection hear what is for its user, and for the rooms the user is in."""
@@ -94,17 +116,14 @@ class Hub:
     def tell(self, event: Event, audience: Audience) -> None:
         """See `Broadcast.tell`."""
         packet: MessagePacket | None = None
-        if isinstance(audience, Users):
-            for user_id in audience.user_ids:
-                of_user = self._outlets.get(user_id)
-                if of_user is not None:
-                    packet = packet or packet_of(event)
-                    _tell(event, packet, of_user.values(), audience.but_connection)
-            return
-        members: Iterable[Outlet] = self._audiences.get(audience.room_id, {}).values()
-        if audience.but_user is not None:
-            members = [each for each in members if each.user_id != audience.but_user]
-        _tell(event, packet_of(event), members, audience.but_connection)
+        for outlets in self._audience(audience):
+            if not outlets:
+                continue
+            packet = packet or packet_of(event)
+            if self._unfinished or len(outlets) > SLICE:
+                self._tell_in_slices(Telling(event, packet, list(outlets), audience.but_connection))
+            else:
+                _tell(event, packet, outlets, audience.but_connection)
 
     def enter(self, room_id: RoomId, user_id: UserId) -> None:
         """See `Broadcast.enter`."""
@@ -121,12 +140,41 @@ class Hub:
             rooms.remove(room_id)
             self._remove(room_id, self._outlets[user_id])
 
+    def _audience(self, audience: Audience) -> Iterable[Collection[Outlet]]:
+        if isinstance(audience, Users):
+            return [self._outlets.get(user_id, _NOBODY).values() for user_id in audience.user_ids]
+        members = self._audiences.get(audience.room_id, _NOBODY).values()
+        if audience.but_user is None:
+            return [members]
+        return [[each for each in members if each.user_id != audience.but_user]]
+
     def _remove(self, room_id: RoomId, connection_ids: Collection[ConnectionId]) -> None:
         audience = self._audiences[room_id]
         for connection_id in connection_ids:
             del audience[connection_id]
         if not audience:
             del self._audiences[room_id]
+
+    def _tell_in_slices(self, telling: Telling) -> None:
+        if not self._unfinished:
+            asyncio.get_running_loop().call_soon(self._tell_next_slice)
+        self._unfinished.append(telling)
+
+    def _tell_next_slice(self) -> None:
+        left = SLICE
+        while self._unfinished and left > 0:
+            telling = self._unfinished[0]
+            outlets = telling.outlets[telling.told : telling.told + left]
+            _tell(telling.event, telling.packet, outlets, telling.but_connection)
+            telling.told += len(outlets)
+            left -= len(outlets)
+            if telling.told == len(telling.outlets):
+                self._unfinished.popleft()
+        if self._unfinished:
+            asyncio.get_running_loop().call_soon(self._tell_next_slice)
+
+
+_NOBODY: Mapping[ConnectionId, Outlet] = {}
 
 
 def _tell(
