@@ -8,6 +8,7 @@ such a payload is refused and not the connection.
 import json
 from typing import Any, Final
 
+import attrs
 import msgspec
 from engineio.packet import MESSAGE
 from engineio.packet import Packet as EnginePacket
@@ -51,8 +52,20 @@ def ack_packet(ack_id: int, payload: object) -> MessagePacket:
     return MessagePacket(b"3%d" % ack_id + _encode([payload]))
 
 
-def event_of(encoded: bytes) -> tuple[int | None, Any] | None:
-    """The acknowledgement's id and the contents of an event to `/`, in an Engine.IO message.
+@attrs.define
+class CommandEvent:
+    """An event as it came."""
+
+    ack_id: int | None
+    """What its acknowledgement is to carry; `None` where it asks for none."""
+    name: str
+    payloads: list[object]
+    is_readable: bool = True
+    """False where the payload was binary, or nested too deeply to be read."""
+
+
+def event_of(encoded: bytes) -> CommandEvent | None:
+    """The event to `/` in an Engine.IO message.
 
     `None` where it is something else, or is not plain: `Packet` can say more of it.
     """
@@ -63,9 +76,12 @@ def event_of(encoded: bytes) -> tuple[int | None, Any] | None:
     if begin < 0 or not (digits.isdigit() or not digits):
         return None
     try:
-        return int(digits) if digits else None, _decode(encoded[begin:])
+        contents = _decode(encoded[begin:])
     except (msgspec.DecodeError, msgspec.ValidationError, ValueError, RecursionError):
         return None
+    if not contents or type(contents[0]) is not str:
+        return None
+    return CommandEvent(int(digits) if digits else None, contents[0], contents[1:])
 
 
 _LONGEST_ACK_ID: Final = 20

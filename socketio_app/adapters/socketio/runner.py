@@ -3,28 +3,14 @@
 import logging
 from uuid import uuid4
 
-import attrs
-
 from socketio_app.adapters.socketio.hub import Outlet
-from socketio_app.adapters.socketio.packets import ack_packet, event_packet
+from socketio_app.adapters.socketio.packets import CommandEvent, ack_packet, event_packet
 from socketio_app.adapters.socketio.wire import incoming, outgoing
 from socketio_app.application.chat import Chat
 from socketio_app.application.commands import Actor
 from socketio_app.domain.errors import ChatError
 
 log = logging.getLogger("socketio_app.socketio")
-
-
-@attrs.frozen
-class CommandEvent:
-    """An event as it came."""
-
-    ack_id: int | None
-    """What its acknowledgement is to carry; `None` where it asks for none."""
-    name: str
-    payloads: list[object]
-    is_readable: bool = True
-    """False where the payload was binary, or nested too deeply to be read."""
 
 
 class CommandRunner:

@@ -19,8 +19,8 @@ from socketio import packet as kinds
 
 from socketio_app.adapters.socketio.engine import ChatEngine
 from socketio_app.adapters.socketio.hub import Hub, Outlet
-from socketio_app.adapters.socketio.packets import UNREADABLE, Packet, event_of
-from socketio_app.adapters.socketio.runner import CommandEvent, CommandRunner, new_error_id
+from socketio_app.adapters.socketio.packets import UNREADABLE, CommandEvent, Packet, event_of
+from socketio_app.adapters.socketio.runner import CommandRunner, new_error_id
 from socketio_app.adapters.socketio.wire import outgoing
 from socketio_app.application.chat import Chat
 from socketio_app.application.commands import Actor
@@ -184,11 +184,10 @@ class ChatServer(socketio.AsyncServer):
         """Take an Engine.IO message; most are plain events."""
         connection = self._connections.get(eio_sid)
         if connection is not None and eio_sid not in self._attachments:
-            match event_of(data):
-                case ack_id, [str(name), *payloads]:
-                    event = CommandEvent(ack_id, name, payloads)
-                    await self._runner.run(connection.actor, connection.outlet, event)
-                    return
+            event = event_of(data)
+            if event is not None:
+                await self._runner.run(connection.actor, connection.outlet, event)
+                return
         await self._handle_eio_message(eio_sid, data[1:].decode("utf-8", "surrogateescape"))
 
     async def _handle_eio_message(self, eio_sid: str, data: str | bytes) -> None:
