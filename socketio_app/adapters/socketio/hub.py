@@ -115,15 +115,19 @@ class Hub:
 
     def tell(self, event: Event, audience: Audience) -> None:
         """See `Broadcast.tell`."""
-        packet: MessagePacket | None = None
-        for outlets in self._audience(audience):
-            if not outlets:
-                continue
-            packet = packet or packet_of(event)
-            if self._unfinished or len(outlets) > SLICE:
-                self._tell_in_slices(Telling(event, packet, list(outlets), audience.but_connection))
-            else:
-                _tell(event, packet, outlets, audience.but_connection)
+        if isinstance(audience, Users):
+            packet: MessagePacket | None = None
+            for user_id in audience.user_ids:
+                outlets = self._outlets.get(user_id)
+                if outlets is not None:
+                    packet = packet or packet_of(event)
+                    self._tell(event, packet, outlets.values(), audience.but_connection)
+            return
+        members: Collection[Outlet] = self._audiences.get(audience.room_id, _NOBODY).values()
+        if audience.but_user is not None:
+            members = [each for each in members if each.user_id != audience.but_user]
+        if members:
+            self._tell(event, packet_of(event), members, audience.but_connection)
 
     def enter(self, room_id: RoomId, user_id: UserId) -> None:
         """See `Broadcast.enter`."""
@@ -140,14 +144,6 @@ class Hub:
             rooms.remove(room_id)
             self._remove(room_id, self._outlets[user_id])
 
-    def _audience(self, audience: Audience) -> Iterable[Collection[Outlet]]:
-        if isinstance(audience, Users):
-            return [self._outlets.get(user_id, _NOBODY).values() for user_id in audience.user_ids]
-        members = self._audiences.get(audience.room_id, _NOBODY).values()
-        if audience.but_user is None:
-            return [members]
-        return [[each for each in members if each.user_id != audience.but_user]]
-
     def _remove(self, room_id: RoomId, connection_ids: Collection[ConnectionId]) -> None:
         audience = self._audiences[room_id]
         for connection_id in connection_ids:
@@ -155,10 +151,19 @@ class Hub:
         if not audience:
             del self._audiences[room_id]
 
-    def _tell_in_slices(self, telling: Telling) -> None:
+    def _tell(
+        self,
+        event: Event,
+        packet: MessagePacket,
+        outlets: Collection[Outlet],
+        but_connection: ConnectionId | None,
+    ) -> None:
+        if not self._unfinished and len(outlets) <= SLICE:
+            _tell(event, packet, outlets, but_connection)
+            return
         if not self._unfinished:
             asyncio.get_running_loop().call_soon(self._tell_next_slice)
-        self._unfinished.append(telling)
+        self._unfinished.append(Telling(event, packet, list(outlets), but_connection))
 
     def _tell_next_slice(self) -> None:
         left = SLICE
