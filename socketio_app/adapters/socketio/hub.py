@@ -68,8 +68,9 @@ class Outlet:
             self.direct = self._transport
 
 
-SLICE = 500
-"""To so many connections an event is told before the loop has its turn: some milliseconds' work."""
+SLICE = 2000
+"""To so many connections an event is told before the loop has its turn: some milliseconds' work.
+Smaller slices would cost more: what is written to a connection in one turn leaves together."""
 
 
 @attrs.define
