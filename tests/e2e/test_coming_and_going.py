@@ -43,6 +43,9 @@ def is_empty(composition: Composition) -> bool:
         or hub._rooms
         or server._connections
         or composition.chat.connection_count
+        or any(server.eio.pings._slots)
+        or server.eio.sockets
+        or server.environ
         or any(composition.server.manager.rooms.values())
     )
 

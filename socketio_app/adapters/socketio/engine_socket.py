@@ -57,7 +57,7 @@ class EngineSocket(AsyncSocket):
         super().__init__(server, sid)
         self._engine = server
         self.awaits_pong = False
-        self._is_asked = False
+        self._ask_no_more: Callable[[], None] | None = None
         self._link: Link | None = None
         self._posting: asyncio.Lock | None = None
         self._ending: asyncio.Task[None] | None = None
@@ -94,6 +94,9 @@ class EngineSocket(AsyncSocket):
         """End the connection; its client is told first, unless it is to be aborted."""
         del wait  # for the client to have read everything: that may be for ever
         await super().close(wait=False, abort=abort, reason=reason)
+        if self._ask_no_more is not None:
+            self._ask_no_more()
+        self._engine.sockets.pop(self.sid, None)
         if self._link is not None:
             self._link.close()
         else:
@@ -109,9 +112,8 @@ class EngineSocket(AsyncSocket):
 
     def schedule_ping(self) -> None:
         """Begin to ask the client whether it is there."""
-        if not self._is_asked:
-            self._is_asked = True
-            self._engine.pings.add(self)
+        if self._ask_no_more is None:
+            self._ask_no_more = self._engine.pings.add(self)
 
     def ping(self) -> None:
         """Ask."""
@@ -235,8 +237,6 @@ class EngineSocket(AsyncSocket):
 
     async def _end(self, reason: str) -> None:
         await self.close(abort=True, reason=reason)
-        if self._link is not None:
-            self._engine.sockets.pop(self.sid, None)
 
 
 def _message_of(packet: bytes) -> Message:

@@ -7,6 +7,8 @@ connection costs.
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 MOST_SLOTS = 25
@@ -39,11 +41,17 @@ class PingWheel:
         self._asked: deque[tuple[float, list[Pinged]]] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
-    def add(self, connection: Pinged) -> None:
-        """Ask a connection's client from now on, for the first time after one interval."""
-        self._slots[self._now - 1].add(connection)
+    def add(self, connection: Pinged) -> Callable[[], None]:
+        """Ask a connection's client from now on, for the first time after one interval.
+
+        Returns:
+            What to call to ask it no more.
+        """
+        slot = self._slots[self._now - 1]
+        slot.add(connection)
         if self._timer is None:
             self._wait()
+        return partial(slot.discard, connection)
 
     def stop(self) -> None:
         """Ask nobody any more."""
@@ -63,9 +71,7 @@ class PingWheel:
                 if connection.awaits_pong and not connection.closed:
                     connection.ping_timed_out()
         self._now = (self._now + 1) % MOST_SLOTS
-        slot = self._slots[self._now]
-        slot.difference_update([connection for connection in slot if connection.closed])
-        asked = [connection for connection in slot if not connection.awaits_pong]
+        asked = [each for each in self._slots[self._now] if not each.awaits_pong]
         for connection in asked:
             connection.awaits_pong = True
             connection.ping()

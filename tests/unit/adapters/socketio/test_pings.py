@@ -63,10 +63,10 @@ async def test_who_does_not_answer_is_ended() -> None:
 
 async def test_who_has_gone_is_asked_no_more() -> None:
     wheel, gone, other = PingWheel(0.05, 0.05), Client(), Client()
-    wheel.add(gone)
+    ask_no_more = wheel.add(gone)
     wheel.add(other)
     await gone.until_pinged(1)
-    gone.closed = True
+    ask_no_more()
     pings = gone.pings
 
     await other.until_pinged(other.pings + 3)
