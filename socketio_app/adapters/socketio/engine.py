@@ -1,6 +1,5 @@
 """python-engineio's server, with connections that cost little."""
 
-import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -11,8 +10,6 @@ from engineio.packet import Packet as EnginePacket
 
 from socketio_app.adapters.socketio.engine_socket import EngineSocket
 from socketio_app.adapters.socketio.pings import PingWheel
-
-log = logging.getLogger("socketio_app.socketio")
 
 
 class ChatEngine(engineio.AsyncServer):
