@@ -334,6 +334,8 @@ class PostgresMachine(StoreMachine):
         store.messages._appending._drop()
         await store.messages._commits.drain()
         await store.deliveries.drain()
+        # One that was just being opened is open now.
+        store.messages._appending._drop()
         # It may have been told to commit: what is there is known when it has let go.
         connection = await asyncpg.connect(self.url)
         while await connection.fetchval(_OTHERS):
