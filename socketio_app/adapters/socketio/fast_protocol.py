@@ -10,6 +10,7 @@ import contextlib
 import socket
 import struct
 from collections.abc import Callable, Sequence
+from functools import cache
 from importlib.metadata import version
 from typing import Any, Protocol
 
@@ -241,7 +242,11 @@ def loop_gathers_writes(loop: asyncio.AbstractEventLoop) -> bool:
 
     uvloop before 0.23 gathers; later ones, and asyncio, write at once.
     """
-    if not type(loop).__module__.startswith("uvloop"):
-        return False
+    return type(loop).__module__.startswith("uvloop") and _uvloop_gathers_writes()
+
+
+@cache
+def _uvloop_gathers_writes() -> bool:
+    # Once: finding out reads the package's metadata from the disk.
     major, minor = (int(part) for part in version("uvloop").split(".")[:2])
     return (major, minor) < (0, 23)

@@ -15,7 +15,7 @@ something was left out, the first messages are read, which those acknowledgement
 from collections.abc import Mapping, Sequence
 
 from socketio_app.adapters.sql.postgres_pool import Connection, PostgresPool
-from socketio_app.adapters.sql.rows import key_of, message_of, message_row
+from socketio_app.adapters.sql.rows import key_columns, message_of, message_row
 from socketio_app.domain.conversations import Conversation, Pair
 from socketio_app.domain.messaging import Draft, Stored
 
@@ -63,24 +63,24 @@ class ConversationIds:
         Raises:
             Unavailable: the database cannot be reached now.
         """
-        unknown = {each for each in conversations if each not in self._ids}
+        # A copy: the numbers remembered may be forgotten while the caller waits for the database.
+        known = {each: self._ids[each] for each in conversations if each in self._ids}
+        unknown = [each for each in dict.fromkeys(conversations) if each not in known]
         if not unknown:
-            return self._ids
+            return known
         async with pool.transaction() as connection:
-            found = await _find_or_insert(connection, list(unknown))
-        known = {each: self._ids[each] for each in conversations if each not in unknown}
+            found = await _find_or_insert(connection, unknown)
         if len(self._ids) > MOST_IDS:
             self._ids.clear()
         # Only now: before the commit, a number could still be given to another.
         self._ids.update(found)
-        return {**known, **found}
+        return known | found
 
 
 async def _find_or_insert(
     connection: Connection, conversations: Sequence[Conversation]
 ) -> dict[Conversation, int]:
-    keys = [key_of(conversation) for conversation in conversations]
-    columns = [list(column) for column in zip(*keys, strict=True)]
+    columns = key_columns(conversations)
     await connection.execute(_INSERT_CONVERSATIONS, *columns)
     rows = await connection.fetch(_FIND_CONVERSATIONS, *columns)
     return {conversations[position - 1]: number for position, number in rows}

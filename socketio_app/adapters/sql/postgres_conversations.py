@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from socketio_app.adapters.sql.postgres_pool import Connection, PostgresPool, fetch
-from socketio_app.adapters.sql.rows import key_of, standing_of
+from socketio_app.adapters.sql.rows import key_columns, key_of, standing_of
 from socketio_app.adapters.sql.statements import conversation_at, standings
 from socketio_app.domain.conversations import Conversation
 from socketio_app.domain.history import ReadUpTo, Standing
@@ -20,7 +20,7 @@ class PostgresConversations:
         self, user_id: UserId, limit: int, before_activity: int | None = None
     ) -> Sequence[Standing]:
         """See `ConversationLog.of_user`."""
-        async with self._pool.transaction() as connection:
+        async with self._pool.connection() as connection:
             rows = await fetch(connection, standings(user_id.encode(), limit, before_activity))
         return [standing_of(row) for row in rows]
 
@@ -28,10 +28,9 @@ class PostgresConversations:
         self, user_id: UserId, standings: Sequence[Standing], most: int
     ) -> Sequence[int]:
         """See `ConversationLog.unread_counts`."""
-        keys = [key_of(standing.conversation) for standing in standings]
-        columns = [list(column) for column in zip(*keys, strict=True)] or [[], [], []]
+        columns = key_columns(standing.conversation for standing in standings)
         places = [standing.read_seq for standing in standings]
-        async with self._pool.transaction() as connection:
+        async with self._pool.connection() as connection:
             rows = await connection.fetch(COUNT_UNREAD, *columns, places, user_id.encode(), most)
         counts = [0] * len(standings)
         for position, count in rows:

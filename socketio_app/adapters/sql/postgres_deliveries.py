@@ -32,7 +32,7 @@ class PostgresDeliveries:
 
     async def undelivered(self, user_id: UserId, limit: int) -> Sequence[Message]:
         """See `DeliveryLog.undelivered`."""
-        async with self._pool.transaction() as connection:
+        async with self._pool.connection() as connection:
             rows = await fetch(connection, undelivered(user_id.encode(), limit))
         return [message_of(conversation_of(row[:3]), row[3:]) for row in rows]
 

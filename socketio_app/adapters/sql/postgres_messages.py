@@ -7,7 +7,7 @@ import asyncpg
 from socketio_app.adapters.sql.group_commit import GroupCommit
 from socketio_app.adapters.sql.postgres_append import ConversationIds, append
 from socketio_app.adapters.sql.postgres_pool import PostgresConnection, PostgresPool, fetch
-from socketio_app.adapters.sql.rows import key_of, message_of, page_of
+from socketio_app.adapters.sql.rows import key_columns, key_of, message_of, page_of
 from socketio_app.adapters.sql.statements import conversation_at, page
 from socketio_app.application.ports import Place
 from socketio_app.domain.conversations import Conversation
@@ -48,7 +48,7 @@ class PostgresMessages:
 
     async def last_seq(self, conversation: Conversation) -> int:
         """See `MessageLog.last_seq`."""
-        async with self._pool.transaction() as connection:
+        async with self._pool.connection() as connection:
             rows = await fetch(connection, conversation_at(key_of(conversation)))
         return rows[0][1] if rows else 0
 
@@ -64,10 +64,9 @@ class PostgresMessages:
 
     async def newest(self, beyond: Sequence[Place], limit: int) -> Sequence[Sequence[Message]]:
         """See `MessageLog.newest`."""
-        keys = [key_of(conversation) for conversation, _ in beyond]
-        columns = [list(column) for column in zip(*keys, strict=True)] or [[], [], []]
+        columns = key_columns(conversation for conversation, _ in beyond)
         places = [seq for _, seq in beyond]
-        async with self._pool.transaction() as connection:
+        async with self._pool.connection() as connection:
             rows = await connection.fetch(NEWEST, *columns, places, limit)
         found: list[list[Message]] = [[] for _ in beyond]
         for position, *row in rows:

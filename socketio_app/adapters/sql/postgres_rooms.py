@@ -58,19 +58,19 @@ class PostgresRooms:
 
     async def is_member(self, room_id: RoomId, user_id: UserId) -> bool:
         """See `RoomRepository.is_member`."""
-        async with self._pool.transaction() as connection:
+        async with self._pool.connection() as connection:
             found: bool = await connection.fetchval(_IS_MEMBER, room_id.encode(), user_id.encode())
         return found
 
     async def member_count(self, room_id: RoomId) -> int:
         """See `RoomRepository.member_count`."""
-        async with self._pool.transaction() as connection:
+        async with self._pool.connection() as connection:
             count: int = await connection.fetchval(_COUNT, room_id.encode())
         return count
 
     async def rooms_of(self, user_id: UserId) -> Sequence[RoomId]:
         """See `RoomRepository.rooms_of`."""
-        async with self._pool.transaction() as connection:
+        async with self._pool.connection() as connection:
             rows = await fetch(connection, rooms_of(user_id.encode()))
         return [RoomId(row[0].decode()) for row in rows]
 

@@ -1,6 +1,6 @@
 """Values to and from the tables' columns."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -34,6 +34,12 @@ def key_of(conversation: Conversation) -> ConversationKey:
     if isinstance(conversation, Room):
         return conversation.room_id.encode(), None, None
     return None, conversation.first.encode(), conversation.second.encode()
+
+
+def key_columns(conversations: Iterable[Conversation]) -> list[list[bytes | None]]:
+    """What names some conversations, as one list for each column of their table."""
+    keys = [key_of(conversation) for conversation in conversations]
+    return [[key[column] for key in keys] for column in range(3)]
 
 
 def conversation_of(key: ConversationKey) -> Conversation:
