@@ -1,6 +1,6 @@
 """What somebody may ask of the chat, and who asks.
 
-A command names the result that it gets: `SendMessage` is a `Command[Sent]`.
+A command names the result that it gets: `SendMessage` is a `Command[Stored]`.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ from socketio_app.domain.identifiers import (
     check_room_id,
     check_user_id,
 )
-from socketio_app.domain.messaging import Message
+from socketio_app.domain.messaging import Message, Stored
 
 Result = TypeVar("Result")
 
@@ -47,16 +47,7 @@ class Command(Generic[Result]):
 
 
 @attrs.frozen
-class Sent:
-    """The result of `SendMessage`."""
-
-    message: Message
-    duplicate: bool
-    """The message was there already, by its `client_message_id`; nobody was told again."""
-
-
-@attrs.frozen
-class SendMessage(Command[Sent]):
+class SendMessage(Command[Stored]):
     """Store a message and tell its conversation."""
 
     target: Target

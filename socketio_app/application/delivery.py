@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from socketio_app.application.events import MessageDelivered, Users
 from socketio_app.application.ports import Broadcast, Clock, DeliveryLog
-from socketio_app.domain.conversations import Room
 from socketio_app.domain.identifiers import UserId
 from socketio_app.domain.messaging import Message
 
@@ -37,18 +36,5 @@ class Delivery:
 
     def _tell_senders(self, messages: Sequence[Message]) -> None:
         for message in messages:
-            conversation = message.conversation
-            room_id, to_user_id = None, None
-            if isinstance(conversation, Room):
-                room_id = conversation.room_id
-            else:
-                to_user_id = conversation.other(message.from_user_id)
-            event = MessageDelivered(
-                message.message_id,
-                message.client_message_id,
-                to_user_id,
-                room_id,
-                message.seq,
-                self._clock.now(),
-            )
+            event = MessageDelivered(message, self._clock.now())
             self._broadcast.tell(event, Users((message.from_user_id,)))

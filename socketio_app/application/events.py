@@ -5,13 +5,7 @@ from datetime import datetime
 import attrs
 
 from socketio_app.domain.conversations import Conversation
-from socketio_app.domain.identifiers import (
-    ClientMessageId,
-    ConnectionId,
-    MessageId,
-    RoomId,
-    UserId,
-)
+from socketio_app.domain.identifiers import ConnectionId, RoomId, UserId
 from socketio_app.domain.messaging import Message
 from socketio_app.domain.rooms import LeaveReason
 from socketio_app.domain.typing_board import TypingStarted, TypingStopped
@@ -56,11 +50,7 @@ class MessageSent:
 class MessageDelivered:
     """A message has been handed to those it is for, as far as they are online."""
 
-    message_id: MessageId
-    client_message_id: ClientMessageId | None
-    to_user_id: UserId | None
-    room_id: RoomId | None
-    seq: int
+    message: Message
     delivered_at: datetime
 
 

@@ -1,7 +1,7 @@
 """The use case of messaging."""
 
 from socketio_app.application.access import conversation_for
-from socketio_app.application.commands import Actor, SendMessage, Sent
+from socketio_app.application.commands import Actor, SendMessage
 from socketio_app.application.delivery import Delivery
 from socketio_app.application.events import Audience, Members, MessageSent, Users
 from socketio_app.application.ports import Broadcast, Clock, NewMessageId, Store
@@ -10,7 +10,7 @@ from socketio_app.application.typing_indicator import TypingIndicator
 from socketio_app.domain.connections import Connections
 from socketio_app.domain.conversations import Room
 from socketio_app.domain.identifiers import ConnectionId
-from socketio_app.domain.messaging import Draft, Message, check_content
+from socketio_app.domain.messaging import Draft, Message, Stored, check_content
 
 
 class Messaging:
@@ -37,7 +37,7 @@ class Messaging:
         self._typing = typing
         self._content_chars = rules.content_chars
 
-    async def send(self, actor: Actor, command: SendMessage) -> Sent:
+    async def send(self, actor: Actor, command: SendMessage) -> Stored:
         """Store a message and tell its conversation.
 
         Raises:
@@ -57,7 +57,7 @@ class Messaging:
         )
         stored = await self._messages.append(draft)
         if stored.duplicate:
-            return Sent(stored.message, duplicate=True)
+            return stored
         # From here to the telling nothing may wait: appends return in the order of their places,
         # and so must the telling go.
         message = stored.message
@@ -68,7 +68,7 @@ class Messaging:
             self._delivery.handed_to_room(message)
         elif self._connections.is_online(recipient):
             self._delivery.handed_live(message)
-        return Sent(message, duplicate=False)
+        return stored
 
 
 def _readers(message: Message, sending: ConnectionId | None) -> Audience:

@@ -64,7 +64,9 @@ class TypingIndicator:
 
     def end(self, user_id: UserId, conversation: Conversation) -> None:
         """End the user's state in one conversation, because of something else that they did."""
-        self._tell(self._board.stop(user_id, conversation))
+        changes = self._board.stop(user_id, conversation)
+        if changes:
+            self._tell(changes)
 
     def end_all(self, user_id: UserId) -> None:
         """End all of the user's states, because they are gone."""

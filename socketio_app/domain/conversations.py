@@ -4,6 +4,7 @@ A client never names a conversation by an id of its own. It names a target, a ro
 person, and the conversation follows from who is speaking.
 """
 
+from functools import lru_cache
 from typing import Self
 
 import attrs
@@ -17,8 +18,11 @@ class Room:
 
     room_id: RoomId = attrs.field(validator=check_room_id)
 
+    def recipient(self, _sender: UserId) -> None:
+        """Nobody in particular."""
 
-@attrs.frozen
+
+@attrs.frozen(cache_hash=True)
 class Person:
     """Another user (or oneself), as a target."""
 
@@ -47,14 +51,19 @@ class Pair:
         """Whom `user` talks to here."""
         return self.second if user == self.first else self.first
 
+    recipient = other
+    """Whom a message of `user` is for."""
+
 
 Conversation = Room | Pair
 
 
 def conversation_of(speaker: UserId, target: Target) -> Conversation:
     """The conversation that `target` means when `speaker` names it."""
-    match target:
-        case Room():
-            return target
-        case Person(to_user_id):
-            return Pair.of(speaker, to_user_id)
+    return target if isinstance(target, Room) else _pair(speaker, target)
+
+
+# Who talks, goes on talking: one value for many messages is made, hashed and compared once.
+@lru_cache(maxsize=8192)
+def _pair(speaker: UserId, other: Person) -> Pair:
+    return Pair.of(speaker, other.to_user_id)

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import attrs
 
-from socketio_app.domain.conversations import Conversation, Room
+from socketio_app.domain.conversations import Conversation
 from socketio_app.domain.errors import ContentTooLong, InvalidPayload
 from socketio_app.domain.identifiers import ClientMessageId, MessageId, UserId, is_unicode
 
@@ -50,9 +50,7 @@ class Message:
     @property
     def to_user_id(self) -> UserId | None:
         """Whom it is for; `None` for a room's message."""
-        if isinstance(self.conversation, Room):
-            return None
-        return self.conversation.other(self.from_user_id)
+        return self.conversation.recipient(self.from_user_id)
 
 
 @attrs.frozen

@@ -8,7 +8,6 @@ import attrs
 import pytest
 
 from socketio_app.adapters.socketio.hub import Hub, Outlet
-from socketio_app.adapters.socketio.packets import MessagePacket
 from socketio_app.application.events import (
     Audience,
     Connected,
@@ -57,13 +56,13 @@ class ListeningToHub:
     outlets: dict[str, Outlet] = attrs.field(factory=dict)
 
     def listen(self, user_id: UserId, connection_id: str) -> Callable[[], int]:
-        packets: list[MessagePacket] = []
-        outlet = Outlet(ConnectionId(connection_id), user_id, packets.append)
+        frames: list[bytes] = []
+        outlet = Outlet(ConnectionId(connection_id), user_id, frames.append)
         self.outlets[connection_id] = outlet
         self.broadcast.attach(outlet)
         outlet.release(OPENING)
-        packets.clear()
-        return lambda: len(packets)
+        frames.clear()
+        return lambda: len(frames)
 
     def end(self, connection_id: str) -> None:
         self.broadcast.detach(self.outlets[connection_id])

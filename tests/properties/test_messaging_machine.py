@@ -9,11 +9,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from socketio_app.application.commands import JoinRoom, SendMessage, Sent
+from socketio_app.application.commands import JoinRoom, SendMessage
 from socketio_app.application.events import MessageDelivered, MessageSent
 from socketio_app.domain.conversations import Conversation, Person, Room, Target
 from socketio_app.domain.identifiers import ClientMessageId, RoomId, UserId
-from socketio_app.domain.messaging import Message
+from socketio_app.domain.messaging import Message, Stored
 from tests.live import Device, LiveChat
 from tests.stores import HookedStore
 
@@ -67,14 +67,14 @@ class MessagingMachine(RuleBasedStateMachine):
         self.ever_open: list[Device] = []
         self.pushed: Counter[tuple[UserId, str]] = Counter()
         # What a model needs to know: who was answered what.
-        self.answers: list[tuple[Sending, Sent]] = []
+        self.answers: list[tuple[Sending, Stored]] = []
 
     def teardown(self) -> None:
         self.loop.close()
 
     @rule(batch=st.lists(sendings, min_size=1, max_size=6))
     def send_at_once(self, batch: Sequence[Sending]) -> None:
-        async def send(sending: Sending) -> Sent:
+        async def send(sending: Sending) -> Stored:
             command = SendMessage(
                 sending.target,
                 f"{sending.client_message_id} of {sending.user}",
@@ -82,7 +82,7 @@ class MessagingMachine(RuleBasedStateMachine):
             )
             return await self.live.host(sending.user, command)
 
-        async def send_all() -> list[Sent]:
+        async def send_all() -> list[Stored]:
             return await asyncio.gather(*map(send, batch))
 
         self.appends.turns = [sending.turns for sending in batch]
@@ -116,7 +116,7 @@ class MessagingMachine(RuleBasedStateMachine):
 
     @invariant()
     def a_retry_is_answered_with_the_one_message_that_there_is(self) -> None:
-        first: dict[tuple[UserId, Conversation, str], Sent] = {}
+        first: dict[tuple[UserId, Conversation, str], Stored] = {}
         originals: Counter[tuple[UserId, Conversation, str]] = Counter()
         for sending, answer in self.answers:
             key = (sending.user, answer.message.conversation, sending.client_message_id)
@@ -153,7 +153,7 @@ class MessagingMachine(RuleBasedStateMachine):
     @invariant()
     def a_sender_is_told_of_a_delivery_at_most_once_on_a_connection(self) -> None:
         for device in self.ever_open:
-            told = Counter(event.message_id for event in device.of(MessageDelivered))
+            told = Counter(event.message.message_id for event in device.of(MessageDelivered))
             assert set(told.values()) <= {1}
 
 

@@ -29,7 +29,6 @@ from socketio_app.application.commands import (
     MarkRead,
     Position,
     SendMessage,
-    Sent,
 )
 from socketio_app.application.ports import Store
 from socketio_app.domain.conversations import (
@@ -42,7 +41,7 @@ from socketio_app.domain.conversations import (
 )
 from socketio_app.domain.history import Window
 from socketio_app.domain.identifiers import ClientMessageId, UserId
-from socketio_app.domain.messaging import Message
+from socketio_app.domain.messaging import Message, Stored
 from tests.builders import ADA, BOB, EVE, LOBBY
 from tests.databases import postgres_database
 from tests.live import LiveChat
@@ -131,7 +130,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(batch=batches)
     def send_at_once(self, batch: Sequence[Sending]) -> None:
-        async def send_all() -> list[Sent]:
+        async def send_all() -> list[Stored]:
             return await asyncio.gather(
                 *[self.live.host(each.user, each.command) for each in batch]
             )
@@ -151,7 +150,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(batch=batches, turns=st.integers(0, 8))
     def crash_while_sending(self, batch: Sequence[Sending], turns: int) -> None:
-        async def crash() -> list[Sent]:
+        async def crash() -> list[Stored]:
             sending = [
                 asyncio.create_task(self.live.host(each.user, each.command)) for each in batch
             ]

@@ -65,12 +65,12 @@ class EngineSocket(AsyncSocket):
 
     # To the client.
 
-    def write(self, packet: MessagePacket) -> None:
-        """Send a packet after those before it. Never waits."""
+    def write(self, frame: bytes) -> None:
+        """Send a message's frame after those before it. Never waits."""
         if self._link is not None:
-            self._link.write(packet.frame)
+            self._link.write(frame)
         elif not self.closed:
-            self.queue.put_nowait(packet)
+            self.queue.put_nowait(MessagePacket(frame))
 
     def watch_direct(self, on_direct: Callable[[Write | None], None]) -> None:
         """Say, now and whenever it changes, what writes a frame while nothing is in the way."""

@@ -217,24 +217,35 @@ class FastProtocol(WebSocketsSansIOProtocol):
 
     def _read(self, data: bytes, reader: FrameReader) -> None:
         assert self._owner is not None  # noqa: S101  (there is one with the reader)
-        messages: list[tuple[int, bytes]] = []
+        found: list[tuple[int, bytes]] = []
         code: int | None = None
         try:
-            for opcode, payload in reader.feed(data):
-                if opcode in (frames.TEXT, frames.BINARY):
-                    messages.append((opcode, payload))
-                elif opcode == frames.PING:
-                    self.write(frames.frame(frames.PONG, payload))
-                elif opcode == frames.CLOSE:
-                    code = frames.NORMAL_CLOSURE
-                    break
+            reader.feed(data, found)
         except FrameError as error:
             self.logger.info("closed a connection that sent %s", error)
             code = error.code
-        if messages:
-            self._owner.receive(messages)
+        for opcode, _ in found:
+            if opcode != frames.TEXT:
+                found, code = self._without_controls(found, code)
+                break
+        if found:
+            self._owner.receive(found)
         if code is not None:
             self.close(code)
+
+    def _without_controls(
+        self, found: Sequence[tuple[int, bytes]], code: int | None
+    ) -> tuple[list[tuple[int, bytes]], int | None]:
+        """Answer control frames; the messages, and what to close with, if anything."""
+        messages: list[tuple[int, bytes]] = []
+        for opcode, payload in found:
+            if opcode in (frames.TEXT, frames.BINARY):
+                messages.append((opcode, payload))
+            elif opcode == frames.PING:
+                self.write(frames.frame(frames.PONG, payload))
+            elif opcode == frames.CLOSE:
+                return messages, frames.NORMAL_CLOSURE
+        return messages, code
 
 
 def loop_gathers_writes(loop: asyncio.AbstractEventLoop) -> bool:

@@ -4,7 +4,7 @@ Only what a server needs after the handshake, without extensions: frames to a cl
 and whole, frames from a client are masked.
 """
 
-from collections.abc import Iterator
+from struct import Struct
 from typing import Final
 
 import attrs
@@ -42,10 +42,15 @@ def frame(opcode: int, payload: bytes) -> bytes:
     """One whole frame to a client."""
     length = len(payload)
     if length < _TWO_BYTE_LENGTH:
-        return bytes((_FINAL | opcode, length)) + payload
+        return _SHORT_HEADER(_FINAL | opcode, length) + payload
     if length < 0x10000:
-        return bytes((_FINAL | opcode, _TWO_BYTE_LENGTH)) + length.to_bytes(2, "big") + payload
-    return bytes((_FINAL | opcode, _EIGHT_BYTE_LENGTH)) + length.to_bytes(8, "big") + payload
+        return _MIDDLE_HEADER(_FINAL | opcode, _TWO_BYTE_LENGTH, length) + payload
+    return _LONG_HEADER(_FINAL | opcode, _EIGHT_BYTE_LENGTH, length) + payload
+
+
+_SHORT_HEADER = Struct("!BB").pack
+_MIDDLE_HEADER = Struct("!BBH").pack
+_LONG_HEADER = Struct("!BBQ").pack
 
 
 def contents(whole: bytes) -> tuple[int, bytes]:
@@ -72,8 +77,12 @@ class FrameReader:
     _fragments: list[bytes] = attrs.field(factory=list, init=False)
     _fragment_bytes: int = attrs.field(default=0, init=False)
 
-    def feed(self, data: bytes) -> Iterator[tuple[int, bytes]]:
-        """The messages, and control frames, that are complete with this: opcode and payload.
+    def feed(self, data: bytes, found: list[tuple[int, bytes]]) -> None:
+        """Find the messages, and control frames, that are complete with this.
+
+        Args:
+            data: what came.
+            found: gets the opcode and the payload of each, as far as all is well.
 
         Raises:
             FrameError: the client breaks the protocol, or the limit.
@@ -100,12 +109,12 @@ class FrameReader:
             payload = apply_mask(data[begin : begin + length], data[begin - _MASK_BYTES : begin])
             at = begin + length
             if first == _FINAL | TEXT and self._opcode is None:
-                yield TEXT, payload
+                found.append((TEXT, payload))
             else:
-                yield from self._other(first, payload)
+                self._take_other(first, payload, found)
         self._rest = data[at:]
 
-    def _other(self, first: int, payload: bytes) -> Iterator[tuple[int, bytes]]:
+    def _take_other(self, first: int, payload: bytes, found: list[tuple[int, bytes]]) -> None:
         """What is not simply a whole text message."""
         opcode, is_final = first & 0x0F, bool(first & _FINAL)
         if first & _RESERVED:
@@ -113,22 +122,25 @@ class FrameReader:
         if opcode in (CLOSE, PING, PONG):
             if not is_final or len(payload) > _MOST_CONTROL_BYTES:
                 raise FrameError(PROTOCOL_ERROR, "a control frame in fragments, or too long")
-            yield opcode, payload
+            found.append((opcode, payload))
         elif opcode in (TEXT, BINARY, CONTINUATION):
             if (opcode == CONTINUATION) != (self._opcode is not None):
                 raise FrameError(PROTOCOL_ERROR, "a fragment that belongs to nothing")
-            yield from self._fragment(opcode, payload, is_final=is_final)
+            self._take_fragment(opcode, payload)
+            if is_final:
+                found.append(self._whole())
         else:
             raise FrameError(PROTOCOL_ERROR, "a frame of no known kind")
 
-    def _fragment(
-        self, opcode: int, payload: bytes, *, is_final: bool
-    ) -> Iterator[tuple[int, bytes]]:
+    def _take_fragment(self, opcode: int, payload: bytes) -> None:
         if self._opcode is None:
             self._opcode = opcode
         self._fragments.append(payload)
         self._fragment_bytes += len(payload)
-        if is_final:
-            yield self._opcode, b"".join(self._fragments)
-            self._opcode, self._fragment_bytes = None, 0
-            self._fragments.clear()
+
+    def _whole(self) -> tuple[int, bytes]:
+        assert self._opcode is not None  # noqa: S101  (a fragment set it)
+        message = self._opcode, b"".join(self._fragments)
+        self._opcode, self._fragment_bytes = None, 0
+        self._fragments.clear()
+        return message

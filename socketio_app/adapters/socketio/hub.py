@@ -6,12 +6,12 @@ granted. No channel's name is ever made of what a client sent.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import attrs
 
 from socketio_app.adapters.socketio.link import Write
-from socketio_app.adapters.socketio.packets import MessagePacket, event_packet
+from socketio_app.adapters.socketio.packets import event_frame
 from socketio_app.adapters.socketio.wire import outgoing
 from socketio_app.application.events import Audience, Event, Users
 from socketio_app.application.handover import Handover, Opening
@@ -20,17 +20,17 @@ from socketio_app.domain.identifiers import ConnectionId, RoomId, UserId
 
 @attrs.define(eq=False)
 class Outlet:
-    """Where a connection's packets go out.
+    """Where a connection's frames go out.
 
     While it opens, what it is told is held back.
     """
 
     connection_id: ConnectionId
     user_id: UserId
-    write: Callable[[MessagePacket], None]
-    """Sends a packet after those before it. Never waits."""
+    write: Write
+    """Sends a frame after those before it. Never waits."""
     direct: Write | None = attrs.field(default=None, init=False)
-    """Writes a packet's frame, while nothing is in the way of it."""
+    """Writes a frame at once, while nothing is in the way of it."""
     _transport: Write | None = attrs.field(default=None, init=False)
     _handover: Handover | None = attrs.field(factory=Handover, init=False)
 
@@ -39,10 +39,10 @@ class Outlet:
         self._transport = write
         self.direct = write if self._handover is None else None
 
-    def tell(self, event: Event, packet: MessagePacket) -> None:
-        """Write an event's packet, or hold the event back."""
+    def tell(self, event: Event, frame: bytes) -> None:
+        """Write an event's frame, or hold the event back."""
         if self._handover is None or self._may_go(event, self._handover):
-            self.write(packet)
+            self.write(frame)
 
     def release(self, opening: Opening) -> Sequence[Event]:
         """Write what the connection is to have first; hold nothing back any more.
@@ -53,7 +53,7 @@ class Outlet:
         assert self._handover is not None  # noqa: S101  (a connection opens once)
         events = self._handover.release(opening)
         for event in events:
-            self.write(packet_of(event))
+            self.write(frame_of(event))
         self._end_handover(self._handover)
         return events
 
@@ -78,7 +78,7 @@ class Telling:
     """An event that not all of its audience has been told yet."""
 
     event: Event
-    packet: MessagePacket
+    frame: bytes
     outlets: Sequence[Outlet]
     but_connection: ConnectionId | None
     told: int = 0
@@ -116,19 +116,25 @@ class Hub:
 
     def tell(self, event: Event, audience: Audience) -> None:
         """See `Broadcast.tell`."""
+        outlets: Collection[Outlet]
         if isinstance(audience, Users):
-            packet: MessagePacket | None = None
-            for user_id in audience.user_ids:
-                outlets = self._outlets.get(user_id)
-                if outlets is not None:
-                    packet = packet or packet_of(event)
-                    self._tell(event, packet, outlets.values(), audience.but_connection)
+            outlets = [
+                outlet
+                for user_id in audience.user_ids
+                if user_id in self._outlets
+                for outlet in self._outlets[user_id].values()
+            ]
+        else:
+            outlets = self._audiences.get(audience.room_id, _NOBODY).values()
+            if audience.but_user is not None:
+                outlets = [each for each in outlets if each.user_id != audience.but_user]
+        if not outlets:
             return
-        members: Collection[Outlet] = self._audiences.get(audience.room_id, _NOBODY).values()
-        if audience.but_user is not None:
-            members = [each for each in members if each.user_id != audience.but_user]
-        if members:
-            self._tell(event, packet_of(event), members, audience.but_connection)
+        frame = frame_of(event)
+        if not self._unfinished and len(outlets) <= SLICE:
+            _tell(event, frame, outlets, audience.but_connection)
+        else:
+            self._tell_in_slices(Telling(event, frame, list(outlets), audience.but_connection))
 
     def enter(self, room_id: RoomId, user_id: UserId) -> None:
         """See `Broadcast.enter`."""
@@ -152,26 +158,17 @@ class Hub:
         if not audience:
             del self._audiences[room_id]
 
-    def _tell(
-        self,
-        event: Event,
-        packet: MessagePacket,
-        outlets: Collection[Outlet],
-        but_connection: ConnectionId | None,
-    ) -> None:
-        if not self._unfinished and len(outlets) <= SLICE:
-            _tell(event, packet, outlets, but_connection)
-            return
+    def _tell_in_slices(self, telling: Telling) -> None:
         if not self._unfinished:
             asyncio.get_running_loop().call_soon(self._tell_next_slice)
-        self._unfinished.append(Telling(event, packet, list(outlets), but_connection))
+        self._unfinished.append(telling)
 
     def _tell_next_slice(self) -> None:
         left = SLICE
         while self._unfinished and left > 0:
             telling = self._unfinished[0]
             outlets = telling.outlets[telling.told : telling.told + left]
-            _tell(telling.event, telling.packet, outlets, telling.but_connection)
+            _tell(telling.event, telling.frame, outlets, telling.but_connection)
             telling.told += len(outlets)
             left -= len(outlets)
             if telling.told == len(telling.outlets):
@@ -185,19 +182,18 @@ _NOBODY: Mapping[ConnectionId, Outlet] = {}
 
 def _tell(
     event: Event,
-    packet: MessagePacket,
+    frame: bytes,
     outlets: Iterable[Outlet],
     but_connection: ConnectionId | None,
 ) -> None:
-    frame = packet.frame
     for outlet in outlets:
         if outlet.connection_id != but_connection:
             if outlet.direct is not None:
                 outlet.direct(frame)
             else:
-                outlet.tell(event, packet)
+                outlet.tell(event, frame)
 
 
-def packet_of(event: Event) -> MessagePacket:
-    """The packet that carries an event."""
-    return event_packet(*outgoing.event_payload(event))
+def frame_of(event: Event) -> bytes:
+    """The frame that carries an event."""
+    return event_frame(*outgoing.event_payload(event))

@@ -56,6 +56,8 @@ class Inbox(Generic[Message]):
                 done += 1
                 if not self._begin(self._handle(message)):
                     break
+            if done == len(messages):
+                return
         self._waiting.extend(messages[done:])
         if self._waiting and self._task is None:
             self._task = asyncio.create_task(self._work_off(None))

@@ -77,6 +77,8 @@ class Link:
             pause=websocket.pause_reading,
             resume=websocket.resume_reading,
         )
+        self.receive: Callable[[Sequence[Message]], None] = self._inbox.take
+        """Takes what came."""
         self._unread: list[bytes] | None = None
         self._unread_bytes = 0
         self.direct: Write | None = websocket.write
@@ -106,10 +108,6 @@ class Link:
         self._websocket.abort()
 
     # What the protocol says.
-
-    def receive(self, messages: Sequence[Message]) -> None:
-        """Take what came."""
-        self._inbox.take(messages)
 
     def pause_writing(self) -> None:
         """The client does not read: keep what comes."""

@@ -6,6 +6,7 @@ such a payload is refused and not the connection.
 """
 
 import json
+from collections.abc import Sequence
 from typing import Any, Final
 
 import attrs
@@ -14,7 +15,8 @@ from engineio.packet import MESSAGE
 from engineio.packet import Packet as EnginePacket
 from socketio.packet import Packet as _Packet
 
-from socketio_app.adapters.socketio.frames import TEXT, frame
+from socketio_app.adapters.socketio.frames import TEXT, contents, frame
+from socketio_app.adapters.socketio.wire.incoming import DECODERS
 
 UNREADABLE: Final = object()
 """Stands for JSON that is nested too deeply to be read."""
@@ -27,29 +29,29 @@ _LONGEST_INTEGER: Final = 1000
 
 
 class MessagePacket(EnginePacket):
-    """A message to clients: made once for all, as a WebSocket frame and for polling."""
+    """A message that waits for a polling client."""
 
-    def __init__(self, encoded: bytes) -> None:
-        """Take the Socket.IO packet, encoded."""
-        self.packet_type = MESSAGE
-        self.frame = frame(TEXT, b"4" + encoded)
-        """The WebSocket frame that carries it."""
-        self._encoded = encoded
+    packet_type = MESSAGE
+
+    def __init__(self, frame: bytes) -> None:
+        """Take the message as the WebSocket frame that it is everywhere else."""
+        self.frame = frame
 
     def encode(self, b64: bool = False) -> str:  # noqa: FBT001, FBT002  (python-engineio's own)
         """The Engine.IO packet, for python-engineio."""
         del b64
-        return "4" + self._encoded.decode()
+        _, encoded = contents(self.frame)
+        return encoded.decode()
 
 
-def event_packet(name: str, payload: object) -> MessagePacket:
-    """The one packet that carries an event to however many connections."""
-    return MessagePacket(b"2" + _encode([name, payload]))
+def event_frame(name: str, payload: object) -> bytes:
+    """An event's packet as a WebSocket frame: one for however many connections."""
+    return frame(TEXT, b"42" + _encode((name, payload)))
 
 
-def ack_packet(ack_id: int, payload: object) -> MessagePacket:
-    """The packet that acknowledges the event with this id."""
-    return MessagePacket(b"3%d" % ack_id + _encode([payload]))
+def ack_frame(ack_id: int, payload: object) -> bytes:
+    """The packet that acknowledges the event with this id, as a WebSocket frame."""
+    return frame(TEXT, b"43%d" % ack_id + _encode((payload,)))
 
 
 @attrs.define
@@ -59,7 +61,7 @@ class CommandEvent:
     ack_id: int | None
     """What its acknowledgement is to carry; `None` where it asks for none."""
     name: str
-    payloads: list[object]
+    payloads: Sequence[object]
     is_readable: bool = True
     """False where the payload was binary, or nested too deeply to be read."""
 
@@ -69,22 +71,35 @@ def event_of(encoded: bytes) -> CommandEvent | None:
 
     `None` where it is something else, or is not plain: `Packet` can say more of it.
     """
-    if not encoded.startswith(b"42"):
-        return None
-    begin = encoded.find(b"[", 2, 2 + _LONGEST_ACK_ID)
-    digits = encoded[2:begin]
-    if begin < 0 or not (digits.isdigit() or not digits):
-        return None
-    try:
-        contents = _decode(encoded[begin:])
-    except (msgspec.DecodeError, msgspec.ValidationError, ValueError, RecursionError):
-        return None
+    ack_id = None
+    begin = encoded.find(b"[", 0, _LONGEST_BEGINNING)
+    if begin != 2:
+        digits = encoded[2:begin]
+        if begin < 0 or not digits.isdigit():
+            return None
+        ack_id = int(digits)
+    contents = _contents_of(encoded[begin:]) if encoded.startswith(b"42") else None
     if not contents or type(contents[0]) is not str:
         return None
-    return CommandEvent(int(digits) if digits else None, contents[0], contents[1:])
+    return CommandEvent(ack_id, contents[0], contents[1:])
 
 
-_LONGEST_ACK_ID: Final = 20
+_LONGEST_BEGINNING: Final = 22
+
+
+def _contents_of(array: bytes) -> Sequence[object] | None:
+    """An event's name and payloads; a payload is of its command's shape where it can be."""
+    decoder = DECODERS.get(array[2 : array.find(b'"', 2)])
+    if decoder is not None:
+        try:
+            return decoder.decode(array)
+        except (ValueError, RecursionError):
+            pass  # what is wrong is told by whoever asks for the shape
+    try:
+        contents: list[object] = _decode(array)
+    except (ValueError, RecursionError):
+        return None
+    return contents
 
 
 class _Json:

@@ -4,7 +4,7 @@ import logging
 from uuid import uuid4
 
 from socketio_app.adapters.socketio.hub import Outlet
-from socketio_app.adapters.socketio.packets import CommandEvent, ack_packet, event_packet
+from socketio_app.adapters.socketio.packets import CommandEvent, ack_frame, event_frame
 from socketio_app.adapters.socketio.wire import incoming, outgoing
 from socketio_app.application.chat import Chat
 from socketio_app.application.commands import Actor
@@ -33,15 +33,15 @@ class CommandRunner:
         else:
             if event.ack_id is not None:
                 answer = outgoing.acknowledgement(result, actor.user_id)
-                outlet.write(ack_packet(event.ack_id, answer))
+                outlet.write(ack_frame(event.ack_id, answer))
 
 
 def _refuse(outlet: Outlet, event: CommandEvent, error: outgoing.Payload) -> None:
     if event.ack_id is not None:
-        outlet.write(ack_packet(event.ack_id, {"ok": False, "error": error}))
+        outlet.write(ack_frame(event.ack_id, {"ok": False, "error": error}))
     else:
         told = outgoing.error_event(error, event.name, event.payloads)
-        outlet.write(event_packet("error", told))
+        outlet.write(event_frame("error", told))
 
 
 def new_error_id() -> str:

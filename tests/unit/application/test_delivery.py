@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 
 def delivered(device: Device) -> list[MessageId]:
     """Of which messages a connection was told that they have come, in order."""
-    return [event.message_id for event in device.of(MessageDelivered)]
+    return [event.message.message_id for event in device.of(MessageDelivered)]
 
 
 class TestLive:
@@ -52,14 +52,7 @@ class TestLive:
 
         sent = await ada.do(personal(BOB, client_message_id="m1"))
 
-        assert ada.told[-1] == MessageDelivered(
-            sent.message.message_id,
-            sent.message.client_message_id,
-            to_user_id=BOB,
-            room_id=None,
-            seq=2,
-            delivered_at=live.clock.now(),
-        )
+        assert ada.told[-1] == MessageDelivered(sent.message, delivered_at=live.clock.now())
 
     async def test_a_retry_is_not_delivered_again(self, live: LiveChat) -> None:
         ada, _ = await live.connect(ADA), await live.connect(BOB)
@@ -100,14 +93,7 @@ class TestLater:
 
         await live.connect(BOB)
 
-        told = MessageDelivered(
-            sent.message.message_id,
-            sent.message.client_message_id,
-            to_user_id=BOB,
-            room_id=None,
-            seq=1,
-            delivered_at=live.clock.now(),
-        )
+        told = MessageDelivered(sent.message, delivered_at=live.clock.now())
         assert ada.of(MessageDelivered) == adas_phone.of(MessageDelivered) == [told]
 
     async def test_each_message_is_told_once_and_in_order(self, live: LiveChat) -> None:
@@ -164,14 +150,7 @@ class TestInARoom:
 
         sent = await ada.do(group(LOBBY, client_message_id="m1"))
 
-        assert ada.told[-1] == MessageDelivered(
-            sent.message.message_id,
-            sent.message.client_message_id,
-            to_user_id=None,
-            room_id=LOBBY,
-            seq=1,
-            delivered_at=live.clock.now(),
-        )
+        assert ada.told[-1] == MessageDelivered(sent.message, delivered_at=live.clock.now())
 
     async def test_a_retry_is_not_delivered_again(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)

@@ -37,7 +37,7 @@ def contents(messages: Sequence[Message]) -> list[str]:
 
 
 def delivered(device: Device) -> list[int]:
-    return [event.seq for event in device.of(MessageDelivered)]
+    return [event.message.seq for event in device.of(MessageDelivered)]
 
 
 def reads(device: Device) -> list[tuple[UserId, Conversation, int]]:

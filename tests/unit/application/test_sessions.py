@@ -172,7 +172,7 @@ class TestMissedMessages:
 
         await live.connect(BOB)
 
-        assert [event.message_id for event in ada.of(MessageDelivered)] == sent[:2]
+        assert [event.message.message_id for event in ada.of(MessageDelivered)] == sent[:2]
 
     async def test_are_none_where_the_limit_is_none(self) -> None:
         live = LiveChat(Rules(offline_push=0, rates={}))
@@ -205,7 +205,9 @@ class TestWhileAConnectionOpens:
         handed = listener.release(opening)
         live.chat.sessions.open(BOB, ConnectionId("phone"), handed)
 
-        assert [each.message_id for each in ada.of(MessageDelivered)] == [sent.message.message_id]
+        assert [each.message.message_id for each in ada.of(MessageDelivered)] == [
+            sent.message.message_id
+        ]
 
     async def test_it_delivers_none_of_the_users_own_messages(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)

@@ -1,8 +1,10 @@
 """What a client sends. Fields that are not named here are ignored: so the contract can grow."""
 
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from types import GenericAlias
+from typing import Any
 
 import msgspec
 
@@ -34,7 +36,7 @@ class PersonalMessagePayload(msgspec.Struct, kw_only=True):
 
     to_user_id: str | int
     content: str
-    client_message_id: str | None = None
+    client_message_id: ClientMessageId | None = None
 
 
 class GroupMessagePayload(msgspec.Struct, kw_only=True):
@@ -42,7 +44,7 @@ class GroupMessagePayload(msgspec.Struct, kw_only=True):
 
     room_id: str
     content: str
-    client_message_id: str | None = None
+    client_message_id: ClientMessageId | None = None
 
 
 class RoomPayload(msgspec.Struct):
@@ -95,31 +97,28 @@ class ReadPayload(TargetPayload, kw_only=True):
 
 
 def _personal_message(payload: PersonalMessagePayload) -> SendMessage:
-    return SendMessage(
-        _person(payload.to_user_id), payload.content, _client_message_id(payload.client_message_id)
-    )
+    return SendMessage(_person(payload.to_user_id), payload.content, payload.client_message_id)
 
 
 def _group_message(payload: GroupMessagePayload) -> SendMessage:
-    return SendMessage(
-        Room(RoomId(payload.room_id)),
-        payload.content,
-        _client_message_id(payload.client_message_id),
-    )
+    return SendMessage(_room(payload.room_id), payload.content, payload.client_message_id)
 
 
+# The same targets come again and again: one value serves them all.
+@lru_cache(maxsize=8192)
 def _person(to_user_id: str | int) -> Person:
     return Person(UserId(str(to_user_id)))
 
 
-def _client_message_id(client_message_id: str | None) -> ClientMessageId | None:
-    return None if client_message_id is None else ClientMessageId(client_message_id)
+@lru_cache(maxsize=8192)
+def _room(room_id: str) -> Room:
+    return Room(RoomId(room_id))
 
 
 def _target(payload: TargetPayload) -> Target:
     match payload.to_user_id, payload.room_id:
         case None, str(room_id):
-            return Room(RoomId(room_id))
+            return _room(room_id)
         case str() | int() as to_user_id, None:
             return _person(to_user_id)
         case _:
@@ -150,34 +149,32 @@ def _catch_up(payload: CatchUpPayload) -> CatchUp:
     return CatchUp(payload.epoch, positions, payload.limit)
 
 
-Parse = Callable[[object], Command[Any]]
-Shape = TypeVar("Shape", bound=msgspec.Struct)
-
-
-def _as(shape: type[Shape], make: Callable[[Shape], Command[Any]]) -> Parse:
-    return lambda payload: make(msgspec.convert(payload, shape))
-
-
-COMMANDS: Mapping[str, Parse] = {
-    "send_personal_message": _as(PersonalMessagePayload, _personal_message),
-    "send_group_message": _as(GroupMessagePayload, _group_message),
-    "join_room": _as(RoomPayload, lambda payload: JoinRoom(RoomId(payload.room_id))),
-    "leave_room": _as(RoomPayload, lambda payload: LeaveRoom(RoomId(payload.room_id))),
-    "typing_start": _as(TargetPayload, lambda payload: StartTyping(_target(payload))),
-    "typing_stop": _as(TargetPayload, lambda payload: StopTyping(_target(payload))),
-    "fetch_history": _as(HistoryPayload, _history),
-    "list_conversations": _as(ConversationsPayload, _conversations),
-    "catch_up": _as(CatchUpPayload, _catch_up),
-    "mark_read": _as(ReadPayload, lambda payload: MarkRead(_target(payload), payload.seq)),
+COMMANDS: Mapping[str, tuple[type[msgspec.Struct], Callable[[Any], Command[Any]]]] = {
+    "send_personal_message": (PersonalMessagePayload, _personal_message),
+    "send_group_message": (GroupMessagePayload, _group_message),
+    "join_room": (RoomPayload, lambda payload: JoinRoom(RoomId(payload.room_id))),
+    "leave_room": (RoomPayload, lambda payload: LeaveRoom(RoomId(payload.room_id))),
+    "typing_start": (TargetPayload, lambda payload: StartTyping(_target(payload))),
+    "typing_stop": (TargetPayload, lambda payload: StopTyping(_target(payload))),
+    "fetch_history": (HistoryPayload, _history),
+    "list_conversations": (ConversationsPayload, _conversations),
+    "catch_up": (CatchUpPayload, _catch_up),
+    "mark_read": (ReadPayload, lambda payload: MarkRead(_target(payload), payload.seq)),
 }
 
+DECODERS: Mapping[bytes, "msgspec.json.Decoder[Sequence[object]]"] = {
+    name.encode(): msgspec.json.Decoder(GenericAlias(tuple, (str, shape)))
+    for name, (shape, _) in COMMANDS.items()
+}
+"""By its name, what reads an event whose payload is as it should be."""
 
-def parse(event: str, payloads: list[object], *, is_readable: bool = True) -> Command[Any]:
+
+def parse(event: str, payloads: Sequence[object], *, is_readable: bool = True) -> Command[Any]:
     """The command in a wire event.
 
     Args:
         event: the event's name.
-        payloads: what the client sent with it.
+        payloads: what the client sent with it, as `DECODERS` or as plain JSON has it.
         is_readable: whether that could be read.
 
     Raises:
@@ -186,13 +183,22 @@ def parse(event: str, payloads: list[object], *, is_readable: bool = True) -> Co
     """
     if not is_readable:
         raise InvalidPayload("the payload must be one JSON object, not binary and not too deep")
-    make = COMMANDS.get(event)
-    if make is None:
+    known = COMMANDS.get(event)
+    if known is None:
         raise UnknownCommand("there is no such command")
-    if len(payloads) != 1 or not isinstance(payloads[0], dict):
-        raise InvalidPayload("the payload must be one JSON object")
+    shape, make = known
+    if len(payloads) == 1:
+        payload = payloads[0]
+        if isinstance(payload, shape):
+            return make(payload)
+        if isinstance(payload, dict):
+            return make(_shaped(payload, shape))
+    raise InvalidPayload("the payload must be one JSON object")
+
+
+def _shaped(payload: object, shape: type[msgspec.Struct]) -> msgspec.Struct:
     try:
-        return make(payloads[0])
+        return msgspec.convert(payload, shape)
     except msgspec.ValidationError as error:
         raise _invalid(error) from None
 

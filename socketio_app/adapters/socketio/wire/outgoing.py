@@ -1,11 +1,16 @@
 """What a client is told: acknowledgements, refusals and events."""
 
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
 import attrs
 
+from socketio_app.adapters.socketio.wire.incoming import (
+    GroupMessagePayload,
+    PersonalMessagePayload,
+)
 from socketio_app.application.commands import (
     CaughtUp,
     ConversationPage,
@@ -14,7 +19,6 @@ from socketio_app.application.commands import (
     ReadMarked,
     RoomJoined,
     RoomLeft,
-    Sent,
 )
 from socketio_app.application.events import (
     Connected,
@@ -33,7 +37,7 @@ from socketio_app.domain.identifiers import (
     UserId,
     is_unicode,
 )
-from socketio_app.domain.messaging import Message
+from socketio_app.domain.messaging import Message, Stored
 from socketio_app.domain.typing_board import TypingStarted, TypingStopped
 
 Payload = dict[str, Any]
@@ -43,7 +47,7 @@ Payload = dict[str, Any]
 def acknowledgement(result: object, reader: UserId) -> Payload:
     """The acknowledgement of a command that was carried out for `reader`."""
     match result:
-        case Sent(message, duplicate):
+        case Stored(message, duplicate):
             return {"ok": True, "message": message_payload(message), "duplicate": duplicate}
         case RoomJoined(room_id, last_seq, member_count, joined):
             room = {"room_id": room_id, "last_seq": last_seq, "member_count": member_count}
@@ -121,13 +125,17 @@ def fault(error_id: str) -> Payload:
 _COMMAND_NAME_CHARS = 64
 
 
-def error_event(error: Payload, event: str, payloads: list[object]) -> Payload:
+def error_event(error: Payload, event: str, payloads: Sequence[object]) -> Payload:
     """The `error` event for a command that asked for no acknowledgement."""
     told = dict(error)
     if event and is_unicode(event):
         told["command"] = event[:_COMMAND_NAME_CHARS]
     match payloads:
-        case [{"client_message_id": str(given)}]:
+        case [
+            {"client_message_id": str(given)}
+            | PersonalMessagePayload(client_message_id=str(given))
+            | GroupMessagePayload(client_message_id=str(given))
+        ]:
             if 1 <= len(given) <= CLIENT_MESSAGE_ID_CHARS and is_unicode(given):
                 told["client_message_id"] = given
     return told
@@ -135,68 +143,31 @@ def error_event(error: Payload, event: str, payloads: list[object]) -> Payload:
 
 def event_payload(event: Event) -> tuple[str, Payload]:
     """An event's name and payload."""
-    match event:
-        case MessageSent(message):
-            name = _GROUP if isinstance(message.conversation, Room) else _PERSONAL
-            return name, message_payload(message)
-        case MessageDelivered():
-            return _delivered(event)
-        case MessageRead(user_id, conversation, seq, read_at):
-            return "message_read", {
-                "user_id": user_id,
-                **_target_payload(user_id, conversation),
-                "seq": seq,
-                "read_at": time(read_at),
-            }
-        case TypingStarted(user_id, conversation, expires_in):
-            return "typing", {
-                "from_user_id": user_id,
-                **_target_payload(user_id, conversation),
-                "is_typing": True,
-                "expires_in_ms": round(expires_in.total_seconds() * 1000),
-            }
-        case TypingStopped(user_id, conversation):
-            return "typing", {
-                "from_user_id": user_id,
-                **_target_payload(user_id, conversation),
-                "is_typing": False,
-            }
-        case UserJoined():
-            return "user_joined", {
-                "room_id": event.room_id,
-                "user_id": event.user_id,
-                "joined_at": time(event.joined_at),
-                "member_count": event.member_count,
-            }
-        case UserLeft():
-            return "user_left", {
-                "room_id": event.room_id,
-                "user_id": event.user_id,
-                "left_at": time(event.left_at),
-                "member_count": event.member_count,
-                "reason": event.reason,
-            }
-        case Connected():
-            return "connected", _connected(event)
-
-
-_PERSONAL, _GROUP = "receive_personal_message", "receive_group_message"
+    return _EVENTS[type(event)](event)
 
 
 def message_payload(message: Message) -> Payload:
     """A message."""
     conversation = message.conversation
-    payload: Payload = {
-        "message_id": message.message_id,
-        "seq": message.seq,
-        "from_user_id": message.from_user_id,
-    }
+    payload: Payload
     if isinstance(conversation, Room):
-        payload["room_id"] = conversation.room_id
+        payload = {
+            "message_id": message.message_id,
+            "seq": message.seq,
+            "from_user_id": message.from_user_id,
+            "room_id": conversation.room_id,
+            "content": message.content,
+            "created_at": time(message.created_at),
+        }
     else:
-        payload["to_user_id"] = conversation.other(message.from_user_id)
-    payload["content"] = message.content
-    payload["created_at"] = time(message.created_at)
+        payload = {
+            "message_id": message.message_id,
+            "seq": message.seq,
+            "from_user_id": message.from_user_id,
+            "to_user_id": conversation.other(message.from_user_id),
+            "content": message.content,
+            "created_at": time(message.created_at),
+        }
     if message.client_message_id is not None:
         payload["client_message_id"] = message.client_message_id
     return payload
@@ -217,22 +188,9 @@ def _target_payload(user_id: UserId, conversation: Conversation) -> Payload:
     return {"to_user_id": conversation.other(user_id)}
 
 
-def _delivered(event: MessageDelivered) -> tuple[str, Payload]:
-    payload: Payload = {"message_id": event.message_id}
-    if event.client_message_id is not None:
-        payload["client_message_id"] = event.client_message_id
-    if event.room_id is None:
-        name = "personal_message_delivered"
-        payload["to_user_id"] = event.to_user_id
-    else:
-        name = "group_message_delivered"
-        payload["room_id"] = event.room_id
-    return name, {**payload, "seq": event.seq, "delivered_at": time(event.delivered_at)}
-
-
-def _connected(event: Connected) -> Payload:
+def _connected(event: Connected) -> tuple[str, Payload]:
     expires_at = event.token_expires_at
-    return {
+    return "connected", {
         "user_id": event.user_id,
         "connection_id": event.connection_id,
         "epoch": event.epoch,
@@ -240,3 +198,84 @@ def _connected(event: Connected) -> Payload:
         "token_expires_at": None if expires_at is None else time(expires_at),
         "limits": attrs.asdict(event.limits),
     }
+
+
+def _sent(event: MessageSent) -> tuple[str, Payload]:
+    message = event.message
+    is_in_room = isinstance(message.conversation, Room)
+    name = "receive_group_message" if is_in_room else "receive_personal_message"
+    return name, message_payload(message)
+
+
+def _delivered(event: MessageDelivered) -> tuple[str, Payload]:
+    message = event.message
+    payload: Payload = {
+        "message_id": message.message_id,
+        "seq": message.seq,
+        "delivered_at": time(event.delivered_at),
+    }
+    if message.client_message_id is not None:
+        payload["client_message_id"] = message.client_message_id
+    conversation = message.conversation
+    if isinstance(conversation, Room):
+        payload["room_id"] = conversation.room_id
+        return "group_message_delivered", payload
+    payload["to_user_id"] = conversation.other(message.from_user_id)
+    return "personal_message_delivered", payload
+
+
+def _read(event: MessageRead) -> tuple[str, Payload]:
+    return "message_read", {
+        "user_id": event.user_id,
+        **_target_payload(event.user_id, event.conversation),
+        "seq": event.seq,
+        "read_at": time(event.read_at),
+    }
+
+
+def _typing_started(event: TypingStarted) -> tuple[str, Payload]:
+    return "typing", {
+        "from_user_id": event.user_id,
+        **_target_payload(event.user_id, event.conversation),
+        "is_typing": True,
+        "expires_in_ms": round(event.expires_in.total_seconds() * 1000),
+    }
+
+
+def _typing_stopped(event: TypingStopped) -> tuple[str, Payload]:
+    return "typing", {
+        "from_user_id": event.user_id,
+        **_target_payload(event.user_id, event.conversation),
+        "is_typing": False,
+    }
+
+
+def _joined(event: UserJoined) -> tuple[str, Payload]:
+    return "user_joined", {
+        "room_id": event.room_id,
+        "user_id": event.user_id,
+        "joined_at": time(event.joined_at),
+        "member_count": event.member_count,
+    }
+
+
+def _left(event: UserLeft) -> tuple[str, Payload]:
+    return "user_left", {
+        "room_id": event.room_id,
+        "user_id": event.user_id,
+        "left_at": time(event.left_at),
+        "member_count": event.member_count,
+        "reason": event.reason,
+    }
+
+
+_EVENTS: Mapping[type, Callable[[Any], tuple[str, Payload]]] = {
+    Connected: _connected,
+    MessageSent: _sent,
+    MessageDelivered: _delivered,
+    MessageRead: _read,
+    TypingStarted: _typing_started,
+    TypingStopped: _typing_stopped,
+    UserJoined: _joined,
+    UserLeft: _left,
+}
