@@ -10,7 +10,7 @@ from typing import Any
 
 import uvicorn
 
-from socketio_app.adapters.socketio.fast_protocol import FastProtocol
+from socketio_app.adapters.socketio.compatibility import websocket_protocol
 from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import Composition, compose
 from socketio_app.entrypoints.settings import Settings
@@ -73,7 +73,7 @@ def serve(settings: Settings) -> None:
         log_config=None,
         # It would name sessions, one line for each poll.
         access_log=False,
-        ws=FastProtocol,
+        ws=websocket_protocol(),
         ws_max_size=settings.max_frame_bytes,
         # Engine.IO has its own heartbeat, and compression costs more than it saves on chat
         # messages: 40 KB for each connection, and nearly twice the CPU for each delivery.
@@ -84,8 +84,9 @@ def serve(settings: Settings) -> None:
     )
     server = _Server(config, composition)
     # Nothing that a message leaves behind is a cycle: to look for some so often is a tenth of its
-    # cost. A host application's own process is left as it is.
+    # cost; and what is there by now stays. A host application's own process is left as it is.
     gc.set_threshold(GARBAGE_THRESHOLD, 20, 20)
+    gc.freeze()
     # After a clean end uvicorn raises the signal again, which for SIGINT is this.
     with contextlib.suppress(KeyboardInterrupt):
         server.run()

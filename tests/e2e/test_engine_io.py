@@ -272,3 +272,19 @@ async def test_an_application_can_be_started_again() -> None:
             assert (await ada.call("join_room", {"room_id": "lobby"}))["ok"]
 
             await ada.close()
+
+
+@pytest.mark.parametrize(
+    ("websockets", "times"), [(FastProtocol, 0), ("websockets-sansio", 1)], ids=["ours", "other"]
+)
+async def test_that_websockets_cannot_be_taken_over_is_said_once(
+    websockets: Any, times: int, composition: Composition, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "socketio_app")
+    async with serving(application(composition), websockets) as base_url:
+        async with aiohttp.ClientSession(base_url) as http:
+            for _ in range(2):
+                async with http.ws_connect(OPEN_WEBSOCKET) as websocket:
+                    await next_text(websocket, "0{")
+
+    assert sum("several times slower" in each for each in caplog.messages) == times

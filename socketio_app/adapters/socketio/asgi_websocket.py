@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from socketio_app.adapters.socketio import frames
-from socketio_app.adapters.socketio.fast_protocol import Owner
+from socketio_app.adapters.socketio.websocket import Owner
 
 log = logging.getLogger("socketio_app.socketio")
 

@@ -1,5 +1,6 @@
 """python-engineio's server, with connections that cost little."""
 
+import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -10,6 +11,8 @@ from engineio.packet import Packet as EnginePacket
 
 from socketio_app.adapters.socketio.engine_socket import EngineSocket
 from socketio_app.adapters.socketio.pings import PingWheel
+
+log = logging.getLogger("socketio_app.socketio")
 
 
 class ChatEngine(engineio.AsyncServer):
@@ -24,6 +27,16 @@ class ChatEngine(engineio.AsyncServer):
         super().__init__(**options)
         self.start_service_task = False
         self.pings = PingWheel(self.ping_interval, self.ping_timeout)
+        self._has_said_plain = False
+
+    def say_plain(self) -> None:
+        """Say, once, that WebSockets come the plain way."""
+        if not self._has_said_plain:
+            self._has_said_plain = True
+            log.info(
+                "WebSockets come by way of the ASGI server's own handling, which is several times "
+                "slower than uvicorn with FastProtocol (docs/configuration.md)"
+            )
 
     async def _handle_connect(
         self, environ: dict[str, Any], transport: str, jsonp_index: int | None = None

@@ -17,10 +17,16 @@ from engineio.packet import Packet as EnginePacket
 
 from socketio_app.adapters.socketio import frames
 from socketio_app.adapters.socketio.asgi_websocket import AsgiWebSocket
-from socketio_app.adapters.socketio.fast_protocol import EXTENSION, FastProtocol
-from socketio_app.adapters.socketio.link import Link, Message, Probe, WebSocket, Write
+from socketio_app.adapters.socketio.link import Link, Probe
 from socketio_app.adapters.socketio.packets import MessagePacket
 from socketio_app.adapters.socketio.pings import PingWheel
+from socketio_app.adapters.socketio.websocket import (
+    EXTENSION,
+    Message,
+    Offered,
+    WebSocket,
+    Write,
+)
 
 log = logging.getLogger("socketio_app.socketio")
 
@@ -43,6 +49,10 @@ class Engine(Protocol):
     begins_at_once: bool
     handle_text: Callable[[str, bytes], Coroutine[Any, Any, None]]
     handle_binary: Callable[[str, bytes], Coroutine[Any, Any, None]]
+
+    def say_plain(self) -> None:
+        """Note that a WebSocket could not be taken over."""
+        ...
 
     @property
     def reason(self) -> Any:
@@ -170,11 +180,12 @@ class EngineSocket(AsyncSocket):
         send, receive = environ["asgi.send"], environ["asgi.receive"]
         await send({"type": "websocket.accept"})
         most_bytes = self._engine.max_http_buffer_size
-        offered: FastProtocol | None = environ["asgi.scope"].get("extensions", {}).get(EXTENSION)
+        offered: Offered | None = environ["asgi.scope"].get("extensions", {}).get(EXTENSION)
         if offered is not None:
             offered.take_over(most_bytes)
             offered.hand_to(self._owner_of(offered))
         else:
+            self._engine.say_plain()
             websocket = AsgiWebSocket(receive, send, most_bytes)
             websocket.hand_to(self._owner_of(websocket))
             await websocket.serve()

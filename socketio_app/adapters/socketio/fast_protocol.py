@@ -12,41 +12,19 @@ import struct
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.metadata import version
-from typing import Any, Protocol
+from typing import Any
 
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from socketio_app.adapters.socketio import frames
 from socketio_app.adapters.socketio.frames import FrameError, FrameReader
-
-EXTENSION = "socketio_app.connection"
-"""Where in a WebSocket scope's `extensions` the protocol is."""
+from socketio_app.adapters.socketio.websocket import EXTENSION, Owner
 
 CLOSE_SECONDS = 5.0
 """How long a client has to read what was written before its connection was closed."""
 
 _NO_LINGERING = struct.pack("ii", 1, 0)
-
-
-class Owner(Protocol):
-    """Who has taken a connection over."""
-
-    def receive(self, messages: Sequence[tuple[int, bytes]]) -> None:
-        """Take the messages, text or binary, that came together."""
-        ...
-
-    def pause_writing(self) -> None:
-        """Write no more for now: the client does not read."""
-        ...
-
-    def resume_writing(self) -> None:
-        """Go on writing."""
-        ...
-
-    def lost(self) -> None:
-        """The connection is gone."""
-        ...
 
 
 class FastProtocol(WebSocketsSansIOProtocol):

@@ -8,7 +8,11 @@ from struct import Struct
 from typing import Final
 
 import attrs
-from websockets.speedups import apply_mask
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # where it has no extension module
+    from websockets.utils import apply_mask
 
 CONTINUATION: Final = 0x0
 TEXT: Final = 0x1

@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import attrs
 
-from socketio_app.adapters.socketio.link import Write
 from socketio_app.adapters.socketio.packets import event_frame
+from socketio_app.adapters.socketio.websocket import Write
 from socketio_app.adapters.socketio.wire import outgoing
 from socketio_app.application.events import Audience, Event, Users
 from socketio_app.application.handover import Handover, Opening

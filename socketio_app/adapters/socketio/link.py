@@ -6,46 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from socketio_app.adapters.socketio import frames
-from socketio_app.adapters.socketio.fast_protocol import Owner
 from socketio_app.adapters.socketio.inbox import Inbox, Work
+from socketio_app.adapters.socketio.websocket import Message, WebSocket, Write
 
 log = logging.getLogger("socketio_app.socketio")
 
-Message = tuple[int, bytes]
-"""The opcode, text or binary, and the payload."""
-
-Write = Callable[[bytes], None]
-
 UPGRADE_SECONDS = 10.0
 """How long a client may take for the upgrade; meanwhile it gets nothing over the old transport."""
-
-
-class WebSocket(Protocol):
-    """A WebSocket to a client: taken over from the server, or any that ASGI has."""
-
-    def write(self, frame: bytes) -> None:
-        """Send a frame after those before it. Never waits."""
-        ...
-
-    def hand_to(self, owner: Owner) -> None:
-        """From now on what comes is the owner's."""
-        ...
-
-    def pause_reading(self) -> None:
-        """Let the client wait with what it sends."""
-        ...
-
-    def resume_reading(self) -> None:
-        """Let it come again."""
-        ...
-
-    def close(self, code: int) -> None:
-        """Close it when what was written has been read."""
-        ...
-
-    def abort(self) -> None:
-        """Close it now."""
-        ...
 
 
 class Link:

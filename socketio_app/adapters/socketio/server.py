@@ -14,9 +14,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
+import engineio
 import socketio
+from engineio.async_socket import AsyncSocket
 from socketio import packet as kinds
 
+from socketio_app.adapters.socketio.compatibility import check_engine
 from socketio_app.adapters.socketio.engine import ChatEngine
 from socketio_app.adapters.socketio.hub import Hub, Outlet
 from socketio_app.adapters.socketio.packets import UNREADABLE, CommandEvent, Packet, event_of
@@ -75,6 +78,7 @@ class ChatServer(socketio.AsyncServer):
     """Serves the chat on Socket.IO's namespace `/`."""
 
     def __init__(self, chat: Chat, hub: Hub, verifier: TokenVerifier, options: Options) -> None:
+        check_engine(socketio.AsyncServer, engineio.AsyncServer, AsyncSocket)
         origins = options.cors_origins
         anywhere = origins is not None and "*" in origins
         super().__init__(

@@ -1,0 +1,68 @@
+"""What a WebSocket is to Engine.IO, whoever made it."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+EXTENSION = "socketio_app.connection"
+"""Where in a WebSocket scope's `extensions` a server puts what may be taken over, an `Offered`."""
+
+Message = tuple[int, bytes]
+"""The opcode, text or binary, and the payload."""
+
+Write = Callable[[bytes], None]
+
+
+class Owner(Protocol):
+    """Who has taken a connection over."""
+
+    def receive(self, messages: Sequence[Message]) -> None:
+        """Take the messages, text or binary, that came together."""
+        ...
+
+    def pause_writing(self) -> None:
+        """Write no more for now: the client does not read."""
+        ...
+
+    def resume_writing(self) -> None:
+        """Go on writing."""
+        ...
+
+    def lost(self) -> None:
+        """The connection is gone."""
+        ...
+
+
+class WebSocket(Protocol):
+    """A WebSocket to a client: taken over from the server, or any that ASGI has."""
+
+    def write(self, frame: bytes) -> None:
+        """Send a frame after those before it. Never waits."""
+        ...
+
+    def hand_to(self, owner: Owner) -> None:
+        """From now on what comes is the owner's."""
+        ...
+
+    def pause_reading(self) -> None:
+        """Let the client wait with what it sends."""
+        ...
+
+    def resume_reading(self) -> None:
+        """Let it come again."""
+        ...
+
+    def close(self, code: int) -> None:
+        """Close it when what was written has been read."""
+        ...
+
+    def abort(self) -> None:
+        """Close it now."""
+        ...
+
+
+class Offered(WebSocket, Protocol):
+    """A WebSocket of the server's own that may be taken over, after the accept."""
+
+    def take_over(self, most_bytes: int) -> None:
+        """Read and write frames from now on; call `hand_to` next."""
+        ...
