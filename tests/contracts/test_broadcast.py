@@ -7,7 +7,8 @@ from typing import Protocol
 import attrs
 import pytest
 
-from socketio_app.adapters.socketio.hub import Hub, Outlet
+from socketio_app.adapters.socketio.hub import Hub
+from socketio_app.adapters.socketio.outlet import Outlet
 from socketio_app.application.events import (
     Audience,
     Connected,

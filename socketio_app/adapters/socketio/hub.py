@@ -4,98 +4,39 @@ The tables here are keyed by verified users and by rooms whose membership the ap
 granted. No channel's name is ever made of what a client sent.
 """
 
-import asyncio
-from collections import deque
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-import attrs
-
-from socketio_app.adapters.socketio.packets import event_frame
-from socketio_app.adapters.socketio.websocket import Write
-from socketio_app.adapters.socketio.wire import outgoing
-from socketio_app.application.events import Audience, Event, Users
-from socketio_app.application.handover import Handover, Opening
+from socketio_app.adapters.socketio.crowds import PART, Crowds, Telling
+from socketio_app.adapters.socketio.outlet import Outlet, frame_of
+from socketio_app.application.events import (
+    Audience,
+    Event,
+    Members,
+    MessageDelivered,
+    MessageRead,
+    UserJoined,
+    UserLeft,
+    Users,
+)
+from socketio_app.domain.conversations import Conversation, Room
 from socketio_app.domain.identifiers import ConnectionId, RoomId, UserId
-
-
-@attrs.define(eq=False)
-class Outlet:
-    """Where a connection's frames go out.
-
-    While it opens, what it is told is held back.
-    """
-
-    connection_id: ConnectionId
-    user_id: UserId
-    write: Write
-    """Sends a frame after those before it. Never waits."""
-    direct: Write | None = attrs.field(default=None, init=False)
-    """Writes a frame at once, while nothing is in the way of it."""
-    _transport: Write | None = attrs.field(default=None, init=False)
-    _handover: Handover | None = attrs.field(factory=Handover, init=False)
-
-    def set_direct(self, write: Write | None) -> None:
-        """Say what writes a frame now, if anything does."""
-        self._transport = write
-        self.direct = write if self._handover is None else None
-
-    def tell(self, event: Event, frame: bytes) -> None:
-        """Write an event's frame, or hold the event back."""
-        if self._handover is None or self._may_go(event, self._handover):
-            self.write(frame)
-
-    def release(self, opening: Opening) -> Sequence[Event]:
-        """Write what the connection is to have first; hold nothing back any more.
-
-        Returns:
-            The events written.
-        """
-        assert self._handover is not None  # noqa: S101  (a connection opens once)
-        events = self._handover.release(opening)
-        for event in events:
-            self.write(frame_of(event))
-        self._end_handover(self._handover)
-        return events
-
-    def _may_go(self, event: Event, handover: Handover) -> bool:
-        admitted = handover.admits(event)
-        self._end_handover(handover)
-        return admitted
-
-    def _end_handover(self, handover: Handover) -> None:
-        if handover.is_over:
-            self._handover = None
-            self.direct = self._transport
-
-
-SLICE = 2000
-"""To so many connections an event is told before the loop has its turn: some milliseconds' work.
-Smaller slices would cost more: what is written to a connection in one turn leaves together."""
-
-
-@attrs.define
-class Telling:
-    """An event that not all of its audience has been told yet."""
-
-    event: Event
-    frame: bytes
-    outlets: Sequence[Outlet]
-    but_connection: ConnectionId | None
-    told: int = 0
 
 
 class Hub:
     """Tells live connections what happened. Implements the `Broadcast` port.
 
-    A large audience is told in slices; what is told meanwhile waits behind, so that every
-    connection hears all of it in one order.
+    What happens in one room, every connection hears in one order, however large the room is.
+
+    Args:
+        part: how many connections are told before the loop has its turn.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, part: int = PART) -> None:
+        self._part = part
         self._outlets: dict[UserId, dict[ConnectionId, Outlet]] = {}
         self._audiences: dict[RoomId, dict[ConnectionId, Outlet]] = {}
         self._rooms: dict[UserId, set[RoomId]] = {}
-        self._unfinished: deque[Telling] = deque()
+        self._crowds = Crowds(part)
 
     def attach(self, outlet: Outlet) -> None:
         """Let a connection hear what is for its user, and for the rooms the user is in."""
@@ -116,25 +57,39 @@ class Hub:
 
     def tell(self, event: Event, audience: Audience) -> None:
         """See `Broadcast.tell`."""
-        outlets: Collection[Outlet]
-        if isinstance(audience, Users):
+        if isinstance(audience, Members):
+            members = self._audiences.get(audience.room_id, _NOBODY)
+            if len(members) > self._part or self._crowds.are_told_in(audience.room_id):
+                left_out = self._left_out(members, audience)
+                telling = Telling(event, frame_of(event), tuple(members.values()), left_out)
+                self._crowds.tell(audience.room_id, telling)
+                return
+            outlets: Collection[Outlet] = members.values()
+            if audience.but_user is not None:
+                outlets = [each for each in outlets if each.user_id != audience.but_user]
+        else:
             outlets = [
                 outlet
                 for user_id in audience.user_ids
                 if user_id in self._outlets
                 for outlet in self._outlets[user_id].values()
             ]
-        else:
-            outlets = self._audiences.get(audience.room_id, _NOBODY).values()
-            if audience.but_user is not None:
-                outlets = [each for each in outlets if each.user_id != audience.but_user]
         if not outlets:
             return
         frame = frame_of(event)
-        if not self._unfinished and len(outlets) <= SLICE:
-            _tell(event, frame, outlets, audience.but_connection)
-        else:
-            self._tell_in_slices(Telling(event, frame, list(outlets), audience.but_connection))
+        if self._crowds and isinstance(audience, Users):
+            room_id = _room_of(event)
+            if room_id is not None and self._crowds.are_told_in(room_id):
+                told = [each for each in outlets if each.connection_id != audience.but_connection]
+                self._crowds.tell(room_id, Telling(event, frame, tuple(told)))
+                return
+        but_connection = audience.but_connection
+        for outlet in outlets:
+            if outlet.connection_id != but_connection:
+                if outlet.direct is not None:
+                    outlet.direct(frame)
+                else:
+                    outlet.tell(event, frame)
 
     def enter(self, room_id: RoomId, user_id: UserId) -> None:
         """See `Broadcast.enter`."""
@@ -158,42 +113,27 @@ class Hub:
         if not audience:
             del self._audiences[room_id]
 
-    def _tell_in_slices(self, telling: Telling) -> None:
-        if not self._unfinished:
-            asyncio.get_running_loop().call_soon(self._tell_next_slice)
-        self._unfinished.append(telling)
-
-    def _tell_next_slice(self) -> None:
-        left = SLICE
-        while self._unfinished and left > 0:
-            telling = self._unfinished[0]
-            outlets = telling.outlets[telling.told : telling.told + left]
-            _tell(telling.event, telling.frame, outlets, telling.but_connection)
-            telling.told += len(outlets)
-            left -= len(outlets)
-            if telling.told == len(telling.outlets):
-                self._unfinished.popleft()
-        if self._unfinished:
-            asyncio.get_running_loop().call_soon(self._tell_next_slice)
+    def _left_out(
+        self, members: Mapping[ConnectionId, Outlet], audience: Members
+    ) -> Sequence[Outlet]:
+        left_out: list[Outlet] = []
+        if audience.but_user is not None:
+            left_out += self._outlets.get(audience.but_user, _NOBODY).values()
+        if audience.but_connection is not None and audience.but_connection in members:
+            left_out.append(members[audience.but_connection])
+        return left_out
 
 
 _NOBODY: Mapping[ConnectionId, Outlet] = {}
 
 
-def _tell(
-    event: Event,
-    frame: bytes,
-    outlets: Iterable[Outlet],
-    but_connection: ConnectionId | None,
-) -> None:
-    for outlet in outlets:
-        if outlet.connection_id != but_connection:
-            if outlet.direct is not None:
-                outlet.direct(frame)
-            else:
-                outlet.tell(event, frame)
-
-
-def frame_of(event: Event) -> bytes:
-    """The frame that carries an event."""
-    return event_frame(*outgoing.event_payload(event))
+def _room_of(event: Event) -> RoomId | None:
+    """The room that an event for some users is about."""
+    conversation: Conversation | None = None
+    if isinstance(event, UserJoined | UserLeft):
+        return event.room_id
+    if isinstance(event, MessageDelivered):
+        conversation = event.message.conversation
+    elif isinstance(event, MessageRead):
+        conversation = event.conversation
+    return conversation.room_id if isinstance(conversation, Room) else None

@@ -3,7 +3,7 @@
 import logging
 from uuid import uuid4
 
-from socketio_app.adapters.socketio.hub import Outlet
+from socketio_app.adapters.socketio.outlet import Outlet
 from socketio_app.adapters.socketio.packets import CommandEvent, ack_frame, event_frame
 from socketio_app.adapters.socketio.wire import incoming, outgoing
 from socketio_app.application.chat import Chat

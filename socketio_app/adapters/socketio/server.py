@@ -21,7 +21,8 @@ from socketio import packet as kinds
 
 from socketio_app.adapters.socketio.compatibility import check_engine
 from socketio_app.adapters.socketio.engine import ChatEngine
-from socketio_app.adapters.socketio.hub import Hub, Outlet
+from socketio_app.adapters.socketio.hub import Hub
+from socketio_app.adapters.socketio.outlet import Outlet
 from socketio_app.adapters.socketio.packets import UNREADABLE, CommandEvent, Packet, event_of
 from socketio_app.adapters.socketio.runner import CommandRunner, new_error_id
 from socketio_app.adapters.socketio.wire import outgoing

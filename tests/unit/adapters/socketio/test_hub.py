@@ -1,23 +1,32 @@
 """Telling a large audience does not stop the loop, and keeps the order."""
 
 import asyncio
+import json
+from collections import defaultdict
+from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from socketio_app.adapters.socketio.hub import SLICE, Hub
-from socketio_app.application.events import Members, Users
-from socketio_app.domain.identifiers import ConnectionId, UserId
-from tests.builders import ADA, LOBBY
-from tests.contracts.test_broadcast import ListeningToHub, event
+from socketio_app.adapters.socketio.frames import contents
+from socketio_app.adapters.socketio.hub import Hub
+from socketio_app.adapters.socketio.outlet import Outlet
+from socketio_app.application.events import Audience, Members, UserJoined, Users
+from socketio_app.domain.identifiers import ConnectionId, RoomId, UserId
+from tests.builders import ADA, BOB, EVE, LOBBY
+from tests.contracts.test_broadcast import OPENING, ListeningToHub, event
 
 pytestmark = pytest.mark.anyio
+
+PART = 3
 
 
 @pytest.fixture
 def crowd() -> ListeningToHub:
-    """A room with more connections than are told in one go, the last one Ada's."""
-    listening = ListeningToHub()
-    for number in range(2 * SLICE):
+    """A room with more connections than are told in one go."""
+    listening = ListeningToHub(Hub(PART))
+    for number in range(2 * PART):
         user_id = UserId(f"user {number}")
         listening.listen(user_id, f"{number}")
         listening.broadcast.enter(LOBBY, user_id)
@@ -26,11 +35,11 @@ def crowd() -> ListeningToHub:
 
 async def all_told(hub: Hub) -> None:
     async with asyncio.timeout(10):
-        while hub._unfinished:
+        while hub._crowds:
             await asyncio.sleep(0)
 
 
-async def test_a_large_room_is_told_in_slices(crowd: ListeningToHub) -> None:
+async def test_a_large_room_is_told_in_parts(crowd: ListeningToHub) -> None:
     ada = crowd.listen(ADA, "ada's")
     crowd.broadcast.enter(LOBBY, ADA)
 
@@ -41,7 +50,7 @@ async def test_a_large_room_is_told_in_slices(crowd: ListeningToHub) -> None:
     assert ada() == 1
 
 
-async def test_what_is_told_meanwhile_comes_after(crowd: ListeningToHub) -> None:
+async def test_what_is_told_of_the_room_meanwhile_comes_after(crowd: ListeningToHub) -> None:
     ada = crowd.listen(ADA, "ada's")
     crowd.broadcast.enter(LOBBY, ADA)
 
@@ -53,9 +62,9 @@ async def test_what_is_told_meanwhile_comes_after(crowd: ListeningToHub) -> None
     assert ada() == 2
 
 
-async def test_who_is_left_out_is_left_out_of_every_slice(crowd: ListeningToHub) -> None:
-    ada, eve = crowd.listen(ADA, "ada's"), crowd.listen(UserId("eve"), "eve's")
-    for user_id in (ADA, UserId("eve")):
+async def test_who_is_left_out_is_left_out_of_every_part(crowd: ListeningToHub) -> None:
+    ada, eve = crowd.listen(ADA, "ada's"), crowd.listen(EVE, "eve's")
+    for user_id in (ADA, EVE):
         crowd.broadcast.enter(LOBBY, user_id)
 
     crowd.broadcast.tell(event(), Members(LOBBY, but_connection=ConnectionId("ada's")))
@@ -72,3 +81,116 @@ async def test_who_comes_meanwhile_is_not_told(crowd: ListeningToHub) -> None:
     await all_told(crowd.broadcast)
 
     assert late() == 0
+
+
+async def test_a_room_that_grows_small_meanwhile_hears_in_order(crowd: ListeningToHub) -> None:
+    ada = crowd.listen(ADA, "ada's")
+    crowd.broadcast.enter(LOBBY, ADA)
+    crowd.broadcast.tell(event(), Members(LOBBY))
+
+    for number in range(2 * PART):
+        crowd.broadcast.leave(LOBBY, UserId(f"user {number}"))
+    crowd.broadcast.tell(event(), Members(LOBBY))
+
+    assert ada() == 0
+    await all_told(crowd.broadcast)
+    assert ada() == 2
+
+
+async def test_another_room_has_its_turn_between_the_parts(crowd: ListeningToHub) -> None:
+    ada = crowd.listen(ADA, "ada's")
+    crowd.broadcast.enter(RoomId("small"), ADA)
+
+    crowd.broadcast.tell(event(), Members(LOBBY))
+    crowd.broadcast.tell(event(), Members(RoomId("small")))
+
+    assert ada() == 1
+    await all_told(crowd.broadcast)
+
+
+# However large or small rooms are, each connection hears of each room the same in the same order.
+
+ROOMS = [LOBBY, RoomId("den")]
+PEOPLE = [ADA, BOB, EVE, *[UserId(f"user {number}") for number in range(5)]]
+CONNECTIONS = [ConnectionId(f"{user_id}/{number}") for user_id in PEOPLE for number in range(2)]
+
+rooms, people = st.sampled_from(ROOMS), st.sampled_from(PEOPLE)
+audiences = st.one_of(
+    st.builds(
+        Members,
+        rooms,
+        but_connection=st.none() | st.sampled_from(CONNECTIONS),
+        but_user=st.none() | people,
+    ),
+    st.builds(Users, st.lists(people, min_size=1, max_size=3, unique=True).map(tuple)),
+)
+steps = st.one_of(
+    st.tuples(st.just("tell"), rooms, audiences),
+    st.tuples(st.just("tell"), rooms, audiences),
+    st.tuples(st.just("enter"), rooms, people),
+    st.tuples(st.just("leave"), rooms, people),
+    st.tuples(st.just("detach"), st.sampled_from(CONNECTIONS), st.none()),
+    st.tuples(st.just("turn"), st.none(), st.none()),
+)
+
+
+async def heard(part: int, doing: list[tuple[str, object, object]]) -> object:
+    hub = Hub(part)
+    frames: dict[ConnectionId, list[bytes]] = {each: [] for each in CONNECTIONS}
+    outlets: dict[ConnectionId, Outlet] = {}
+    for number, connection_id in enumerate(CONNECTIONS):
+        outlet = Outlet(connection_id, PEOPLE[number // 2], frames[connection_id].append)
+        outlets[connection_id] = outlet
+        hub.attach(outlet)
+        outlet.release(OPENING)
+        frames[connection_id].clear()
+        if number % 3:
+            outlet.set_direct(frames[connection_id].append)
+        for room_id in ROOMS:
+            hub.enter(room_id, outlet.user_id)
+    for number, step in enumerate(doing):
+        match step:
+            case ("tell", about, Users() | Members() as audience):
+                tell(hub, number, about, audience)
+            case ("enter", room, who):
+                hub.enter(room, who)  # type: ignore[arg-type]
+            case ("leave", room, who):
+                hub.leave(room, who)  # type: ignore[arg-type]
+            case ("detach", gone, _):
+                await all_told(hub)  # or its last frames would be told to nobody
+                hub.detach(outlets[gone])  # type: ignore[index]
+            case _:
+                await asyncio.sleep(0)
+    await all_told(hub)
+    return {each: by_room(told) for each, told in frames.items()}
+
+
+def tell(hub: Hub, number: int, about: object, audience: Audience) -> None:
+    room_id = audience.room_id if isinstance(audience, Members) else RoomId(str(about))
+    joined_at = datetime(2026, 11, 23, tzinfo=UTC)
+    hub.tell(UserJoined(room_id, ADA, joined_at, number), audience)
+
+
+def by_room(frames: list[bytes]) -> dict[str, list[int]]:
+    found = defaultdict(list)
+    # Events that go together are one piece of bytes.
+    for _, packet in (contents(each) for whole in frames for each in apart(whole)):
+        payload = json.loads(packet.removeprefix(b"42"))[1]
+        found[payload["room_id"]].append(payload["member_count"])
+    return found
+
+
+def apart(whole: bytes) -> list[bytes]:
+    found = []
+    while whole:
+        length, header = (whole[1], 2) if whole[1] < 126 else (int.from_bytes(whole[2:4]), 4)
+        found.append(whole[: header + length])
+        whole = whole[header + length :]
+    return found
+
+
+@given(st.sampled_from([PART, len(CONNECTIONS) - 3]), st.lists(steps, max_size=40))
+def test_a_crowd_hears_what_a_small_room_would(
+    part: int, doing: list[tuple[str, object, object]]
+) -> None:
+    assert asyncio.run(heard(part, doing)) == asyncio.run(heard(1000, doing))

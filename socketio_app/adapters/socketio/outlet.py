@@ -1,0 +1,64 @@
+"""Where a connection's frames go out."""
+
+from collections.abc import Sequence
+
+import attrs
+
+from socketio_app.adapters.socketio.packets import event_frame
+from socketio_app.adapters.socketio.websocket import Write
+from socketio_app.adapters.socketio.wire import outgoing
+from socketio_app.application.events import Event
+from socketio_app.application.handover import Handover, Opening
+from socketio_app.domain.identifiers import ConnectionId, UserId
+
+
+@attrs.define(eq=False)
+class Outlet:
+    """One connection's way out. While it opens, what it is told is held back."""
+
+    connection_id: ConnectionId
+    user_id: UserId
+    write: Write
+    """Sends a frame after those before it. Never waits."""
+    direct: Write | None = attrs.field(default=None, init=False)
+    """Writes frames at once, while nothing is in the way of them."""
+    _transport: Write | None = attrs.field(default=None, init=False)
+    _handover: Handover | None = attrs.field(factory=Handover, init=False)
+
+    def set_direct(self, write: Write | None) -> None:
+        """Say what writes frames now, if anything does."""
+        self._transport = write
+        self.direct = write if self._handover is None else None
+
+    def tell(self, event: Event, frame: bytes) -> None:
+        """Write an event's frame, or hold the event back."""
+        if self._handover is None or self._may_go(event, self._handover):
+            self.write(frame)
+
+    def release(self, opening: Opening) -> Sequence[Event]:
+        """Write what the connection is to have first; hold nothing back any more.
+
+        Returns:
+            The events written.
+        """
+        assert self._handover is not None  # noqa: S101  (a connection opens once)
+        events = self._handover.release(opening)
+        for event in events:
+            self.write(frame_of(event))
+        self._end_handover(self._handover)
+        return events
+
+    def _may_go(self, event: Event, handover: Handover) -> bool:
+        admitted = handover.admits(event)
+        self._end_handover(handover)
+        return admitted
+
+    def _end_handover(self, handover: Handover) -> None:
+        if handover.is_over:
+            self._handover = None
+            self.direct = self._transport
+
+
+def frame_of(event: Event) -> bytes:
+    """The frame that carries an event."""
+    return event_frame(*outgoing.event_payload(event))
