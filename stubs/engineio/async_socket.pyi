@@ -1,4 +1,3 @@
-from asyncio import Queue
 from typing import Any
 
 from engineio.packet import Packet
@@ -8,10 +7,9 @@ class AsyncSocket:
     connected: bool
     upgrading: bool
     upgraded: bool
+    closing: bool
     closed: bool
-    queue: Queue[Packet | None]
     def __init__(self, server: Any, sid: str) -> None: ...
-    async def poll(self) -> list[Packet]: ...
     async def handle_get_request(self, environ: dict[str, Any]) -> Any: ...
     async def check_ping_timeout(self) -> bool: ...
     async def close(

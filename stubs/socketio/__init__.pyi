@@ -6,21 +6,29 @@ from engineio import AsyncServer as EngineServer
 from socketio import exceptions as exceptions
 from socketio.packet import Packet
 
-class _Manager:
+class AsyncManager:
     rooms: dict[str, dict[str | None, dict[str, str]]]
+    pending_connect: dict[str, list[str]]
+    pending_disconnect: dict[str, list[str]]
+    def basic_enter_room(
+        self, sid: str, namespace: str, room: str | None, eio_sid: str | None = None
+    ) -> None: ...
+    def basic_leave_room(self, sid: str, namespace: str, room: str | None) -> None: ...
+    def basic_disconnect(self, sid: str, namespace: str, **options: object) -> None: ...
     def eio_sid_from_sid(self, sid: str, namespace: str) -> str | None: ...
 
 class AsyncServer:
     reason: type[EngineServer.reason]
     eio: Any  # of `_engineio_server_class`
     environ: dict[str, dict[str, Any]]
-    manager: _Manager
+    manager: AsyncManager
     packet_class: type[Packet]
     def __init__(
         self,
         *,
         async_mode: str,
         serializer: type[Packet],
+        client_manager: AsyncManager,
         cors_allowed_origins: str | Sequence[str] | None,
         cors_credentials: bool,
         max_http_buffer_size: int,

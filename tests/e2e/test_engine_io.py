@@ -148,7 +148,7 @@ async def test_a_connect_after_the_goodbye_is_none(url: str, composition: Compos
         await polling.post("1", CONNECT)
 
         await until_empty(composition)
-        assert not any(composition.server.manager.pending_disconnect.values())  # type: ignore[attr-defined]
+        assert not any(composition.server.manager.pending_disconnect.values())
 
 
 async def test_requests_at_the_same_time_do_not_overtake_one_another(url: str) -> None:

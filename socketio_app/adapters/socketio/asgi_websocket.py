@@ -6,10 +6,12 @@ It costs what ASGI costs: two tasks, and a dictionary for each message.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from itertools import count
 from typing import Any
 
 from socketio_app.adapters.socketio import frames
-from socketio_app.adapters.socketio.websocket import Owner
+from socketio_app.adapters.socketio.inbox import AT_ONCE
+from socketio_app.adapters.socketio.websocket import CLOSE_SECONDS, Owner
 
 log = logging.getLogger("socketio_app.socketio")
 
@@ -39,10 +41,13 @@ class AsgiWebSocket:
         self._may_read.set()
         self._reading: asyncio.Task[None] | None = None
         self._closing: int | None = None
+        self._deadline: asyncio.TimerHandle | None = None
 
     def hand_to(self, owner: Owner) -> None:
         """From now on what comes is the owner's."""
         self.owner = owner
+        if self._is_full:
+            owner.pause_writing()
 
     def write(self, frame: bytes) -> None:
         """Send a frame after those before it. Never waits."""
@@ -66,11 +71,15 @@ class AsgiWebSocket:
         if self._closing is None:
             self._closing = code
             self._has_unsent.set()
+            self._deadline = asyncio.get_running_loop().call_later(CLOSE_SECONDS, self._stop)
 
     def abort(self) -> None:
         """Close it now."""
         self._unsent.clear()
         self.close(frames.NORMAL_CLOSURE)
+        self._stop()
+
+    def _stop(self) -> None:
         if self._reading is not None:
             self._reading.cancel()
 
@@ -84,10 +93,14 @@ class AsgiWebSocket:
             for task in (self._reading, writing):
                 task.cancel()
             await asyncio.wait([self._reading, writing])
+            if self._deadline is not None:
+                self._deadline.cancel()
             self.owner.lost()
 
     async def _read(self) -> None:
-        while True:
+        for number in count(1):
+            if number % AT_ONCE == 0:
+                await asyncio.sleep(0)  # a server that has more does not wait in its `receive`
             await self._may_read.wait()
             event = await self._receive()
             if event["type"] != "websocket.receive":

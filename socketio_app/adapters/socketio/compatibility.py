@@ -56,6 +56,9 @@ SERVER_METHODS: Methods = {
 }
 ENGINE_METHODS: Methods = {
     "_bad_request": ["message"],
+    "_make_response": ["response_dict", "environ"],
+    "create_queue": ["args", "kwargs"],
+    "handle_request": ["args", "kwargs"],
     "_cors_allowed_origins": ["environ"],
     "_handle_connect": ["environ", "transport", "jsonp_index"],
     "_ok": ["packets", "headers", "jsonp_index"],
@@ -63,13 +66,17 @@ ENGINE_METHODS: Methods = {
     "_upgrades": ["sid", "transport"],
     "generate_id": [],
 }
+MANAGER_METHODS: Methods = {
+    "basic_disconnect": ["sid", "namespace", "kwargs"],
+    "basic_enter_room": ["sid", "namespace", "room", "eio_sid"],
+    "basic_leave_room": ["sid", "namespace", "room"],
+}
 ENGINE_SOCKET_METHODS: Methods = {
     "_upgrade_websocket": ["environ"],
     "check_ping_timeout": [],
     "close": ["wait", "abort", "reason"],
     "handle_get_request": ["environ"],
     "handle_post_request": ["environ"],
-    "poll": [],
     "schedule_ping": [],
     "send": ["pkt"],
 }
@@ -118,10 +125,11 @@ def websocket_protocol() -> type | str:
     return "auto"
 
 
-def check_engine(server: type, engine: type, engine_socket: type) -> None:
+def check_engine(server: type, manager: type, engine: type, engine_socket: type) -> None:
     """Warn of a python-socketio or python-engineio that is not what this was built on."""
     found = [
         *differences(server, SERVER_METHODS),
+        *differences(manager, MANAGER_METHODS),
         *differences(engine, ENGINE_METHODS),
         *differences(engine_socket, ENGINE_SOCKET_METHODS),
     ]

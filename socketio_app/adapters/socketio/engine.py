@@ -11,6 +11,7 @@ from engineio.packet import Packet as EnginePacket
 
 from socketio_app.adapters.socketio.engine_socket import EngineSocket
 from socketio_app.adapters.socketio.pings import PingWheel
+from socketio_app.adapters.socketio.requests import environ_of, transport_of
 
 log = logging.getLogger("socketio_app.socketio")
 
@@ -24,10 +25,15 @@ class ChatEngine(engineio.AsyncServer):
     handle_binary: Callable[[str, bytes], Coroutine[Any, Any, None]]
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
+        # To compress what a client polls would hold up everybody else.
+        super().__init__(**options, http_compression=False)
         self.start_service_task = False
+        self._async = {**self._async, "translate_request": _as_it_is}
         self.pings = PingWheel(self.ping_interval, self.ping_timeout)
         self._has_said_plain = False
+
+    def create_queue(self) -> None:
+        """Make none: an `EngineSocket` has what it needs."""
 
     def say_plain(self) -> None:
         """Say, once, that WebSockets come the plain way."""
@@ -38,29 +44,44 @@ class ChatEngine(engineio.AsyncServer):
                 "slower than uvicorn with FastProtocol (docs/configuration.md)"
             )
 
+    async def handle_request(self, *request: Any) -> object:
+        """Answer a request, or serve a WebSocket: ASGI's scope, receive and send."""
+        environ = await environ_of(*request)
+        if environ is None:
+            return None
+        if environ["asgi.scope"]["type"] == "websocket" and transport_of(environ) != "websocket":
+            return await self._make_response(self._bad_request("Invalid transport"), environ)
+        return await super().handle_request(environ)
+
     async def _handle_connect(
         self, environ: dict[str, Any], transport: str, jsonp_index: int | None = None
     ) -> Any:
         """Open a connection (Engine.IO protocol 4, "Handshake")."""
         sid = self.generate_id()
         connection = self.sockets[sid] = EngineSocket(self, sid)
-        handshake = {
-            "sid": sid,
-            "upgrades": self._upgrades(sid, transport),
-            "pingInterval": round(self.ping_interval * 1000),
-            "pingTimeout": round(self.ping_timeout * 1000),
-            "maxPayload": self.max_http_buffer_size,
-        }
-        await connection.send(EnginePacket(OPEN, handshake))
-        await self._trigger_event("connect", sid, environ, run_async=False)
-        connection.schedule_ping()
-        if transport == "websocket":
-            return await connection.handle_get_request(environ)
-        connection.connected = True
         try:
-            return self._ok(await connection.poll(), jsonp_index=jsonp_index)
+            handshake = {
+                "sid": sid,
+                "upgrades": self._upgrades(sid, transport),
+                "pingInterval": round(self.ping_interval * 1000),
+                "pingTimeout": round(self.ping_timeout * 1000),
+                "maxPayload": self.max_http_buffer_size,
+            }
+            await connection.send(EnginePacket(OPEN, handshake))
+            await self._trigger_event("connect", sid, environ, run_async=False)
+            connection.schedule_ping()
+            if transport == "websocket":
+                return await connection.handle_get_request(environ)
+            connection.connected = True
+            packets = await connection.fetch(environ["asgi.receive"])
+            return self._ok(packets, jsonp_index=jsonp_index)
         except QueueEmpty:
+            await connection.close(abort=True, reason=self.reason.TRANSPORT_ERROR)
             return self._bad_request()
+        except BaseException:
+            # The client has gone in the middle of it.
+            await connection.close(abort=True, reason=self.reason.TRANSPORT_ERROR)
+            raise
 
     def _cors_allowed_origins(self, environ: dict[str, Any]) -> list[str] | None:
         """The web origins that may connect from here, the server's own always among them."""
@@ -69,3 +90,7 @@ class ChatEngine(engineio.AsyncServer):
             return named
         scheme = environ["wsgi.url_scheme"].replace("ws", "http")
         return [*named, f"{scheme}://{environ['HTTP_HOST']}"]
+
+
+def _as_it_is(environ: dict[str, Any]) -> dict[str, Any]:
+    return environ

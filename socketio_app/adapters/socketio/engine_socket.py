@@ -7,19 +7,28 @@ sends that is not Engine.IO ends its connection, and nothing else.
 import asyncio
 import logging
 from base64 import b64decode
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
 from engineio.async_socket import AsyncSocket
-from engineio.exceptions import ContentTooLongError, QueueEmpty, SocketIsClosedError
+from engineio.exceptions import (
+    ContentTooLongError,
+    EngineIOError,
+    QueueEmpty,
+    SocketIsClosedError,
+)
 from engineio.packet import NOOP, PING
 from engineio.packet import Packet as EnginePacket
+from starlette.types import Receive
 
 from socketio_app.adapters.socketio import frames
 from socketio_app.adapters.socketio.asgi_websocket import AsgiWebSocket
+from socketio_app.adapters.socketio.inbox import AT_ONCE
 from socketio_app.adapters.socketio.link import Link, Probe
+from socketio_app.adapters.socketio.outbox import Outbox
 from socketio_app.adapters.socketio.packets import MessagePacket
 from socketio_app.adapters.socketio.pings import PingWheel
+from socketio_app.adapters.socketio.requests import TooLongError
 from socketio_app.adapters.socketio.websocket import (
     EXTENSION,
     Message,
@@ -30,8 +39,8 @@ from socketio_app.adapters.socketio.websocket import (
 
 log = logging.getLogger("socketio_app.socketio")
 
-MOST_IN_A_POLL = 16
-"""python-engineio's client takes no more packets in one answer."""
+_SMALL_PACKET_BYTES = 64
+"""What one of Engine.IO's own packets takes, about."""
 
 _RECORD_SEPARATOR = b"\x1e"
 """Stands between the packets of one polling request (Engine.IO protocol 4, "Packet encoding")."""
@@ -66,9 +75,10 @@ class EngineSocket(AsyncSocket):
     def __init__(self, server: Engine, sid: str) -> None:
         super().__init__(server, sid)
         self._engine = server
-        self.awaits_pong = False
+        self.pinged_at: float | None = None
         self._ask_no_more: Callable[[], None] | None = None
         self._link: Link | None = None
+        self._outbox = Outbox()
         self._posting: asyncio.Lock | None = None
         self._ending: asyncio.Task[None] | None = None
         self._on_direct: Callable[[Write | None], None] | None = None
@@ -79,8 +89,8 @@ class EngineSocket(AsyncSocket):
         """Send a message's frame after those before it. Never waits."""
         if self._link is not None:
             self._link.write(frame)
-        elif not self.closed:
-            self.queue.put_nowait(MessagePacket(frame))
+        else:
+            self._keep(MessagePacket(frame), len(frame))
 
     def watch_direct(self, on_direct: Callable[[Write | None], None]) -> None:
         """Say, now and whenever it changes, what writes a frame while nothing is in the way."""
@@ -110,13 +120,27 @@ class EngineSocket(AsyncSocket):
         if self._link is not None:
             self._link.close()
         else:
-            self.queue.put_nowait(None)
+            self._outbox.end()
 
     def _send(self, packet: EnginePacket) -> None:
         if self._link is not None:
             self._link.write(_frame_of(packet))
         else:
-            self.queue.put_nowait(packet)
+            self._keep(packet, _SMALL_PACKET_BYTES)
+
+    def _keep(self, packet: EnginePacket, size: int) -> None:
+        """Keep a packet until the client polls; end a client's connection that does not."""
+        if self.closed or self._ending is not None:
+            return
+        self._outbox.put(packet, size)
+        if self._outbox.bytes > self._engine.most_unread_bytes:
+            log.info("closed a connection that does not read")
+            self._outbox.clear()
+            self._end_soon(self._engine.reason.TRANSPORT_ERROR)
+
+    def _end_soon(self, reason: str) -> None:
+        if self._ending is None:
+            self._ending = asyncio.create_task(self._end(reason))
 
     # Pings.
 
@@ -134,7 +158,7 @@ class EngineSocket(AsyncSocket):
         if self._link is not None:
             self._link.cut()
         else:
-            self._ending = asyncio.create_task(self._end(self._engine.reason.PING_TIMEOUT))
+            self._end_soon(self._engine.reason.PING_TIMEOUT)
 
     async def check_ping_timeout(self) -> bool:
         """Nothing: the wheel looks after that."""
@@ -142,36 +166,63 @@ class EngineSocket(AsyncSocket):
 
     # Polling.
 
-    async def poll(self) -> list[EnginePacket]:
-        """Wait for packets to the client; so many as every client takes at a time.
+    async def handle_get_request(self, environ: dict[str, Any]) -> Any:
+        """Answer a poll, or open a WebSocket."""
+        if environ["asgi.scope"]["type"] == "websocket":
+            return await self._upgrade_websocket(environ)
+        if self.upgrading or self.upgraded:
+            return [EnginePacket(NOOP)]
+        try:
+            return await self.fetch(environ["asgi.receive"])
+        except QueueEmpty:
+            await self._end(self._engine.reason.TRANSPORT_ERROR)
+            raise
+
+    async def fetch(self, receive: Receive) -> Sequence[EnginePacket]:
+        """Wait for packets to a client that polls.
 
         Raises:
-            QueueEmpty: there were none for longer than the time between two pings.
+            QueueEmpty: there were none for longer than the time between two pings; or the client
+                has given the poll up, which ends its connection: it cannot know what it missed.
         """
-        seconds = self._engine.ping_interval + self._engine.ping_timeout
+        if self._outbox.bytes:
+            return self._outbox.take()
+        filled = asyncio.create_task(self._outbox.filled())
+        given_up = asyncio.create_task(_given_up(receive))
         try:
-            packets = [await asyncio.wait_for(self.queue.get(), seconds)]
-        except TimeoutError:
-            raise QueueEmpty from None
-        while packets[-1] is not None and len(packets) < MOST_IN_A_POLL and self.queue.qsize():
-            packets.append(self.queue.get_nowait())
-        if packets[-1] is None and len(packets) > 1:
-            self.queue.put_nowait(None)  # the end, for the next poll
-        return [packet for packet in packets if packet is not None]
+            seconds = self._engine.ping_interval + self._engine.ping_timeout
+            await asyncio.wait(
+                [filled, given_up], timeout=seconds, return_when=asyncio.FIRST_COMPLETED
+            )
+            if given_up.done() or not filled.done():
+                raise QueueEmpty
+            return self._outbox.take()
+        finally:
+            filled.cancel()
+            given_up.cancel()
 
     async def handle_post_request(self, environ: dict[str, Any]) -> None:
         """Take what a polling client sends."""
-        length = int(environ.get("CONTENT_LENGTH") or 0)
-        if length > self._engine.max_http_buffer_size:
-            log.info("closed a connection that sent too much at once")
-            raise ContentTooLongError
-        body: bytes = await environ["wsgi.input"].read(length)
+        body = await self._body_of(environ)
         self._posting = self._posting or asyncio.Lock()
         async with self._posting:
-            for packet in body.split(_RECORD_SEPARATOR):
+            for number, packet in enumerate(body.split(_RECORD_SEPARATOR), start=1):
                 if self.closed:
                     return
                 await self._handle(_message_of(packet))
+                if number % AT_ONCE == 0:
+                    await asyncio.sleep(0)
+
+    async def _body_of(self, environ: dict[str, Any]) -> bytes:
+        most_bytes = self._engine.max_http_buffer_size
+        try:
+            body: bytes | None = await environ["wsgi.input"].read(most_bytes)
+        except TooLongError:
+            log.info("closed a connection that sent too much at once")
+            raise ContentTooLongError from None
+        if body is None:
+            raise EngineIOError  # a part of it could be something else than the whole
+        return body
 
     # The WebSocket.
 
@@ -183,21 +234,28 @@ class EngineSocket(AsyncSocket):
         offered: Offered | None = environ["asgi.scope"].get("extensions", {}).get(EXTENSION)
         if offered is not None:
             offered.take_over(most_bytes)
-            offered.hand_to(self._owner_of(offered))
+            self._begin_on(offered)
         else:
             self._engine.say_plain()
             websocket = AsgiWebSocket(receive, send, most_bytes)
-            websocket.hand_to(self._owner_of(websocket))
+            self._begin_on(websocket)
             await websocket.serve()
         return ""
 
-    def _owner_of(self, websocket: WebSocket) -> Link | Probe:
-        return Probe(websocket, self) if self.connected else self.upgraded_to(websocket)
+    def _begin_on(self, websocket: WebSocket) -> None:
+        if self.connected:
+            websocket.hand_to(Probe(websocket, self))
+        else:
+            self.upgraded_to(websocket)
+
+    def may_upgrade(self) -> bool:
+        """See `Upgrading`."""
+        return not (self.upgraded or self.closing or self.closed)
 
     def end_poll(self) -> None:
         """See `Upgrading`."""
         self.upgrading = True
-        self.queue.put_nowait(EnginePacket(NOOP))
+        self._send(EnginePacket(NOOP))
 
     def not_upgraded(self) -> None:
         """See `Upgrading`."""
@@ -210,15 +268,15 @@ class EngineSocket(AsyncSocket):
         link = self._link = Link(
             websocket,
             self._handle,
-            at_once=self._engine.begins_at_once,
+            at_once=_is_event if self._engine.begins_at_once else _never,
             most_unread_bytes=self._engine.most_unread_bytes,
             on_lost=self._lost,
         )
-        while not self.queue.empty():
-            packet = self.queue.get_nowait()
-            if packet is None:
-                link.close()
-            elif packet.packet_type != NOOP:
+        # First: what comes before its turn is told is kept in order, and a client that does not
+        # read is noticed.
+        websocket.hand_to(link)
+        for packet in self._outbox.take_all():
+            if packet.packet_type != NOOP:
                 link.write(_frame_of(packet))
         if self._on_direct is not None:
             self.watch_direct(self._on_direct)
@@ -227,6 +285,8 @@ class EngineSocket(AsyncSocket):
     # From the client.
 
     async def _handle(self, message: Message) -> None:
+        if self.closing:
+            return
         opcode, payload = message
         try:
             if opcode == frames.BINARY:
@@ -234,12 +294,16 @@ class EngineSocket(AsyncSocket):
             elif payload.startswith(b"4"):
                 await self._engine.handle_text(self.sid, payload)
             elif payload == b"3":
-                self.awaits_pong = False
+                self.pinged_at = None
             elif payload == b"1":
                 await self._end(self._engine.reason.CLIENT_DISCONNECT)
             else:
                 log.info("closed a connection that sent a packet that is not Engine.IO")
                 await self._end(self._engine.reason.TRANSPORT_ERROR)
+        except asyncio.CancelledError:
+            if _we_are_cancelled():
+                raise
+            log.exception("cancelled while handling what a client sent")
         except Exception:
             log.exception("fault while handling what a client sent")
 
@@ -248,6 +312,26 @@ class EngineSocket(AsyncSocket):
 
     async def _end(self, reason: str) -> None:
         await self.close(abort=True, reason=reason)
+
+
+def _is_event(message: Message) -> bool:
+    """Whether it is a Socket.IO event. Who connects is let in by the host's code, perhaps."""
+    return message[1].startswith(b"42")
+
+
+def _never(_message: Message) -> bool:
+    return False
+
+
+def _we_are_cancelled() -> bool:
+    """Whether it is the connection's task that is cancelled, and not only what it awaited."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+async def _given_up(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def _message_of(packet: bytes) -> Message:

@@ -19,10 +19,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 from socketio_app.adapters.socketio import frames
 from socketio_app.adapters.socketio.frames import FrameError, FrameReader
-from socketio_app.adapters.socketio.websocket import EXTENSION, Owner
-
-CLOSE_SECONDS = 5.0
-"""How long a client has to read what was written before its connection was closed."""
+from socketio_app.adapters.socketio.websocket import CLOSE_SECONDS, EXTENSION, Owner
 
 _NO_LINGERING = struct.pack("ii", 1, 0)
 
@@ -38,7 +35,13 @@ class FastProtocol(WebSocketsSansIOProtocol):
     _undecided: bytearray | None = None
     """What came before it was clear who reads."""
     _has_connected = False
-    _gathered: tuple[bytes, ...] = ()
+    _gathered: list[bytes] | None = None
+    _is_behind = False
+    """More has come than was read at once; nothing is received until it has been."""
+    _owner_reads = True
+    _is_writing_paused = False
+    _pong: bytes | None = None
+    """The answer to the newest ping, for when writing goes on."""
     write: Callable[[bytes], None]
     """Writes a frame, after those before it. For the owner."""
 
@@ -47,7 +50,9 @@ class FastProtocol(WebSocketsSansIOProtocol):
     def handle_connect(self, event: Any) -> None:
         """Offer the connection, in the scope, to Engine.IO."""
         super().handle_connect(event)
-        if hasattr(self, "scope") and b"EIO=" in self.scope["query_string"]:
+        # Where compression was agreed on, uvicorn does it.
+        compresses = bool(self.conn.extensions)
+        if hasattr(self, "scope") and b"EIO=" in self.scope["query_string"] and not compresses:
             self._undecided = bytearray()
             extensions: dict[str, Any] = self.scope["extensions"]
             extensions[EXTENSION] = self
@@ -94,6 +99,8 @@ class FastProtocol(WebSocketsSansIOProtocol):
         """From now on what comes is the owner's; what has come already, too."""
         self._owner = owner
         early, self._undecided = self._undecided, None
+        if self._is_writing_paused:
+            owner.pause_writing()
         if early:
             self.data_received(bytes(early))
         if self.disconnected:
@@ -102,6 +109,8 @@ class FastProtocol(WebSocketsSansIOProtocol):
     def _free(self) -> None:
         """Let go of what only the handshake needed."""
         self.stop_keepalive()
+        # For a middleware that reads ahead.
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": frames.NORMAL_CLOSURE})
         for name in ("conn", "request", "response", "queue", "frames", "scope", "app_state"):
             self.__dict__.pop(name, None)
 
@@ -121,12 +130,17 @@ class FastProtocol(WebSocketsSansIOProtocol):
     def pause_writing(self) -> None:
         """The client does not read."""
         super().pause_writing()
+        self._is_writing_paused = True
         if self._owner is not None:
             self._owner.pause_writing()
 
     def resume_writing(self) -> None:
         """It does again."""
         super().resume_writing()
+        self._is_writing_paused = False
+        pong, self._pong = self._pong, None
+        if pong is not None:
+            self.write(pong)
         if self._owner is not None:
             self._owner.resume_writing()
 
@@ -163,12 +177,14 @@ class FastProtocol(WebSocketsSansIOProtocol):
 
     def pause_reading(self) -> None:
         """Let the client wait with what it sends."""
+        self._owner_reads = False
         if not self.transport.is_closing():
             self.transport.pause_reading()
 
     def resume_reading(self) -> None:
         """Let it come again."""
-        if not self.transport.is_closing():
+        self._owner_reads = True
+        if not self._is_behind and not self.transport.is_closing():
             self.transport.resume_reading()
 
     def abort(self) -> None:
@@ -184,12 +200,13 @@ class FastProtocol(WebSocketsSansIOProtocol):
 
     def _gather(self, frame: bytes) -> None:
         """Write a frame together with others of this turn of the loop."""
-        if not self._gathered:
+        if self._gathered is None:
+            self._gathered = []
             self.loop.call_soon(self._write_gathered)
-        self._gathered += (frame,)
+        self._gathered.append(frame)
 
     def _write_gathered(self) -> None:
-        gathered, self._gathered = self._gathered, ()
+        gathered, self._gathered = self._gathered, None
         if gathered:
             self.transport.write(b"".join(gathered))
 
@@ -198,7 +215,8 @@ class FastProtocol(WebSocketsSansIOProtocol):
         found: list[tuple[int, bytes]] = []
         code: int | None = None
         try:
-            reader.feed(data, found)
+            if reader.feed(data, found):
+                self._read_on_soon(reader)
         except FrameError as error:
             self.logger.info("closed a connection that sent %s", error)
             code = error.code
@@ -211,6 +229,27 @@ class FastProtocol(WebSocketsSansIOProtocol):
         if code is not None:
             self.close(code)
 
+    def _read_on_soon(self, reader: FrameReader) -> None:
+        """Read what else has come when others have had their turn, and nothing new before."""
+        self._is_behind = True
+        if not self.transport.is_closing():
+            self.transport.pause_reading()
+            self.loop.call_soon(self._read_on, reader)
+
+    def _read_on(self, reader: FrameReader) -> None:
+        self._is_behind = False
+        if not self.transport.is_closing():
+            self._read(b"", reader)
+            if not self._is_behind and self._owner_reads:
+                self.resume_reading()
+
+    def _answer(self, pong: bytes) -> None:
+        """Write a pong, or keep the newest until the client reads (RFC 6455, section 5.5.3)."""
+        if self._is_writing_paused:
+            self._pong = pong
+        else:
+            self.write(pong)
+
     def _without_controls(
         self, found: Sequence[tuple[int, bytes]], code: int | None
     ) -> tuple[list[tuple[int, bytes]], int | None]:
@@ -220,7 +259,7 @@ class FastProtocol(WebSocketsSansIOProtocol):
             if opcode in (frames.TEXT, frames.BINARY):
                 messages.append((opcode, payload))
             elif opcode == frames.PING:
-                self.write(frames.frame(frames.PONG, payload))
+                self._answer(frames.frame(frames.PONG, payload))
             elif opcode == frames.CLOSE:
                 return messages, frames.NORMAL_CLOSURE
         return messages, code

@@ -23,8 +23,12 @@ PONG: Final = 0xA
 
 NORMAL_CLOSURE: Final = 1000
 PROTOCOL_ERROR: Final = 1002
+INVALID_DATA: Final = 1007
 MESSAGE_TOO_BIG: Final = 1009
 SERVICE_RESTART: Final = 1012
+
+MOST_AT_ONCE: Final = 256
+"""How many frames are read before others have their turn."""
 
 _FINAL: Final = 0x80
 _RESERVED: Final = 0x70
@@ -78,45 +82,50 @@ class FrameReader:
     _rest: bytes = attrs.field(default=b"", init=False)
     _opcode: int | None = attrs.field(default=None, init=False)
     """What kind of message is under way in fragments."""
-    _fragments: list[bytes] = attrs.field(factory=list, init=False)
-    _fragment_bytes: int = attrs.field(default=0, init=False)
+    _fragments: bytearray | None = attrs.field(default=None, init=False)
 
-    def feed(self, data: bytes, found: list[tuple[int, bytes]]) -> None:
+    def feed(self, data: bytes, found: list[tuple[int, bytes]]) -> bool:
         """Find the messages, and control frames, that are complete with this.
 
         Args:
             data: what came.
             found: gets the opcode and the payload of each, as far as all is well.
 
+        Returns:
+            Whether there may be more: only so many frames are read at once. Feed nothing for them.
+
         Raises:
             FrameError: the client breaks the protocol, or the limit.
         """
         if self._rest:
             data = self._rest + data
-        at, end = 0, len(data)
-        while end - at >= 2 + _MASK_BYTES:
-            first, length, header = data[at], data[at + 1], 2
+        at, end, left = 0, len(data), MOST_AT_ONCE
+        while end - at >= 2 and left:
+            first, length, begin = data[at], data[at + 1], at + 2 + _MASK_BYTES
             if not length & _MASKED:
                 raise FrameError(PROTOCOL_ERROR, "a frame without a mask")
             length &= 0x7F
-            if length == _TWO_BYTE_LENGTH:
-                length, header = data[at + 2] << 8 | data[at + 3], 4
-            elif length == _EIGHT_BYTE_LENGTH:
-                if end - at < 10:
+            if length >= _TWO_BYTE_LENGTH:
+                size = 2 if length == _TWO_BYTE_LENGTH else 8
+                if end - at < 2 + size:
                     break
-                length, header = int.from_bytes(data[at + 2 : at + 10], "big"), 10
-            if length + self._fragment_bytes > self.most_bytes:
+                length = _long_length(data[at + 2 : at + 2 + size])
+                begin += size
+            if length > self.most_bytes:
                 raise FrameError(MESSAGE_TOO_BIG, "a frame over the limit")
-            begin = at + header + _MASK_BYTES
             if begin + length > end:
                 break
             payload = apply_mask(data[begin : begin + length], data[begin - _MASK_BYTES : begin])
             at = begin + length
+            left -= 1
             if first == _FINAL | TEXT and self._opcode is None:
+                if not payload.isascii():
+                    _check_utf8(payload)
                 found.append((TEXT, payload))
             else:
                 self._take_other(first, payload, found)
         self._rest = data[at:]
+        return left == 0
 
     def _take_other(self, first: int, payload: bytes, found: list[tuple[int, bytes]]) -> None:
         """What is not simply a whole text message."""
@@ -126,6 +135,8 @@ class FrameReader:
         if opcode in (CLOSE, PING, PONG):
             if not is_final or len(payload) > _MOST_CONTROL_BYTES:
                 raise FrameError(PROTOCOL_ERROR, "a control frame in fragments, or too long")
+            if opcode == CLOSE:
+                _check_close(payload)
             found.append((opcode, payload))
         elif opcode in (TEXT, BINARY, CONTINUATION):
             if (opcode == CONTINUATION) != (self._opcode is not None):
@@ -137,14 +148,45 @@ class FrameReader:
             raise FrameError(PROTOCOL_ERROR, "a frame of no known kind")
 
     def _take_fragment(self, opcode: int, payload: bytes) -> None:
-        if self._opcode is None:
-            self._opcode = opcode
-        self._fragments.append(payload)
-        self._fragment_bytes += len(payload)
+        if self._opcode is None or self._fragments is None:
+            self._opcode, self._fragments = opcode, bytearray()
+        self._fragments += payload
+        if len(self._fragments) > self.most_bytes:
+            raise FrameError(MESSAGE_TOO_BIG, "a message over the limit")
 
     def _whole(self) -> tuple[int, bytes]:
-        assert self._opcode is not None  # noqa: S101  (a fragment set it)
-        message = self._opcode, b"".join(self._fragments)
-        self._opcode, self._fragment_bytes = None, 0
-        self._fragments.clear()
+        assert self._opcode is not None  # noqa: S101  (a fragment set both)
+        assert self._fragments is not None  # noqa: S101
+        message = self._opcode, bytes(self._fragments)
+        self._opcode = self._fragments = None
+        if message[0] == TEXT:
+            _check_utf8(message[1])
         return message
+
+
+def _long_length(digits: bytes) -> int:
+    length = int.from_bytes(digits, "big")
+    if length < (_TWO_BYTE_LENGTH if len(digits) == 2 else 0x10000):
+        raise FrameError(PROTOCOL_ERROR, "a length in more bytes than it needs")
+    return length
+
+
+def _check_utf8(text: bytes) -> None:
+    """Hold a text message to being UTF-8 (RFC 6455, section 8.1)."""
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        raise FrameError(INVALID_DATA, "text that is not UTF-8") from None
+
+
+def _check_close(payload: bytes) -> None:
+    """Hold a close frame to what it may say (RFC 6455, sections 5.5.1 and 7.4)."""
+    if not payload:
+        return
+    code = int.from_bytes(payload[:2], "big") if len(payload) > 1 else 0
+    if not any(code in codes for codes in _CLOSE_CODES):
+        raise FrameError(PROTOCOL_ERROR, "a close frame without a code that may be sent")
+    _check_utf8(payload[2:])
+
+
+_CLOSE_CODES = (range(1000, 1004), range(1007, 1015), range(3000, 5000))

@@ -25,9 +25,9 @@ class Inbox(Generic[Message]):
     """The messages of one connection that are not handled yet.
 
     Args:
-        handle: handles a message. It raises nothing.
-        at_once: whether handling may begin outside a task. It may where nothing on the way asks
-            which task it is in before it first waits, as timeouts do.
+        handle: handles a message. It raises nothing, but for being cancelled.
+        at_once: whether handling a message may begin outside a task. It may where nothing on the
+            way asks which task it is in, as timeouts and a host application's code do.
         pause, resume: stop the client's messages from coming, and let them come again.
     """
 
@@ -35,7 +35,7 @@ class Inbox(Generic[Message]):
         self,
         handle: Callable[[Message], Work],
         *,
-        at_once: bool,
+        at_once: Callable[[Message], bool],
         pause: Callable[[], None],
         resume: Callable[[], None],
     ) -> None:
@@ -51,8 +51,10 @@ class Inbox(Generic[Message]):
     def take(self, messages: Sequence[Message]) -> None:
         """Handle messages after those before them."""
         done = 0
-        if self._at_once and self._task is None:
+        if self._task is None:
             for message in messages[:AT_ONCE]:
+                if not self._at_once(message):
+                    break
                 done += 1
                 if not self._begin(self._handle(message)):
                     break
@@ -81,21 +83,23 @@ class Inbox(Generic[Message]):
         return False
 
     async def _work_off(self, begun: "_Begun | None") -> None:
-        if begun is not None:
-            await begun
-        handled = 0
-        while self._waiting:
-            await self._handle(self._waiting.popleft())
-            if self._is_paused and len(self._waiting) < FEW_WAITING:
-                self._is_paused = False
-                self._resume()
-            handled += 1
-            if handled % AT_ONCE == 0:
-                await asyncio.sleep(0)
-        last, self._last = self._last, None
-        if last is not None:
-            await last()
-        self._task = None
+        try:
+            if begun is not None:
+                await begun
+            handled = 0
+            while self._waiting:
+                await self._handle(self._waiting.popleft())
+                if self._is_paused and len(self._waiting) < FEW_WAITING:
+                    self._is_paused = False
+                    self._resume()
+                handled += 1
+                if handled % AT_ONCE == 0:
+                    await asyncio.sleep(0)
+        finally:
+            self._task = None
+            last, self._last = self._last, None
+            if last is not None:
+                await last()
 
 
 @attrs.define

@@ -31,7 +31,7 @@ class Link:
         websocket: WebSocket,
         handle: Callable[[Message], Work],
         *,
-        at_once: bool,
+        at_once: Callable[[Message], bool],
         most_unread_bytes: int,
         on_lost: Callable[[], Work],
     ) -> None:
@@ -112,6 +112,10 @@ class Upgrading(Protocol):
         """Answer the poll that is open, so that the client begins no other."""
         ...
 
+    def may_upgrade(self) -> bool:
+        """Whether it polls still."""
+        ...
+
     def upgraded_to(self, websocket: WebSocket) -> Link:
         """Use the WebSocket from now on, and for what waits."""
         ...
@@ -141,10 +145,9 @@ class Probe:
                 self._was_asked = True
                 self._websocket.write(frames.frame(frames.TEXT, b"3probe"))
                 self._connection.end_poll()
-            elif message == (frames.TEXT, b"5") and self._was_asked:
+            elif self._may_upgrade_on(message):
                 self._deadline.cancel()
                 link = self._connection.upgraded_to(self._websocket)
-                self._websocket.hand_to(link)
                 link.receive(messages[number + 1 :])
                 return
             else:
@@ -161,6 +164,11 @@ class Probe:
         """The client has thought better of it."""
         self._deadline.cancel()
         self._connection.not_upgraded()
+
+    def _may_upgrade_on(self, message: Message) -> bool:
+        is_asked_to = message == (frames.TEXT, b"5") and self._was_asked
+        # Another WebSocket may have been faster, or the session have ended.
+        return is_asked_to and self._connection.may_upgrade()
 
     def _fail(self) -> None:
         self._deadline.cancel()

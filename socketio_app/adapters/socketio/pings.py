@@ -19,7 +19,8 @@ class Pinged(Protocol):
     """A connection, as far as pings go."""
 
     closed: bool
-    awaits_pong: bool
+    pinged_at: float | None
+    """When it was asked what it has not answered yet."""
 
     def ping(self) -> None:
         """Ask the client, without waiting."""
@@ -66,14 +67,17 @@ class PingWheel:
         self._wait()
         now = asyncio.get_running_loop().time()
         while self._asked and self._asked[0][0] <= now:
-            _, connections = self._asked.popleft()
+            deadline, connections = self._asked.popleft()
             for connection in connections:
-                if connection.awaits_pong and not connection.closed:
+                pinged_at = connection.pinged_at
+                # It may have answered that ping, and been asked again since.
+                is_late = pinged_at is not None and pinged_at + self._timeout_seconds <= deadline
+                if is_late and not connection.closed:
                     connection.ping_timed_out()
         self._now = (self._now + 1) % MOST_SLOTS
-        asked = [each for each in self._slots[self._now] if not each.awaits_pong]
+        asked = [each for each in self._slots[self._now] if each.pinged_at is None]
         for connection in asked:
-            connection.awaits_pong = True
+            connection.pinged_at = now
             connection.ping()
         if asked:
             self._asked.append((now + self._timeout_seconds, asked))

@@ -9,6 +9,7 @@ It is python-socketio's server with these differences, each because the chat pro
 - A packet that is not Socket.IO ends its connection; one that is, but carries nonsense, does not.
 """
 
+import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -25,6 +26,7 @@ from socketio_app.adapters.socketio.hub import Hub
 from socketio_app.adapters.socketio.outlet import Outlet
 from socketio_app.adapters.socketio.packets import UNREADABLE, CommandEvent, Packet, event_of
 from socketio_app.adapters.socketio.runner import CommandRunner, new_error_id
+from socketio_app.adapters.socketio.sessions import SessionTable
 from socketio_app.adapters.socketio.wire import outgoing
 from socketio_app.application.chat import Chat
 from socketio_app.application.commands import Actor
@@ -36,6 +38,9 @@ from socketio_app.domain.identifiers import ConnectionId
 log = logging.getLogger("socketio_app.socketio")
 
 NAMESPACE = "/"
+
+CLOSED_AT_ONCE = 100
+"""So many connections are closed before the loop has its turn."""
 
 MOST_ATTACHMENTS = 16
 """No command has binary content; so many attachments are read past before it is refused."""
@@ -79,7 +84,7 @@ class ChatServer(socketio.AsyncServer):
     """Serves the chat on Socket.IO's namespace `/`."""
 
     def __init__(self, chat: Chat, hub: Hub, verifier: TokenVerifier, options: Options) -> None:
-        check_engine(socketio.AsyncServer, engineio.AsyncServer, AsyncSocket)
+        check_engine(socketio.AsyncServer, socketio.AsyncManager, engineio.AsyncServer, AsyncSocket)
         origins = options.cors_origins
         anywhere = origins is not None and "*" in origins
         super().__init__(
@@ -88,6 +93,7 @@ class ChatServer(socketio.AsyncServer):
             cors_allowed_origins="*" if anywhere else origins,
             # Cookies are no part of the chat; they are for proxies, of origins that were named.
             cors_credentials=not anywhere,
+            client_manager=SessionTable(),
             max_http_buffer_size=options.max_frame_bytes,
             ping_interval=options.ping_interval_seconds,
             ping_timeout=options.ping_timeout_seconds,
@@ -114,8 +120,10 @@ class ChatServer(socketio.AsyncServer):
     async def stop(self) -> None:
         """Close every connection, in a way that makes clients connect again, to another server."""
         sockets = list(self.eio.sockets.values())
-        for socket in sockets:
+        for number, socket in enumerate(sockets, start=1):
             await socket.close(reason=self.eio.reason.SERVER_DISCONNECT)
+            if number % CLOSED_AT_ONCE == 0:
+                await asyncio.sleep(0)
         if sockets:
             log.info("closed %d connections", len(sockets))
         self.eio.pings.stop()
@@ -166,7 +174,8 @@ class ChatServer(socketio.AsyncServer):
         actor = Actor(identity.user_id, outlet.connection_id)
         self._connections[eio_sid] = Connection(actor, outlet, opening)
         # The request has said all that it had to say, and weighs kilobytes.
-        self.environ[eio_sid] = {}
+        if eio_sid in self.environ:
+            self.environ[eio_sid] = {}
 
     def _open(self, connection: Connection, opening: Opening) -> None:
         connection.opening = None
@@ -193,7 +202,12 @@ class ChatServer(socketio.AsyncServer):
             if event is not None:
                 await self._runner.run(connection.actor, connection.outlet, event)
                 return
-        await self._handle_eio_message(eio_sid, data[1:].decode("utf-8", "surrogateescape"))
+        try:
+            text = data[1:].decode()
+        except UnicodeDecodeError:
+            await self._end_malformed(eio_sid, "text that is not UTF-8")
+        else:
+            await self._handle_eio_message(eio_sid, text)
 
     async def _handle_eio_message(self, eio_sid: str, data: str | bytes) -> None:
         try:
@@ -202,10 +216,13 @@ class ChatServer(socketio.AsyncServer):
             else:
                 await self._handle_packet(eio_sid, _decode(data))
         except MalformedPacketError as error:
-            log.info("closed a connection that sent %s", error)
-            socket = self.eio.sockets.get(eio_sid)
-            if socket is not None:
-                await socket.close(reason=self.eio.reason.SERVER_DISCONNECT)
+            await self._end_malformed(eio_sid, str(error))
+
+    async def _end_malformed(self, eio_sid: str, sent: str) -> None:
+        log.info("closed a connection that sent %s", sent)
+        socket = self.eio.sockets.get(eio_sid)
+        if socket is not None:
+            await socket.close(reason=self.eio.reason.SERVER_DISCONNECT)
 
     async def _handle_packet(self, eio_sid: str, packet: Packet) -> None:
         match packet.packet_type:

@@ -11,6 +11,9 @@ Message = tuple[int, bytes]
 
 Write = Callable[[bytes], None]
 
+CLOSE_SECONDS = 5.0
+"""How long a client has to read what was written before its connection was closed."""
+
 
 class Owner(Protocol):
     """Who has taken a connection over."""

@@ -17,7 +17,7 @@ def test_with_what_is_locked_websockets_are_taken_over_and_nothing_is_said(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     chosen = websocket_protocol()
-    check_engine(socketio.AsyncServer, engineio.AsyncServer, AsyncSocket)
+    check_engine(socketio.AsyncServer, socketio.AsyncManager, engineio.AsyncServer, AsyncSocket)
 
     assert chosen is FastProtocol
     assert caplog.messages == []
@@ -68,6 +68,6 @@ def test_an_engine_that_has_changed_is_warned_of(
 ) -> None:
     monkeypatch.delattr(AsyncSocket, "_upgrade_websocket")
 
-    check_engine(socketio.AsyncServer, engineio.AsyncServer, AsyncSocket)
+    check_engine(socketio.AsyncServer, socketio.AsyncManager, engineio.AsyncServer, AsyncSocket)
 
     assert "_upgrade_websocket is gone" in caplog.text

@@ -21,7 +21,10 @@ def read(data: bytes, most_bytes: int = MOST) -> list[tuple[int, bytes]]:
     return found
 
 
-messages = st.tuples(st.sampled_from([Opcode.TEXT, Opcode.BINARY]), st.binary(max_size=300))
+messages = st.one_of(
+    st.tuples(st.just(Opcode.TEXT), st.text(max_size=100).map(str.encode)),
+    st.tuples(st.just(Opcode.BINARY), st.binary(max_size=300)),
+)
 
 
 @given(sent=st.lists(messages), sizes=st.lists(st.integers(1, 50)))
@@ -43,13 +46,13 @@ def test_whatever_the_pieces_the_messages_are_put_together(
 @given(fragments=st.lists(st.binary(max_size=20), min_size=2))
 def test_a_message_in_fragments_is_one_with_pings_between_them(fragments: list[bytes]) -> None:
     first, *rest = fragments
-    data = masked(Opcode.TEXT, first, final=False)
+    data = masked(Opcode.BINARY, first, final=False)
     for number, fragment in enumerate(rest):
         data += masked(Opcode.PING, b"")
         data += masked(Opcode.CONT, fragment, final=number == len(rest) - 1)
 
     pings = [(frames.PING, b"")] * len(rest)
-    assert read(data) == [*pings, (frames.TEXT, b"".join(fragments))]
+    assert read(data) == [*pings, (frames.BINARY, b"".join(fragments))]
 
 
 @pytest.mark.parametrize("size", [0, 125, 126, 65_535, 65_536, 70_000])
@@ -86,6 +89,17 @@ def test_a_frame_from_a_client_is_read_at_every_length(size: int) -> None:
             masked(Opcode.TEXT, b"x" * 600, final=False) + masked(Opcode.CONT, b"x" * 600),
             frames.MESSAGE_TOO_BIG,
         ),
+        (masked(Opcode.TEXT, b"\xff"), frames.INVALID_DATA),
+        (
+            masked(Opcode.TEXT, b"\xc3", final=False) + masked(Opcode.CONT, b"("),
+            frames.INVALID_DATA,
+        ),
+        (b"\x81\xfe\x00\x05mask-five", frames.PROTOCOL_ERROR),
+        (b"\x81\xff" + (126).to_bytes(8, "big") + b"mask" + b"x" * 126, frames.PROTOCOL_ERROR),
+        (b"\x81\x05", frames.PROTOCOL_ERROR),
+        (masked(Opcode.CLOSE, b"\x03"), frames.PROTOCOL_ERROR),
+        (masked(Opcode.CLOSE, (1005).to_bytes(2, "big")), frames.PROTOCOL_ERROR),
+        (masked(Opcode.CLOSE, (1000).to_bytes(2, "big") + b"\xff"), frames.INVALID_DATA),
     ],
     ids=[
         "no mask",
@@ -98,6 +112,14 @@ def test_a_frame_from_a_client_is_read_at_every_length(size: int) -> None:
         "too large",
         "announced too large",
         "too large in fragments",
+        "not utf-8",
+        "not utf-8 in fragments",
+        "length in two bytes that fits in one",
+        "length in eight bytes that fits in two",
+        "no mask, of which only the beginning came",
+        "close with half a code",
+        "close with a code that is never sent",
+        "close with a reason that is not utf-8",
     ],
 )
 def test_what_breaks_the_protocol_is_refused(data: bytes, code: int) -> None:
@@ -114,3 +136,44 @@ def test_what_came_before_the_fault_is_read() -> None:
         FrameReader(MOST).feed(masked(Opcode.TEXT, b"good") + b"\x83\x80mask", found)
 
     assert found == [(frames.TEXT, b"good")]
+
+
+def test_a_character_may_be_in_two_fragments() -> None:
+    data = masked(Opcode.TEXT, b"\xc3", final=False) + masked(Opcode.CONT, b"\xa9")
+
+    assert read(data) == [(frames.TEXT, "é".encode())]
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 1011, 3000, 4999])
+def test_a_close_with_a_code_is_read(code: int) -> None:
+    payload = code.to_bytes(2, "big") + "à bientôt".encode()
+
+    assert read(masked(Opcode.CLOSE, payload)) == [(frames.CLOSE, payload)]
+
+
+def test_a_ping_within_a_message_does_not_count_towards_its_size() -> None:
+    data = masked(Opcode.TEXT, b"x" * MOST, final=False)
+    data += masked(Opcode.PING, b"?") + masked(Opcode.CONT, b"")
+
+    assert read(data) == [(frames.PING, b"?"), (frames.TEXT, b"x" * MOST)]
+
+
+def test_only_so_many_frames_are_read_at_once() -> None:
+    reader = FrameReader(MOST)
+    found: list[tuple[int, bytes]] = []
+    data = masked(Opcode.PONG, b"") * (2 * frames.MOST_AT_ONCE + 1)
+
+    there_is_more = [reader.feed(data, found), reader.feed(b"", found), reader.feed(b"", found)]
+
+    assert there_is_more == [True, True, False]
+    assert len(found) == 2 * frames.MOST_AT_ONCE + 1
+
+
+def test_fragments_without_content_take_no_memory() -> None:
+    reader = FrameReader(MOST)
+    reader.feed(masked(Opcode.TEXT, b"", final=False), [])
+
+    while reader.feed(masked(Opcode.CONT, b"", final=False) * 200, []):
+        pass
+
+    assert not reader._fragments

@@ -16,7 +16,9 @@ class Handler:
         self.handled: list[int | str] = []
         self.go_on = asyncio.Semaphore(0)
         self.is_paused = False
-        self.inbox = Inbox(self.handle, at_once=at_once, pause=self.pause, resume=self.resume)
+        self.inbox = Inbox(
+            self.handle, at_once=lambda _: at_once, pause=self.pause, resume=self.resume
+        )
 
     async def handle(self, number: int) -> None:
         if number % 2:

@@ -16,17 +16,23 @@ class Client:
 
     answers: bool = True
     closed: bool = False
-    awaits_pong: bool = False
+    pinged_at: float | None = None
     pings: int = 0
     changed: asyncio.Event = attrs.field(factory=asyncio.Event)
 
+    last_pinged_at: float = 0
+    ended_at: float = 0
+
     def ping(self) -> None:
         self.pings += 1
-        self.awaits_pong = not self.answers
+        self.last_pinged_at = asyncio.get_running_loop().time()
+        if self.answers:
+            self.pinged_at = None
         self.changed.set()
 
     def ping_timed_out(self) -> None:
         self.closed = True
+        self.ended_at = asyncio.get_running_loop().time()
         self.changed.set()
 
     async def until_pinged(self, times: int) -> None:
@@ -74,3 +80,20 @@ async def test_who_has_gone_is_asked_no_more() -> None:
 
     assert gone.pings == pings
     assert not any(gone in slot for slot in wheel._slots)
+
+
+async def test_each_ping_has_its_own_time_where_the_timeout_is_longer_than_the_interval() -> None:
+    wheel, client = PingWheel(0.05, 0.125), Client()
+    wheel.add(client)
+    await client.until_pinged(2)
+
+    client.answers = False
+    await client.until_pinged(3)
+    async with asyncio.timeout(10):
+        while not client.closed:
+            client.changed.clear()
+            await client.changed.wait()
+    wheel.stop()
+
+    assert client.pings == 3
+    assert client.ended_at - client.last_pinged_at >= 0.12

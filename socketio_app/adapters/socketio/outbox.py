@@ -1,0 +1,68 @@
+"""What waits for a polling client to fetch it."""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+
+from engineio.packet import Packet
+
+MOST_IN_A_POLL = 16
+"""python-engineio's client takes no more packets in one answer."""
+
+MOST_POLL_BYTES = 262_144
+"""About so many bytes go into one answer, beyond its first packet."""
+
+
+class Outbox:
+    """Packets in their order, until they are fetched."""
+
+    def __init__(self) -> None:
+        self._packets: deque[tuple[Packet, int]] = deque()
+        self._filled: asyncio.Event | None = None
+        self._is_ended = False
+        self.bytes = 0
+        """How many bytes wait, about."""
+
+    def put(self, packet: Packet, size: int) -> None:
+        """Let a packet of about `size` bytes wait after those before it."""
+        self._packets.append((packet, size))
+        self.bytes += size
+        self._wake()
+
+    def end(self) -> None:
+        """Let nobody wait for packets any more."""
+        self._is_ended = True
+        self._wake()
+
+    def clear(self) -> None:
+        """Forget all that waits."""
+        self._packets.clear()
+        self.bytes = 0
+
+    async def filled(self) -> None:
+        """Wait until there is something, or nothing will come any more."""
+        if not self._packets and not self._is_ended:
+            self._filled = self._filled or asyncio.Event()
+            self._filled.clear()
+            await self._filled.wait()
+
+    def take(self) -> Sequence[Packet]:
+        """What goes into one answer: the first packets, as many as a client takes."""
+        taken: list[Packet] = []
+        taken_bytes = 0
+        while self._packets and len(taken) < MOST_IN_A_POLL and taken_bytes < MOST_POLL_BYTES:
+            packet, size = self._packets.popleft()
+            taken.append(packet)
+            taken_bytes += size
+        self.bytes -= taken_bytes
+        return taken
+
+    def take_all(self) -> Sequence[Packet]:
+        """All that waits, for another transport."""
+        packets = [packet for packet, _ in self._packets]
+        self.clear()
+        return packets
+
+    def _wake(self) -> None:
+        if self._filled is not None:
+            self._filled.set()

@@ -1,0 +1,72 @@
+"""ASGI requests as python-engineio takes them, which is as WSGI has them (PEP 3333)."""
+
+from typing import Any
+from urllib.parse import parse_qs
+
+from starlette.types import Message, Receive, Scope, Send
+
+
+class TooLongError(Exception):
+    """A body is over the limit."""
+
+
+class Body:
+    """A request's body, read when somebody asks for it."""
+
+    def __init__(self, first: Message, receive: Receive) -> None:
+        self._message = first
+        self._receive = receive
+
+    async def read(self, most_bytes: int) -> bytes | None:
+        """Read all of it; `None` where the client went before it had sent it.
+
+        Raises:
+            TooLongError: it has more than `most_bytes`.
+        """
+        body = bytearray(self._message.get("body", b""))
+        while len(body) <= most_bytes and self._message.get("more_body", False):
+            self._message = await self._receive()
+            if self._message["type"] == "http.disconnect":
+                return None
+            body += self._message.get("body", b"")
+        if len(body) > most_bytes:
+            raise TooLongError
+        return bytes(body)
+
+
+async def environ_of(scope: Scope, receive: Receive, send: Send) -> dict[str, Any] | None:
+    """A request's environ; `None` where the client has gone already."""
+    first = await receive()
+    if first["type"] not in {"http.request", "websocket.connect"}:
+        return None
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": scope.get("method", "GET"),
+        "PATH_INFO": scope["path"],
+        "QUERY_STRING": scope["query_string"].decode("latin-1"),
+        "wsgi.input": Body(first, receive),
+        "asgi.receive": receive,
+        "asgi.send": send,
+        "asgi.scope": scope,
+    }
+    for name, value in scope["headers"]:
+        key = _key(name.decode("latin-1"))
+        text = value.decode("latin-1")
+        environ[key] = f"{environ[key]},{text}" if key in environ else text
+    # What the server has made of the headers counts, and not what they say.
+    environ.pop("HTTP_UPGRADE", None)
+    if scope["type"] == "websocket":
+        environ["HTTP_UPGRADE"] = "websocket"
+    scheme = {"ws": "http", "wss": "https"}.get(scope["scheme"], scope["scheme"])
+    environ["wsgi.url_scheme"] = environ.get("HTTP_X_FORWARDED_PROTO", scheme)
+    return environ
+
+
+def transport_of(environ: dict[str, Any]) -> str:
+    """The transport that a request names (Engine.IO protocol 4, "HTTP long-polling")."""
+    query: str = environ["QUERY_STRING"]
+    return parse_qs(query).get("transport", ["polling"])[0]
+
+
+def _key(name: str) -> str:
+    key = name.upper().replace("-", "_")
+    return key if key in {"CONTENT_TYPE", "CONTENT_LENGTH"} else f"HTTP_{key}"
