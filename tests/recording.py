@@ -55,6 +55,9 @@ class RecordingBroadcast:
             for members in self._members.values():
                 members.discard(listener.user_id)
 
+    async def keeping_up(self, room_id: RoomId) -> None:
+        """At once: all is told at once."""
+
     def tell(self, event: Event, audience: Audience) -> None:
         self.tellings.append((event, audience))
         for listener in self._listeners:

@@ -46,6 +46,8 @@ class Messaging:
             Unavailable: nothing was stored and nobody was told.
         """
         check_content(command.content, self._content_chars)
+        if isinstance(command.target, Room):
+            await self._broadcast.keeping_up(command.target.room_id)
         conversation = await conversation_for(self._rooms, actor.user_id, command.target)
         draft = Draft(
             self._new_message_id(),

@@ -212,8 +212,12 @@ class Store(Protocol):
 class Broadcast(Protocol):
     """Tells live connections what happened.
 
-    Nothing here waits: events for one connection are handed over in the order of the calls.
+    To tell does not wait: events for one connection are handed over in the order of the calls.
     """
+
+    async def keeping_up(self, room_id: RoomId) -> None:
+        """Wait while so much is still to be told in a room that nothing should be added."""
+        ...
 
     def tell(self, event: Event, audience: Audience) -> None:
         """Hand an event to every live connection of an audience, once each."""

@@ -31,9 +31,8 @@ async def serving(
             app,
             log_level="error",
             ws=websockets,
-            ws_per_message_deflate=False,
             timeout_graceful_shutdown=5,
-            **options,
+            **{"ws_per_message_deflate": False, **options},
         )
         server = uvicorn.Server(config)
         # Signals are the test runner's.

@@ -21,6 +21,9 @@ PART = 500
 MOST_TOGETHER = 128
 """How many events go through a crowd together."""
 
+MOST_WAITING = 256
+"""How many may wait in a room before who says more has to wait, too."""
+
 
 @attrs.frozen(eq=False)
 class Telling:
@@ -47,6 +50,11 @@ class Crowds:
     def are_told_in(self, room_id: RoomId) -> bool:
         """Whether what happens in a room has to wait for its turn."""
         return room_id in self._rooms
+
+    async def keeping_up(self, room_id: RoomId) -> None:
+        """Wait until no more than `MOST_WAITING` tellings wait in a room."""
+        while (crowd := self._rooms.get(room_id)) and len(crowd.waiting) > MOST_WAITING:
+            await crowd.until_passed()
 
     def tell(self, room_id: RoomId, telling: Telling) -> None:
         """Tell an event after those before it in the room."""
@@ -76,12 +84,22 @@ class _Crowd:
     part: int
     waiting: deque[Telling] = attrs.field(factory=deque, init=False)
     passage: "_Passage | None" = attrs.field(default=None, init=False)
+    _passed: asyncio.Event | None = attrs.field(default=None, init=False)
+
+    async def until_passed(self) -> None:
+        """Wait until some of it has been told."""
+        if self._passed is None:
+            self._passed = asyncio.Event()
+        await self._passed.wait()
 
     def tell_a_part(self) -> None:
         if self.passage is None:
             self.passage = _Passage.of(self.waiting, self.part)
         if self.passage.tell(self.part):
             self.passage = None
+            if self._passed is not None:
+                self._passed.set()
+                self._passed = None
 
 
 @attrs.define

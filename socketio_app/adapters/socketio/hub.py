@@ -55,6 +55,11 @@ class Hub:
             del self._outlets[outlet.user_id]
             del self._rooms[outlet.user_id]
 
+    async def keeping_up(self, room_id: RoomId) -> None:
+        """See `Broadcast.keeping_up`."""
+        if self._crowds:
+            await self._crowds.keeping_up(room_id)
+
     def tell(self, event: Event, audience: Audience) -> None:
         """See `Broadcast.tell`."""
         if isinstance(audience, Members):

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from socketio_app.adapters.socketio.crowds import MOST_TOGETHER, MOST_WAITING
 from socketio_app.adapters.socketio.frames import contents
 from socketio_app.adapters.socketio.hub import Hub
 from socketio_app.adapters.socketio.outlet import Outlet
@@ -95,6 +96,28 @@ async def test_a_room_that_grows_small_meanwhile_hears_in_order(crowd: Listening
     assert ada() == 0
     await all_told(crowd.broadcast)
     assert ada() == 2
+
+
+async def test_who_says_more_than_can_be_told_has_to_wait(crowd: ListeningToHub) -> None:
+    hub = crowd.broadcast
+    for _ in range(MOST_WAITING + MOST_TOGETHER + 1):
+        hub.tell(event(), Members(LOBBY))
+
+    waiting = asyncio.create_task(hub.keeping_up(LOBBY))
+    await asyncio.sleep(0)
+
+    assert not waiting.done()
+    await all_told(hub)
+    await waiting
+
+
+async def test_in_a_room_that_keeps_up_nobody_waits(crowd: ListeningToHub) -> None:
+    crowd.broadcast.tell(event(), Members(LOBBY))
+
+    keeping_up = crowd.broadcast.keeping_up(LOBBY)
+
+    with pytest.raises(StopIteration):
+        keeping_up.send(None)
 
 
 async def test_another_room_has_its_turn_between_the_parts(crowd: ListeningToHub) -> None:

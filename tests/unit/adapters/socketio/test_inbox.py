@@ -109,3 +109,21 @@ async def test_with_many_unhandled_nothing_is_read_until_they_are_few(handler: H
     await handler.until(MOST_WAITING + 2)
 
     assert not handler.is_paused
+
+
+async def test_what_is_last_is_done_even_where_a_message_was_cancelled() -> None:
+    done = asyncio.Event()
+
+    async def handle(_message: int) -> None:
+        await asyncio.sleep(0)
+        raise asyncio.CancelledError
+
+    async def last() -> None:
+        done.set()
+
+    inbox = Inbox[int](handle, at_once=lambda _: False, pause=lambda: None, resume=lambda: None)
+    inbox.take([1])
+    inbox.finish(last)
+
+    async with asyncio.timeout(10):
+        await done.wait()

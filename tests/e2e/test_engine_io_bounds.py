@@ -1,0 +1,287 @@
+"""What a client can make the server hold or do is bounded, and ends with its connection."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Literal
+
+import aiohttp
+import pytest
+from websockets.frames import Frame, Opcode
+
+from socketio_app.adapters.socketio.fast_protocol import FastProtocol
+from socketio_app.entrypoints.asgi import application
+from socketio_app.entrypoints.composition import Composition, compose
+from tests.e2e.clients import PythonClient
+from tests.e2e.raw import raw_polling
+from tests.e2e.serving import serving
+from tests.e2e.test_engine_io import (
+    CONNECT,
+    OPEN_WEBSOCKET,
+    SETTINGS,
+    answered,
+    next_text,
+    until_empty,
+)
+from tests.tokens import token
+
+pytestmark = pytest.mark.anyio
+
+JOIN = '421["join_room",{"room_id":"lobby"}]'
+MUCH = "x" * 4000
+
+
+@pytest.fixture
+def composition() -> Composition:
+    return compose(SETTINGS)
+
+
+@pytest.fixture(params=[FastProtocol, "websockets-sansio"], ids=["handed over", "plain"])
+async def url(request: pytest.FixtureRequest, composition: Composition) -> AsyncIterator[str]:
+    async with serving(application(composition), request.param) as base_url:
+        yield base_url
+
+
+@asynccontextmanager
+async def talkative(url: str) -> AsyncIterator[PythonClient]:
+    """Bob, in the lobby."""
+    bob = await PythonClient().open(url, "websocket", {"auth": {"token": token("bob")}})
+    await bob.call("join_room", {"room_id": "lobby"})
+    yield bob
+    await bob.close()
+
+
+async def talk_until(bob: PythonClient, done: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not done():
+            answer = await bob.call("send_group_message", {"room_id": "lobby", "content": MUCH})
+            assert answer["ok"]
+
+
+async def test_what_waits_for_a_client_that_never_polls_is_bounded(
+    url: str, composition: Composition, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with talkative(url) as bob, raw_polling(url) as polling:
+        await polling.post(CONNECT, JOIN)
+
+        await talk_until(bob, lambda: composition.chat.connection_count == 1)
+
+        assert "closed a connection that does not read" in caplog.text
+
+
+async def test_what_waits_is_bounded_after_an_upgrade_too(
+    url: str, composition: Composition
+) -> None:
+    async with talkative(url) as bob, raw_polling(url) as polling:
+        await polling.post(CONNECT, JOIN)
+        session = polling.url.rpartition("sid=")[2]
+        async with aiohttp.ClientSession(url) as http:
+            async with http.ws_connect(f"{OPEN_WEBSOCKET}&sid={session}") as websocket:
+                await websocket.send_str("2probe")
+                await next_text(websocket, "3probe")
+                for _ in range(200):  # less than may wait, and more than goes at once
+                    await bob.call("send_group_message", {"room_id": "lobby", "content": MUCH})
+                small = websocket.get_extra_info("socket")
+                small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                connection = websocket._response.connection
+                assert connection is not None
+                assert connection.transport is not None
+                connection.transport.pause_reading()
+                await websocket.send_str("5")
+
+                await talk_until(bob, lambda: composition.chat.connection_count == 1)
+
+
+async def test_answers_to_pings_do_not_pile_up_for_a_client_that_does_not_read(
+    composition: Composition,
+) -> None:
+    ping = Frame(Opcode.PING, b"x" * 125).serialize(mask=True)
+    async with serving(application(composition)) as url:
+        reader, writer = await open_by_hand(url)
+        del reader
+        (connection,) = composition.server.eio.sockets.values()
+        for _ in range(200):
+            writer.write(ping * 1000)
+            await writer.drain()
+
+        async with asyncio.timeout(10):
+            while not connection._link._websocket._is_writing_paused:
+                await asyncio.sleep(0)
+        assert connection._link._websocket.transport.get_write_buffer_size() < 200_000
+        writer.transport.abort()
+
+
+async def open_by_hand(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A WebSocket whose client reads only when it wants to."""
+    host, port = url.removeprefix("http://").split(":")
+    raw = socket.socket()
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    raw.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(raw, (host, int(port)))
+    reader, writer = await asyncio.open_connection(sock=raw)
+    writer.write(
+        f"GET {OPEN_WEBSOCKET} HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\n"
+        "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        "Sec-WebSocket-Version: 13\r\n\r\n".encode()
+    )
+    await reader.readuntil(b"\r\n\r\n")
+    await reader.readuntil(b"}")
+    return reader, writer
+
+
+async def test_only_the_first_of_two_websockets_takes_a_session_over(
+    url: str, composition: Composition
+) -> None:
+    async with raw_polling(url) as polling, aiohttp.ClientSession(url) as http:
+        await polling.post(CONNECT)
+        there = f"{OPEN_WEBSOCKET}&sid={polling.url.rpartition('sid=')[2]}"
+        async with http.ws_connect(there) as first, http.ws_connect(there) as second:
+            for websocket in (first, second):
+                await websocket.send_str("2probe")
+                await next_text(websocket, "3probe")
+            await first.send_str("5")
+            await first.send_str(JOIN)
+            await next_text(first, "431")
+
+            await second.send_str("5")
+
+            assert (await second.receive(timeout=10)).type is aiohttp.WSMsgType.CLOSE
+            await first.send_str(JOIN.replace("421", "422"))
+            await next_text(first, "432")
+    await until_empty(composition)
+
+
+async def test_after_the_end_nothing_that_came_is_handled(
+    url: str, composition: Composition, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with aiohttp.ClientSession(url) as http:
+        async with http.ws_connect(OPEN_WEBSOCKET) as websocket:
+            await next_text(websocket, "0")
+            for _ in range(1000):
+                await websocket.send_str("x")
+            async for _ in websocket:
+                pass
+    await until_empty(composition)
+
+    assert sum("that is not Engine.IO" in each for each in caplog.messages) == 1
+
+
+async def test_text_that_is_not_utf8_ends_its_connection_without_a_traceback(
+    url: str, composition: Composition, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with raw_polling(url) as polling:
+        await polling.post(CONNECT)
+
+        async with polling.http.post(polling.url, data=b"40/\xff,") as answer:
+            await answer.read()
+
+        await until_empty(composition)
+    assert [record for record in caplog.records if record.exc_info] == []
+
+
+async def test_who_gives_a_poll_up_loses_the_session_and_not_a_message(
+    url: str, composition: Composition
+) -> None:
+    async with raw_polling(url) as polling:
+        await polling.post(CONNECT)
+        await polling.get()
+        poll = asyncio.create_task(polling.get())
+        async with asyncio.timeout(10):
+            (connection,) = composition.server.eio.sockets.values()
+            while connection._outbox._filled is None:
+                await asyncio.sleep(0)
+
+        poll.cancel()
+
+        await until_empty(composition)
+
+
+async def test_of_a_request_that_breaks_off_nothing_is_done(
+    url: str, composition: Composition
+) -> None:
+    async with raw_polling(url) as polling:
+        await polling.post(CONNECT)
+        host, port = url.removeprefix("http://").split(":")
+        _, writer = await asyncio.open_connection(host, int(port))
+        path = polling.url.removeprefix(url)
+        writer.write(
+            f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 1000\r\n\r\n{JOIN}".encode()
+        )
+        await writer.drain()
+        writer.close()
+
+        await until_empty(composition)
+    assert await composition.store.rooms.member_count("lobby") == 0  # type: ignore[arg-type]
+
+
+async def test_a_request_without_a_length_is_read_to_its_end(url: str) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield JOIN[:10].encode()
+        yield JOIN[10:].encode()
+
+    async with raw_polling(url) as polling:
+        await polling.post(CONNECT)
+
+        async with polling.http.post(polling.url, data=pieces()) as answer:
+            assert answer.status == 200
+
+        assert (await answered(polling, 1))["ok"]
+
+
+@pytest.mark.parametrize("query", ["EIO=4&transport=polling", "EIO=4"])
+async def test_a_websocket_that_says_it_polls_is_refused_and_leaves_nothing(
+    url: str, composition: Composition, query: str
+) -> None:
+    async with aiohttp.ClientSession(url) as http:
+        with pytest.raises(aiohttp.WSServerHandshakeError):
+            await http.ws_connect(f"/socket.io/?{query}")
+
+    await until_empty(composition)
+
+
+async def test_who_leaves_looks_through_nobody_elses_rooms(
+    url: str, composition: Composition
+) -> None:
+    async with talkative(url), talkative(url):
+        assert list(composition.server.manager.rooms["/"]) == [None]
+
+
+async def test_where_compression_was_agreed_on_it_works(composition: Composition) -> None:
+    app = application(composition)
+    async with serving(app, FastProtocol, ws_per_message_deflate=True) as url:
+        async with aiohttp.ClientSession(url) as http:
+            async with http.ws_connect(OPEN_WEBSOCKET, compress=15) as websocket:
+                assert websocket.compress
+                await websocket.send_str(CONNECT)
+                await next_text(websocket, '42["connected"')
+
+
+@pytest.mark.parametrize("transport", ["polling", "websocket"])
+async def test_a_hosts_check_of_a_token_may_use_what_needs_a_task(
+    transport: Literal["polling", "websocket"],
+) -> None:
+    async def verify(given: str) -> str:
+        async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+            tasks.create_task(asyncio.sleep(0))
+        return given
+
+    chat: Any = compose(SETTINGS, verify_token=verify)
+    async with serving(application(chat)) as url:
+        ada = await PythonClient().open(url, transport, {"auth": {"token": "ada"}})
+
+        assert (await ada.call("join_room", {"room_id": "lobby"}))["ok"]
+
+        await ada.close()
+
+
+async def test_the_servers_own_origin_may_connect_where_it_speaks_tls_itself() -> None:
+    composition = compose(SETTINGS)
+    environ = {"HTTP_HOST": "chat.example", "wsgi.url_scheme": "https"}
+
+    allowed = composition.server.eio._cors_allowed_origins(environ)
+
+    assert "https://chat.example" in (allowed or [])

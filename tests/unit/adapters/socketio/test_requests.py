@@ -1,0 +1,82 @@
+"""ASGI requests as python-engineio takes them."""
+
+from typing import Any
+
+import pytest
+from starlette.types import Message
+
+from socketio_app.adapters.socketio.requests import TooLongError, environ_of
+
+pytestmark = pytest.mark.anyio
+
+
+async def environ(*messages: Message, **scope: Any) -> dict[str, Any] | None:
+    coming = iter(messages)
+
+    async def receive() -> Message:
+        return next(coming)
+
+    async def send(_message: Message) -> None:
+        raise AssertionError
+
+    whole = {"type": "http", "scheme": "http", "path": "/", "query_string": b"", "headers": []}
+    return await environ_of({**whole, **scope}, receive, send)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "said"), [("http", "http"), ("https", "https"), ("ws", "http"), ("wss", "https")]
+)
+async def test_the_scheme_is_the_servers(scheme: str, said: str) -> None:
+    found = await environ({"type": "http.request"}, scheme=scheme)
+
+    assert found is not None
+    assert found["wsgi.url_scheme"] == said
+
+
+async def test_the_scheme_is_the_proxys_where_it_says_so() -> None:
+    headers = [(b"x-forwarded-proto", b"https")]
+    found = await environ({"type": "http.request"}, headers=headers)
+
+    assert found is not None
+    assert found["wsgi.url_scheme"] == "https"
+
+
+async def test_a_header_that_came_twice_is_a_list() -> None:
+    headers = [(b"x-forwarded-for", b"1"), (b"x-forwarded-for", b"2")]
+    found = await environ({"type": "http.request"}, headers=headers)
+
+    assert found is not None
+    assert found["HTTP_X_FORWARDED_FOR"] == "1,2"
+
+
+async def test_who_has_gone_asks_nothing() -> None:
+    assert await environ({"type": "http.disconnect"}) is None
+
+
+async def test_a_body_is_read_to_its_end() -> None:
+    found = await environ(
+        {"type": "http.request", "body": b"a", "more_body": True},
+        {"type": "http.request", "body": b"b"},
+    )
+
+    assert found is not None
+    assert await found["wsgi.input"].read(2) == b"ab"
+
+
+async def test_of_a_body_no_more_is_read_than_is_allowed() -> None:
+    found = await environ(
+        {"type": "http.request", "body": b"abc", "more_body": True},
+    )
+
+    assert found is not None
+    with pytest.raises(TooLongError):
+        await found["wsgi.input"].read(2)
+
+
+async def test_a_body_that_breaks_off_is_none() -> None:
+    found = await environ(
+        {"type": "http.request", "body": b"a", "more_body": True}, {"type": "http.disconnect"}
+    )
+
+    assert found is not None
+    assert await found["wsgi.input"].read(2) is None
