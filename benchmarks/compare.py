@@ -5,6 +5,8 @@ server that was started for it. `python -m benchmarks.compare --help` says how t
 """
 
 import argparse
+import sys
+import time
 from collections.abc import Mapping, Sequence
 
 import attrs
@@ -41,8 +43,14 @@ def compare(servers: Sequence[Server], load: Load, rounds: int) -> Comparison:
     found: dict[str, list[Figures]] = {server.name: [] for server in servers}
     for _ in range(rounds):
         for server in servers:
+            began = time.monotonic()
             found[server.name].append(measure(server, load))
+            _say(f"{load.scenario}, {load.clients} clients, {server.name}", began)
     return Comparison(load, found)
+
+
+def _say(what: str, began: float) -> None:
+    print(f"{what}: {time.monotonic() - began:.1f} s", file=sys.stderr, flush=True)
 
 
 def main() -> None:

@@ -39,15 +39,14 @@ def measure(server: Server, load: Load) -> Figures:
     """
     with running(server) as found, on_processor(1):
         options = [f"--port={found.port}", f"--pid={found.pid}"]
-        done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.load", *load.as_arguments(), *options],
-            env=_environment(),
-            stdout=subprocess.PIPE,
-            timeout=PATIENCE_SECONDS * 4 + load.seconds + load.warm_up,
-            check=False,
-        )
-    if done.returncode:
-        raise MeasuringError(f"{load.scenario} on {server.name}: status {done.returncode}")
+        command = [sys.executable, "-m", "benchmarks.load", *load.as_arguments(), *options]
+        patience = PATIENCE_SECONDS * 4 + load.seconds + load.warm_up
+        try:
+            done = subprocess.run(
+                command, env=_environment(), stdout=subprocess.PIPE, timeout=patience, check=True
+            )
+        except subprocess.SubprocessError as error:
+            raise MeasuringError(f"{load.scenario} on {server.name}: {error}") from None
     figures: dict[str, float] = json.loads(done.stdout)
     return figures
 

@@ -21,7 +21,7 @@ class Server:
 
 
 def ours(name: str = "socketio-app", database_url: str = "memory://") -> Server:
-    """The chat of this project, as `socketio-app serve` serves it, with a log no louder than the others'."""
+    """The chat as `socketio-app serve` serves it, with a log no louder than the others'."""
     settings = {"DATABASE_URL": database_url, "RATE_LIMITS": "off", "LOG_LEVEL": "warning"}
     return Server(name, (sys.executable, "-m", "socketio_app.server"), settings)
 

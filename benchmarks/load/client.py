@@ -46,6 +46,7 @@ class Client(picows.WSListener):
         self.ready: asyncio.Future[None] = loop.create_future()
         self._token, self._tally = token, tally
         self._answer: asyncio.Future[None] | None = None
+        self._is_closing = False
         self._transport: picows.WSTransport
 
     def send(self, packet: str) -> None:
@@ -64,6 +65,7 @@ class Client(picows.WSListener):
 
     def close(self) -> None:
         """Drop the connection without a word."""
+        self._is_closing = True
         self._transport.disconnect(graceful=False)
 
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
@@ -100,7 +102,9 @@ class Client(picows.WSListener):
             self._fail(RefusedError(packet.decode()))
 
     def on_ws_disconnected(self, transport: picows.WSTransport) -> None:
-        """Nobody waits for what will not come."""
+        """Count it, and let nobody wait for what will not come."""
+        if self._is_closing:
+            return
         self._tally.lost += 1
         self._fail(RefusedError("the server closed the connection"))
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 import picows
 from jose import jwt
@@ -12,6 +14,8 @@ AT_A_TIME = 50
 """So many clients connect, or join, before the next do: a crowd, not an attack."""
 
 QUIET_SECONDS = 0.2
+
+Each = TypeVar("Each")
 
 
 class Crowd:
@@ -25,10 +29,8 @@ class Crowd:
 
     async def connect(self, size: int) -> None:
         """Connect users u0, u1 and so on."""
-        users = [f"u{number}" for number in range(size)]
-        for start in range(0, size, AT_A_TIME):
-            some = map(self.connect_one, users[start : start + AT_A_TIME])
-            self.clients += await asyncio.gather(*some)
+        for users in _by_turns(_users(size)):
+            self.clients += await asyncio.gather(*map(self.connect_one, users))
 
     async def connect_one(self, user_id: str, tally: Tally | None = None) -> Client:
         """A client that is not of the crowd, with a tally of its own or the crowd's."""
@@ -41,10 +43,17 @@ class Crowd:
 
     async def join(self, room_id: str) -> None:
         """Everybody joins, and everybody has heard of it."""
-        for start in range(0, len(self.clients), AT_A_TIME):
-            some = self.clients[start : start + AT_A_TIME]
+        for some in _by_turns(self.clients):
             await asyncio.gather(*[each.ask("join_room", room_id=room_id) for each in some])
         await self.quiet()
+
+    async def join_in_turn(self, room_id: str, size: int) -> None:
+        """Users u0, u1 and so on connect, join and go before the next come."""
+        for users in _by_turns(_users(size)):
+            some = await asyncio.gather(*map(self.connect_one, users))
+            await asyncio.gather(*[each.ask("join_room", room_id=room_id) for each in some])
+            for each in some:
+                each.close()
 
     async def quiet(self) -> None:
         """Wait until nothing comes any more."""
@@ -67,3 +76,13 @@ class Crowd:
         """Drop every connection."""
         for client in self.clients:
             client.close()
+        self.clients = []
+
+
+def _users(size: int) -> Sequence[str]:
+    return [f"u{number}" for number in range(size)]
+
+
+def _by_turns(everybody: Sequence[Each]) -> Iterator[Sequence[Each]]:
+    for start in range(0, len(everybody), AT_A_TIME):
+        yield everybody[start : start + AT_A_TIME]

@@ -21,7 +21,7 @@ class Load:
     window: int = _option(4, "messages in flight for each sender, in fanout and direct")
     rate: float = _option(20.0, "messages a second, in latency and flood")
     size: int = _option(64, "characters of a message's content")
-    seconds: float = _option(3.0, "how long is measured")
+    seconds: float = _option(2.0, "how long is measured")
     warm_up: float = _option(1.0, "seconds of the same load before")
 
     def as_arguments(self) -> Sequence[str]:
