@@ -35,7 +35,7 @@ SQLITE, POSTGRESQL = ours("SQLite", "sqlite:///chat.db"), ours("PostgreSQL")
 DURABLE = {"fanout": FANOUT, "fanout_alone": FANOUT_ALONE, "direct": DIRECT}
 
 SIDE_ROUNDS = 3
-"""At most so many of what is not compared with Node by an aim."""
+"""No more than so many of what is not compared with Node by an aim."""
 
 MANY = 10_000
 APPENDED_MESSAGES = 5_000
@@ -57,7 +57,7 @@ class Results:
 
 
 def measure_all(rounds: int, idle_seconds: float) -> Results:
-    """Measure everything: some twenty minutes with five rounds.
+    """Measure everything: up to twenty minutes with five rounds.
 
     Args:
         rounds: how often each server is measured where there is an aim; at most three elsewhere.

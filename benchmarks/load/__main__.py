@@ -15,12 +15,13 @@ import uvloop
 from benchmarks.load.crowd import Crowd
 from benchmarks.load.options import Load, add_options
 from benchmarks.load.process import ServerProcess
-from benchmarks.load.scenarios import SCENARIOS
+from benchmarks.load.scenarios import SCENARIOS, prepare
 
 
 async def measure(load: Load, port: int, pid: int) -> dict[str, float]:
     """Connect the clients and run the scenario; what connecting cost is among its figures."""
     crowd, server = Crowd(port, os.environ["SECRET_KEY"]), ServerProcess(pid)
+    await prepare(crowd, load)
     cpu, began = server.cpu_seconds(), time.perf_counter()
     await crowd.connect(load.clients)
     seconds = time.perf_counter() - began

@@ -15,6 +15,9 @@ AT_A_TIME = 50
 
 QUIET_SECONDS = 0.2
 
+PATIENCE_SECONDS = 30
+"""A server that is slow to let people in is slow, and not broken."""
+
 Each = TypeVar("Each")
 
 
@@ -37,7 +40,9 @@ class Crowd:
         claims = {"sub": user_id, "exp": int(time.time()) + 3600}
         token = jwt.encode(claims, self._secret, algorithm="HS256")
         client = Client(user_id, token, tally or self.tally)
-        await picows.ws_connect(lambda: client, self._url)
+        await picows.ws_connect(
+            lambda: client, self._url, websocket_handshake_timeout=PATIENCE_SECONDS
+        )
         await client.ready
         return client
 
