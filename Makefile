@@ -8,9 +8,13 @@ LOCKS := requirements/bootstrap.txt requirements/dev.txt
 STAMP := $(VENV)/.stamp-$(shell cat $(LOCKS) pyproject.toml | cksum | tr ' ' '-')
 NODE_CLIENT := tests/e2e/node_client
 NODE_STAMP := $(NODE_CLIENT)/node_modules/.package-lock.json
+NODE_PEER := benchmarks/peers/node
+NODE_PEER_STAMP := $(NODE_PEER)/node_modules/.package-lock.json
+ROUNDS ?= 5
+IDLE_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test soak check format lock clean
+.PHONY: help setup run test soak bench bench-check check format lock clean
 
 help: ## Say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -29,6 +33,9 @@ $(NODE_STAMP): $(NODE_CLIENT)/package-lock.json
 	@if command -v npm >/dev/null; then cd $(NODE_CLIENT) && npm ci --silent --no-audit --no-fund; \
 	else echo '*** npm is not installed: the tests with the official JavaScript client will be SKIPPED ***' >&2; fi
 
+$(NODE_PEER_STAMP): $(NODE_PEER)/package-lock.json
+	cd $(NODE_PEER) && npm ci --silent --no-audit --no-fund
+
 run: setup ## Serve the chat with a key made for this run
 	DATABASE_URL=$${DATABASE_URL:-sqlite:///chat.db} $(BIN)/socketio-app serve --dev
 
@@ -37,6 +44,12 @@ test: setup $(NODE_STAMP) ## Run every test
 
 soak: setup $(NODE_STAMP) ## Kill the server under load, a thousand times on each database
 	CRASH_ROUNDS=$${CRASH_ROUNDS:-1000} $(BIN)/pytest tests/e2e/test_crashes.py
+
+bench: setup $(NODE_PEER_STAMP) ## Measure against Node, and write docs/benchmarks.md (20 minutes; ROUNDS=1: a look)
+	$(BIN)/python -m benchmarks --rounds $(ROUNDS) --idle-seconds $(IDLE_SECONDS) $(if $(RECORD),--record)
+
+bench-check: setup ## Fail where the chat has lost its lead over plain python-socketio
+	$(BIN)/python -m benchmarks.check
 
 check: setup ## Format, lint, types, import directions
 	$(BIN)/ruff format --check .
@@ -53,4 +66,4 @@ lock: setup ## Resolve the dependencies anew and lock them with hashes
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --upgrade pyproject.toml requirements/build.in --group dev -o requirements/dev.txt
 
 clean: ## Remove what setting up made
-	rm -rf $(VENV) $(NODE_CLIENT)/node_modules
+	rm -rf $(VENV) $(NODE_CLIENT)/node_modules $(NODE_PEER)/node_modules

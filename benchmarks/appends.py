@@ -199,6 +199,12 @@ async def compare(database: Database, messages: int, rounds: int) -> dict[str, F
     return {name: _median(figures) for name, figures in found.items()}
 
 
+async def compare_on(name: str, messages: int, rounds: int) -> dict[str, Figures]:
+    """`compare` on one of `DATABASES`, started for it."""
+    async with DATABASES[name]() as database:
+        return await compare(database, messages, rounds)
+
+
 def _median(figures: Sequence[Figures]) -> Figures:
     columns = zip(*map(attrs.astuple, figures), strict=True)
     return Figures(*map(statistics.median, columns))
@@ -212,8 +218,7 @@ async def main() -> None:
     parser.add_argument("databases", nargs="*", default=list(DATABASES), metavar="DATABASE")
     given = parser.parse_args()
     for name in given.databases:
-        async with DATABASES[name]() as database:
-            figures = await compare(database, given.messages, given.rounds)
+        figures = await compare_on(name, given.messages, given.rounds)
         print(f"\n{name:28}{'messages/s':>12}{'cpu us':>9}{'p50 ms':>9}{'p99 ms':>9}")
         for way, each in figures.items():
             print(

@@ -1,10 +1,12 @@
 # The part of python-socketio that the project uses; the library ships no type information.
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from engineio import AsyncServer as EngineServer
 from socketio import exceptions as exceptions
 from socketio.packet import Packet
+
+_Handler = TypeVar("_Handler", bound=Callable[..., Awaitable[object]])
 
 class AsyncManager:
     rooms: dict[str, dict[str | None, dict[str, str]]]
@@ -27,17 +29,29 @@ class AsyncServer:
         self,
         *,
         async_mode: str,
-        serializer: type[Packet],
-        client_manager: AsyncManager,
+        serializer: type[Packet] = ...,
+        client_manager: AsyncManager = ...,
         cors_allowed_origins: str | Sequence[str] | None,
-        cors_credentials: bool,
-        max_http_buffer_size: int,
-        ping_interval: float,
-        ping_timeout: float,
-        logger: bool,
-        engineio_logger: bool,
+        cors_credentials: bool = ...,
+        max_http_buffer_size: int = ...,
+        ping_interval: float = ...,
+        ping_timeout: float = ...,
+        logger: bool = ...,
+        engineio_logger: bool = ...,
     ) -> None: ...
     def on(self, event: str, handler: Callable[..., Awaitable[object]]) -> None: ...
+    def event(self, handler: _Handler) -> _Handler: ...
+    async def emit(
+        self,
+        event: str,
+        data: object,
+        to: str | None = None,
+        room: str | None = None,
+        skip_sid: str | None = None,
+    ) -> None: ...
+    async def enter_room(self, sid: str, room: str) -> None: ...
+    async def get_session(self, sid: str) -> dict[str, Any]: ...
+    async def save_session(self, sid: str, session: dict[str, Any]) -> None: ...
     async def handle_request(self, scope: Any, receive: Any, send: Any) -> object: ...
     async def shutdown(self) -> None: ...
     async def _handle_connect(self, eio_sid: str, namespace: str | None, data: object) -> None: ...
@@ -49,6 +63,10 @@ class AsyncServer:
     async def _handle_eio_message(self, eio_sid: str, data: str | bytes) -> None: ...
     async def _send_packet(self, eio_sid: str, pkt: Packet) -> None: ...
     def _engineio_server_class(self) -> type[EngineServer]: ...
+
+class ASGIApp:
+    def __init__(self, socketio_server: AsyncServer) -> None: ...
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None: ...
 
 class AsyncClient:
     sid: str | None

@@ -26,7 +26,9 @@ async def serving(
 
     `websockets` is uvicorn's `ws`: with any other than ours, connections are not handed over.
     """
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    # asyncio sends without delay only over a socket that says that it is TCP's.
+    with socket.socket(proto=socket.IPPROTO_TCP) as listener:
+        listener.bind(("127.0.0.1", 0))
         config = uvicorn.Config(
             app,
             log_level="error",

@@ -1,0 +1,40 @@
+"""Measure everything and write docs/benchmarks.md and its plot: what `make bench` runs."""
+
+import argparse
+
+import msgspec
+
+from benchmarks.reached import record, speed_ups
+from benchmarks.report.page import page, picture
+from benchmarks.servers import HERE
+from benchmarks.suite import Results, measure_all
+
+DOCS = HERE.parent / "docs"
+RESULTS = HERE / "results.json"
+"""All rounds' figures of the last run. They stay on the machine where they were taken."""
+
+
+def main() -> None:
+    """Do what the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--idle-seconds", type=float, default=60.0)
+    parser.add_argument(
+        "--record", action="store_true", help="hold CI to what is reached now (reached.toml)"
+    )
+    parser.add_argument(
+        "--again", action="store_true", help="measure nothing; write the last run's results"
+    )
+    given = parser.parse_args()
+    if not given.again:
+        results = measure_all(given.rounds, given.idle_seconds)
+        RESULTS.write_bytes(msgspec.json.format(msgspec.json.encode(results)))
+    results = msgspec.json.decode(RESULTS.read_bytes(), type=Results)
+    (DOCS / "benchmarks.md").write_text(page(results))
+    (DOCS / "benchmarks.svg").write_text(picture(results))
+    if given.record:
+        record(speed_ups(results.against_all))
+
+
+if __name__ == "__main__":
+    main()

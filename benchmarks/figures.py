@@ -1,0 +1,38 @@
+"""What rounds of figures come to: medians, and ratios that a drift of the machine cannot bend."""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+
+Figures = Mapping[str, float]
+"""What one round came to; the unit is in the end of each name."""
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The smallest value that so large a share of the values does not exceed.
+
+    Raises:
+        ValueError: there are no values, or `share` is not over 0 and at most 1.
+    """
+    if not values or not 0 < share <= 1:
+        raise ValueError(f"no percentile {share} of {len(values)} values")
+    return sorted(values)[math.ceil(share * len(values)) - 1]
+
+
+def median(rounds: Sequence[Figures], name: str) -> float:
+    """The middle one of the rounds."""
+    return statistics.median(figures[name] for figures in rounds)
+
+
+def ratio(rounds: Sequence[Figures], against: Sequence[Figures], name: str) -> float:
+    """How many times the other's a figure is: round by round, and of those the median.
+
+    A round's figures are taken right after one another, so what slows the machine down for a
+    while slows both, and their ratio stays.
+
+    Raises:
+        ValueError: there are not as many rounds of one as of the other.
+    """
+    return statistics.median(
+        one[name] / other[name] for one, other in zip(rounds, against, strict=True)
+    )

@@ -1,0 +1,93 @@
+"""Many clients, and what they do together."""
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+import picows
+from jose import jwt
+
+from benchmarks.load.client import Client, RefusedError, Tally
+
+AT_A_TIME = 50
+"""So many clients connect, or join, before the next do: a crowd, not an attack."""
+
+QUIET_SECONDS = 0.2
+
+PATIENCE_SECONDS = 30
+"""A server that is slow to let people in is slow, and not broken."""
+
+Each = TypeVar("Each")
+
+
+class Crowd:
+    """All clients of one load, and their one tally."""
+
+    def __init__(self, port: int, secret: str) -> None:
+        self.clients: list[Client] = []
+        self.tally = Tally()
+        self._url = f"ws://127.0.0.1:{port}/socket.io/?EIO=4&transport=websocket"
+        self._secret = secret
+
+    async def connect(self, size: int) -> None:
+        """Connect users u0, u1 and so on."""
+        for users in _by_turns(_users(size)):
+            self.clients += await asyncio.gather(*map(self.connect_one, users))
+
+    async def connect_one(self, user_id: str, tally: Tally | None = None) -> Client:
+        """A client that is not of the crowd, with a tally of its own or the crowd's."""
+        claims = {"sub": user_id, "exp": int(time.time()) + 3600}
+        token = jwt.encode(claims, self._secret, algorithm="HS256")
+        client = Client(user_id, token, tally or self.tally)
+        await picows.ws_connect(
+            lambda: client, self._url, websocket_handshake_timeout=PATIENCE_SECONDS
+        )
+        await client.ready
+        return client
+
+    async def join(self, room_id: str) -> None:
+        """Everybody joins, and everybody has heard of it."""
+        for some in _by_turns(self.clients):
+            await asyncio.gather(*[each.ask("join_room", room_id=room_id) for each in some])
+        await self.quiet()
+
+    async def join_in_turn(self, room_id: str, size: int) -> None:
+        """Users u0, u1 and so on connect, join and go before the next come."""
+        for users in _by_turns(_users(size)):
+            some = await asyncio.gather(*map(self.connect_one, users))
+            await asyncio.gather(*[each.ask("join_room", room_id=room_id) for each in some])
+            for each in some:
+                each.close()
+
+    async def quiet(self) -> None:
+        """Wait until nothing comes any more."""
+        frames = -1
+        while frames != self.tally.frames:
+            frames = self.tally.frames
+            await asyncio.sleep(QUIET_SECONDS)
+
+    def check(self) -> None:
+        """Make sure that what was measured is what was meant.
+
+        Raises:
+            RefusedError: somebody was refused something, or cut off.
+        """
+        if self.tally.lost or self.tally.refusals:
+            refusals = b" ".join(self.tally.refusals[:3]).decode()
+            raise RefusedError(f"{self.tally.lost} clients were lost; refused: {refusals or '-'}")
+
+    def close(self) -> None:
+        """Drop every connection."""
+        for client in self.clients:
+            client.close()
+        self.clients = []
+
+
+def _users(size: int) -> Sequence[str]:
+    return [f"u{number}" for number in range(size)]
+
+
+def _by_turns(everybody: Sequence[Each]) -> Iterator[Sequence[Each]]:
+    for start in range(0, len(everybody), AT_A_TIME):
+        yield everybody[start : start + AT_A_TIME]

@@ -1,0 +1,156 @@
+"""The scenarios. Each takes a crowd that is connected, and returns its figures.
+
+A delivery is one `receive_*` event that reaches one client. `cpu_us` is the CPU time of the server,
+all its processes, for one delivery: it depends far less on a noisy machine than how much the server
+gets done in a second.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from benchmarks.figures import percentile
+from benchmarks.load.client import SENT_AT, Client
+from benchmarks.load.crowd import Crowd
+from benchmarks.load.flooder import flooding
+from benchmarks.load.options import Load
+from benchmarks.load.process import ServerProcess
+
+ROOM = "benchmark"
+
+Scenario = Callable[[Crowd, Load, ServerProcess], Awaitable[dict[str, float]]]
+
+
+async def prepare(crowd: Crowd, load: Load) -> None:
+    """What a scenario needs before its clients connect.
+
+    Everybody who joins a room is told to everybody: with its size, that grows as its square. So
+    the members of a `large` one come for a moment to join, and go before the next come. It is for
+    servers that remember them.
+    """
+    if load.scenario == large.__name__:
+        await crowd.join_in_turn(ROOM, load.clients)
+
+
+async def fanout(crowd: Crowd, load: Load, server: ServerProcess) -> dict[str, float]:
+    """One room; each sender has `window` messages on their way at any time."""
+    await crowd.join(ROOM)
+    return await _fanout(crowd, load, server)
+
+
+async def large(crowd: Crowd, load: Load, server: ServerProcess) -> dict[str, float]:
+    """As `fanout`, in a room of thousands that all have joined before: see `prepare`."""
+    return await _fanout(crowd, load, server)
+
+
+async def direct(crowd: Crowd, load: Load, server: ServerProcess) -> dict[str, float]:
+    """Everybody writes to their neighbour, with `window` messages on their way at any time."""
+    content = "x" * load.size
+    neighbours = [*crowd.clients[1:], crowd.clients[0]]
+    packets = {
+        client: f'42["send_personal_message",{{"to_user_id":"{neighbour.user_id}",'
+        f'"content":"{content}"}}]'
+        for client, neighbour in zip(crowd.clients, neighbours, strict=True)
+    }
+    return await _closed_loop(
+        crowd, load, server, crowd.clients, lambda client: client.send(packets[client])
+    )
+
+
+async def latency(crowd: Crowd, load: Load, server: ServerProcess) -> dict[str, float]:
+    """One room; somebody else speaks every 1/`rate` seconds, whatever has become of the others."""
+    await crowd.join(ROOM)
+    await _speak(crowd, load.rate, load.warm_up)
+    cpu, deliveries = server.cpu_seconds(), crowd.tally.deliveries
+    latencies = await _speak(crowd, load.rate, load.seconds)
+    deliveries = crowd.tally.deliveries - deliveries
+    return {
+        "p50_ms": percentile(latencies, 0.5),
+        "p99_ms": percentile(latencies, 0.99),
+        "cpu_us": (server.cpu_seconds() - cpu) / deliveries * 1e6,
+    }
+
+
+async def flood(crowd: Crowd, load: Load, server: ServerProcess) -> dict[str, float]:
+    """As `latency`, and then the same while one connection sends whatever the server will take."""
+    await crowd.join(ROOM)
+    await _speak(crowd, load.rate, load.warm_up)
+    alone = await _speak(crowd, load.rate, load.seconds)
+    async with flooding(crowd) as flooder:
+        await _speak(crowd, load.rate, load.warm_up)
+        answered, began = flooder.answered, time.perf_counter()
+        flooded = await _speak(crowd, load.rate, load.seconds)
+        answered, seconds = flooder.answered - answered, time.perf_counter() - began
+    p99_alone, p99_flooded = percentile(alone, 0.99), percentile(flooded, 0.99)
+    return {
+        "p99_alone_ms": p99_alone,
+        "p99_flooded_ms": p99_flooded,
+        "p99_growth": p99_flooded / p99_alone,
+        "flood_per_s": answered / seconds,
+    }
+
+
+async def idle(_crowd: Crowd, load: Load, server: ServerProcess) -> dict[str, float]:
+    """Nobody says anything; the server asks from time to time whether they are there."""
+    await asyncio.sleep(load.warm_up)
+    grown, cpu, began = server.grown_bytes(), server.cpu_seconds(), time.perf_counter()
+    await asyncio.sleep(load.seconds)
+    return {
+        "kib_per_connection": grown / load.clients / 1024,
+        "cpu_percent": (server.cpu_seconds() - cpu) / (time.perf_counter() - began) * 100,
+    }
+
+
+SCENARIOS: Mapping[str, Scenario] = {
+    scenario.__name__: scenario for scenario in (fanout, large, direct, latency, flood, idle)
+}
+
+
+async def _fanout(crowd: Crowd, load: Load, server: ServerProcess) -> dict[str, float]:
+    content = "x" * load.size
+
+    def post(client: Client) -> None:
+        client.send(f'42["send_group_message",{{"room_id":"{ROOM}","content":"{content}"}}]')
+
+    return await _closed_loop(crowd, load, server, crowd.clients[: load.senders], post)
+
+
+async def _closed_loop(
+    crowd: Crowd,
+    load: Load,
+    server: ServerProcess,
+    senders: Sequence[Client],
+    post: Callable[[Client], None],
+) -> dict[str, float]:
+    """The sender of a message that has been delivered posts the next."""
+    crowd.tally.when_delivered = post
+    for client in senders:
+        for _ in range(load.window):
+            post(client)
+    await asyncio.sleep(load.warm_up)
+    deliveries, cpu, began = crowd.tally.deliveries, server.cpu_seconds(), time.perf_counter()
+    await asyncio.sleep(load.seconds)
+    deliveries, cpu = crowd.tally.deliveries - deliveries, server.cpu_seconds() - cpu
+    seconds = time.perf_counter() - began
+    crowd.tally.when_delivered = None
+    return {
+        "cpu_us": cpu / deliveries * 1e6,
+        "deliveries_per_s": deliveries / seconds,
+        "cpu_percent": cpu / seconds * 100,
+    }
+
+
+async def _speak(crowd: Crowd, rate: float, seconds: float) -> Sequence[float]:
+    """Post at a rate until the time is over and everything has come; how long each took, in ms."""
+    latencies = crowd.tally.latencies_ms = []
+    began = time.perf_counter()
+    for number in range(round(rate * seconds)):
+        await asyncio.sleep(began + number / rate - time.perf_counter())
+        sender = crowd.clients[number % len(crowd.clients)]
+        content = f"{SENT_AT.decode()}{time.perf_counter_ns()}#"
+        sender.emit("send_group_message", room_id=ROOM, content=content)
+    expected = round(rate * seconds) * (len(crowd.clients) - 1)
+    while len(latencies) < expected:  # noqa: ASYNC110  (an event would cost each delivery)
+        await asyncio.sleep(0.01)
+    crowd.tally.latencies_ms = None
+    return latencies

@@ -1,0 +1,54 @@
+"""On what it was measured."""
+
+import json
+import os
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+import attrs
+import psutil
+
+from benchmarks.servers import HERE
+
+PACKAGES = ("python-socketio", "python-engineio", "uvicorn", "uvloop", "websockets")
+
+
+@attrs.frozen
+class Machine:
+    """A machine, and the versions of what runs on it."""
+
+    processor: str
+    processors: int
+    memory_gib: int
+    system: str
+    versions: dict[str, str]
+
+
+def this_machine() -> Machine:
+    """The one that this runs on."""
+    socketio = json.loads((HERE / "peers/node/node_modules/socket.io/package.json").read_text())
+    node = subprocess.run(["node", "--version"], check=True, capture_output=True, text=True)  # noqa: S607  (whichever Node the path has)
+    return Machine(
+        processor=_processor(),
+        processors=os.cpu_count() or 1,
+        memory_gib=round(psutil.virtual_memory().total / 2**30),
+        system=f"{platform.system()} {platform.release().partition('-')[0]}",
+        versions={
+            "Python": platform.python_version(),
+            **{package: version(package) for package in PACKAGES},
+            "Node": node.stdout.strip().removeprefix("v"),
+            "socket.io": socketio["version"],
+        },
+    )
+
+
+def _processor() -> str:
+    """Its name as Linux gives it; elsewhere its kind."""
+    described = Path("/proc/cpuinfo")
+    if described.exists():
+        for line in described.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

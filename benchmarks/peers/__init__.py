@@ -1,0 +1,1 @@
+"""The same chat by other means, each as a user of those means would write it."""

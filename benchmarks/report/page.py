@@ -1,0 +1,146 @@
+"""The results page."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from benchmarks.aims import AIMS
+from benchmarks.appends import Figures as AppendFigures
+from benchmarks.compare import Comparison
+from benchmarks.machine import Machine
+from benchmarks.report.plot import plot
+from benchmarks.report.tables import number, table, times
+from benchmarks.servers import FLOOR, NODE, OURS, PLAIN
+from benchmarks.suite import DURABLE, POSTGRESQL, SQLITE, Results
+
+TEMPLATE = Path(__file__).parent / "page.md"
+
+TITLES = {aim.comparison: aim.title for aim in reversed(AIMS)}
+"""A comparison is called as the first of its aims."""
+
+
+def page(results: Results) -> str:
+    """The page, in Markdown; it shows `benchmarks.svg`."""
+    return TEMPLATE.read_text().format(
+        taken_on=f"{results.taken_on:%-d %B %Y}",
+        rounds=results.rounds,
+        machine=_machine(results.machine),
+        against_node=_against_node(results),
+        throughput=_throughput(results.against_all),
+        rooms=_rooms(results.rooms),
+        durable=_durable(results.durable),
+        flood=_flood(results.flood),
+        many_idle=_many_idle(results.many_idle),
+        appends="\n\n".join(_appends(name, each) for name, each in results.appends.items()),
+    )
+
+
+def picture(results: Results) -> str:
+    """`benchmarks.svg`."""
+    ratios = {
+        aim.title: {
+            server.name: results.against_all[aim.comparison].ratio(server, NODE, aim.figure)
+            for server in (OURS, PLAIN)
+        }
+        for aim in AIMS
+    }
+    lines = {
+        server.name: {
+            size: comparison.median(server, "cpu_us")
+            for size, comparison in results.rooms.items()
+            if server.name in comparison.rounds
+        }
+        for server in (OURS, PLAIN, NODE, FLOOR)
+    }
+    return plot(ratios, lines)
+
+
+def _machine(machine: Machine) -> str:
+    described = f"{machine.processor}, {machine.processors} cores, {machine.memory_gib} GiB"
+    versions = "\n".join(f"- {name} {version}" for name, version in machine.versions.items())
+    return f"- {described}\n- {machine.system}\n{versions}"
+
+
+def _against_node(results: Results) -> str:
+    rows = []
+    for aim in AIMS:
+        comparison = results.against_all[aim.comparison]
+        medians = [
+            number(comparison.median(server, aim.figure)) for server in (OURS, NODE, PLAIN, FLOOR)
+        ]
+        against = comparison.ratio(OURS, NODE, aim.figure)
+        plain = comparison.ratio(PLAIN, OURS, aim.figure)
+        verdict = [f"**{times(against)}**", times(aim.goal), times(aim.limit)]
+        verdict += [aim.verdict(comparison), times(plain)]
+        rows.append([f"{aim.title}, {aim.unit}", *medians, *verdict])
+    names = ["this chat", "Node", "plain", "floor"]
+    return table(["", *names, "this / Node", "goal", "limit", "", "plain / this"], rows)
+
+
+def _throughput(against_all: Mapping[str, Comparison]) -> str:
+    rows = [
+        [
+            TITLES[name],
+            *[
+                number(comparison.median(server, "deliveries_per_s"))
+                for server in (OURS, NODE, PLAIN, FLOOR)
+            ],
+        ]
+        for name, comparison in against_all.items()
+        if comparison.load.scenario in {"fanout", "direct"}
+    ]
+    return table(["deliveries a second", "this chat", "Node", "plain", "floor"], rows)
+
+
+def _rooms(rooms: Mapping[int, Comparison]) -> str:
+    servers = (OURS, NODE, PLAIN, FLOOR)
+    rows = [
+        [
+            f"{size:,}",
+            *[
+                number(comparison.median(server, "cpu_us"))
+                if server.name in comparison.rounds
+                else ""
+                for server in servers
+            ],
+        ]
+        for size, comparison in rooms.items()
+    ]
+    return table(["members", "this chat", "Node", "plain", "floor"], rows)
+
+
+def _durable(durable: Mapping[str, Comparison]) -> str:
+    servers = (OURS, SQLITE, POSTGRESQL)
+    rows: list[Sequence[str]] = []
+    for name in DURABLE:
+        for unit, figure in (("CPU in µs", "cpu_us"), ("deliveries a second", "deliveries_per_s")):
+            medians = [number(durable[name].median(server, figure)) for server in servers]
+            rows.append([f"{TITLES[name]}: {unit}", *medians])
+    return table(["", "memory", "SQLite", "PostgreSQL"], rows)
+
+
+def _flood(flood: Comparison) -> str:
+    rows = []
+    for name, server in (("this chat", OURS), ("Node", NODE), ("plain", PLAIN)):
+        alone, flooded, growth, sent = (
+            flood.median(server, figure)
+            for figure in ("p99_alone_ms", "p99_flooded_ms", "p99_growth", "flood_per_s")
+        )
+        rows.append([name, number(alone), number(flooded), times(growth), number(sent)])
+    head = ["", "p99 without, ms", "p99 with, ms", "growth", "flooder's messages a second"]
+    return table(head, rows)
+
+
+def _many_idle(many_idle: Comparison) -> str:
+    return (
+        f"{many_idle.load.clients:,} connections were held for {many_idle.load.seconds:g} seconds: "
+        f"none was lost, at {number(many_idle.median(OURS, 'cpu_percent'))}% of a core and "
+        f"{number(many_idle.median(OURS, 'kib_per_connection'))} KiB each."
+    )
+
+
+def _appends(name: str, ways: Mapping[str, AppendFigures]) -> str:
+    rows = [
+        [way, *map(number, (each.per_second, each.cpu_us, each.p50_ms, each.p99_ms))]
+        for way, each in ways.items()
+    ]
+    return table([name, "messages/s", "CPU µs", "p50 ms", "p99 ms"], rows)

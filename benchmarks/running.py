@@ -1,0 +1,123 @@
+"""Starting a server, and a load on it, each on a processor of its own."""
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+
+import attrs
+
+from benchmarks.figures import Figures
+from benchmarks.load.options import Load
+from benchmarks.servers import HERE, SECRET, Server
+
+PATIENCE_SECONDS = 30
+
+
+class MeasuringError(Exception):
+    """What was measured is worth nothing; the message says why."""
+
+
+@attrs.frozen
+class Running:
+    """A server that listens."""
+
+    port: int
+    pid: int
+
+
+def measure(server: Server, load: Load) -> Figures:
+    """Start the server, put the load on it, end it.
+
+    Raises:
+        MeasuringError: the server did not start, or lost or refused a client.
+    """
+    with running(server) as found, on_processor(1):
+        options = [f"--port={found.port}", f"--pid={found.pid}"]
+        command = [sys.executable, "-m", "benchmarks.load", *load.as_arguments(), *options]
+        patience = PATIENCE_SECONDS * 4 + load.seconds + load.warm_up
+        try:
+            done = subprocess.run(
+                command, env=_environment(), stdout=subprocess.PIPE, timeout=patience, check=True
+            )
+        except subprocess.SubprocessError as error:
+            raise MeasuringError(f"{load.scenario} on {server.name}: {error}") from None
+    figures: dict[str, float] = json.loads(done.stdout)
+    return figures
+
+
+@contextlib.contextmanager
+def running(server: Server) -> Iterator[Running]:
+    """The server, from when it listens, in an empty working directory.
+
+    Raises:
+        MeasuringError: it ended, or did not listen in time.
+    """
+    port = _free_port()
+    ports = {"PORT": str(port), "SOCKETIO_PORT": str(port)}
+    with tempfile.TemporaryDirectory() as folder:
+        with on_processor(0):
+            process = subprocess.Popen(
+                server.command,
+                cwd=folder,
+                env=_environment() | ports | dict(server.settings),
+                stdout=subprocess.DEVNULL,
+            )
+        try:
+            _wait_until_it_listens(server, process, port)
+            yield Running(port, process.pid)
+        finally:
+            process.terminate()
+            try:
+                process.wait(PATIENCE_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+@contextlib.contextmanager
+def on_processor(number: int) -> Iterator[None]:
+    """What is started meanwhile has this processor to itself, where there are two or more.
+
+    The server has the first and the load the second, so that neither waits for the other.
+    """
+    if sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2:
+        yield
+        return
+    all_of_them = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {sorted(all_of_them)[number]})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, all_of_them)
+
+
+def _environment() -> dict[str, str]:
+    """Nothing of a developer's own settings."""
+    return {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(HERE.parent),
+        "NODE_ENV": "production",
+        "SECRET_KEY": SECRET,
+    }
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def _wait_until_it_listens(server: Server, process: "subprocess.Popen[bytes]", port: int) -> None:
+    end = time.monotonic() + PATIENCE_SECONDS
+    while process.poll() is None and time.monotonic() < end:
+        with contextlib.suppress(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port)).close()
+            return
+        time.sleep(0.02)
+    raise MeasuringError(f"{server.name} does not listen; status {process.poll()}")

@@ -1,0 +1,34 @@
+"""The servers that are measured: which command starts each, and with which settings."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import attrs
+
+HERE = Path(__file__).parent
+
+SECRET = "the-benchmarks-key-which-guards-nothing"  # noqa: S105  (of servers that live for seconds)
+
+
+@attrs.frozen
+class Server:
+    """A server that is told its port as PORT and the tokens' key as SECRET_KEY."""
+
+    name: str
+    command: tuple[str, ...]
+    settings: Mapping[str, str] = attrs.field(factory=dict)
+
+
+def ours(name: str = "socketio-app", database_url: str = "memory://") -> Server:
+    """The chat as `socketio-app serve` serves it, with a log no louder than the others'."""
+    settings = {"DATABASE_URL": database_url, "RATE_LIMITS": "off", "LOG_LEVEL": "warning"}
+    return Server(name, (sys.executable, "-m", "socketio_app.server"), settings)
+
+
+OURS = ours()
+PLAIN = Server("plain python-socketio", (sys.executable, "-m", "benchmarks.peers.plain"))
+NODE = Server("Node", ("node", str(HERE / "peers/node/chat.js")))
+FLOOR = Server("floor", (sys.executable, "-m", "benchmarks.peers.floor"))
+
+SERVERS = {"ours": OURS, "plain": PLAIN, "node": NODE, "floor": FLOOR}

@@ -1,0 +1,50 @@
+"""The benchmarks measure real servers, and do not measure what is broken."""
+
+import sys
+
+import attrs
+import pytest
+
+from benchmarks.load.options import Load
+from benchmarks.running import MeasuringError, measure
+from benchmarks.servers import FLOOR, OURS, PLAIN, Server
+
+SHORT = Load("fanout", clients=5, senders=2, window=2, seconds=0.3, warm_up=0.1)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "figure"),
+    [
+        ("fanout", "deliveries_per_s"),
+        ("large", "deliveries_per_s"),
+        ("direct", "deliveries_per_s"),
+        ("latency", "p99_ms"),
+        ("flood", "flood_per_s"),
+        ("idle", "connects_per_s"),
+    ],
+)
+def test_every_scenario_runs_on_the_chat(scenario: str, figure: str) -> None:
+    assert measure(OURS, attrs.evolve(SHORT, scenario=scenario))[figure] > 0
+
+
+@pytest.mark.parametrize("server", [PLAIN, FLOOR], ids=lambda server: server.name)
+@pytest.mark.parametrize("scenario", ["fanout", "direct"])
+def test_the_same_runs_on_the_others(server: Server, scenario: str) -> None:
+    assert measure(server, attrs.evolve(SHORT, scenario=scenario))["deliveries_per_s"] > 0
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"RATE_LIMITS": "on"}, {"SECRET_KEY": "another-key-than-the-clients-tokens-are-of"}],
+    ids=["limits", "key"],
+)
+def test_a_server_that_refuses_is_not_measured(settings: dict[str, str]) -> None:
+    refusing = attrs.evolve(OURS, settings={**OURS.settings, **settings})
+
+    with pytest.raises(MeasuringError, match="fanout on socketio-app"):
+        measure(refusing, SHORT)
+
+
+def test_a_server_that_ends_is_not_measured() -> None:
+    with pytest.raises(MeasuringError, match="does not listen; status 3"):
+        measure(Server("none", (sys.executable, "-c", "raise SystemExit(3)")), SHORT)

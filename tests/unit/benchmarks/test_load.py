@@ -1,0 +1,13 @@
+"""What load there is to be goes over a command line unchanged."""
+
+import argparse
+
+from benchmarks.load.options import Load, add_options
+
+
+def test_a_load_is_what_its_arguments_say() -> None:
+    load = Load("latency", clients=7, senders=2, window=1, rate=2.5, size=9, seconds=0.5, warm_up=0)
+    parser = argparse.ArgumentParser()
+    add_options(parser, ["latency"])
+
+    assert Load.of(parser.parse_args(load.as_arguments())) == load

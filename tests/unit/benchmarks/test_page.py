@@ -1,0 +1,74 @@
+"""The results page says what was measured."""
+
+import msgspec
+import pytest
+
+from benchmarks.aims import AIMS, Aim
+from benchmarks.report.page import page, picture
+from benchmarks.report.tables import number, table
+from benchmarks.suite import AGAINST_ALL, Results
+from tests.unit.benchmarks.results import comparison, results
+
+PAGE = page(results())
+
+
+def test_each_aim_has_its_row_with_the_medians_and_the_ratios() -> None:
+    aim = AIMS[0]
+    medians = "3.00 | 12.0 | 24.0 | 1.50"
+    ratios = "**0.25 ×** | 0.35 × | 0.60 × | reached | 8.00 ×"
+
+    assert f"| {aim.title}, µs | {medians} | {ratios} |" in PAGE
+    assert all(f"| {aim.title}, {aim.unit} |" in PAGE for aim in AIMS)
+
+
+def test_every_aim_is_of_a_comparison_that_is_measured() -> None:
+    assert {aim.comparison for aim in AIMS} == set(AGAINST_ALL)
+
+
+@pytest.mark.parametrize(
+    ("goal", "limit", "verdict"),
+    [(0.25, 0.5, "reached"), (0.2, 0.25, "within the limit"), (0.1, 0.2, "missed")],
+)
+def test_an_aim_is_reached_up_to_its_goal_and_missed_beyond_its_limit(
+    goal: float, limit: float, verdict: str
+) -> None:
+    aim = Aim("", "fanout", "cpu_us", "µs", goal, limit)
+
+    assert aim.verdict(comparison(AGAINST_ALL["fanout"])) == verdict
+
+
+def test_what_was_not_measured_is_left_empty() -> None:
+    assert "| 10 | 3.00 | 12.0 | 24.0 | 1.50 |" in PAGE
+    assert "| 5,000 | 3.00 |  |  |  |" in PAGE
+
+
+def test_every_other_result_is_on_the_page() -> None:
+    assert "| room of 200, 16 messages in flight: CPU in µs | 3.00 | 6.00 | 9.00 |" in PAGE
+    assert "| this chat | 4.50 | 9.00 | 3.00 × | 10,500 |" in PAGE
+    assert "10,000 connections were held for 60 seconds: none was lost, at 2.25% of" in PAGE
+    assert "| 64 callers | 12,346 | 31.4 | 3.98 | 16.1 |" in PAGE
+    assert "2 January 2030" in PAGE
+    assert "- A processor, 2 cores, 16 GiB\n- Linux 9\n- Python 3.99\n" in PAGE
+
+
+def test_results_are_the_same_after_they_were_kept_in_a_file() -> None:
+    kept = msgspec.json.decode(msgspec.json.encode(results()), type=Results)
+
+    assert (page(kept), picture(kept)) == (PAGE, picture(results()))
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.0, "0.00"), (1.234, "1.23"), (9.996, "10.0"), (99.96, "100"), (12345.6, "12,346")],
+)
+def test_a_number_has_three_digits_or_thousands_apart(value: float, shown: str) -> None:
+    assert number(value) == shown
+
+
+def test_a_table_has_its_numbers_on_the_right() -> None:
+    assert table(["", "µs"], [["here", "1"]]) == "|  | µs |\n| --- | ---: |\n| here | 1 |"
+
+
+def test_a_row_as_long_as_no_other_is_no_table() -> None:
+    with pytest.raises(ValueError, match="not as long"):
+        table(["", "µs"], [["here"]])
