@@ -1,6 +1,6 @@
 """The chat as a whole: what every transport, and the host application, talks to."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from socketio_app.application.admission import Admission
@@ -63,7 +63,7 @@ class Chat:
             store, broadcast, clock, connections, delivery, typing, user_locks, rules
         )
         """For transports: where connections open and close."""
-        self._use_cases: Mapping[type, Callable[[Actor, Any], Awaitable[Any]]] = {
+        self._use_cases: Mapping[type, Callable[[Actor, Any], Coroutine[Any, Any, Any]]] = {
             SendMessage: messaging.send,
             JoinRoom: membership.join,
             LeaveRoom: membership.leave,
@@ -75,7 +75,7 @@ class Chat:
             MarkRead: reading.mark_read,
         }
 
-    async def execute(self, actor: Actor, command: Command[Result]) -> Result:
+    def execute(self, actor: Actor, command: Command[Result]) -> Coroutine[Any, Any, Result]:
         """Carry out a command for somebody.
 
         A connection's commands must be given one after the other; what they are is decided by then.
@@ -85,8 +85,7 @@ class Chat:
                 command knows is said at its use case; any may meet `RateLimited` and `Unavailable`.
         """
         self._admission.check(actor, type(command))
-        result: Result = await self._use_cases[type(command)](actor, command)
-        return result
+        return self._use_cases[type(command)](actor, command)
 
     @property
     def connection_count(self) -> int:

@@ -8,7 +8,7 @@ from socketio_app.application.ports import Broadcast, Clock, NewMessageId, Store
 from socketio_app.application.rules import Rules
 from socketio_app.application.typing_indicator import TypingIndicator
 from socketio_app.domain.connections import Connections
-from socketio_app.domain.conversations import Room
+from socketio_app.domain.conversations import Room, conversation_of
 from socketio_app.domain.identifiers import ConnectionId
 from socketio_app.domain.messaging import Draft, Message, Stored, check_content
 
@@ -46,9 +46,12 @@ class Messaging:
             Unavailable: nothing was stored and nobody was told.
         """
         check_content(command.content, self._content_chars)
-        if isinstance(command.target, Room):
-            await self._broadcast.keeping_up(command.target.room_id)
-        conversation = await conversation_for(self._rooms, actor.user_id, command.target)
+        target = command.target
+        if isinstance(target, Room):
+            await self._broadcast.keeping_up(target.room_id)
+            conversation = await conversation_for(self._rooms, actor.user_id, target)
+        else:
+            conversation = conversation_of(actor.user_id, target)
         draft = Draft(
             self._new_message_id(),
             conversation,

@@ -77,5 +77,5 @@ def check_content(content: str, limit: int) -> None:
         raise ContentTooLong(f"content has {len(content)} characters, at most {limit} are allowed")
     if not content or content.isspace():
         raise InvalidPayload("content holds nothing but white space", field="content")
-    if not is_unicode(content):
+    if not content.isascii() and not is_unicode(content):
         raise InvalidPayload("content holds a lone surrogate", field="content")

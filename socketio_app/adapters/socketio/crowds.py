@@ -41,44 +41,37 @@ class Crowds:
 
     def __init__(self, part: int) -> None:
         self._part = part
-        self._rooms: dict[RoomId, _Crowd] = {}
-
-    def __bool__(self) -> bool:
-        """Whether there are any."""
-        return bool(self._rooms)
-
-    def are_told_in(self, room_id: RoomId) -> bool:
-        """Whether what happens in a room has to wait for its turn."""
-        return room_id in self._rooms
+        self.rooms: dict[RoomId, Crowd] = {}
+        """Where what happens has to wait for its turn."""
 
     async def keeping_up(self, room_id: RoomId) -> None:
         """Wait until no more than `MOST_WAITING` tellings wait in a room."""
-        while (crowd := self._rooms.get(room_id)) and len(crowd.waiting) > MOST_WAITING:
+        while (crowd := self.rooms.get(room_id)) and len(crowd.waiting) > MOST_WAITING:
             await crowd.until_passed()
 
     def tell(self, room_id: RoomId, telling: Telling) -> None:
         """Tell an event after those before it in the room."""
-        if not self._rooms:
+        if not self.rooms:
             asyncio.get_running_loop().call_soon(self._tell_a_part)
-        if room_id not in self._rooms:
-            self._rooms[room_id] = _Crowd(self._part)
-        self._rooms[room_id].waiting.append(telling)
+        if room_id not in self.rooms:
+            self.rooms[room_id] = Crowd(self._part)
+        self.rooms[room_id].waiting.append(telling)
 
     def _tell_a_part(self) -> None:
         """Tell a part of one room's crowd; the rooms take turns."""
-        room_id = next(iter(self._rooms))
-        crowd = self._rooms.pop(room_id)
+        room_id = next(iter(self.rooms))
+        crowd = self.rooms.pop(room_id)
         try:
             crowd.tell_a_part()
         finally:
             if crowd.waiting or crowd.passage is not None:
-                self._rooms[room_id] = crowd
-            if self._rooms:
+                self.rooms[room_id] = crowd
+            if self.rooms:
                 asyncio.get_running_loop().call_soon(self._tell_a_part)
 
 
 @attrs.define
-class _Crowd:
+class Crowd:
     """What is still to be told in one room."""
 
     part: int
@@ -93,6 +86,7 @@ class _Crowd:
         await self._passed.wait()
 
     def tell_a_part(self) -> None:
+        """Tell the next part of the crowd what goes through it."""
         if self.passage is None:
             self.passage = _Passage.of(self.waiting, self.part)
         if self.passage.tell(self.part):

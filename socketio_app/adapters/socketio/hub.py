@@ -57,44 +57,55 @@ class Hub:
 
     async def keeping_up(self, room_id: RoomId) -> None:
         """See `Broadcast.keeping_up`."""
-        if self._crowds:
+        if self._crowds.rooms:
             await self._crowds.keeping_up(room_id)
 
     def tell(self, event: Event, audience: Audience) -> None:
         """See `Broadcast.tell`."""
-        if isinstance(audience, Members):
-            members = self._audiences.get(audience.room_id, _NOBODY)
-            if len(members) > self._part or self._crowds.are_told_in(audience.room_id):
-                left_out = self._left_out(members, audience)
-                telling = Telling(event, frame_of(event), tuple(members.values()), left_out)
-                self._crowds.tell(audience.room_id, telling)
-                return
-            outlets: Collection[Outlet] = members.values()
-            if audience.but_user is not None:
-                outlets = [each for each in outlets if each.user_id != audience.but_user]
-        else:
-            outlets = [
-                outlet
-                for user_id in audience.user_ids
-                if user_id in self._outlets
-                for outlet in self._outlets[user_id].values()
-            ]
-        if not outlets:
+        if isinstance(audience, Users):
+            self._tell_users(event, audience)
+            return
+        members = self._audiences.get(audience.room_id, _NOBODY)
+        if len(members) > self._part or audience.room_id in self._crowds.rooms:
+            left_out = self._left_out(members, audience)
+            telling = Telling(event, frame_of(event), tuple(members.values()), left_out)
+            self._crowds.tell(audience.room_id, telling)
+            return
+        if not members:
             return
         frame = frame_of(event)
-        if self._crowds and isinstance(audience, Users):
-            room_id = _room_of(event)
-            if room_id is not None and self._crowds.are_told_in(room_id):
-                told = [each for each in outlets if each.connection_id != audience.but_connection]
-                self._crowds.tell(room_id, Telling(event, frame, tuple(told)))
-                return
-        but_connection = audience.but_connection
-        for outlet in outlets:
-            if outlet.connection_id != but_connection:
+        but_connection, but_user = audience.but_connection, audience.but_user
+        for outlet in members.values():
+            if outlet.connection_id != but_connection and outlet.user_id != but_user:
                 if outlet.direct is not None:
                     outlet.direct(frame)
                 else:
                     outlet.tell(event, frame)
+
+    def _tell_users(self, event: Event, audience: Users) -> None:
+        frame: bytes | None = None
+        but_connection = audience.but_connection
+        if self._crowds.rooms and (room_id := _room_of(event)) in self._crowds.rooms:
+            self._tell_users_in_turn(event, audience, room_id)
+            return
+        for user_id in audience.user_ids:
+            for outlet in self._outlets.get(user_id, _NOBODY).values():
+                if outlet.connection_id != but_connection:
+                    frame = frame or frame_of(event)
+                    if outlet.direct is not None:
+                        outlet.direct(frame)
+                    else:
+                        outlet.tell(event, frame)
+
+    def _tell_users_in_turn(self, event: Event, audience: Users, room_id: RoomId) -> None:
+        outlets = [
+            outlet
+            for user_id in audience.user_ids
+            for outlet in self._outlets.get(user_id, _NOBODY).values()
+            if outlet.connection_id != audience.but_connection
+        ]
+        if outlets:
+            self._crowds.tell(room_id, Telling(event, frame_of(event), outlets))
 
     def enter(self, room_id: RoomId, user_id: UserId) -> None:
         """See `Broadcast.enter`."""

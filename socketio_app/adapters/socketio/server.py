@@ -11,7 +11,7 @@ It is python-socketio's server with these differences, each because the chat pro
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -194,14 +194,16 @@ class ChatServer(socketio.AsyncServer):
 
     # Packets.
 
-    async def _handle_text(self, eio_sid: str, data: bytes) -> None:
+    def _handle_text(self, eio_sid: str, data: bytes) -> Coroutine[Any, Any, None]:
         """Take an Engine.IO message; most are plain events."""
         connection = self._connections.get(eio_sid)
         if connection is not None and eio_sid not in self._attachments:
             event = event_of(data)
             if event is not None:
-                await self._runner.run(connection.actor, connection.outlet, event)
-                return
+                return self._runner.run(connection.actor, connection.outlet, event)
+        return self._handle_other_text(eio_sid, data)
+
+    async def _handle_other_text(self, eio_sid: str, data: bytes) -> None:
         try:
             text = data[1:].decode()
         except UnicodeDecodeError:

@@ -36,7 +36,7 @@ def crowd() -> ListeningToHub:
 
 async def all_told(hub: Hub) -> None:
     async with asyncio.timeout(10):
-        while hub._crowds:
+        while hub._crowds.rooms:
             await asyncio.sleep(0)
 
 
