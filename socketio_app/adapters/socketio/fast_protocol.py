@@ -21,6 +21,27 @@ from socketio_app.adapters.socketio import frames
 from socketio_app.adapters.socketio.frames import FrameError, FrameReader
 from socketio_app.adapters.socketio.websocket import CLOSE_SECONDS, EXTENSION, Owner
 
+_KEPT = (
+    "_gathered",
+    "_has_connected",
+    "_is_behind",
+    "_is_writing_paused",
+    "_owner",
+    "_owner_reads",
+    "_pong",
+    "_reader",
+    "_undecided",
+    "close_timer",
+    "connections",
+    "disconnected",
+    "logger",
+    "loop",
+    "tasks",
+    "transport",
+    "write",
+)
+"""What a connection needs that was taken over: half of what uvicorn has for it, or less."""
+
 _NO_LINGERING = struct.pack("ii", 1, 0)
 
 
@@ -111,8 +132,7 @@ class FastProtocol(WebSocketsSansIOProtocol):
         self.stop_keepalive()
         # For a middleware that reads ahead.
         self.queue.put_nowait({"type": "websocket.disconnect", "code": frames.NORMAL_CLOSURE})
-        for name in ("conn", "request", "response", "queue", "frames", "scope", "app_state"):
-            self.__dict__.pop(name, None)
+        self.__dict__ = {name: self.__dict__[name] for name in _KEPT if name in self.__dict__}
 
     # What the transport says.
 
@@ -129,20 +149,22 @@ class FastProtocol(WebSocketsSansIOProtocol):
 
     def pause_writing(self) -> None:
         """The client does not read."""
-        super().pause_writing()
         self._is_writing_paused = True
         if self._owner is not None:
             self._owner.pause_writing()
+        else:
+            super().pause_writing()
 
     def resume_writing(self) -> None:
         """It does again."""
-        super().resume_writing()
         self._is_writing_paused = False
         pong, self._pong = self._pong, None
         if pong is not None:
             self.write(pong)
         if self._owner is not None:
             self._owner.resume_writing()
+        else:
+            super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
@@ -152,7 +174,6 @@ class FastProtocol(WebSocketsSansIOProtocol):
             return
         self.connections.discard(self)
         self.disconnected = True
-        self.writable.set()
         if self.close_timer is not None:
             self.close_timer.cancel()
             self.close_timer = None

@@ -41,7 +41,7 @@ class Hub:
     def attach(self, outlet: Outlet) -> None:
         """Let a connection hear what is for its user, and for the rooms the user is in."""
         self._outlets.setdefault(outlet.user_id, {})[outlet.connection_id] = outlet
-        for room_id in self._rooms.setdefault(outlet.user_id, set()):
+        for room_id in self._rooms.get(outlet.user_id, ()):
             self._audiences[room_id][outlet.connection_id] = outlet
 
     def detach(self, outlet: Outlet) -> None:
@@ -49,11 +49,11 @@ class Hub:
         outlets = self._outlets.get(outlet.user_id, {})
         if outlets.pop(outlet.connection_id, None) is None:
             return
-        for room_id in self._rooms[outlet.user_id]:
+        for room_id in self._rooms.get(outlet.user_id, ()):
             self._remove(room_id, (outlet.connection_id,))
         if not outlets:
             del self._outlets[outlet.user_id]
-            del self._rooms[outlet.user_id]
+            self._rooms.pop(outlet.user_id, None)
 
     async def keeping_up(self, room_id: RoomId) -> None:
         """See `Broadcast.keeping_up`."""
@@ -112,7 +112,7 @@ class Hub:
         outlets = self._outlets.get(user_id)
         if outlets is None:
             return
-        self._rooms[user_id].add(room_id)
+        self._rooms.setdefault(user_id, set()).add(room_id)
         self._audiences.setdefault(room_id, {}).update(outlets)
 
     def leave(self, room_id: RoomId, user_id: UserId) -> None:

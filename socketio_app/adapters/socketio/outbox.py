@@ -16,8 +16,10 @@ MOST_POLL_BYTES = 262_144
 class Outbox:
     """Packets in their order, until they are fetched."""
 
+    __slots__ = ("_filled", "_is_ended", "_packets", "bytes")
+
     def __init__(self) -> None:
-        self._packets: deque[tuple[Packet, int]] = deque()
+        self._packets: deque[tuple[Packet, int]] | None = None
         self._filled: asyncio.Event | None = None
         self._is_ended = False
         self.bytes = 0
@@ -25,6 +27,8 @@ class Outbox:
 
     def put(self, packet: Packet, size: int) -> None:
         """Let a packet of about `size` bytes wait after those before it."""
+        if self._packets is None:
+            self._packets = deque()
         self._packets.append((packet, size))
         self.bytes += size
         self._wake()
@@ -36,7 +40,7 @@ class Outbox:
 
     def clear(self) -> None:
         """Forget all that waits."""
-        self._packets.clear()
+        self._packets = None
         self.bytes = 0
 
     async def filled(self) -> None:
@@ -59,7 +63,7 @@ class Outbox:
 
     def take_all(self) -> Sequence[Packet]:
         """All that waits, for another transport."""
-        packets = [packet for packet, _ in self._packets]
+        packets = [packet for packet, _ in self._packets or ()]
         self.clear()
         return packets
 
