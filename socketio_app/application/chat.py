@@ -19,7 +19,7 @@ from socketio_app.application.commands import (
     StopTyping,
 )
 from socketio_app.application.delivery import Delivery
-from socketio_app.application.locks import KeyedLock
+from socketio_app.application.locks import KeyedLock, to_the_end
 from socketio_app.application.membership import Membership
 from socketio_app.application.messaging import Messaging
 from socketio_app.application.ports import Broadcast, Clock, NewMessageId, Store
@@ -79,13 +79,16 @@ class Chat:
         """Carry out a command for somebody.
 
         A connection's commands must be given one after the other; what they are is decided by then.
+        Who stops waiting, for a time-out say, does not stop the command: what was stored is told.
+        A transport must not stop it either.
 
         Raises:
             ChatError: the command was refused, and nothing of it took effect. Which errors a
                 command knows is said at its use case; any may meet `RateLimited` and `Unavailable`.
         """
         self._admission.check(actor, type(command))
-        return self._use_cases[type(command)](actor, command)
+        work = self._use_cases[type(command)](actor, command)
+        return work if actor.connection_id is not None else to_the_end(work)
 
     @property
     def connection_count(self) -> int:

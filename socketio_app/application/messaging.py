@@ -7,8 +7,10 @@ from socketio_app.application.events import Audience, Members, MessageSent, User
 from socketio_app.application.ports import Broadcast, Clock, NewMessageId, Store
 from socketio_app.application.rules import Rules
 from socketio_app.application.typing_indicator import TypingIndicator
+from socketio_app.application.uncertain import Uncertain
 from socketio_app.domain.connections import Connections
 from socketio_app.domain.conversations import Room, conversation_of
+from socketio_app.domain.errors import Unavailable
 from socketio_app.domain.identifiers import ConnectionId
 from socketio_app.domain.messaging import Draft, Message, Stored, check_content
 
@@ -36,6 +38,7 @@ class Messaging:
         self._delivery = delivery
         self._typing = typing
         self._content_chars = rules.content_chars
+        self._uncertain = Uncertain()
 
     async def send(self, actor: Actor, command: SendMessage) -> Stored:
         """Store a message and tell its conversation.
@@ -43,7 +46,9 @@ class Messaging:
         Raises:
             ContentTooLong, InvalidPayload: the content is not fit for a message.
             NotAMember: the target is a room that the actor is not in.
-            Unavailable: nothing was stored and nobody was told.
+            Unavailable: nobody was told, and nothing was stored; or that cannot be known, as where
+                the connection to a database broke before it had answered. Who sends it again, with
+                the same `client_message_id`, has it told then.
         """
         check_content(command.content, self._content_chars)
         target = command.target
@@ -60,8 +65,13 @@ class Messaging:
             self._clock.now(),
             command.client_message_id,
         )
-        stored = await self._messages.append(draft)
-        if stored.duplicate:
+        try:
+            stored = await self._messages.append(draft)
+        except Unavailable:
+            self._uncertain.note(draft)
+            raise
+        was_uncertain = self._uncertain.settle(draft)
+        if stored.duplicate and not was_uncertain:
             return stored
         # From here to the telling nothing may wait: appends return in the order of their places,
         # and so must the telling go.

@@ -22,10 +22,13 @@ from socketio_app.application.rules import Rules
 from socketio_app.domain.conversations import Conversation, Room, conversation_of
 from socketio_app.domain.history import Page, Standing
 from socketio_app.domain.identifiers import UserId
-from socketio_app.domain.messaging import Message
+from socketio_app.domain.messaging import Message, content_bytes, newest_within
 
 MOST_UNREAD = 1000
 """How far unread messages are counted: nobody reads a greater number, and counting costs."""
+
+MOST_ANSWER_BYTES = 1_048_576
+"""How much content one answer carries; clients have limits of their own, of 4 MiB for example."""
 
 STANDINGS_AT_ONCE = 500
 """Of how many conversations it is looked up at a time whether they have news."""
@@ -53,6 +56,7 @@ class Reading:
         """
         conversation = await conversation_for(self._store.rooms, actor.user_id, command.target)
         page = await self._store.messages.page(conversation, command.window)
+        page = page.within(MOST_ANSWER_BYTES, command.window)
         self._note_handed(actor, page.messages)
         return page
 
@@ -94,7 +98,7 @@ class Reading:
         given = _as_many_as_fit(news, had, command.limit, self._most_missed)
         beyond = [(each.conversation, had.get(each.conversation, 0)) for each in given]
         messages = await self._store.messages.newest(beyond, command.limit)
-        messages = [*messages, *[()] * (len(news) - len(given))]
+        messages = _within_an_answer([*messages, *[()] * (len(news) - len(given))])
         self._note_handed(actor, [message for each in messages for message in each])
         missed = [
             Missed(standing, of_it, limited=_has_a_hole(of_it, had.get(standing.conversation, 0)))
@@ -110,10 +114,12 @@ class Reading:
             Unavailable: nothing was stored and nobody was told.
         """
         conversation = await conversation_for(self._store.rooms, actor.user_id, command.target)
+        # First: what is stored must be told.
+        witnesses = await self._witnesses(actor, conversation)
         read = await self._store.conversations.mark_read(actor.user_id, conversation, command.seq)
         if read.moved:
             event = MessageRead(actor.user_id, conversation, read.read_seq, self._clock.now())
-            self._broadcast.tell(event, await self._witnesses(actor, conversation))
+            self._broadcast.tell(event, witnesses)
         return ReadMarked(read.read_seq)
 
     def _note_handed(self, actor: Actor, messages: Sequence[Message]) -> None:
@@ -125,15 +131,41 @@ class Reading:
         self, user_id: UserId, had: Mapping[Conversation, int]
     ) -> tuple[Sequence[Standing], bool]:
         """The conversations with more than the client has; and whether there are others still."""
-        news: list[Standing] = []
+        news: dict[Conversation, Standing] = {}
+        newest: int | None = None
         before: int | None = None
         while len(news) < STANDINGS_AT_ONCE:
             found = await self._store.conversations.of_user(user_id, STANDINGS_AT_ONCE, before)
-            news += [each for each in found if each.last_seq > had.get(each.conversation, 0)]
+            if before is None and found:
+                newest = found[0].activity
+            for each in found:
+                if each.last_seq > had.get(each.conversation, 0):
+                    news[each.conversation] = each
             if len(found) < STANDINGS_AT_ONCE:
-                return news, False
+                if before is not None:
+                    await self._add_what_moved(user_id, had, newest or 0, news)
+                return _newest_first(news), False
             before = found[-1].activity
-        return news, True
+        return _newest_first(news), True
+
+    async def _add_what_moved(
+        self,
+        user_id: UserId,
+        had: Mapping[Conversation, int],
+        newest: int,
+        news: dict[Conversation, Standing],
+    ) -> None:
+        """Add what got news while the pages were read, and so moved out of those still to come."""
+        before: int | None = None
+        while True:
+            found = await self._store.conversations.of_user(user_id, STANDINGS_AT_ONCE, before)
+            moved = [each for each in found if each.activity > newest]
+            for each in moved:
+                if each.last_seq > had.get(each.conversation, 0):
+                    news[each.conversation] = each
+            if len(moved) < STANDINGS_AT_ONCE:
+                return
+            before = moved[-1].activity
 
     async def _witnesses(self, actor: Actor, conversation: Conversation) -> Audience:
         """Who is told how far somebody has read: in a large room, only their own connections."""
@@ -156,6 +188,22 @@ def _as_many_as_fit(
         if messages > most:
             return news[:count]
     return news
+
+
+def _newest_first(news: Mapping[Conversation, Standing]) -> Sequence[Standing]:
+    return sorted(news.values(), key=lambda standing: -standing.activity)
+
+
+def _within_an_answer(found: Sequence[Sequence[Message]]) -> Sequence[Sequence[Message]]:
+    """Of each conversation the newest messages, as far as one answer carries them."""
+    left = MOST_ANSWER_BYTES
+    within: list[Sequence[Message]] = []
+    for messages in found:
+        newest = newest_within(messages, left)
+        within.append(newest)
+        # What one did not get, the next must not: the answer is newest first.
+        left = left - content_bytes(newest) if len(newest) == len(messages) else 0
+    return within
 
 
 def _has_a_hole(messages: Sequence[Message], had_seq: int) -> bool:

@@ -56,7 +56,7 @@ class Sessions:
             client_message_id_chars=CLIENT_MESSAGE_ID_CHARS,
             rooms_per_user=rules.rooms_per_user,
             page_messages=MOST_ON_A_PAGE,
-            catch_up_positions=MOST_POSITIONS,
+            catch_up_positions=min(rules.catch_up_positions, MOST_POSITIONS),
             typing_ttl_ms=round(rules.typing_ttl.total_seconds() * 1000),
             typing_renew_ms=round(rules.typing_renew.total_seconds() * 1000),
         )

@@ -1,12 +1,13 @@
 """Reading what was said: windows of a conversation, by place and never by offset."""
 
 from collections.abc import Sequence
+from typing import Self
 
 import attrs
 
 from socketio_app.domain.conversations import Conversation
 from socketio_app.domain.errors import InvalidPayload
-from socketio_app.domain.messaging import Message
+from socketio_app.domain.messaging import Message, newest_within, oldest_within
 
 MOST_ON_A_PAGE = 200
 DEFAULT_ON_A_PAGE = 50
@@ -61,6 +62,19 @@ class Page:
     """There are more: older ones, or in a window after a place, newer ones."""
     last_seq: int
     """The place of the conversation's newest message, 0 before the first."""
+
+    def within(self, most_bytes: int, window: Window) -> Self:
+        """The page, of a window, with no more content than that: what lies nearest is on it.
+
+        One message is, whatever its size.
+        """
+        if window.after_seq is not None:
+            messages = oldest_within(self.messages, most_bytes) or self.messages[:1]
+        else:
+            messages = newest_within(self.messages, most_bytes) or self.messages[-1:]
+        if len(messages) == len(self.messages):
+            return self
+        return attrs.evolve(self, messages=messages, has_more=True)
 
 
 @attrs.frozen

@@ -1,5 +1,6 @@
 """What a message is, which content it may have, and its place in its conversation."""
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import attrs
@@ -60,6 +61,26 @@ class Stored:
     message: Message
     duplicate: bool
     """The sender has sent this before; `message` is the first one, and nothing was stored."""
+
+
+def content_bytes(messages: Iterable[Message]) -> int:
+    """How many bytes of UTF-8 some messages' contents are together."""
+    return sum(len(message.content.encode()) for message in messages)
+
+
+def oldest_within(messages: Sequence[Message], most_bytes: int) -> Sequence[Message]:
+    """The first of the messages, as many as have no more content between them."""
+    left = most_bytes
+    for count, message in enumerate(messages):
+        left -= content_bytes((message,))
+        if left < 0:
+            return messages[:count]
+    return messages
+
+
+def newest_within(messages: Sequence[Message], most_bytes: int) -> Sequence[Message]:
+    """The last of the messages, as many as have no more content between them."""
+    return oldest_within(messages[::-1], most_bytes)[::-1]
 
 
 def check_content(content: str, limit: int) -> None:

@@ -33,6 +33,8 @@ _A_DAY_MS = 86_400_000
 
 # The longest that JSON makes of one character: a surrogate pair, escaped.
 _JSON_BYTES_PER_CHARACTER = 12
+_JSON_BYTES_OF_A_POSITION = 200
+"""Of one entry of `catch_up`'s positions, with the longest identifier."""
 _JSON_BYTES_AROUND_CONTENT = 4096
 
 
@@ -252,6 +254,7 @@ class Settings:
             typing_room_members=self.chat_typing_room_members,
             receipt_room_members=self.chat_receipt_room_members,
             catch_up_messages=self.chat_catch_up_messages,
+            catch_up_positions=self.max_frame_bytes // _JSON_BYTES_OF_A_POSITION,
             offline_push=self.chat_offline_push,
             rates=DEFAULT_RATES if self.rate_limits else {},
         )

@@ -36,6 +36,7 @@ class AsgiWebSocket:
         self._unsent: list[bytes] = []
         self._unsent_bytes = 0
         self._is_full = False
+        self._deciding: asyncio.Handle | None = None
         self._has_unsent = asyncio.Event()
         self._may_read = asyncio.Event()
         self._may_read.set()
@@ -54,6 +55,12 @@ class AsgiWebSocket:
         self._unsent.append(frame)
         self._unsent_bytes += len(frame)
         self._has_unsent.set()
+        if self._unsent_bytes > MANY_UNSENT_BYTES and self._deciding is None and not self._is_full:
+            # Not now: what is written in one turn, the client cannot have begun to read.
+            self._deciding = asyncio.get_running_loop().call_soon(self._decide)
+
+    def _decide(self) -> None:
+        self._deciding = None
         if self._unsent_bytes > MANY_UNSENT_BYTES and not self._is_full:
             self._is_full = True
             self.owner.pause_writing()

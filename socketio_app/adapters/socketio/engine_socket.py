@@ -133,7 +133,7 @@ class EngineSocket(AsyncSocket):
         if self.closed or self._ending is not None:
             return
         self._outbox.put(packet, size)
-        if self._outbox.bytes > self._engine.most_unread_bytes:
+        if self._outbox.overdue_bytes > self._engine.most_unread_bytes:
             log.info("closed a connection that does not read")
             self._outbox.clear()
             self._end_soon(self._engine.reason.TRANSPORT_ERROR)
@@ -204,6 +204,10 @@ class EngineSocket(AsyncSocket):
     async def handle_post_request(self, environ: dict[str, Any]) -> None:
         """Take what a polling client sends."""
         body = await self._body_of(environ)
+        # To the end, also where the server stops waiting for the answer.
+        await asyncio.shield(asyncio.create_task(self._take_posted(body)))
+
+    async def _take_posted(self, body: bytes) -> None:
         self._posting = self._posting or asyncio.Lock()
         async with self._posting:
             for number, packet in enumerate(body.split(_RECORD_SEPARATOR), start=1):

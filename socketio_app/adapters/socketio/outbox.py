@@ -16,7 +16,7 @@ MOST_POLL_BYTES = 262_144
 class Outbox:
     """Packets in their order, until they are fetched."""
 
-    __slots__ = ("_filled", "_is_ended", "_packets", "bytes")
+    __slots__ = ("_filled", "_has_waited", "_is_ended", "_packets", "bytes", "overdue_bytes")
 
     def __init__(self) -> None:
         self._packets: deque[tuple[Packet, int]] | None = None
@@ -24,13 +24,21 @@ class Outbox:
         self._is_ended = False
         self.bytes = 0
         """How many bytes wait, about."""
+        self.overdue_bytes = 0
+        """How many of them came when others waited already from an earlier turn of the loop: what
+        comes in one turn, the client cannot have begun to fetch."""
+        self._has_waited = False
 
     def put(self, packet: Packet, size: int) -> None:
         """Let a packet of about `size` bytes wait after those before it."""
         if self._packets is None:
             self._packets = deque()
+        if not self._packets:
+            asyncio.get_running_loop().call_soon(self._note_waiting)
         self._packets.append((packet, size))
         self.bytes += size
+        if self._has_waited:
+            self.overdue_bytes += size
         self._wake()
 
     def end(self) -> None:
@@ -41,7 +49,8 @@ class Outbox:
     def clear(self) -> None:
         """Forget all that waits."""
         self._packets = None
-        self.bytes = 0
+        self.bytes = self.overdue_bytes = 0
+        self._has_waited = False
 
     async def filled(self) -> None:
         """Wait until there is something, or nothing will come any more."""
@@ -59,6 +68,8 @@ class Outbox:
             taken.append(packet)
             taken_bytes += size
         self.bytes -= taken_bytes
+        self.overdue_bytes = min(self.overdue_bytes, self.bytes)
+        self._has_waited = bool(self._packets)
         return taken
 
     def take_all(self) -> Sequence[Packet]:
@@ -66,6 +77,9 @@ class Outbox:
         packets = [packet for packet, _ in self._packets or ()]
         self.clear()
         return packets
+
+    def _note_waiting(self) -> None:
+        self._has_waited = bool(self._packets)
 
     def _wake(self) -> None:
         if self._filled is not None:

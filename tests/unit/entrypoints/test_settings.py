@@ -265,9 +265,10 @@ class TestValues:
             CHAT_RECEIPT_ROOM_MEMBERS="5",
             CHAT_CATCH_UP_MESSAGES="6",
             CHAT_OFFLINE_PUSH="7",
+            MAX_FRAME_BYTES="5000",
         ).rules()
 
-        assert rules == Rules(1, 2, timedelta(seconds=3), timedelta(seconds=1.5), 4, 5, 6, 7)
+        assert rules == Rules(1, 2, timedelta(seconds=3), timedelta(seconds=1.5), 4, 5, 6, 25, 7)
 
 
 class TestTogether:

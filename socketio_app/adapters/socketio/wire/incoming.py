@@ -203,7 +203,7 @@ def _shaped(payload: object, shape: type[msgspec.Struct]) -> msgspec.Struct:
         raise _invalid(error) from None
 
 
-_FIELD = re.compile(r"(?:required field `|at `\$\.)(\w+)`")
+_FIELD = re.compile(r"(?:required field `|at `\$\.)(\w+)")
 
 
 def _invalid(error: msgspec.ValidationError) -> InvalidPayload:
