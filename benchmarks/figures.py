@@ -30,9 +30,12 @@ def ratio(rounds: Sequence[Figures], against: Sequence[Figures], name: str) -> f
     A round's figures are taken right after one another, so what slows the machine down for a
     while slows both, and their ratio stays.
 
+    Of what came to nothing there is no ratio, but an infinite one.
+
     Raises:
         ValueError: there are not as many rounds of one as of the other.
     """
     return statistics.median(
-        one[name] / other[name] for one, other in zip(rounds, against, strict=True)
+        one[name] / other[name] if other[name] else math.inf
+        for one, other in zip(rounds, against, strict=True)
     )

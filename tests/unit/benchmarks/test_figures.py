@@ -1,5 +1,7 @@
 """Medians and ratios that noise does not bend."""
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,3 +54,7 @@ def test_so_large_a_share_does_not_exceed_a_percentile(values: list[float], shar
 def test_there_is_no_percentile_of_nothing_or_beyond_all(values: list[float], share: float) -> None:
     with pytest.raises(ValueError, match="no percentile"):
         percentile(values, share)
+
+
+def test_there_is_an_infinite_ratio_to_nothing() -> None:
+    assert ratio([{"cpu_us": 1.0}], [{"cpu_us": 0.0}], "cpu_us") == math.inf
