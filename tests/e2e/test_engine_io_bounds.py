@@ -12,9 +12,12 @@ import pytest
 from websockets.frames import Frame, Opcode
 
 from socketio_app.adapters.socketio.fast_protocol import FastProtocol
+from socketio_app.application.commands import Actor, SendMessage
+from socketio_app.domain.conversations import Person
+from socketio_app.domain.identifiers import UserId
 from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import Composition, compose
-from tests.e2e.clients import PythonClient
+from tests.e2e.clients import PythonClient, until
 from tests.e2e.raw import raw_polling
 from tests.e2e.serving import serving
 from tests.e2e.test_engine_io import (
@@ -285,3 +288,20 @@ async def test_the_servers_own_origin_may_connect_where_it_speaks_tls_itself() -
     allowed = composition.server.eio._cors_allowed_origins(environ)
 
     assert "https://chat.example" in (allowed or [])
+
+
+@pytest.mark.parametrize("transport", ["polling", "websocket"])
+async def test_what_is_given_to_a_connection_that_opens_does_not_end_it(
+    url: str, composition: Composition, transport: Literal["polling", "websocket"]
+) -> None:
+    missed = SETTINGS.rules().offline_push
+    for _ in range(missed):
+        content = "x" * SETTINGS.chat_content_chars
+        command = SendMessage(Person(UserId("bob")), content)
+        await composition.chat.execute(Actor(UserId("ada")), command)
+
+    bob = await PythonClient().open(url, transport, {"auth": {"token": token("bob")}})
+
+    await until(bob, "receive_personal_message", missed)
+    assert (await bob.call("join_room", {"room_id": "lobby"}))["ok"]
+    await bob.close()
