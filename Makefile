@@ -14,7 +14,7 @@ ROUNDS ?= 5
 IDLE_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test soak bench bench-check check format lock clean
+.PHONY: help setup run test soak fuzz bench bench-check check format lock clean
 
 help: ## Say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -44,6 +44,9 @@ test: setup $(NODE_STAMP) ## Run every test
 
 soak: setup $(NODE_STAMP) ## Kill the server under load, a thousand times on each database
 	CRASH_ROUNDS=$${CRASH_ROUNDS:-1000} $(BIN)/pytest tests/e2e/test_crashes.py
+
+fuzz: setup ## Compare what clients get on every path and transport, in a thousand random scenarios
+	SCENARIOS=$${SCENARIOS:-1000} $(BIN)/pytest tests/e2e/test_paths.py
 
 bench: setup $(NODE_PEER_STAMP) ## Measure against Node, and write docs/benchmarks.md (20 minutes; ROUNDS=1: a look)
 	$(BIN)/python -m benchmarks --rounds $(ROUNDS) --idle-seconds $(IDLE_SECONDS) $(if $(RECORD),--record)

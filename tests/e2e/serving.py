@@ -20,14 +20,25 @@ class ServerEndedError(Exception):
 
 @asynccontextmanager
 async def serving(
-    app: ASGIApp, websockets: type[asyncio.Protocol] | str = FastProtocol, **options: Any
+    app: ASGIApp,
+    websockets: type[asyncio.Protocol] | str = FastProtocol,
+    *,
+    system_buffer_bytes: int | None = None,
+    **options: Any,
 ) -> AsyncIterator[str]:
     """Serve an application on a free port of the loopback interface; yields its base URL.
 
-    `websockets` is uvicorn's `ws`: with any other than ours, connections are not handed over.
+    Args:
+        app: the application.
+        websockets: uvicorn's `ws`: with any other than ours, connections are not handed over.
+        system_buffer_bytes: how much the system keeps of what a client has not read; by itself it
+            is megabytes.
+        options: more of uvicorn's.
     """
     # asyncio sends without delay only over a socket that says that it is TCP's.
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:
+        if system_buffer_bytes is not None:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, system_buffer_bytes)
         listener.bind(("127.0.0.1", 0))
         config = uvicorn.Config(
             app,

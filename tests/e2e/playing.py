@@ -1,0 +1,252 @@
+"""Plays scenarios on real servers, whose time and identifiers are the same each time."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from itertools import count
+from typing import Literal
+
+import attrs
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from socketio_app.adapters.jwt import HostVerifier
+from socketio_app.adapters.socketio.fast_protocol import FastProtocol
+from socketio_app.adapters.socketio.hub import Hub
+from socketio_app.adapters.socketio.server import ChatServer, Options
+from socketio_app.application.chat import Chat
+from socketio_app.application.commands import Actor, JoinRoom
+from socketio_app.application.rules import Rules
+from socketio_app.domain.identifiers import RoomId, UserId
+from socketio_app.entrypoints.asgi import application
+from socketio_app.entrypoints.composition import Composition
+from tests.clocks import ManualClock
+from tests.e2e import scenarios
+from tests.e2e.frame_client import (
+    MOST_REQUEST_BYTES,
+    PATIENCE_SECONDS,
+    FrameClient,
+    Packet,
+)
+from tests.e2e.scenarios import EPOCH, LOBBY, USERS, Event, Scenario
+from tests.e2e.serving import serving
+from tests.live import numbered_message_ids
+from tests.stores import HookedMessages, memory_store, nothing
+
+Over = Literal["as they come", "polling", "websocket", "upgrade"]
+"""The transports of all clients, whatever the scenario has: its own; or the one for all; or polling
+first, and the upgrades that are in the scenario."""
+
+
+@attrs.frozen
+class Path:
+    """A way through the server."""
+
+    websockets: type[asyncio.Protocol] | str
+    begins_at_once: bool
+
+
+PLAIN = Path("websockets-sansio", begins_at_once=False)
+FAST = Path(FastProtocol, begins_at_once=True)
+FAST_IN_TASKS = Path(FastProtocol, begins_at_once=False)
+
+
+SYSTEM_BUFFER_BYTES = 131_072
+"""Little enough that a server soon has to wait for clients that do not read."""
+
+
+class Stage:
+    """A server, with one chat after the other on it: for a new one each it would start too long."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.base_url = ""
+        self.app: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)
+
+
+class Theatre:
+    """Servers of every path, on one event loop."""
+
+    def __init__(self, loop_factory: Callable[[], asyncio.AbstractEventLoop]) -> None:
+        self._runner = asyncio.Runner(loop_factory=loop_factory)
+        self._stages: dict[Path, Stage] = {}
+        self._closing = AsyncExitStack()
+
+    def open(self, paths: Sequence[Path]) -> None:
+        self._runner.run(self._open(paths))
+
+    async def _open(self, paths: Sequence[Path]) -> None:
+        for path in paths:
+            stage = self._stages[path] = Stage(path)
+            server = serving(
+                stage,
+                path.websockets,
+                system_buffer_bytes=SYSTEM_BUFFER_BYTES,
+                lifespan="off",
+                ws_ping_interval=None,
+            )
+            stage.base_url = await self._closing.enter_async_context(server)
+
+    def play(self, scenario: Scenario, path: Path, over: Over) -> Sequence[Sequence[str]]:
+        """What each client got, in the order in which they came."""
+        return self._runner.run(Play(self._stages[path], scenario, over).run())
+
+    def close(self) -> None:
+        self._runner.run(self._closing.aclose())
+        self._runner.close()
+
+
+class Play:
+    """One scenario on one server."""
+
+    def __init__(self, stage: Stage, scenario: Scenario, over: Over) -> None:
+        self._stage = stage
+        self._scenario = scenario
+        self._over = over
+        self._clock = ManualClock()
+        self._composition = self._compose()
+        self._clients: list[FrameClient] = []
+        self._users: list[str] = []
+
+    def _compose(self) -> Composition:
+        async def turn(_call: str) -> None:
+            await asyncio.sleep(0)
+
+        store = memory_store()
+        store.epoch = EPOCH
+        if self._scenario.store_waits:
+            store.messages = HookedMessages(store.messages, turn, nothing)  # type: ignore[assignment]
+        hub = Hub()
+        chat = Chat(store, hub, self._clock, numbered_message_ids(), Rules(rates={}))
+        options = Options(
+            max_frame_bytes=MOST_REQUEST_BYTES,
+            ping_interval_seconds=3600,
+            most_unread_bytes=2**30,
+            begins_at_once=self._stage.path.begins_at_once,
+        )
+        verifier = HostVerifier(lambda token: token if token in USERS else None, self._clock)
+        server = ChatServer(chat, hub, verifier, options)
+        numbers = count(1)
+        server.eio.generate_id = lambda: f"id-{next(numbers):06}"  # type: ignore[method-assign]
+        return Composition(chat, server, store)
+
+    async def run(self) -> Sequence[Sequence[str]]:
+        """Play it; then each client reads what waits for it."""
+        self._stage.app = application(self._composition)
+        await self._composition.start()
+        for user in USERS:
+            await self._composition.chat.execute(Actor(UserId(user)), JoinRoom(RoomId(LOBBY)))
+        try:
+            for step in self._scenario.steps:
+                await self._do(step)
+            for client in self._clients:
+                await self._say(client, [])
+        finally:
+            await self._composition.stop()
+            for client in self._clients:
+                await client.let_go()
+        return [client.received for client in self._clients]
+
+    async def _do(self, step: scenarios.Step) -> None:
+        match step:
+            case scenarios.Come():
+                await self._come(step)
+            case scenarios.Say():
+                await self._say_something(step)
+            case scenarios.Wait(seconds):
+                self._clock.advance(timedelta(seconds=seconds))
+            case scenarios.Upgrade():
+                await self._upgrade(step)
+            case _ if (client := self._client(step.client)) is not None:
+                await self._do_alone(client, step)
+
+    async def _do_alone(
+        self,
+        client: FrameClient,
+        step: scenarios.ComeAgain | scenarios.Ping | scenarios.End | scenarios.Go,
+    ) -> None:
+        match step:
+            case scenarios.ComeAgain():
+                user = self._users[self._clients.index(client)]
+                await self._say(client, ["41", _connect(user)])
+            case scenarios.Ping():
+                # All there is first: a pong may overtake what waits for the client to read.
+                await self._say(client, [])
+                client.ping()
+                await self._say(client, [])
+            case scenarios.End(_, packets, events):
+                await self._say(client, [])
+                await client.say_last([*packets, *_packets(events, client)])
+                await self._until_gone(client)
+            case scenarios.Go(_, is_polite):
+                await self._say(client, [])
+                if is_polite or client.websocket is None:
+                    await client.close()
+                else:
+                    await client.let_go()
+                await self._until_gone(client)
+
+    async def _come(self, step: scenarios.Come) -> None:
+        transport = step.transport
+        if self._over != "as they come":
+            transport = "polling" if self._over == "upgrade" else self._over
+        client = await FrameClient.open(self._stage.base_url, transport, step.has_small_buffer)
+        self._clients.append(client)
+        self._users.append(step.user)
+        if step.is_refused_first:
+            events = [event for event in step.events if not event.is_binary]
+            await client.say_until([_connect("nobody"), *_packets(events, client)], "44")
+        await self._say(client, [_connect(step.user), *_packets(step.events, client)])
+
+    async def _say_something(self, step: scenarios.Say) -> None:
+        client = self._client(step.client)
+        if client is not None:
+            await self._say(client, _packets(step.events, client), step.pieces)
+
+    async def _upgrade(self, step: scenarios.Upgrade) -> None:
+        client = self._client(step.client)
+
+        async def say_meanwhile() -> None:
+            if self._client(step.meanwhile.client) is not client:
+                await self._say_something(step.meanwhile)
+
+        if client is None or client.websocket is not None or self._over == "polling":
+            await say_meanwhile()
+            if client is not None and not step.fails:
+                await self._say(client, _packets(step.events, client))
+        elif step.fails:
+            await client.fail_to_upgrade(say_meanwhile, step.moment)
+            connection = self._composition.server.eio.sockets[client.sid]
+            await _until(lambda: not connection.upgrading)
+        else:
+            await client.upgrade(say_meanwhile, step.moment, _packets(step.events, client))
+
+    def _client(self, number: int) -> FrameClient | None:
+        """One of those who are connected."""
+        there = [client for client in self._clients if not client.is_at_end]
+        return there[number % len(there)] if there else None
+
+    async def _say(self, client: FrameClient, packets: Sequence[Packet], pieces: int = 1) -> None:
+        if not client.is_at_end:
+            await client.say(packets, pieces)
+
+    async def _until_gone(self, client: FrameClient) -> None:
+        server = self._composition.server
+        await _until(lambda: client.sid not in server.eio.sockets)
+
+
+async def _until(met: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not met():
+            await asyncio.sleep(0)
+
+
+def _connect(user: str) -> str:
+    return f'40{{"token":"{user}"}}'
+
+
+def _packets(events: Sequence[Event], client: FrameClient) -> list[Packet]:
+    return [packet for event in events for packet in event.packets(client)]
