@@ -24,6 +24,7 @@ from socketio_app.adapters.socketio.engine import ChatEngine
 from socketio_app.adapters.socketio.hub import Hub
 from socketio_app.adapters.socketio.outlet import Outlet
 from socketio_app.adapters.socketio.packets import UNREADABLE, CommandEvent, Packet, event_of
+from socketio_app.adapters.socketio.retirement import retire_all
 from socketio_app.adapters.socketio.runner import CommandRunner, new_error_id
 from socketio_app.adapters.socketio.wire import outgoing
 from socketio_app.application.chat import Chat
@@ -111,13 +112,25 @@ class ChatServer(socketio.AsyncServer):
     def _engineio_server_class(self) -> type[ChatEngine]:
         return ChatEngine
 
-    async def stop(self) -> None:
-        """Close every connection, in a way that makes clients connect again, to another server."""
+    def start(self) -> None:
+        """Take connections: from the beginning, and again after `stop`."""
+        self.eio.is_retiring = False
+
+    async def retire(self, seconds: float) -> None:
+        """Take no new connections, and let those that are there go, to another server.
+
+        Args:
+            seconds: over how long. Those who are still there are served.
+        """
+        self.eio.is_retiring = True
         sockets = list(self.eio.sockets.values())
-        for socket in sockets:
-            await socket.close(reason=self.eio.reason.SERVER_DISCONNECT)
+        await retire_all(sockets, seconds)
         if sockets:
             log.info("closed %d connections", len(sockets))
+
+    async def stop(self) -> None:
+        """Let every connection go at once. Doing it twice is harmless."""
+        await self.retire(0)
         self.eio.pings.stop()
 
     # A connection's beginning and end.
