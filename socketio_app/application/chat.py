@@ -23,6 +23,7 @@ from socketio_app.application.locks import KeyedLock, to_the_end
 from socketio_app.application.membership import Membership
 from socketio_app.application.messaging import Messaging
 from socketio_app.application.ports import Broadcast, Clock, NewMessageId, Store
+from socketio_app.application.readiness import Readiness
 from socketio_app.application.reading import Reading
 from socketio_app.application.rules import Rules
 from socketio_app.application.sessions import Sessions
@@ -63,6 +64,8 @@ class Chat:
             store, broadcast, clock, connections, delivery, typing, user_locks, rules
         )
         """For transports: where connections open and close."""
+        self.readiness = Readiness(store.messages)
+        """For whoever sends clients here: whether they should come."""
         self._use_cases: Mapping[type, Callable[[Actor, Any], Coroutine[Any, Any, Any]]] = {
             SendMessage: messaging.send,
             JoinRoom: membership.join,
@@ -99,8 +102,10 @@ class Chat:
         """Take commands: from the beginning, and again after `close`."""
         self._admission.open()
         self._typing.open()
+        self.readiness.open()
 
     def close(self) -> None:
         """Take no commands any more. Those under way go on to their end."""
+        self.readiness.drain()
         self._admission.close()
         self._typing.close()

@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from socketio_app.adapters.http import HEALTH
+from socketio_app.adapters.http import HEALTH, ready
 from socketio_app.application.ports import Store
 from socketio_app.entrypoints.composition import Composition, compose
 from socketio_app.entrypoints.host import HostRoute, host_lifespan
@@ -31,7 +31,7 @@ def create_socketio_app(
 
     Args:
         app: a FastAPI, Starlette or any other ASGI application; without one, the chat is served
-            with `/healthz` beside it.
+            with `/healthz` and `/readyz` beside it.
         settings: any object that has settings as attributes (docs/configuration.md), as FastAPI
             projects have; what it does not have takes its default. Without it, the environment and
             `.env` are read.
@@ -67,7 +67,9 @@ def application(composition: Composition, host: ASGIApp | None = None) -> Starle
             # Starlette takes None for no state; and not every server can carry an empty one.
             yield cast("dict[str, Any]", state or None)
 
-    rest: BaseRoute = HostRoute(host) if host else HEALTH
-    starlette = Starlette(routes=[Mount("/socket.io", serve_socketio), rest], lifespan=lifespan)
+    beside: list[BaseRoute] = (
+        [HostRoute(host)] if host else [HEALTH, ready(composition.chat.readiness)]
+    )
+    starlette = Starlette(routes=[Mount("/socket.io", serve_socketio), *beside], lifespan=lifespan)
     starlette.state.chat = composition.chat
     return starlette

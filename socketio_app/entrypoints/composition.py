@@ -51,6 +51,15 @@ class Composition:
         if isinstance(self.store, NeedsStarting):
             await self.store.start()
         self.chat.open()
+        self.server.start()
+
+    async def retire(self, seconds: float) -> None:
+        """Let the clients go to another server, spread over some seconds, with what they sent done.
+
+        Those who are still there are served meanwhile.
+        """
+        self.chat.readiness.drain()
+        await self.server.retire(seconds)
 
     async def stop(self) -> None:
         """Take no commands any more, and let every connection go. Doing it twice is harmless."""

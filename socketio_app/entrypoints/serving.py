@@ -1,11 +1,15 @@
 """Serving the chat by itself, with uvicorn."""
 
+import asyncio
 import contextlib
 import copy
 import gc
 import logging.config
+import os
+import signal
 import socket
 import sys
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -22,6 +26,9 @@ GRACE_SECONDS = 10
 """How long requests may take to end when the server does."""
 
 
+log = logging.getLogger("socketio_app")
+
+
 class _Server(uvicorn.Server):
     """Has the store before it listens, and lets clients go before it waits for their connections.
 
@@ -29,17 +36,38 @@ class _Server(uvicorn.Server):
     client's long poll does not hold up the end.
     """
 
-    def __init__(self, config: uvicorn.Config, composition: Composition) -> None:
+    def __init__(
+        self, config: uvicorn.Config, composition: Composition, settings: Settings
+    ) -> None:
         super().__init__(config)
         self._composition = composition
+        self._drain_delay_seconds = settings.drain_delay_seconds
+        self._drain_seconds = settings.drain_seconds
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to end; and end at once when it is asked for again.
+
+        That costs nobody a message: what was acknowledged is on the disk.
+        """
+        if self.should_exit:
+            signal.signal(sig, signal.SIG_DFL)
+            signal.raise_signal(sig)
+            os._exit(128 + sig)  # the first process of a container does not die of signals
+        super().handle_exit(sig, frame)
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         await self._composition.start()
         await super().serve(sockets)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End in an order that loses nothing (docs/running.md)."""
+        connections = self._composition.chat.connection_count
+        log.info("ending, with %d connections", connections, extra={"connections": connections})
+        self._composition.chat.readiness.drain()
+        await asyncio.sleep(self._drain_delay_seconds)
         for server in self.servers:
             server.close()
+        await self._composition.retire(self._drain_seconds)
         await self._composition.stop()
         await super().shutdown(sockets)
 
@@ -82,7 +110,7 @@ def serve(settings: Settings) -> None:
         timeout_graceful_shutdown=GRACE_SECONDS,
         server_header=False,
     )
-    server = _Server(config, composition)
+    server = _Server(config, composition, settings)
     # Nothing that a message leaves behind is a cycle: to look for some so often is a tenth of its
     # cost; and what is there by now stays. A host application's own process is left as it is.
     gc.set_threshold(GARBAGE_THRESHOLD, 20, 20)

@@ -88,6 +88,18 @@ class Settings:
     socketio_port: int | None = setting(
         None, optional(integer(1, 65_535)), "The chat's port outright; unset: `PORT` + 1."
     )
+    drain_delay_seconds: int = setting(
+        0,
+        integer(0, 600),
+        "How long, when it is to end, the server goes on as before, while `/readyz` says already "
+        "that new clients should not come: until load balancers have noticed.",
+    )
+    drain_seconds: int = setting(
+        5,
+        integer(0, 600),
+        "Over how long it then closes its connections, so that clients do not all come back at "
+        "once; a few take less.",
+    )
     backend_cors_origins: tuple[str, ...] = setting(
         "",
         origins,

@@ -16,6 +16,14 @@ from socketio_app.adapters.socketio.requests import environ_of, transport_of
 log = logging.getLogger("socketio_app.socketio")
 
 
+ELSEWHERE = {
+    "status": "503 SERVICE UNAVAILABLE",
+    "headers": [("Content-Type", "text/plain"), ("Connection", "close"), ("Retry-After", "1")],
+    "response": b"The server is going away.",
+}
+"""The answer to a handshake while the server ends: over this connection, others do not come."""
+
+
 class ChatEngine(engineio.AsyncServer):
     """Makes `EngineSocket`s, and asks all of them by one timer whether they are there."""
 
@@ -23,6 +31,8 @@ class ChatEngine(engineio.AsyncServer):
     begins_at_once: bool
     handle_text: Callable[[str, bytes], Coroutine[Any, Any, None]]
     handle_binary: Callable[[str, bytes], Coroutine[Any, Any, None]]
+    is_retiring: bool
+    """Whether new connections are sent elsewhere."""
 
     def __init__(self, **options: Any) -> None:
         # To compress what a client polls would hold up everybody else.
@@ -31,6 +41,7 @@ class ChatEngine(engineio.AsyncServer):
         self._async = {**self._async, "translate_request": _as_it_is}
         self.pings = PingWheel(self.ping_interval, self.ping_timeout)
         self._has_said_plain = False
+        self.is_retiring = False
 
     def create_queue(self) -> None:
         """Make none: an `EngineSocket` has what it needs."""
@@ -57,6 +68,8 @@ class ChatEngine(engineio.AsyncServer):
         self, environ: dict[str, Any], transport: str, jsonp_index: int | None = None
     ) -> Any:
         """Open a connection (Engine.IO protocol 4, "Handshake")."""
+        if self.is_retiring:
+            return ELSEWHERE
         sid = self.generate_id()
         connection = self.sockets[sid] = EngineSocket(self, sid)
         try:

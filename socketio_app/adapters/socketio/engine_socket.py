@@ -5,6 +5,7 @@ sends that is not Engine.IO ends its connection, and nothing else.
 """
 
 import asyncio
+import contextlib
 import logging
 from base64 import b64decode
 from collections.abc import Callable, Coroutine, Sequence
@@ -29,6 +30,7 @@ from socketio_app.adapters.socketio.outbox import Outbox
 from socketio_app.adapters.socketio.packets import MessagePacket
 from socketio_app.adapters.socketio.pings import PingWheel
 from socketio_app.adapters.socketio.requests import TooLongError
+from socketio_app.adapters.socketio.retirement import FINISH_SECONDS
 from socketio_app.adapters.socketio.websocket import (
     EXTENSION,
     Message,
@@ -82,6 +84,7 @@ class EngineSocket(AsyncSocket):
         self._posting: asyncio.Lock | None = None
         self._ending: asyncio.Task[None] | None = None
         self._on_direct: Callable[[Write | None], None] | None = None
+        self._close_code = frames.NORMAL_CLOSURE
 
     # To the client.
 
@@ -118,9 +121,29 @@ class EngineSocket(AsyncSocket):
             self._ask_no_more()
         self._engine.sockets.pop(self.sid, None)
         if self._link is not None:
-            self._link.close()
+            self._link.close(self._close_code)
         else:
             self._outbox.end()
+
+    async def retire(self) -> None:
+        """Finish what the client has sent, and end; so that it connects again, elsewhere.
+
+        Engine.IO's own close packet would make some clients stay away.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FINISH_SECONDS):
+                await self._finish()
+        self._close_code = frames.SERVICE_RESTART
+        if self._link is None:
+            self._send(EnginePacket(NOOP))  # its next poll finds no session
+        await self.close(abort=True, reason=self._engine.reason.SERVER_DISCONNECT)
+
+    async def _finish(self) -> None:
+        if self._link is not None:
+            await self._link.finish()
+        elif self._posting is not None:
+            async with self._posting:
+                return  # what was posted is handled
 
     def _send(self, packet: EnginePacket) -> None:
         if self._link is not None:

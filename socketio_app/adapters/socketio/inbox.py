@@ -73,6 +73,11 @@ class Inbox(Generic[Message]):
         if self._task is None:
             self._task = asyncio.create_task(self._work_off(None))
 
+    async def settled(self) -> None:
+        """Wait until all that has come is handled."""
+        while self._task is not None:
+            await asyncio.wait([self._task])
+
     def _begin(self, work: Work) -> bool:
         """Begin some work; whether it is done already. What has to wait goes on in a task."""
         try:

@@ -64,10 +64,15 @@ class Link:
                 log.info("closed a connection that does not read")
                 self.cut()
 
-    def close(self) -> None:
+    async def finish(self) -> None:
+        """Read no more, and wait until all that came is handled."""
+        self._websocket.pause_reading()
+        await self._inbox.settled()
+
+    def close(self, code: int = frames.NORMAL_CLOSURE) -> None:
         """Close it, once what was written has been read."""
         self._stop_writing()
-        self._websocket.close(frames.NORMAL_CLOSURE)
+        self._websocket.close(code)
 
     def cut(self) -> None:
         """Cut it now."""

@@ -9,7 +9,6 @@ It is python-socketio's server with these differences, each because the chat pro
 - A packet that is not Socket.IO ends its connection; one that is, but carries nonsense, does not.
 """
 
-import asyncio
 import logging
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
@@ -25,6 +24,7 @@ from socketio_app.adapters.socketio.engine import ChatEngine
 from socketio_app.adapters.socketio.hub import Hub
 from socketio_app.adapters.socketio.outlet import Outlet
 from socketio_app.adapters.socketio.packets import UNREADABLE, CommandEvent, Packet, event_of
+from socketio_app.adapters.socketio.retirement import retire_all
 from socketio_app.adapters.socketio.runner import CommandRunner, new_error_id
 from socketio_app.adapters.socketio.sessions import SessionTable
 from socketio_app.adapters.socketio.wire import outgoing
@@ -38,9 +38,6 @@ from socketio_app.domain.identifiers import ConnectionId
 log = logging.getLogger("socketio_app.socketio")
 
 NAMESPACE = "/"
-
-CLOSED_AT_ONCE = 100
-"""So many connections are closed before the loop has its turn."""
 
 MOST_ATTACHMENTS = 16
 """No command has binary content; so many attachments are read past before it is refused."""
@@ -117,15 +114,25 @@ class ChatServer(socketio.AsyncServer):
     def _engineio_server_class(self) -> type[ChatEngine]:
         return ChatEngine
 
-    async def stop(self) -> None:
-        """Close every connection, in a way that makes clients connect again, to another server."""
+    def start(self) -> None:
+        """Take connections: from the beginning, and again after `stop`."""
+        self.eio.is_retiring = False
+
+    async def retire(self, seconds: float) -> None:
+        """Take no new connections, and let those that are there go, to another server.
+
+        Args:
+            seconds: over how long. Those who are still there are served.
+        """
+        self.eio.is_retiring = True
         sockets = list(self.eio.sockets.values())
-        for number, socket in enumerate(sockets, start=1):
-            await socket.close(reason=self.eio.reason.SERVER_DISCONNECT)
-            if number % CLOSED_AT_ONCE == 0:
-                await asyncio.sleep(0)
+        await retire_all(sockets, seconds)
         if sockets:
             log.info("closed %d connections", len(sockets))
+
+    async def stop(self) -> None:
+        """Let every connection go at once. Doing it twice is harmless."""
+        await self.retire(0)
         self.eio.pings.stop()
 
     # A connection's beginning and end.

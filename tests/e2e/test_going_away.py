@@ -1,0 +1,342 @@
+"""The server ends, and loses nothing: its clients come back, to it or to another."""
+
+import asyncio
+import signal
+from pathlib import Path
+from typing import Any, get_args
+
+import aiohttp
+import pytest
+import socketio
+from websockets.asyncio.client import connect as connect_websocket
+from websockets.exceptions import ConnectionClosed
+
+from socketio_app.adapters.socketio.fast_protocol import FastProtocol
+from socketio_app.entrypoints.asgi import application
+from socketio_app.entrypoints.composition import Composition, compose
+from socketio_app.entrypoints.settings import Settings
+from tests.e2e.clients import (
+    PythonClient,
+    Transport,
+    node_is_installed,
+    node_process,
+    transports,
+    until,
+)
+from tests.e2e.conftest import NO_NODE
+from tests.e2e.raw import raw_polling
+from tests.e2e.serving import serving
+from tests.e2e.test_crashes import ROOM, Database, Load, database, in_sqlite, start
+from tests.e2e.test_serving import PATIENCE_SECONDS, free_port, served
+from tests.stores import Gate, HookedStore
+from tests.tokens import SECRET, token
+
+__all__ = ["database"]  # a fixture
+
+pytestmark = pytest.mark.anyio
+
+SENDERS = 4
+RESTARTS = 4
+MESSAGE = {"to_user_id": "bob", "content": "Hello"}
+
+
+def chat(store: HookedStore | None = None) -> Composition:
+    settings = Settings(secret_key=SECRET, rate_limits=False)
+    return compose(settings, store=store or HookedStore())
+
+
+async def obstacle(url: str) -> str | None:
+    """What `/readyz` says is in the way of new clients."""
+    async with aiohttp.ClientSession() as http, http.get(f"{url}/readyz") as answer:
+        body: dict[str, str] = await answer.json()
+        assert (answer.status == 503) == ("reason" in body)
+        return body.get("reason")
+
+
+async def until_draining(url: str) -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while await obstacle(url) != "draining":
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("websockets", [FastProtocol, "websockets-sansio"])
+async def test_a_websocket_is_closed_with_the_code_of_a_restart(websockets: Any) -> None:
+    composition = chat()
+    async with serving(application(composition), websockets) as url:
+        there = url.replace("http", "ws") + "/socket.io/?EIO=4&transport=websocket"
+        async with connect_websocket(there) as websocket:
+            assert str(await websocket.recv()).startswith("0{")
+
+            await composition.retire(0)
+
+            with pytest.raises(ConnectionClosed) as closed:
+                await websocket.recv()
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1012
+
+
+async def test_a_poll_that_is_open_is_answered_and_the_next_finds_no_session() -> None:
+    composition = chat()
+    async with serving(application(composition)) as url, raw_polling(url) as polling:
+        poll = asyncio.ensure_future(polling.get())
+        (connection,) = composition.server.eio.sockets.values()
+        while connection._outbox._filled is None:  # nothing else says that the poll has come
+            await asyncio.sleep(0)
+
+        await composition.retire(0)
+
+        assert await poll == ["6"]
+        async with polling.http.get(polling.url) as answer:
+            assert answer.status == 400
+
+
+@pytest.mark.parametrize("transport", ["polling", "websocket", "upgrade"])
+async def test_what_was_accepted_is_acknowledged_before_its_connection_ends(
+    transport: Transport,
+) -> None:
+    gate = Gate()
+    composition = chat(HookedStore(gate))
+    async with serving(application(composition)) as url:
+        ada = await PythonClient().open(url, transport, {"auth": {"token": token("ada")}})
+        gate.hold_next("append")
+        sent = asyncio.ensure_future(ada.call("send_personal_message", MESSAGE))
+        await gate.reached()
+
+        retired = asyncio.ensure_future(composition.retire(0))
+        await asyncio.sleep(0)
+        gate.let_go()
+
+        assert (await sent)["ok"]
+        await until(ada, ":disconnect")
+        await retired
+        await ada.close()
+
+
+async def test_a_command_that_does_not_end_does_not_hold_up_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("socketio_app.adapters.socketio.engine_socket.FINISH_SECONDS", 0.01)
+    gate = Gate()
+    composition = chat(HookedStore(gate))
+    async with serving(application(composition)) as url:
+        ada = await PythonClient().open(url, "websocket", {"auth": {"token": token("ada")}})
+        gate.hold_next("append")
+        await ada.send("send_personal_message", MESSAGE)
+        await gate.reached()
+
+        await composition.retire(0)
+
+        await until(ada, ":disconnect")
+        gate.let_go()
+        await ada.close()
+
+
+@pytest.mark.parametrize("transport", ["polling", "websocket"])
+async def test_while_the_server_ends_a_handshake_is_sent_elsewhere(transport: Transport) -> None:
+    composition = chat()
+    async with serving(application(composition)) as url:
+        await composition.retire(0)
+
+        with pytest.raises(socketio.exceptions.ConnectionError):
+            await PythonClient().open(url, transport, {"auth": {"token": token("ada")}})
+        async with aiohttp.ClientSession() as http:
+            async with http.get(f"{url}/socket.io/?EIO=4&transport=polling") as answer:
+                assert (answer.status, answer.headers["connection"]) == (503, "close")
+
+
+async def test_a_server_that_begins_again_takes_connections_again() -> None:
+    composition = chat()
+    await composition.stop()
+
+    async with serving(application(composition)) as url:
+        ada = await PythonClient().open(url, "websocket", {"auth": {"token": token("ada")}})
+        await until(ada, "connected")
+        await ada.close()
+
+
+@pytest.mark.parametrize("transport", get_args(Transport))
+async def test_pythons_client_comes_back_by_itself(transport: Transport, tmp_path: Path) -> None:
+    port = str(free_port())
+    connected: asyncio.Queue[Any] = asyncio.Queue()
+    client = socketio.AsyncClient(reconnection_delay=0.05, reconnection_delay_max=0.1)
+    client.on("connected", connected.put)
+    async with served(tmp_path, SECRET_KEY=SECRET, SOCKETIO_PORT=port) as first:
+        auth = {"token": token("ada")}
+        await client.connect(first.url, auth=auth, transports=transports(transport))
+        before = await connected.get()
+        await first.end()
+
+    async with served(tmp_path, SECRET_KEY=SECRET, SOCKETIO_PORT=port):
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            again = await connected.get()
+        assert again["connection_id"] != before["connection_id"]
+        await client.disconnect()
+
+
+@pytest.mark.skipif(not node_is_installed(), reason=NO_NODE)
+@pytest.mark.parametrize("transport", get_args(Transport))
+async def test_the_official_client_comes_back_by_itself(
+    transport: Transport, tmp_path: Path
+) -> None:
+    port = str(free_port())
+    options = {"auth": {"token": token("ada")}, "reconnection": True, "reconnectionDelayMax": 100}
+    async with node_process() as node:
+        async with served(tmp_path, SECRET_KEY=SECRET, SOCKETIO_PORT=port) as first:
+            client = await node.open(first.url, transport, {**options, "reconnectionDelay": 50})
+            await until(client, "connected")
+            await first.end()
+
+        async with served(tmp_path, SECRET_KEY=SECRET, SOCKETIO_PORT=port):
+            await until(client, "connected", count=2)
+            await client.close()
+
+
+async def test_while_it_waits_for_load_balancers_it_serves_and_says_that_it_will_end(
+    tmp_path: Path,
+) -> None:
+    async with served(tmp_path, SECRET_KEY=SECRET, DRAIN_DELAY_SECONDS="600") as server:
+        assert await obstacle(server.url) is None
+
+        server.process.send_signal(signal.SIGTERM)
+        await until_draining(server.url)
+
+        ada = await PythonClient().open(server.url, "websocket", {"auth": {"token": token("ada")}})
+        assert (await ada.call("send_personal_message", MESSAGE))["ok"]
+        await ada.close()
+
+
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
+async def test_a_second_signal_ends_it_at_once(tmp_path: Path, by: signal.Signals) -> None:
+    async with served(tmp_path, SECRET_KEY=SECRET, DRAIN_DELAY_SECONDS="600") as server:
+        server.process.send_signal(by)
+        await until_draining(server.url)
+
+        status, errors = await server.end(by)
+
+        assert status == -by
+        assert "Traceback" not in errors
+
+
+async def end(process: asyncio.subprocess.Process) -> None:
+    """Ask a server to end, and see that it does so cleanly."""
+    process.terminate()
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        _, errors = await process.communicate()
+    assert process.returncode == -signal.SIGTERM
+    assert "Traceback" not in errors.decode()
+
+
+async def in_order_once(database: Database) -> list[str]:
+    """The names of the messages in the room, which have their places without gaps."""
+    stored = await database.read()
+    assert [seq for seq, _ in stored] == list(range(1, len(stored) + 1))
+    return [name for _, name in stored]
+
+
+async def test_restarts_under_load_lose_nothing_and_double_nothing(database: Database) -> None:
+    load = Load(f"http://127.0.0.1:{free_port()}")
+    process = await start(load.url, database)
+    senders = [asyncio.create_task(load.send_from(f"sender{n}")) for n in range(SENDERS)]
+
+    for _ in range(RESTARTS):
+        await load.until_acknowledged(len(load.acknowledged) + 50)
+        await end(process)
+        acknowledged = set(load.acknowledged)
+        assert acknowledged <= set(await in_order_once(database))
+        process = await start(load.url, database)
+
+    load.stopping = True
+    await asyncio.gather(*senders)
+    await end(process)
+    assert sorted(await in_order_once(database)) == sorted(load.acknowledged)
+    # Every sender's messages are in the order in which it has sent them.
+    for n in range(SENDERS):
+        numbers = [
+            int(name.partition("-")[2])
+            for name in await in_order_once(database)
+            if name.startswith(f"sender{n}-")
+        ]
+        assert numbers == sorted(numbers)
+
+
+async def test_who_listens_through_restarts_has_every_message_once(tmp_path: Path) -> None:
+    """A member reconnects by themselves, and asks for what they have missed."""
+    database = in_sqlite(tmp_path)
+    load = Load(f"http://127.0.0.1:{free_port()}")
+    process = await start(load.url, database)
+    listener = Listener()
+    await listener.listen_to(load.url)
+    await listener.until_there_again()
+    sender = asyncio.create_task(load.send_from("sender"))
+
+    for _ in range(3):
+        await load.until_acknowledged(len(load.acknowledged) + 50)
+        await end(process)
+        process = await start(load.url, database)
+        await listener.until_there_again()
+    load.stopping = True
+    await sender
+    await listener.until_had(len(load.acknowledged))
+    await listener.leave()
+    await end(process)
+
+    assert listener.had == await in_order_once(database)
+
+
+class Listener:
+    """A member of the room, with a client as an application would write it."""
+
+    def __init__(self) -> None:
+        self.had: list[str] = []
+        self._is_member = False
+        self._there = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._client = socketio.AsyncClient(reconnection_delay=0.05, reconnection_delay_max=0.1)
+        self._client.on("connected", self._on_connected)
+        self._client.on("receive_group_message", self._on_message)
+        self._waiting: list[Any] | None = []
+
+    async def listen_to(self, url: str) -> None:
+        await self._client.connect(url, auth={"token": token("listener")}, transports=["websocket"])
+        assert (await self._client.call("join_room", ROOM))["ok"]
+        self._is_member = True
+
+    async def until_had(self, count: int) -> None:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while len(self.had) < count:
+                self._changed.clear()
+                await self._changed.wait()
+
+    async def until_there_again(self) -> None:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await self._there.wait()
+        self._there.clear()
+
+    async def leave(self) -> None:
+        await self._client.disconnect()
+
+    async def _on_connected(self, _connected: Any) -> None:
+        self._waiting = []
+        has_more = self._is_member
+        while has_more:
+            asked = {**ROOM, "after_seq": len(self.had), "limit": 100}
+            page = await self._client.call("fetch_history", asked)
+            assert page["ok"], page
+            self._take(page["messages"])
+            has_more = page["has_more"]
+        waiting, self._waiting = self._waiting, None
+        self._take(waiting)
+        self._there.set()
+
+    async def _on_message(self, message: Any) -> None:
+        if self._waiting is not None:
+            self._waiting.append(message)
+        else:
+            self._take([message])
+
+    def _take(self, messages: list[Any]) -> None:
+        for message in messages:
+            if message["seq"] > len(self.had):
+                assert message["seq"] == len(self.had) + 1
+                self.had.append(message["client_message_id"])
+        self._changed.set()
