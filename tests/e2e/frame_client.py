@@ -84,6 +84,10 @@ class FrameSocket:
         self._protocol.send_close(1000)
         self._flush()
 
+    def fileno(self) -> int:
+        """The socket's, for who asks the system about it."""
+        return int(self._writer.get_extra_info("socket").fileno())
+
     def abort(self) -> None:
         """Go without a word."""
         self._writer.transport.abort()

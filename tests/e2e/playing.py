@@ -16,8 +16,10 @@ from socketio_app.adapters.socketio.hub import Hub
 from socketio_app.adapters.socketio.server import ChatServer, Options
 from socketio_app.application.chat import Chat
 from socketio_app.application.commands import Actor, JoinRoom
+from socketio_app.application.ports import DeliveryLog
 from socketio_app.application.rules import Rules
 from socketio_app.domain.identifiers import RoomId, UserId
+from socketio_app.domain.messaging import Message
 from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import Composition
 from tests.clocks import ManualClock
@@ -99,6 +101,28 @@ class Theatre:
         self._runner.close()
 
 
+class HeldUp:
+    """The store's deliveries; who reads what they have missed may be held up there."""
+
+    def __init__(self, deliveries: DeliveryLog) -> None:
+        self._deliveries = deliveries
+        self.delivered = deliveries.delivered
+        self.when: scenarios.OpeningMoment | None = None
+        self.is_there = asyncio.Event()
+        self.may_go_on = asyncio.Event()
+
+    async def undelivered(self, user_id: UserId, limit: int) -> Sequence[Message]:
+        await self._wait_at("before the read")
+        undelivered = await self._deliveries.undelivered(user_id, limit)
+        await self._wait_at("after the read")
+        return undelivered
+
+    async def _wait_at(self, moment: scenarios.OpeningMoment) -> None:
+        if self.when == moment:
+            self.is_there.set()
+            await self.may_go_on.wait()
+
+
 class Play:
     """One scenario on one server."""
 
@@ -107,6 +131,7 @@ class Play:
         self._scenario = scenario
         self._over = over
         self._clock = ManualClock()
+        self._held_up: HeldUp
         self._composition = self._compose()
         self._clients: list[FrameClient] = []
         self._users: list[str] = []
@@ -117,6 +142,7 @@ class Play:
 
         store = memory_store()
         store.epoch = EPOCH
+        store.deliveries = self._held_up = HeldUp(store.deliveries)  # type: ignore[assignment]
         if self._scenario.store_waits:
             store.messages = HookedMessages(store.messages, turn, nothing)  # type: ignore[assignment]
         hub = Hub()
@@ -170,8 +196,7 @@ class Play:
     ) -> None:
         match step:
             case scenarios.ComeAgain():
-                user = self._users[self._clients.index(client)]
-                await self._say(client, ["41", _connect(user)])
+                await self._say(client, ["41", _connect(self._user_of(client))])
             case scenarios.Ping():
                 # All there is first: a pong may overtake what waits for the client to read.
                 await self._say(client, [])
@@ -199,7 +224,35 @@ class Play:
         if step.is_refused_first:
             events = [event for event in step.events if not event.is_binary]
             await client.say_until([_connect("nobody"), *_packets(events, client)], "44")
-        await self._say(client, [_connect(step.user), *_packets(step.events, client)])
+        first = [_connect(step.user), *_packets(step.events, client)]
+        if step.meanwhile is None:
+            await self._say(client, first)
+        else:
+            await self._open_slowly(client, first, step.meanwhile, step.moment)
+
+    async def _open_slowly(
+        self,
+        client: FrameClient,
+        first: Sequence[Packet],
+        meanwhile: scenarios.Say,
+        moment: scenarios.OpeningMoment,
+    ) -> None:
+        """Let another user say something while a connection opens."""
+        held_up = self._held_up
+        held_up.when = moment
+        opening = asyncio.create_task(self._say(client, first))
+        await held_up.is_there.wait()
+        held_up.when = None
+        other = self._client(meanwhile.client)
+        if other is not None and self._user_of(other) != self._user_of(client):
+            await self._say_something(meanwhile)
+        held_up.may_go_on.set()
+        await opening
+        held_up.is_there.clear()
+        held_up.may_go_on.clear()
+
+    def _user_of(self, client: FrameClient) -> str:
+        return self._users[self._clients.index(client)]
 
     async def _say_something(self, step: scenarios.Say) -> None:
         client = self._client(step.client)

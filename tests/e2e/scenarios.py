@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 from hypothesis import strategies as st
@@ -138,15 +138,8 @@ ENDINGS: Sequence[Sequence[Packet]] = [
 ]
 
 
-@attrs.frozen
-class Come:
-    """Somebody connects; what they say at once goes out behind the CONNECT, in one write."""
-
-    user: str
-    transport: Transport
-    events: Sequence[Event] = ()
-    is_refused_first: bool = False
-    has_small_buffer: bool = False
+OpeningMoment = Literal["before the read", "after the read"]
+"""Of what the user has missed."""
 
 
 @attrs.frozen
@@ -156,6 +149,20 @@ class Say:
     client: int
     events: Sequence[Event]
     pieces: int = 1
+
+
+@attrs.frozen
+class Come:
+    """Somebody connects; what they say at once goes out behind the CONNECT, in one write."""
+
+    user: str
+    transport: Transport
+    events: Sequence[Event] = ()
+    is_refused_first: bool = False
+    has_small_buffer: bool = False
+    meanwhile: Say | None = None
+    """What somebody else says while the connection opens."""
+    moment: OpeningMoment = "after the read"
 
 
 @attrs.frozen
@@ -220,6 +227,8 @@ COME = st.builds(
     st.one_of(st.just([]), EVENTS),
     is_refused_first=st.sampled_from([False] * 4 + [True]),
     has_small_buffer=st.sampled_from([False] * 3 + [True]),
+    meanwhile=st.one_of(st.none(), SAY),
+    moment=st.sampled_from(["before the read", "after the read"]),
 )
 UPGRADE = st.builds(
     Upgrade,

@@ -11,6 +11,7 @@ from typing import Any
 
 from socketio_app.adapters.socketio import frames
 from socketio_app.adapters.socketio.inbox import AT_ONCE
+from socketio_app.adapters.socketio.tcp import cut, transport_behind
 from socketio_app.adapters.socketio.websocket import CLOSE_SECONDS, Owner
 
 log = logging.getLogger("socketio_app.socketio")
@@ -42,7 +43,6 @@ class AsgiWebSocket:
         self._may_read.set()
         self._reading: asyncio.Task[None] | None = None
         self._closing: int | None = None
-        self._deadline: asyncio.TimerHandle | None = None
 
     def hand_to(self, owner: Owner) -> None:
         """From now on what comes is the owner's."""
@@ -78,7 +78,8 @@ class AsgiWebSocket:
         if self._closing is None:
             self._closing = code
             self._has_unsent.set()
-            self._deadline = asyncio.get_running_loop().call_later(CLOSE_SECONDS, self._stop)
+            # Also after `serve`: the server may have more that is not read than goes.
+            asyncio.get_running_loop().call_later(CLOSE_SECONDS, self._stop)
 
     def abort(self) -> None:
         """Close it now."""
@@ -89,6 +90,9 @@ class AsgiWebSocket:
     def _stop(self) -> None:
         if self._reading is not None:
             self._reading.cancel()
+        transport = transport_behind(self._receive)
+        if transport is not None:
+            cut(transport)
 
     async def serve(self) -> None:
         """Read and write until it is closed, by either side."""
@@ -100,8 +104,6 @@ class AsgiWebSocket:
             for task in (self._reading, writing):
                 task.cancel()
             await asyncio.wait([self._reading, writing])
-            if self._deadline is not None:
-                self._deadline.cancel()
             self.owner.lost()
 
     async def _read(self) -> None:

@@ -6,9 +6,6 @@ transport. Nothing stands between, no task, queue or timer; the application's ca
 """
 
 import asyncio
-import contextlib
-import socket
-import struct
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.metadata import version
@@ -19,6 +16,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 from socketio_app.adapters.socketio import frames
 from socketio_app.adapters.socketio.frames import FrameError, FrameReader
+from socketio_app.adapters.socketio.tcp import cut
 from socketio_app.adapters.socketio.websocket import CLOSE_SECONDS, EXTENSION, Owner
 
 _KEPT = (
@@ -41,8 +39,6 @@ _KEPT = (
     "write",
 )
 """What a connection needs that was taken over: half of what uvicorn has for it, or less."""
-
-_NO_LINGERING = struct.pack("ii", 1, 0)
 
 
 class FastProtocol(WebSocketsSansIOProtocol):
@@ -209,15 +205,8 @@ class FastProtocol(WebSocketsSansIOProtocol):
             self.transport.resume_reading()
 
     def abort(self) -> None:
-        """Cut the connection now, and what the client has not read with it.
-
-        A reset, not a goodbye: that would wait in the system for a client that does not read.
-        """
-        raw: socket.socket | None = self.transport.get_extra_info("socket")
-        if raw is not None:
-            with contextlib.suppress(OSError):
-                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGERING)
-        self.transport.abort()
+        """Cut the connection now, and what the client has not read with it."""
+        cut(self.transport)
 
     def _gather(self, frame: bytes) -> None:
         """Write a frame together with others of this turn of the loop."""

@@ -1,0 +1,307 @@
+"""What python-socketio, python-engineio or uvicorn do by themselves, and must not happen here."""
+
+import asyncio
+import gc
+import json
+import select
+import sys
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any, Protocol
+
+import aiohttp
+import attrs
+import pytest
+from engineio.payload import Payload
+
+from socketio_app.adapters.socketio import asgi_websocket, fast_protocol
+from socketio_app.adapters.socketio.fast_protocol import FastProtocol
+from socketio_app.application.commands import Actor, JoinRoom, SendMessage
+from socketio_app.domain.conversations import Room
+from socketio_app.domain.identifiers import RoomId, UserId
+from socketio_app.entrypoints.asgi import application
+from socketio_app.entrypoints.composition import Composition, compose
+from socketio_app.entrypoints.settings import Settings
+from tests.e2e.frame_client import FrameClient, Transport
+from tests.e2e.serving import serving
+from tests.e2e.test_coming_and_going import SlowVerifier
+from tests.e2e.test_engine_io import until_empty
+from tests.e2e.test_serving import served
+from tests.stores import HookedStore
+from tests.tokens import SECRET, token
+
+pytestmark = pytest.mark.anyio
+
+SETTINGS = Settings(secret_key=SECRET, rate_limits=False)
+PATHS = {"handed over": FastProtocol, "plain": "websockets-sansio"}
+SAID = '["send_group_message",{"room_id":"lobby","content":"%s"}]'
+
+on_both_paths = pytest.mark.parametrize("websockets", PATHS.values(), ids=PATHS)
+over_each_transport = pytest.mark.parametrize("transport", ["polling", "websocket", "upgrade"])
+
+
+class Serve(Protocol):
+    """Serves a chat until the test ends; the base URL. Options are those of `serving`."""
+
+    def __call__(
+        self, composition: Composition, websockets: Any = FastProtocol, **options: Any
+    ) -> Awaitable[str]: ...
+
+
+class Connect(Protocol):
+    """Connects a user, who joins rooms; they go when the test ends. Options are the client's."""
+
+    def __call__(
+        self, url: str, user_id: str, transport: str, *rooms: str, **options: Any
+    ) -> Awaitable[FrameClient]: ...
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Serve]:
+    async with AsyncExitStack() as stack:
+
+        async def serve_chat(
+            composition: Composition, websockets: Any = FastProtocol, **options: Any
+        ) -> str:
+            app = application(composition)
+            return await stack.enter_async_context(serving(app, websockets, **options))
+
+        yield serve_chat
+
+
+@pytest.fixture
+async def connect(serve: Serve) -> AsyncIterator[Connect]:
+    del serve  # its servers are there for longer than the clients
+    async with AsyncExitStack() as stack:
+
+        async def connect_user(
+            url: str, user_id: str, transport: str, *rooms: str, **options: Any
+        ) -> FrameClient:
+            first: Transport = "websocket" if transport == "websocket" else "polling"
+            client = await FrameClient.open(url, first, **options)
+            stack.push_async_callback(client.let_go)
+            joins = [client.command('["join_room",{"room_id":"%s"}]' % room) for room in rooms]
+            await client.say(['40{"token":"%s"}' % token(user_id), *joins])
+            if transport == "upgrade":
+                await client.upgrade(nothing_else, "after the probe", [])
+            return client
+
+        yield connect_user
+
+
+async def nothing_else() -> None:
+    """Happens meanwhile."""
+
+
+@on_both_paths
+async def test_a_client_that_reads_nothing_and_answers_no_ping_is_let_go(
+    serve: Serve, connect: Connect, websockets: Any
+) -> None:
+    composition = compose(attrs.evolve(SETTINGS, ping_interval_seconds=1, ping_timeout_seconds=1))
+    url = await serve(composition, websockets, system_buffer_bytes=8192)
+    tasks = len(asyncio.all_tasks())
+    stalled = await connect(url, "ada", "websocket", "lobby", has_small_buffer=True)
+
+    await say_much(composition)
+
+    async with asyncio.timeout(20):
+        while composition.chat.connection_count or len(asyncio.all_tasks()) > tasks:
+            await asyncio.sleep(0.01)
+        while not is_given_up(stalled):
+            await asyncio.sleep(0.01)
+
+
+@on_both_paths
+async def test_a_client_that_reads_nothing_is_not_waited_for_when_its_connection_is_closed(
+    serve: Serve, connect: Connect, websockets: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (asgi_websocket, fast_protocol):
+        monkeypatch.setattr(module, "CLOSE_SECONDS", 0.1)
+    composition = compose(SETTINGS)
+    url = await serve(composition, websockets, system_buffer_bytes=8192)
+    stalled = await connect(url, "ada", "websocket", "lobby", has_small_buffer=True)
+    assert stalled.websocket is not None
+    await say_much(composition)
+
+    stalled.websocket.send(["this is not Engine.IO"])
+
+    async with asyncio.timeout(5):
+        while not is_given_up(stalled):
+            await asyncio.sleep(0.01)
+
+
+async def say_much(composition: Composition) -> None:
+    """Tell the lobby more than the system keeps, and less than connections are cut for."""
+    bob = Actor(UserId("bob"))
+    await composition.chat.execute(bob, JoinRoom(RoomId("lobby")))
+    for _ in range(150):
+        await composition.chat.execute(bob, SendMessage(Room(RoomId("lobby")), "x" * 4000))
+    assert composition.chat.connection_count == 1
+
+
+def is_given_up(client: FrameClient) -> bool:
+    """Whether the server has let go of the TCP connection, as the client's system knows."""
+    assert client.websocket is not None
+    asked = select.poll()
+    asked.register(client.websocket.fileno(), 0)
+    return asked.poll(0) != []
+
+
+@on_both_paths
+async def test_a_websocket_that_goes_while_it_is_let_in_leaves_no_ghost(
+    serve: Serve, websockets: Any
+) -> None:
+    verifier = SlowVerifier()
+    composition = compose(SETTINGS, verify_token=verifier)
+    client = await FrameClient.open(await serve(composition, websockets), "websocket")
+    assert client.websocket is not None
+    client.websocket.send(['40{"token":"ada"}'])
+    await verifier.asked.wait()
+
+    await client.let_go()
+    verifier.answer.set()
+
+    await until_empty(composition)
+
+
+class Uneven:
+    """Happens before a store's calls: a later one may wait for a shorter time."""
+
+    def __init__(self) -> None:
+        self._calls = 0
+
+    async def __call__(self, _call: str) -> None:
+        self._calls += 1
+        for _ in range(self._calls * 7 % 10):
+            await asyncio.sleep(0)
+
+
+@on_both_paths
+@over_each_transport
+async def test_one_clients_commands_keep_their_order_however_long_each_takes(
+    serve: Serve, connect: Connect, websockets: Any, transport: str
+) -> None:
+    composition = compose(SETTINGS, store=HookedStore(before=Uneven()))
+    client = await connect(await serve(composition, websockets), "ada", transport, "lobby")
+    client.received.clear()
+
+    await client.say([client.command(SAID % number) for number in range(100)])
+
+    *answers, _ = [packet for packet in client.received if packet.startswith("43")]
+    said = [json.loads(answer.lstrip("0123456789"))[0]["message"] for answer in answers]
+    contents = [(message["seq"], message["content"]) for message in said]
+    assert contents == [(number + 1, str(number)) for number in range(100)]
+
+
+async def test_a_burst_comes_to_a_polling_client_in_answers_that_every_client_takes(
+    serve: Serve, connect: Connect
+) -> None:
+    url = await serve(compose(SETTINGS))
+    ada = await connect(url, "ada", "websocket", "lobby")
+    bob = await connect(url, "bob", "polling", "lobby")
+
+    await ada.say(["42" + SAID % number for number in range(100)])
+
+    told: list[str] = []
+    while sum('["receive_group_message"' in packet for packet in told) < 100:
+        async with bob.http.get(bob.url) as answer:
+            packets = (await answer.text()).split("\x1e")
+        assert len(packets) <= Payload.max_decode_packets
+        told += packets
+
+
+async def test_a_server_by_itself_agrees_on_no_compression(tmp_path: Path) -> None:
+    async with served(tmp_path, SECRET_KEY=SECRET) as server:
+        async with aiohttp.ClientSession(server.url) as http:
+            path = "/socket.io/?EIO=4&transport=websocket"
+            async with http.ws_connect(path, compress=15) as websocket:
+                assert not websocket.compress
+
+
+@on_both_paths
+@over_each_transport
+async def test_a_connection_makes_no_class(
+    serve: Serve, connect: Connect, websockets: Any, transport: str
+) -> None:
+    url = await serve(compose(SETTINGS), websockets)
+    await connect(url, "ada", transport)  # and what is made once for all
+    with without_collection():
+        before = classes()
+
+        await connect(url, "ada", transport)
+
+        assert classes() == before
+
+
+def classes() -> int:
+    return sum(isinstance(each, type) for each in gc.get_objects())
+
+
+@contextmanager
+def without_collection() -> Iterator[None]:
+    """Let garbage in cycles, such as a class, stay for so long."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+async def test_an_idle_websocket_has_neither_a_task_nor_a_timer(
+    serve: Serve, connect: Connect
+) -> None:
+    url = await serve(compose(SETTINGS))
+    await connect(url, "ada", "websocket")
+    async with asyncio.timeout(10):
+        before = tasks_and_timers()
+
+        for transport in ["websocket", "upgrade"] * 10:
+            client = await connect(url, "ada", transport)
+            await client.http.close()
+
+        while tasks_and_timers() > before:
+            await asyncio.sleep(0)
+
+
+def tasks_and_timers() -> int:
+    loop: Any = asyncio.get_running_loop()
+    return len(asyncio.all_tasks()) + sum(not each.cancelled() for each in loop._scheduled)
+
+
+async def test_to_leave_costs_what_ones_own_rooms_cost(serve: Serve, connect: Connect) -> None:
+    few, many = [await lines_of_leaving(serve, connect, others) for others in (5, 50)]
+
+    assert many < few + 45 / 2  # not a line for each of the others
+
+
+async def lines_of_leaving(serve: Serve, connect: Connect, others: int) -> int:
+    """How many lines run when somebody leaves others, who are in rooms of their own too."""
+    composition = compose(SETTINGS)
+    url = await serve(composition)
+    ada = await connect(url, "ada", "websocket", "lobby", "den")
+    for number in range(others):
+        await connect(url, f"user{number}", "websocket", "lobby", f"room{number}")
+    connection = composition.server.eio.sockets[ada.sid]
+    with lines_counted() as lines:
+        await connection.close(abort=True)
+    return len(lines)
+
+
+@contextmanager
+def lines_counted() -> Iterator[list[int]]:
+    """The lines that run in what is called meanwhile."""
+    lines: list[int] = []
+
+    def trace(frame: FrameType, event: str, _argument: object) -> Any:
+        if event == "line":
+            lines.append(frame.f_lineno)
+        return trace
+
+    traced = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        yield lines
+    finally:
+        sys.settrace(traced)
