@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import asyncpg
@@ -18,9 +18,11 @@ from socketio_app.adapters.sql.postgres_store import PostgresStore
 from socketio_app.adapters.sql.schema import metadata
 from socketio_app.adapters.sql.sqlite_file import StoreInUseError
 from socketio_app.adapters.sql.sqlite_store import SqliteStore
-from socketio_app.domain.conversations import Pair, Room
+from socketio_app.domain.conversations import Conversation, Pair, Room
 from socketio_app.domain.errors import Unavailable
-from socketio_app.domain.identifiers import RoomId
+from socketio_app.domain.history import Window
+from socketio_app.domain.identifiers import RoomId, UserId
+from socketio_app.domain.messaging import Message, Stored
 from tests.builders import ADA, BOB, NOON, draft
 from tests.databases import postgres_database
 from tests.servers import postgres
@@ -220,6 +222,65 @@ async def test_a_database_that_was_stopped_is_unavailable_until_it_is_back() -> 
         server.start()
 
         assert (await store.messages.append(draft(LOBBY))).message.seq == 2
+        await store.close()
+
+
+async def test_a_database_that_comes_back_older_mixes_no_conversations_up() -> None:
+    carl, dora = UserId("carl"), UserId("dora")
+    async with postgres_database() as url:
+        store, other = PostgresStore(url, rooms_per_user=10), PostgresStore(url, rooms_per_user=10)
+        await store.start()
+        await store.messages.append(draft(Pair.of(ADA, BOB), ADA, "before"))
+        # What a replica looks like that had not got the last transactions.
+        connection = await asyncpg.connect(url)
+        await connection.execute("DELETE FROM chat_message; DELETE FROM chat_conversation")
+        await connection.execute("ALTER SEQUENCE chat_conversation_conversation_id_seq RESTART")
+        await connection.close()
+        await other.start()
+        await other.messages.append(draft(Pair.of(carl, dora), carl, "for dora"))
+
+        stored = await store.messages.append(draft(Pair.of(ADA, BOB), ADA, "for bob"))
+        told: list[Message] = []
+        store.deliveries.delivered([stored.message], told.extend)
+        await store.deliveries.drain()
+
+        assert stored.message.seq == 1
+        assert told == [stored.message]
+        assert [each.content for each in await said(other, Pair.of(ADA, BOB))] == ["for bob"]
+        assert [each.content for each in await said(other, Pair.of(carl, dora))] == ["for dora"]
+        assert [each.content for each in await other.deliveries.undelivered(dora, 10)] == [
+            "for dora"
+        ]
+        await store.close()
+        await other.close()
+
+
+async def said(store: PostgresStore, conversation: Conversation) -> Sequence[Message]:
+    return (await store.messages.page(conversation, Window())).messages
+
+
+async def test_a_row_that_the_database_refuses_fails_alone() -> None:
+    async with postgres_database() as url:
+        connection = await asyncpg.connect(url)
+        await connection.execute(
+            "ALTER TABLE chat_message ADD CHECK (content <> convert_to('refuse this', 'UTF8'))"
+        )
+        await connection.close()
+        store = PostgresStore(url, rooms_per_user=10)
+        await store.start()
+
+        first, refused, last = await asyncio.gather(
+            *[
+                store.messages.append(draft(LOBBY, ADA, content))
+                for content in ("first", "refuse this", "last")
+            ],
+            return_exceptions=True,
+        )
+
+        assert isinstance(refused, asyncpg.CheckViolationError)
+        assert isinstance(first, Stored)
+        assert isinstance(last, Stored)
+        assert [each.content for each in await said(store, LOBBY)] == ["first", "last"]
         await store.close()
 
 

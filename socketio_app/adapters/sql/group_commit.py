@@ -7,12 +7,15 @@ gathered goes at once. Nothing waits for a timer: a lone write is a batch of one
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Generic, TypeVar
 
 from socketio_app.domain.errors import Unavailable
+
+log = logging.getLogger("socketio_app.store")
 
 Write = TypeVar("Write")
 Outcome = TypeVar("Outcome")
@@ -79,7 +82,10 @@ class GroupCommit(Generic[Write, Outcome]):
                 except Exception as error:  # noqa: BLE001  (it is every waiting caller's to handle)
                     outcomes = [error] * size
                 for (_, settle), outcome in zip(batch, outcomes, strict=True):
-                    settle(outcome)
+                    try:
+                        settle(outcome)
+                    except Exception:
+                        log.exception("fault after a write was committed")
         finally:
             self._committing = None
 

@@ -1,15 +1,17 @@
 """How a batch of messages gets into PostgreSQL: one call of a function, and so one round trip.
 
-The function (`chat_append`, in the first migration) has two statements:
+The function (`chat_append`, in the first migration) has three statements:
 
 1. Lock the conversations, in the order of their numbers, so that two processes cannot each wait for
    the other.
-2. With the locks held, and so with a snapshot in which all of these conversations' messages are
+2. See that the numbers are those of the conversations that are meant.
+3. With the locks held, and so with a snapshot in which all of these conversations' messages are
    visible, leave out what was stored before, give the rest their places, and store it.
 
-They cannot be one: a statement sees what was committed when it began, which is before it had its
-locks, so a message that another process stored while this one waited would be missed. Where
-something was left out, the first messages are read, which those acknowledgements carry.
+The first and the last cannot be one: a statement sees what was committed when it began, which is
+before it had its locks, so a message that another process stored while this one waited would be
+missed. Where something was left out, the first messages are read, which those acknowledgements
+carry.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,23 +28,37 @@ async def append(
     """Store messages, or find those that were stored before.
 
     `ids` has the number of each of their conversations. No two drafts may be retries of each other.
+
+    Raises:
+        StaleNumbersError: a number is not its conversation's. Nothing was stored: try again, with
+            fresh numbers.
     """
     numbers = [ids[draft.conversation] for draft in drafts]
+    keys = key_columns(draft.conversation for draft in drafts)
     rows = [message_row(draft, 0)[1:] for draft in drafts]
     message_ids, senders, contents, times, retries = map(list, zip(*rows, strict=True))
     to_first, to_second = map(list, zip(*map(_recipient, drafts), strict=True))
     placed = await connection.fetch(
-        APPEND, numbers, message_ids, senders, contents, times, retries, to_first, to_second
+        APPEND, numbers, *keys, message_ids, senders, contents, times, retries, to_first, to_second
     )
-    seqs: dict[int, int] = dict(placed)  # type: ignore[arg-type]  # a record is a pair here
-    missing = [draft for at, draft in enumerate(drafts) if at not in seqs]
-    firsts = await _firsts(connection, missing, ids) if missing else {}
+    seqs: dict[int, int | None] = dict(placed)  # type: ignore[arg-type]  # a record is a pair here
+    if not seqs:
+        raise StaleNumbersError
+    before = [draft for at, draft in enumerate(drafts) if seqs[at] is None]
+    firsts = await _firsts(connection, before, ids) if before else {}
     return [
-        Stored(draft.at(seqs[at]), duplicate=False)
-        if at in seqs
-        else firsts[ids[draft.conversation], draft.from_user_id, draft.client_message_id]
-        for at, draft in enumerate(drafts)
+        firsts[ids[draft.conversation], draft.from_user_id, draft.client_message_id]
+        if seq is None
+        else Stored(draft.at(seq), duplicate=False)
+        for draft, seq in ((draft, seqs[at]) for at, draft in enumerate(drafts))
     ]
+
+
+class StaleNumbersError(Exception):
+    """The database is not the one any more that a conversation's number is of.
+
+    It came back from a replica that lagged behind, or from a backup.
+    """
 
 
 MOST_IDS = 50_000
@@ -50,10 +66,18 @@ MOST_IDS = 50_000
 
 
 class ConversationIds:
-    """The numbers of conversations, which never change; those used lately are remembered."""
+    """The numbers of conversations; those used lately are remembered.
+
+    In one database they never change. But while the server lives on, its database may become
+    another: whoever uses a number must see that it is the conversation's still.
+    """
 
     def __init__(self) -> None:
         self._ids: dict[Conversation, int] = {}
+
+    def forget(self) -> None:
+        """Remember none of them."""
+        self._ids.clear()
 
     async def find(
         self, pool: PostgresPool, conversations: Sequence[Conversation]
@@ -69,7 +93,7 @@ class ConversationIds:
         if not unknown:
             return known
         async with pool.transaction() as connection:
-            found = await _find_or_insert(connection, unknown)
+            found = await find_or_insert(connection, unknown)
         if len(self._ids) > MOST_IDS:
             self._ids.clear()
         # Only now: before the commit, a number could still be given to another.
@@ -77,12 +101,19 @@ class ConversationIds:
         return known | found
 
 
-async def _find_or_insert(
+async def find_or_insert(
     connection: Connection, conversations: Sequence[Conversation]
 ) -> dict[Conversation, int]:
-    columns = key_columns(conversations)
-    await connection.execute(_INSERT_CONVERSATIONS, *columns)
-    rows = await connection.fetch(_FIND_CONVERSATIONS, *columns)
+    """The number of each conversation, in the transaction given anew where there is none."""
+    await connection.execute(_INSERT_CONVERSATIONS, *key_columns(conversations))
+    return await find_numbers(connection, conversations)
+
+
+async def find_numbers(
+    connection: Connection, conversations: Sequence[Conversation]
+) -> dict[Conversation, int]:
+    """The number of each conversation that there is."""
+    rows = await connection.fetch(_FIND_CONVERSATIONS, *key_columns(conversations))
     return {conversations[position - 1]: number for position, number in rows}
 
 
@@ -114,7 +145,7 @@ async def _firsts(
     return found
 
 
-APPEND = "SELECT * FROM chat_append($1, $2, $3, $4, $5, $6, $7, $8)"
+APPEND = "SELECT * FROM chat_append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
 
 _FIND_RETRIED = """
     SELECT DISTINCT message.conversation_id, seq, message_id, message.from_user_id, content,

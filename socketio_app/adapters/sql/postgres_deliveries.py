@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from socketio_app.adapters.sql.deliveries import submit_deliveries
 from socketio_app.adapters.sql.group_commit import GroupCommit
-from socketio_app.adapters.sql.postgres_append import ConversationIds
+from socketio_app.adapters.sql.postgres_append import find_numbers
 from socketio_app.adapters.sql.postgres_pool import Connection, PostgresPool, fetch
 from socketio_app.adapters.sql.rows import conversation_of, message_of
 from socketio_app.adapters.sql.statements import undelivered
@@ -23,9 +23,8 @@ Cursor = tuple[UserId, int]
 class PostgresDeliveries:
     """Implements `DeliveryLog`. What waits at the same time shares one transaction."""
 
-    def __init__(self, pool: PostgresPool, ids: ConversationIds) -> None:
+    def __init__(self, pool: PostgresPool) -> None:
         self._pool = pool
-        self._ids = ids
         self._commits: GroupCommit[Sequence[Message], Sequence[Message]] = GroupCommit(
             self._commit, most_waiting=MOST_WAITING, largest_batch=LARGEST_BATCH
         )
@@ -48,20 +47,21 @@ class PostgresDeliveries:
 
     async def _commit(self, batch: Sequence[Sequence[Message]]) -> Sequence[Sequence[Message]]:
         conversations = [message.conversation for messages in batch for message in messages]
-        ids = await self._ids.find(self._pool, conversations)
-        given = [
-            [
-                ((message.to_user_id, ids[message.conversation]), message)
-                for message in messages
-                if message.to_user_id is not None
-            ]
-            for messages in batch
-        ]
-        reached: dict[Cursor, int] = {}
-        for each in given:
-            for cursor, message in each:
-                reached[cursor] = max(reached.get(cursor, 0), message.seq)
         async with self._pool.transaction() as connection:
+            # Looked up, not remembered: a wrong number would move a cursor of another conversation.
+            ids = await find_numbers(connection, list(dict.fromkeys(conversations)))
+            given = [
+                [
+                    ((message.to_user_id, ids[message.conversation]), message)
+                    for message in messages
+                    if message.to_user_id is not None and message.conversation in ids
+                ]
+                for messages in batch
+            ]
+            reached: dict[Cursor, int] = {}
+            for each in given:
+                for cursor, message in each:
+                    reached[cursor] = max(reached.get(cursor, 0), message.seq)
             before = await _move(connection, reached)
         return [_beyond(before, each) for each in given]
 

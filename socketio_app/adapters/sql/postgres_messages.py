@@ -1,18 +1,22 @@
 """Messages in PostgreSQL."""
 
+import logging
 from collections.abc import Sequence
 
 import asyncpg
 
 from socketio_app.adapters.sql.group_commit import GroupCommit
-from socketio_app.adapters.sql.postgres_append import ConversationIds, append
+from socketio_app.adapters.sql.postgres_append import ConversationIds, StaleNumbersError, append
 from socketio_app.adapters.sql.postgres_pool import PostgresConnection, PostgresPool, fetch
 from socketio_app.adapters.sql.rows import key_columns, key_of, message_of, page_of
 from socketio_app.adapters.sql.statements import conversation_at, page
 from socketio_app.application.ports import Place
 from socketio_app.domain.conversations import Conversation
+from socketio_app.domain.errors import Unavailable
 from socketio_app.domain.history import Page, Window
 from socketio_app.domain.messaging import Draft, Message, Stored
+
+log = logging.getLogger("socketio_app.store")
 
 MOST_WAITING = 20_000
 """Writes that may wait for the database; beyond, sends are refused as `unavailable`."""
@@ -34,9 +38,9 @@ APPENDING = {
 class PostgresMessages:
     """Implements `MessageLog`. Messages that wait at the same time share one transaction."""
 
-    def __init__(self, url: str, pool: PostgresPool, ids: ConversationIds) -> None:
+    def __init__(self, url: str, pool: PostgresPool) -> None:
         self._pool = pool
-        self._ids = ids
+        self._ids = ConversationIds()
         self._appending = PostgresConnection(url, APPENDING)
         self._commits: GroupCommit[Draft, Stored] = GroupCommit(
             self._commit, most_waiting=MOST_WAITING, largest_batch=LARGEST_BATCH
@@ -98,9 +102,24 @@ class PostgresMessages:
             if len(drafts) == 1:
                 return [error]
         # One of them spoils the statement for all: each by itself, so that it fails alone.
-        return [outcome for draft in drafts for outcome in await self._store([draft])]
+        return [await self._store_alone(draft) for draft in drafts]
+
+    async def _store_alone(self, draft: Draft) -> Stored | Exception:
+        try:
+            (outcome,) = await self._store([draft])
+        except Unavailable as error:
+            return error  # it is this one's; those before it are stored
+        return outcome
 
     async def _store_together(self, drafts: Sequence[Draft]) -> list[Stored]:
+        try:
+            return await self._append(drafts)
+        except StaleNumbersError:
+            log.warning("the database is another than before: looking conversations up again")
+            self._ids.forget()
+        return await self._append(drafts)
+
+    async def _append(self, drafts: Sequence[Draft]) -> list[Stored]:
         ids = await self._ids.find(self._pool, [draft.conversation for draft in drafts])
         async with self._appending.statement() as connection:
             return await append(connection, drafts, ids)

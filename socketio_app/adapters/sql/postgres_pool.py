@@ -29,6 +29,8 @@ _GONE = (
     asyncpg.exceptions.OperatorInterventionError,
     asyncpg.exceptions.TransactionRollbackError,
     asyncpg.exceptions.ReadOnlySQLTransactionError,
+    asyncpg.exceptions.LockNotAvailableError,
+    asyncpg.exceptions.PostgresSystemError,
 )
 """The database cannot do it now; it may later. What else it says is a fault of ours."""
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from socketio_app.adapters.sql.postgres_append import ConversationIds
+from socketio_app.adapters.sql.postgres_append import find_or_insert
 from socketio_app.adapters.sql.postgres_conversations import mark_read
 from socketio_app.adapters.sql.postgres_pool import PostgresPool, fetch
 from socketio_app.adapters.sql.rows import milliseconds
@@ -21,16 +21,15 @@ from socketio_app.domain.rooms import Left, check_room_count
 class PostgresRooms:
     """Implements `RoomRepository`."""
 
-    def __init__(self, pool: PostgresPool, ids: ConversationIds, rooms_per_user: int) -> None:
+    def __init__(self, pool: PostgresPool, rooms_per_user: int) -> None:
         self._pool = pool
-        self._ids = ids
         self._rooms_per_user = rooms_per_user
 
     async def join(self, room_id: RoomId, user_id: UserId, at: datetime) -> RoomJoined:
         """See `RoomRepository.join`."""
         room, user = room_id.encode(), user_id.encode()
-        number = (await self._ids.find(self._pool, [Room(room_id)]))[Room(room_id)]
         async with self._pool.transaction() as connection:
+            number = (await find_or_insert(connection, [Room(room_id)]))[Room(room_id)]
             # One user's joins take turns, here and on other processes, or two of them together
             # could go over the limit.
             await connection.execute(_TAKE_TURNS, user)

@@ -1,7 +1,6 @@
 """The store in PostgreSQL, which several processes may use at once."""
 
 from socketio_app.adapters.sql.migrations import HEAD, VERSION_TABLE, SchemaError
-from socketio_app.adapters.sql.postgres_append import ConversationIds
 from socketio_app.adapters.sql.postgres_conversations import PostgresConversations
 from socketio_app.adapters.sql.postgres_deliveries import PostgresDeliveries
 from socketio_app.adapters.sql.postgres_messages import PostgresMessages
@@ -15,11 +14,10 @@ class PostgresStore:
     def __init__(self, url: str, rooms_per_user: int) -> None:
         self._pool = PostgresPool(url)
         self.epoch = ""
-        ids = ConversationIds()
-        self.messages = PostgresMessages(url, self._pool, ids)
-        self.deliveries = PostgresDeliveries(self._pool, ids)
+        self.messages = PostgresMessages(url, self._pool)
+        self.deliveries = PostgresDeliveries(self._pool)
         self.conversations = PostgresConversations(self._pool)
-        self.rooms = PostgresRooms(self._pool, ids, rooms_per_user)
+        self.rooms = PostgresRooms(self._pool, rooms_per_user)
 
     async def start(self) -> None:
         """Connect, and see that the schema is ours. Doing it again changes nothing.

@@ -78,13 +78,27 @@ def upgrade() -> None:
 # said of it in adapters/sql/postgres_append.py holds here.
 _APPEND = """
     CREATE FUNCTION chat_append(
-        conversation_ids bigint[], message_ids text[], senders bytea[], contents bytea[],
+        conversation_ids bigint[], room_ids bytea[], first_user_ids bytea[],
+        second_user_ids bytea[], message_ids text[], senders bytea[], contents bytea[],
         times bigint[], client_message_ids bytea[], are_to_first boolean[], are_to_second boolean[]
     ) RETURNS TABLE (place_in_batch bigint, seq bigint) LANGUAGE plpgsql AS $$
     #variable_conflict use_column
     BEGIN
         PERFORM FROM chat_conversation WHERE conversation_id = ANY(conversation_ids)
         ORDER BY conversation_id FOR NO KEY UPDATE;
+
+        -- Where a number is not its conversation's any more, nothing is stored or returned.
+        IF EXISTS (
+            SELECT FROM unnest(conversation_ids, room_ids, first_user_ids, second_user_ids)
+                AS given (conversation_id, room_id, first_user_id, second_user_id)
+            LEFT JOIN chat_conversation conversation USING (conversation_id)
+            WHERE conversation.conversation_id IS NULL
+               OR conversation.room_id IS DISTINCT FROM given.room_id
+               OR conversation.first_user_id IS DISTINCT FROM given.first_user_id
+               OR conversation.second_user_id IS DISTINCT FROM given.second_user_id
+        ) THEN
+            RETURN;
+        END IF;
 
         RETURN QUERY WITH draft AS (
             SELECT * FROM unnest(
@@ -127,7 +141,7 @@ _APPEND = """
             ) newest
             WHERE conversation.conversation_id = newest.conversation_id
         )
-        SELECT position - 1, seq FROM placed;
+        SELECT position - 1, placed.seq FROM draft LEFT JOIN placed USING (position);
     END
     $$
 """
