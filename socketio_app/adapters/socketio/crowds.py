@@ -13,6 +13,7 @@ import attrs
 
 from socketio_app.adapters.socketio.outlet import Outlet
 from socketio_app.application.events import Event
+from socketio_app.application.measures import Measures
 from socketio_app.domain.identifiers import RoomId
 
 PART = 500
@@ -32,12 +33,18 @@ class Telling:
     left_out: Sequence[Outlet] = ()
     """Those of the outlets that are not to be told."""
 
+    @property
+    def told(self) -> int:
+        """How many are."""
+        return len(self.outlets) - len(self.left_out)
+
 
 class Crowds:
     """The rooms in which something is still being told."""
 
-    def __init__(self, part: int) -> None:
+    def __init__(self, part: int, measures: Measures | None = None) -> None:
         self._part = part
+        self._measures = measures
         self._rooms: dict[RoomId, _Crowd] = {}
 
     def __bool__(self) -> bool:
@@ -53,7 +60,7 @@ class Crowds:
         if not self._rooms:
             asyncio.get_running_loop().call_soon(self._tell_a_part)
         if room_id not in self._rooms:
-            self._rooms[room_id] = _Crowd(self._part)
+            self._rooms[room_id] = _Crowd(self._part, self._measures)
         self._rooms[room_id].waiting.append(telling)
 
     def _tell_a_part(self) -> None:
@@ -74,6 +81,7 @@ class _Crowd:
     """What is still to be told in one room."""
 
     part: int
+    measures: Measures | None
     waiting: deque[Telling] = attrs.field(factory=deque, init=False)
     passage: "_Passage | None" = attrs.field(default=None, init=False)
 
@@ -81,6 +89,9 @@ class _Crowd:
         if self.passage is None:
             self.passage = _Passage.of(self.waiting, self.part)
         if self.passage.tell(self.part):
+            if self.measures is not None:
+                for telling, _ in self.passage.tellings:
+                    self.measures.told(telling.event, telling.told)
             self.passage = None
 
 

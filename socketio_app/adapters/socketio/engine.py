@@ -32,6 +32,8 @@ class ChatEngine(engineio.AsyncServer):
     handle_binary: Callable[[str, bytes], Coroutine[Any, Any, None]]
     is_retiring: bool
     """Whether new connections are sent elsewhere."""
+    dropped_frames: int
+    """How many frames were dropped, as their clients did not read."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -39,6 +41,7 @@ class ChatEngine(engineio.AsyncServer):
         self.pings = PingWheel(self.ping_interval, self.ping_timeout)
         self._has_said_plain = False
         self.is_retiring = False
+        self.dropped_frames = 0
 
     def say_plain(self) -> None:
         """Say, once, that WebSockets come the plain way."""

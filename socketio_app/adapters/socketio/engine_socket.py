@@ -18,6 +18,7 @@ from engineio.packet import Packet as EnginePacket
 
 from socketio_app.adapters.socketio import frames
 from socketio_app.adapters.socketio.asgi_websocket import AsgiWebSocket
+from socketio_app.adapters.socketio.endings import RESTART
 from socketio_app.adapters.socketio.link import Link, Probe
 from socketio_app.adapters.socketio.packets import MessagePacket
 from socketio_app.adapters.socketio.pings import PingWheel
@@ -48,6 +49,7 @@ class Engine(Protocol):
     sockets: dict[str, Any]
     max_http_buffer_size: int
     most_unread_bytes: int
+    dropped_frames: int
     begins_at_once: bool
     handle_text: Callable[[str, bytes], Coroutine[Any, Any, None]]
     handle_binary: Callable[[str, bytes], Coroutine[Any, Any, None]]
@@ -84,6 +86,15 @@ class EngineSocket(AsyncSocket):
             self._link.write(frame)
         elif not self.closed:
             self.queue.put_nowait(MessagePacket(frame))
+
+    @property
+    def unread_bytes(self) -> int:
+        """How much waits for the client to read, or to ask for."""
+        if self._link is not None:
+            return self._link.unread_bytes
+        queue: Any = self.queue
+        waiting = queue._queue  # noqa: SLF001  (nothing else says)
+        return sum(len(each.frame) for each in waiting if isinstance(each, MessagePacket))
 
     def watch_direct(self, on_direct: Callable[[Write | None], None]) -> None:
         """Say, now and whenever it changes, what writes a frame while nothing is in the way."""
@@ -126,7 +137,7 @@ class EngineSocket(AsyncSocket):
         self._close_code = frames.SERVICE_RESTART
         if self._link is None:
             self.queue.put_nowait(EnginePacket(NOOP))  # its next poll finds no session
-        await self.close(abort=True, reason=self._engine.reason.SERVER_DISCONNECT)
+        await self.close(abort=True, reason=RESTART)
 
     async def _finish(self) -> None:
         if self._link is not None:
@@ -155,7 +166,7 @@ class EngineSocket(AsyncSocket):
     def ping_timed_out(self) -> None:
         """End the connection: the client did not answer."""
         if self._link is not None:
-            self._link.cut()
+            self._link.cut(self._engine.reason.PING_TIMEOUT)
         else:
             self._ending = asyncio.create_task(self._end(self._engine.reason.PING_TIMEOUT))
 
@@ -267,7 +278,11 @@ class EngineSocket(AsyncSocket):
             log.exception("fault while handling what a client sent")
 
     async def _lost(self) -> None:
-        await self._end(self._engine.reason.TRANSPORT_CLOSE)
+        why = self._engine.reason.TRANSPORT_CLOSE
+        if self._link is not None:
+            why = self._link.ending or why
+            self._engine.dropped_frames += self._link.dropped
+        await self._end(why)
 
     async def _end(self, reason: str) -> None:
         await self.close(abort=True, reason=reason)

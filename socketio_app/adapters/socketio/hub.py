@@ -18,6 +18,7 @@ from socketio_app.application.events import (
     UserLeft,
     Users,
 )
+from socketio_app.application.measures import Measures
 from socketio_app.domain.conversations import Conversation, Room
 from socketio_app.domain.identifiers import ConnectionId, RoomId, UserId
 
@@ -29,14 +30,16 @@ class Hub:
 
     Args:
         part: how many connections are told before the loop has its turn.
+        measures: what counts the deliveries, if they are to be counted.
     """
 
-    def __init__(self, part: int = PART) -> None:
+    def __init__(self, part: int = PART, measures: Measures | None = None) -> None:
+        self._measures = measures
         self._part = part
         self._outlets: dict[UserId, dict[ConnectionId, Outlet]] = {}
         self._audiences: dict[RoomId, dict[ConnectionId, Outlet]] = {}
         self._rooms: dict[UserId, set[RoomId]] = {}
-        self._crowds = Crowds(part)
+        self._crowds = Crowds(part, measures)
 
     def attach(self, outlet: Outlet) -> None:
         """Let a connection hear what is for its user, and for the rooms the user is in."""
@@ -77,19 +80,19 @@ class Hub:
         if not outlets:
             return
         frame = frame_of(event)
-        if self._crowds and isinstance(audience, Users):
-            room_id = _room_of(event)
-            if room_id is not None and self._crowds.are_told_in(room_id):
-                told = [each for each in outlets if each.connection_id != audience.but_connection]
-                self._crowds.tell(room_id, Telling(event, frame, tuple(told)))
-                return
-        but_connection = audience.but_connection
+        if self._crowds and self._has_to_wait(event, frame, outlets, audience):
+            return
+        but_connection, told = audience.but_connection, len(outlets)
         for outlet in outlets:
             if outlet.connection_id != but_connection:
                 if outlet.direct is not None:
                     outlet.direct(frame)
                 else:
                     outlet.tell(event, frame)
+            else:
+                told -= 1
+        if self._measures is not None:
+            self._measures.told(event, told)
 
     def enter(self, room_id: RoomId, user_id: UserId) -> None:
         """See `Broadcast.enter`."""
@@ -112,6 +115,17 @@ class Hub:
             del audience[connection_id]
         if not audience:
             del self._audiences[room_id]
+
+    def _has_to_wait(
+        self, event: Event, frame: bytes, outlets: Collection[Outlet], audience: Audience
+    ) -> bool:
+        """Whether an event for some users waits for what is being told in its room."""
+        room_id = _room_of(event) if isinstance(audience, Users) else None
+        if room_id is None or not self._crowds.are_told_in(room_id):
+            return False
+        told = [each for each in outlets if each.connection_id != audience.but_connection]
+        self._crowds.tell(room_id, Telling(event, frame, tuple(told)))
+        return True
 
     def _left_out(
         self, members: Mapping[ConnectionId, Outlet], audience: Members
