@@ -157,7 +157,7 @@ async def on_postgresql() -> AsyncIterator[Database]:
             values = (new_message_id(), ADA.encode(), CONTENT.encode())
             await connection.execute(_APPEND_PLAINLY, PLAIN.encode(), *values)
 
-        yield Database(store, single_commit, store.messages._commits)
+        yield Database(store, single_commit, store.messages.commits)
 
 
 _APPEND_PLAINLY = """

@@ -1,7 +1,7 @@
 """The chat as an ASGI application, by itself or with a host."""
 
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, cast
 
@@ -51,8 +51,16 @@ def create_socketio_app(
     return application(compose(loaded, verify_token=verify_token, store=store), app)
 
 
-def application(composition: Composition, host: ASGIApp | None = None) -> Starlette:
-    """The Starlette application of a chat that is put together already."""
+def application(
+    composition: Composition, host: ASGIApp | None = None, more: Sequence[BaseRoute] = ()
+) -> Starlette:
+    """The Starlette application of a chat that is put together already.
+
+    Args:
+        composition: the chat.
+        host: the application that it is put in front of.
+        more: where there is none, what is served beside the chat and its health.
+    """
 
     async def serve_socketio(scope: Scope, receive: Receive, send: Send) -> None:
         await composition.server.handle_request(scope, receive, send)
@@ -67,9 +75,8 @@ def application(composition: Composition, host: ASGIApp | None = None) -> Starle
             # Starlette takes None for no state; and not every server can carry an empty one.
             yield cast("dict[str, Any]", state or None)
 
-    beside: list[BaseRoute] = (
-        [HostRoute(host)] if host else [HEALTH, ready(composition.chat.readiness)]
-    )
+    own = [HEALTH, ready(composition.chat.readiness), *more]
+    beside: Sequence[BaseRoute] = [HostRoute(host)] if host else own
     starlette = Starlette(routes=[Mount("/socket.io", serve_socketio), *beside], lifespan=lifespan)
     starlette.state.chat = composition.chat
     return starlette

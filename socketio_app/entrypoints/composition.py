@@ -6,15 +6,19 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import attrs
+from starlette.routing import Route
 
 from socketio_app.adapters.jwt import HostVerifier, JwtVerifier, KeyConfigurationError, KeySet
 from socketio_app.adapters.memory import MemoryStore
+from socketio_app.adapters.prometheus import metrics_route
 from socketio_app.adapters.socketio.hub import Hub
 from socketio_app.adapters.socketio.server import ChatServer, Options
+from socketio_app.adapters.socketio.wire.incoming import COMMANDS
 from socketio_app.adapters.sql.postgres_store import PostgresStore
 from socketio_app.adapters.sql.sqlite_store import SqliteStore
 from socketio_app.adapters.system import SystemClock, new_message_id
 from socketio_app.application.chat import Chat
+from socketio_app.application.measures import Measures
 from socketio_app.application.ports import Clock, Store, TokenVerifier
 from socketio_app.entrypoints.settings import Settings, SettingsError
 
@@ -41,6 +45,8 @@ class Composition:
     chat: Chat
     server: ChatServer
     store: Store
+    metrics: Route | None = None
+    """`GET /metrics`, where it is measured."""
 
     async def start(self) -> None:
         """Make the store ready.
@@ -85,7 +91,8 @@ def compose(
     """
     clock = SystemClock()
     verifier = HostVerifier(verify_token, clock) if verify_token else jwt_verifier(settings, clock)
-    hub = Hub()
+    measures = Measures(COMMANDS) if settings.metrics_port else None
+    hub = Hub(measures=measures)
     store = store or configured_store(settings)
     chat = Chat(store, hub, clock, new_message_id, settings.rules())
     options = Options(
@@ -95,7 +102,27 @@ def compose(
         ping_timeout_seconds=settings.ping_timeout_seconds,
         begins_at_once=isinstance(store, MemoryStore | SqliteStore),
     )
-    return Composition(chat, ChatServer(chat, hub, verifier, options), store)
+    server = ChatServer(chat, hub, verifier, options, measures)
+    metrics = None if measures is None else measured(measures, chat, server, store)
+    return Composition(chat, server, store, metrics)
+
+
+def measured(measures: Measures, chat: Chat, server: ChatServer, store: Store) -> Route:
+    """`GET /metrics`, with all that there is to be measured here."""
+    gauges: dict[str, tuple[str, Callable[[], float]]] = {
+        "chat_connections": ("Open connections.", lambda: chat.connection_count),
+        "chat_unread_bytes": (
+            "What waits for clients that do not read, or have not asked yet.",
+            lambda: server.unread_bytes,
+        ),
+    }
+    if isinstance(store, SqliteStore | PostgresStore):
+        store.watch_commits(measures.committed)
+        waiting = "Writes that wait for their transaction."
+        gauges["chat_commit_waiting"] = (waiting, lambda: store.waiting_writes)
+    dropped = "Frames dropped, as their clients did not read."
+    counters = {"chat_frames_dropped": (dropped, lambda: server.dropped_frames)}
+    return metrics_route(measures, gauges, counters)
 
 
 def configured_store(settings: Settings) -> Store:

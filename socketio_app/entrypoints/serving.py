@@ -9,15 +9,18 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
 import uvicorn
+from starlette.routing import BaseRoute
 
 from socketio_app.adapters.socketio.compatibility import websocket_protocol
 from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import Composition, compose
-from socketio_app.entrypoints.settings import Settings
+from socketio_app.entrypoints.operations import operations_served
+from socketio_app.entrypoints.settings import Settings, SettingsError
 
 GARBAGE_THRESHOLD = 20_000
 """So many more objects than before are there when the garbage collector looks for cycles."""
@@ -41,8 +44,7 @@ class _Server(uvicorn.Server):
     ) -> None:
         super().__init__(config)
         self._composition = composition
-        self._drain_delay_seconds = settings.drain_delay_seconds
-        self._drain_seconds = settings.drain_seconds
+        self._settings = settings
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to end; and end at once when it is asked for again.
@@ -57,17 +59,22 @@ class _Server(uvicorn.Server):
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         await self._composition.start()
-        await super().serve(sockets)
+        try:
+            async with operations_served(self._composition, self._settings):
+                await super().serve(sockets)
+        except SettingsError:
+            await self._composition.close()
+            raise
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End in an order that loses nothing (docs/running.md)."""
         connections = self._composition.chat.connection_count
         log.info("ending, with %d connections", connections, extra={"connections": connections})
         self._composition.chat.readiness.drain()
-        await asyncio.sleep(self._drain_delay_seconds)
+        await asyncio.sleep(self._settings.drain_delay_seconds)
         for server in self.servers:
             server.close()
-        await self._composition.retire(self._drain_seconds)
+        await self._composition.retire(self._settings.drain_seconds)
         await self._composition.stop()
         await super().shutdown(sockets)
 
@@ -84,6 +91,13 @@ def log_config(level: str) -> dict[str, Any]:
     return config
 
 
+def public_metrics(composition: Composition, settings: Settings) -> Sequence[BaseRoute]:
+    """`GET /metrics`, where it is to be on the chat's own port."""
+    if composition.metrics is None or settings.metrics_port != settings.chat_port:
+        return ()
+    return (composition.metrics,)
+
+
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT.
 
@@ -95,7 +109,7 @@ def serve(settings: Settings) -> None:
     logging.config.dictConfig(log_config(settings.log_level))
     composition = compose(settings)
     config = uvicorn.Config(
-        application(composition),
+        application(composition, more=public_metrics(composition, settings)),
         host=settings.host,
         port=settings.chat_port,
         log_config=None,

@@ -88,6 +88,13 @@ class Settings:
     socketio_port: int | None = setting(
         None, optional(integer(1, 65_535)), "The chat's port outright; unset: `PORT` + 1."
     )
+    metrics_port: int | None = setting(
+        None,
+        optional(integer(1, 65_535)),
+        "Where `/metrics` is served, with `/healthz` and `/readyz`; the chat's port: beside the "
+        "chat, for everybody to see; unset: nothing is measured. For `socketio-app serve`.",
+    )
+    metrics_host: str = setting("127.0.0.1", text, "The address that `METRICS_PORT` is of.")
     drain_delay_seconds: int = setting(
         0,
         integer(0, 600),

@@ -328,10 +328,10 @@ class PostgresMachine(StoreMachine):
         assert isinstance(store, PostgresStore)
         pool = store._pool._pool
         assert pool is not None
-        store.messages._commits._waiting.clear()
+        store.messages.commits._waiting.clear()
         pool.terminate()
         store.messages._appending._drop()
-        await store.messages._commits.drain()
+        await store.messages.commits.drain()
         await store.deliveries.drain()
         # One that was just being opened is open now.
         store.messages._appending._drop()

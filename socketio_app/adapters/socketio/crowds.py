@@ -13,6 +13,7 @@ import attrs
 
 from socketio_app.adapters.socketio.outlet import Outlet
 from socketio_app.application.events import Event
+from socketio_app.application.measures import Measures
 from socketio_app.domain.identifiers import RoomId
 
 PART = 500
@@ -35,14 +36,20 @@ class Telling:
     left_out: Sequence[Outlet] = ()
     """Those of the outlets that are not to be told."""
 
+    @property
+    def told(self) -> int:
+        """How many are."""
+        return len(self.outlets) - len(self.left_out)
+
 
 class Crowds:
     """The rooms in which something is still being told."""
 
-    def __init__(self, part: int) -> None:
+    def __init__(self, part: int, measures: Measures | None = None) -> None:
         self._part = part
         self.rooms: dict[RoomId, Crowd] = {}
         """Where what happens has to wait for its turn."""
+        self._measures = measures
 
     async def keeping_up(self, room_id: RoomId) -> None:
         """Wait until no more than `MOST_WAITING` tellings wait in a room."""
@@ -54,7 +61,7 @@ class Crowds:
         if not self.rooms:
             asyncio.get_running_loop().call_soon(self._tell_a_part)
         if room_id not in self.rooms:
-            self.rooms[room_id] = Crowd(self._part)
+            self.rooms[room_id] = Crowd(self._part, self._measures)
         self.rooms[room_id].waiting.append(telling)
 
     def _tell_a_part(self) -> None:
@@ -75,6 +82,7 @@ class Crowd:
     """What is still to be told in one room."""
 
     part: int
+    measures: Measures | None
     waiting: deque[Telling] = attrs.field(factory=deque, init=False)
     passage: "_Passage | None" = attrs.field(default=None, init=False)
     _passed: asyncio.Event | None = attrs.field(default=None, init=False)
@@ -90,6 +98,9 @@ class Crowd:
         if self.passage is None:
             self.passage = _Passage.of(self.waiting, self.part)
         if self.passage.tell(self.part):
+            if self.measures is not None:
+                for telling, _ in self.passage.tellings:
+                    self.measures.told(telling.event, telling.told)
             self.passage = None
             if self._passed is not None:
                 self._passed.set()

@@ -33,6 +33,8 @@ class ChatEngine(engineio.AsyncServer):
     handle_binary: Callable[[str, bytes], Coroutine[Any, Any, None]]
     is_retiring: bool
     """Whether new connections are sent elsewhere."""
+    dropped_frames: int
+    """How many frames were dropped, as their clients did not read."""
 
     def __init__(self, **options: Any) -> None:
         # To compress what a client polls would hold up everybody else.
@@ -42,6 +44,7 @@ class ChatEngine(engineio.AsyncServer):
         self.pings = PingWheel(self.ping_interval, self.ping_timeout)
         self._has_said_plain = False
         self.is_retiring = False
+        self.dropped_frames = 0
 
     def create_queue(self) -> None:
         """Make none: an `EngineSocket` has what it needs."""

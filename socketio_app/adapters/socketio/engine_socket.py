@@ -24,6 +24,7 @@ from starlette.types import Receive
 
 from socketio_app.adapters.socketio import frames
 from socketio_app.adapters.socketio.asgi_websocket import AsgiWebSocket
+from socketio_app.adapters.socketio.endings import RESTART
 from socketio_app.adapters.socketio.inbox import AT_ONCE
 from socketio_app.adapters.socketio.link import Link, Probe
 from socketio_app.adapters.socketio.outbox import Outbox
@@ -57,6 +58,7 @@ class Engine(Protocol):
     sockets: dict[str, Any]
     max_http_buffer_size: int
     most_unread_bytes: int
+    dropped_frames: int
     begins_at_once: bool
     handle_text: Callable[[str, bytes], Coroutine[Any, Any, None]]
     handle_binary: Callable[[str, bytes], Coroutine[Any, Any, None]]
@@ -94,6 +96,13 @@ class EngineSocket(AsyncSocket):
             self._link.write(frame)
         else:
             self._keep(MessagePacket(frame), len(frame))
+
+    @property
+    def unread_bytes(self) -> int:
+        """How much waits for the client to read, or to ask for."""
+        if self._link is not None:
+            return self._link.unread_bytes
+        return self._outbox.bytes
 
     def watch_direct(self, on_direct: Callable[[Write | None], None]) -> None:
         """Say, now and whenever it changes, what writes a frame while nothing is in the way."""
@@ -136,7 +145,7 @@ class EngineSocket(AsyncSocket):
         self._close_code = frames.SERVICE_RESTART
         if self._link is None:
             self._send(EnginePacket(NOOP))  # its next poll finds no session
-        await self.close(abort=True, reason=self._engine.reason.SERVER_DISCONNECT)
+        await self.close(abort=True, reason=RESTART)
 
     async def _finish(self) -> None:
         if self._link is not None:
@@ -179,7 +188,7 @@ class EngineSocket(AsyncSocket):
     def ping_timed_out(self) -> None:
         """End the connection: the client did not answer."""
         if self._link is not None:
-            self._link.cut()
+            self._link.cut(self._engine.reason.PING_TIMEOUT)
         else:
             self._end_soon(self._engine.reason.PING_TIMEOUT)
 
@@ -335,7 +344,11 @@ class EngineSocket(AsyncSocket):
             log.exception("fault while handling what a client sent")
 
     async def _lost(self) -> None:
-        await self._end(self._engine.reason.TRANSPORT_CLOSE)
+        why = self._engine.reason.TRANSPORT_CLOSE
+        if self._link is not None:
+            why = self._link.ending or why
+            self._engine.dropped_frames += self._link.dropped
+        await self._end(why)
 
     async def _end(self, reason: str) -> None:
         await self.close(abort=True, reason=reason)

@@ -18,6 +18,7 @@ from socketio_app.application.events import (
     UserLeft,
     Users,
 )
+from socketio_app.application.measures import Measures
 from socketio_app.domain.conversations import Conversation, Room
 from socketio_app.domain.identifiers import ConnectionId, RoomId, UserId
 
@@ -29,14 +30,16 @@ class Hub:
 
     Args:
         part: how many connections are told before the loop has its turn.
+        measures: what counts the deliveries, if they are to be counted.
     """
 
-    def __init__(self, part: int = PART) -> None:
+    def __init__(self, part: int = PART, measures: Measures | None = None) -> None:
+        self._measures = measures
         self._part = part
         self._outlets: dict[UserId, dict[ConnectionId, Outlet]] = {}
         self._audiences: dict[RoomId, dict[ConnectionId, Outlet]] = {}
         self._rooms: dict[UserId, set[RoomId]] = {}
-        self._crowds = Crowds(part)
+        self._crowds = Crowds(part, measures)
 
     def attach(self, outlet: Outlet) -> None:
         """Let a connection hear what is for its user, and for the rooms the user is in."""
@@ -75,27 +78,34 @@ class Hub:
             return
         frame = frame_of(event)
         but_connection, but_user = audience.but_connection, audience.but_user
+        told = 0
         for outlet in members.values():
             if outlet.connection_id != but_connection and outlet.user_id != but_user:
+                told += 1
                 if outlet.direct is not None:
                     outlet.direct(frame)
                 else:
                     outlet.tell(event, frame)
+        if self._measures is not None:
+            self._measures.told(event, told)
 
     def _tell_users(self, event: Event, audience: Users) -> None:
-        frame: bytes | None = None
-        but_connection = audience.but_connection
         if self._crowds.rooms and (room_id := _room_of(event)) in self._crowds.rooms:
             self._tell_users_in_turn(event, audience, room_id)
             return
+        frame: bytes | None = None
+        but_connection, told = audience.but_connection, 0
         for user_id in audience.user_ids:
             for outlet in self._outlets.get(user_id, _NOBODY).values():
                 if outlet.connection_id != but_connection:
+                    told += 1
                     frame = frame or frame_of(event)
                     if outlet.direct is not None:
                         outlet.direct(frame)
                     else:
                         outlet.tell(event, frame)
+        if self._measures is not None:
+            self._measures.told(event, told)
 
     def _tell_users_in_turn(self, event: Event, audience: Users, room_id: RoomId) -> None:
         outlets = [

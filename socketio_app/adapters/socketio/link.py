@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from socketio_app.adapters.socketio import frames
+from socketio_app.adapters.socketio.endings import NOT_READING
 from socketio_app.adapters.socketio.inbox import Inbox, Work
 from socketio_app.adapters.socketio.websocket import Message, WebSocket, Write
 
@@ -52,6 +53,10 @@ class Link:
         """Writes a frame, while nothing is in the way of it."""
         self.on_direct: Callable[[Write | None], None] | None = None
         """Called whenever `direct` changes."""
+        self.ending: str | None = None
+        """Why it was cut, if it was."""
+        self.dropped = 0
+        """How many frames were dropped, as the client did not read."""
 
     def write(self, frame: bytes) -> None:
         """Send a frame after those before it, or keep it until the client reads again."""
@@ -62,7 +67,8 @@ class Link:
             self._unread_bytes += len(frame)
             if self._unread_bytes > self._most_unread_bytes:
                 log.info("closed a connection that does not read")
-                self.cut()
+                self.dropped = len(self._unread)
+                self.cut(NOT_READING)
 
     async def finish(self) -> None:
         """Read no more, and wait until all that came is handled."""
@@ -74,8 +80,14 @@ class Link:
         self._stop_writing()
         self._websocket.close(code)
 
-    def cut(self) -> None:
+    @property
+    def unread_bytes(self) -> int:
+        """How much waits for the client to read."""
+        return 0 if self._unread is None else self._unread_bytes
+
+    def cut(self, why: str) -> None:
         """Cut it now."""
+        self.ending = why
         self._stop_writing()
         self._websocket.abort()
 

@@ -1,6 +1,7 @@
 """Carries out the commands in a connection's events, and answers each exactly once."""
 
 import logging
+from time import perf_counter
 from uuid import uuid4
 
 from socketio_app.adapters.socketio.outlet import Outlet
@@ -8,6 +9,7 @@ from socketio_app.adapters.socketio.packets import CommandEvent, ack_frame, even
 from socketio_app.adapters.socketio.wire import incoming, outgoing
 from socketio_app.application.chat import Chat
 from socketio_app.application.commands import Actor
+from socketio_app.application.measures import Measures
 from socketio_app.domain.errors import ChatError
 
 log = logging.getLogger("socketio_app.socketio")
@@ -16,24 +18,29 @@ log = logging.getLogger("socketio_app.socketio")
 class CommandRunner:
     """Turns events into commands of the chat's."""
 
-    def __init__(self, chat: Chat) -> None:
+    def __init__(self, chat: Chat, measures: Measures | None = None) -> None:
         self._chat = chat
+        self._measures = measures
 
     async def run(self, actor: Actor, outlet: Outlet, event: CommandEvent) -> None:
         """Carry out the command in an event; acknowledge it, or say why not."""
+        begin, outcome = perf_counter(), "ok"
         try:
             command = incoming.parse(event.name, event.payloads, is_readable=event.is_readable)
             result = await self._chat.execute(actor, command)
         except ChatError as error:
+            outcome = error.code
             _refuse(outlet, event, outgoing.refusal(error))
         except Exception:
-            error_id = new_error_id()
+            error_id, outcome = new_error_id(), "internal"
             log.exception("fault %s in %s of user %r", error_id, event.name, actor.user_id)
             _refuse(outlet, event, outgoing.fault(error_id))
         else:
             if event.ack_id is not None:
                 answer = outgoing.acknowledgement(result, actor.user_id)
                 outlet.write(ack_frame(event.ack_id, answer))
+        if self._measures is not None:
+            self._measures.command(event.name, outcome, perf_counter() - begin)
 
 
 def _refuse(outlet: Outlet, event: CommandEvent, error: outgoing.Payload) -> None:

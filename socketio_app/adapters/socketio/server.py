@@ -20,6 +20,7 @@ from engineio.async_socket import AsyncSocket
 from socketio import packet as kinds
 
 from socketio_app.adapters.socketio.compatibility import check_engine
+from socketio_app.adapters.socketio.endings import MALFORMED
 from socketio_app.adapters.socketio.engine import ChatEngine
 from socketio_app.adapters.socketio.hub import Hub
 from socketio_app.adapters.socketio.outlet import Outlet
@@ -31,6 +32,7 @@ from socketio_app.adapters.socketio.wire import outgoing
 from socketio_app.application.chat import Chat
 from socketio_app.application.commands import Actor
 from socketio_app.application.handover import Opening
+from socketio_app.application.measures import Measures
 from socketio_app.application.ports import TokenVerifier
 from socketio_app.domain.errors import ChatError, Unauthenticated
 from socketio_app.domain.identifiers import ConnectionId
@@ -80,7 +82,14 @@ class Attachments:
 class ChatServer(socketio.AsyncServer):
     """Serves the chat on Socket.IO's namespace `/`."""
 
-    def __init__(self, chat: Chat, hub: Hub, verifier: TokenVerifier, options: Options) -> None:
+    def __init__(
+        self,
+        chat: Chat,
+        hub: Hub,
+        verifier: TokenVerifier,
+        options: Options,
+        measures: Measures | None = None,
+    ) -> None:
         check_engine(socketio.AsyncServer, socketio.AsyncManager, engineio.AsyncServer, AsyncSocket)
         origins = options.cors_origins
         anywhere = origins is not None and "*" in origins
@@ -103,7 +112,8 @@ class ChatServer(socketio.AsyncServer):
         self.eio.handle_text = self._handle_text
         self.eio.handle_binary = self._handle_eio_message
         self._chat = chat
-        self._runner = CommandRunner(chat)
+        self._measures = measures
+        self._runner = CommandRunner(chat, measures)
         self._hub = hub
         self._verifier = verifier
         self._connections: dict[str, Connection] = {}
@@ -134,6 +144,16 @@ class ChatServer(socketio.AsyncServer):
         """Let every connection go at once. Doing it twice is harmless."""
         await self.retire(0)
         self.eio.pings.stop()
+
+    @property
+    def unread_bytes(self) -> int:
+        """How much waits for clients that do not read, or have not asked yet."""
+        return sum(socket.unread_bytes for socket in self.eio.sockets.values())
+
+    @property
+    def dropped_frames(self) -> int:
+        """How many frames were dropped, as their clients did not read."""
+        return self.eio.dropped_frames
 
     # A connection's beginning and end.
 
@@ -173,9 +193,11 @@ class ChatServer(socketio.AsyncServer):
                 self._hub.detach(outlet)
                 raise
         except ChatError as error:
+            self._count_refusal(error.code)
             raise _refused(outgoing.refusal(error)) from None
         except Exception:
             error_id = new_error_id()
+            self._count_refusal("internal")
             log.exception("fault %s while somebody connected", error_id)
             raise _refused(outgoing.fault(error_id)) from None
         actor = Actor(identity.user_id, outlet.connection_id)
@@ -189,8 +211,14 @@ class ChatServer(socketio.AsyncServer):
         outlet = connection.outlet
         handed = outlet.release(opening)
         self._chat.sessions.open(outlet.user_id, outlet.connection_id, handed)
+        if self._measures is not None:
+            self._measures.opened += 1
 
-    async def _let_out(self, sid: str, _reason: str) -> None:
+    def _count_refusal(self, code: str) -> None:
+        if self._measures is not None:
+            self._measures.refused[code] += 1
+
+    async def _let_out(self, sid: str, reason: str) -> None:
         eio_sid = self.manager.eio_sid_from_sid(sid, NAMESPACE)
         connection = None if eio_sid is None else self._connections.pop(eio_sid, None)
         if eio_sid is None or connection is None:
@@ -198,6 +226,8 @@ class ChatServer(socketio.AsyncServer):
         self._attachments.pop(eio_sid, None)
         self._hub.detach(connection.outlet)
         self._chat.sessions.close(connection.actor.user_id, connection.outlet.connection_id)
+        if self._measures is not None and connection.opening is None:
+            self._measures.closed[reason.replace(" ", "_")] += 1
 
     # Packets.
 
@@ -231,7 +261,7 @@ class ChatServer(socketio.AsyncServer):
         log.info("closed a connection that sent %s", sent)
         socket = self.eio.sockets.get(eio_sid)
         if socket is not None:
-            await socket.close(reason=self.eio.reason.SERVER_DISCONNECT)
+            await socket.close(reason=MALFORMED)
 
     async def _handle_packet(self, eio_sid: str, packet: Packet) -> None:
         match packet.packet_type:

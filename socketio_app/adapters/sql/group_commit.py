@@ -11,6 +11,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from time import perf_counter
 from typing import Generic, TypeVar
 
 from socketio_app.domain.errors import Unavailable
@@ -19,6 +20,9 @@ log = logging.getLogger("socketio_app.store")
 
 Write = TypeVar("Write")
 Outcome = TypeVar("Outcome")
+
+OnCommit = Callable[[int, float], None]
+"""Takes the number of writes in a transaction, and how long it took, in seconds."""
 
 
 class GroupCommit(Generic[Write, Outcome]):
@@ -43,6 +47,8 @@ class GroupCommit(Generic[Write, Outcome]):
         self._largest_batch = largest_batch
         self._waiting: deque[tuple[Write, Callable[[Outcome | Exception], None]]] = deque()
         self._committing: asyncio.Task[None] | None = None
+        self.on_commit: OnCommit | None = None
+        """Told of each batch, and how long it took."""
 
     async def submit(self, write: Write) -> Outcome:
         """Commit a write, together with others. Writes take effect, and return, in this order.
@@ -67,6 +73,11 @@ class GroupCommit(Generic[Write, Outcome]):
         if self._committing is None:
             self._committing = asyncio.create_task(self._commit_what_waits())
 
+    @property
+    def waiting(self) -> int:
+        """How many writes wait for their transaction."""
+        return len(self._waiting)
+
     async def drain(self) -> None:
         """Wait until nothing waits."""
         while self._committing is not None:
@@ -77,10 +88,13 @@ class GroupCommit(Generic[Write, Outcome]):
             while self._waiting:
                 size = min(len(self._waiting), self._largest_batch)
                 batch = [self._waiting.popleft() for _ in range(size)]
+                begin = perf_counter()
                 try:
                     outcomes = await self._commit([write for write, _ in batch])
                 except Exception as error:  # noqa: BLE001  (it is every waiting caller's to handle)
                     outcomes = [error] * size
+                if self.on_commit is not None:
+                    self.on_commit(size, perf_counter() - begin)
                 for (_, settle), outcome in zip(batch, outcomes, strict=True):
                     try:
                         settle(outcome)

@@ -25,7 +25,7 @@ class PostgresDeliveries:
 
     def __init__(self, pool: PostgresPool) -> None:
         self._pool = pool
-        self._commits: GroupCommit[Sequence[Message], Sequence[Message]] = GroupCommit(
+        self.commits: GroupCommit[Sequence[Message], Sequence[Message]] = GroupCommit(
             self._commit, most_waiting=MOST_WAITING, largest_batch=LARGEST_BATCH
         )
 
@@ -39,11 +39,11 @@ class PostgresDeliveries:
         self, messages: Sequence[Message], first_time: Callable[[Sequence[Message]], None]
     ) -> None:
         """See `DeliveryLog.delivered`."""
-        submit_deliveries(self._commits, messages, first_time)
+        submit_deliveries(self.commits, messages, first_time)
 
     async def drain(self) -> None:
         """Wait until nothing waits."""
-        await self._commits.drain()
+        await self.commits.drain()
 
     async def _commit(self, batch: Sequence[Sequence[Message]]) -> Sequence[Sequence[Message]]:
         conversations = [message.conversation for messages in batch for message in messages]

@@ -42,13 +42,13 @@ class PostgresMessages:
         self._pool = pool
         self._ids = ConversationIds()
         self._appending = PostgresConnection(url, APPENDING)
-        self._commits: GroupCommit[Draft, Stored] = GroupCommit(
+        self.commits: GroupCommit[Draft, Stored] = GroupCommit(
             self._commit, most_waiting=MOST_WAITING, largest_batch=LARGEST_BATCH
         )
 
     async def append(self, draft: Draft) -> Stored:
         """See `MessageLog.append`."""
-        return await self._commits.submit(draft)
+        return await self.commits.submit(draft)
 
     async def last_seq(self, conversation: Conversation) -> int:
         """See `MessageLog.last_seq`."""
@@ -80,7 +80,7 @@ class PostgresMessages:
 
     async def close(self) -> None:
         """Commit what waits, and disconnect."""
-        await self._commits.drain()
+        await self.commits.drain()
         await self._appending.close()
 
     async def _commit(self, drafts: Sequence[Draft]) -> Sequence[Stored | Exception]:

@@ -1,5 +1,6 @@
 """The store in PostgreSQL, which several processes may use at once."""
 
+from socketio_app.adapters.sql.group_commit import OnCommit
 from socketio_app.adapters.sql.migrations import HEAD, VERSION_TABLE, SchemaError
 from socketio_app.adapters.sql.postgres_conversations import PostgresConversations
 from socketio_app.adapters.sql.postgres_deliveries import PostgresDeliveries
@@ -38,6 +39,16 @@ class PostgresStore:
                     f"the database has schema {version}, {HEAD} is needed: run socketio-app migrate"
                 )
             self.epoch = await connection.fetchval("SELECT epoch FROM chat_store")
+
+    def watch_commits(self, on_commit: OnCommit) -> None:
+        """Have each transaction told: how many writes it had, and how long it took."""
+        self.messages.commits.on_commit = on_commit
+        self.deliveries.commits.on_commit = on_commit
+
+    @property
+    def waiting_writes(self) -> int:
+        """How many writes wait for their transaction."""
+        return self.messages.commits.waiting + self.deliveries.commits.waiting
 
     async def close(self) -> None:
         """Commit what waits, and disconnect. It can be started again."""

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, create_engine
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import StaticPool
 
-from socketio_app.adapters.sql.group_commit import GroupCommit
+from socketio_app.adapters.sql.group_commit import GroupCommit, OnCommit
 from socketio_app.adapters.sql.migrations import migrate, read_epoch
 from socketio_app.adapters.sql.sqlite_file import Ownership, open_connection
 from socketio_app.adapters.sql.sqlite_ports import (
@@ -86,6 +86,15 @@ class SqliteStore:
         self._writing.shutdown()
         self._ownership.give_up()
         self._ownership = None
+
+    def watch_commits(self, on_commit: OnCommit) -> None:
+        """Have each transaction told: how many writes it had, and how long it took."""
+        self._commits.on_commit = on_commit
+
+    @property
+    def waiting_writes(self) -> int:
+        """How many writes wait for their transaction."""
+        return self._commits.waiting
 
     async def _commit(self, writes: Sequence[Write]) -> Sequence[Any]:
         if self._writer is None:

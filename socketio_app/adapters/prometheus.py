@@ -1,0 +1,116 @@
+"""The chat's measures as Prometheus reads them.
+
+They are put into its terms when it asks, in a registry of their own.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from itertools import accumulate
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from socketio_app.application.measures import Histogram, Measures
+
+Readings = Mapping[str, tuple[str, Callable[[], float]]]
+"""By its name, what a number means, and where it is read."""
+
+
+def metrics_route(measures: Measures, gauges: Readings, counters: Readings) -> Route:
+    """Serve what is measured, as `GET /metrics`.
+
+    Args:
+        measures: most of what is told.
+        gauges: numbers besides, which go up and down.
+        counters: numbers besides, which only go up.
+    """
+    registry = CollectorRegistry()
+    registry.register(ChatCollector(measures, gauges, counters))
+    ProcessCollector(registry=registry)
+
+    async def metrics(request: Request) -> Response:
+        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        return Response(encode(registry), headers={"content-type": content_type})
+
+    return Route("/metrics", metrics)
+
+
+class ChatCollector(Collector):
+    """Reads the measures."""
+
+    def __init__(self, measures: Measures, gauges: Readings, counters: Readings) -> None:
+        self._measures = measures
+        self._gauges = gauges
+        self._counters = counters
+
+    def collect(self) -> Iterable[Metric]:
+        """All of them, as they are now."""
+        for name, (meaning, read) in self._gauges.items():
+            yield GaugeMetricFamily(name, meaning, value=read())
+        for name, (meaning, read) in self._counters.items():
+            yield CounterMetricFamily(name, meaning, value=read())
+        yield from self._connections()
+        yield from self._commands()
+        measures = self._measures
+        yield CounterMetricFamily(
+            "chat_deliveries", "Events handed to connections.", value=measures.deliveries
+        )
+        for name, meaning, histogram in (
+            (
+                "chat_delivery_seconds",
+                "From a message's acceptance until its last recipient's connection has it.",
+                measures.delivery_seconds,
+            ),
+            ("chat_commit_writes", "Writes in one transaction.", measures.commit_sizes),
+            ("chat_commit_seconds", "How long transactions last.", measures.commit_seconds),
+        ):
+            family = HistogramMetricFamily(name, meaning)
+            _add(family, [], histogram)
+            yield family
+
+    def _connections(self) -> Iterable[Metric]:
+        measures = self._measures
+        yield CounterMetricFamily(
+            "chat_connections_opened", "Connections let in.", value=measures.opened
+        )
+        yield _counter("chat_connections_closed", "Connections ended.", "reason", measures.closed)
+        yield _counter(
+            "chat_connections_refused", "Connections not let in.", "code", measures.refused
+        )
+
+    def _commands(self) -> Iterable[Metric]:
+        commands = CounterMetricFamily(
+            "chat_commands", "Commands, by what became of them.", labels=["command", "outcome"]
+        )
+        seconds = HistogramMetricFamily(
+            "chat_command_seconds", "From a command to its acknowledgement.", labels=["command"]
+        )
+        for name, measure in self._measures.commands.items():
+            for outcome, count in measure.outcomes.items():
+                commands.add_metric([name, outcome], count)
+            _add(seconds, [name], measure.seconds)
+        yield commands
+        yield seconds
+
+
+def _counter(name: str, meaning: str, label: str, counts: Mapping[str, int]) -> Metric:
+    family = CounterMetricFamily(name, meaning, labels=[label])
+    for value, count in counts.items():
+        family.add_metric([value], count)
+    return family
+
+
+def _add(family: HistogramMetricFamily, labels: list[str], histogram: Histogram) -> None:
+    """Add a histogram; Prometheus has each bucket hold those below it too."""
+    names = [*(str(float(bound)) for bound in histogram.bounds), "+Inf"]
+    buckets = list(zip(names, accumulate(histogram.counts), strict=True))
+    family.add_metric(labels, buckets, histogram.total)

@@ -1,0 +1,47 @@
+"""What operators ask for, on an address that clients do not reach."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import uvicorn
+from starlette.applications import Starlette
+from uvicorn.server import ServerState
+
+from socketio_app.adapters.http import HEALTH, ready
+from socketio_app.entrypoints.composition import Composition
+from socketio_app.entrypoints.settings import Settings, SettingsError
+
+
+@asynccontextmanager
+async def operations_served(composition: Composition, settings: Settings) -> AsyncIterator[None]:
+    """Serve `/metrics`, `/healthz` and `/readyz` beside the chat, where they have their own port.
+
+    Raises:
+        SettingsError: the port cannot be had.
+    """
+    if composition.metrics is None or settings.metrics_port == settings.chat_port:
+        yield
+        return
+    app = Starlette(routes=[HEALTH, ready(composition.chat.readiness), composition.metrics])
+    config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False, ws="none")
+    config.load()
+    state = ServerState()
+    loop = asyncio.get_running_loop()
+
+    def protocol() -> asyncio.Protocol:
+        made: asyncio.Protocol = config.http_protocol_class(  # type: ignore[call-arg]
+            config=config, server_state=state, app_state={}, _loop=loop
+        )
+        return made
+
+    try:
+        server = await loop.create_server(protocol, settings.metrics_host, settings.metrics_port)
+    except OSError as error:
+        raise SettingsError(f"METRICS_PORT cannot be had: {error.strerror or error}") from None
+    try:
+        yield
+    finally:
+        server.close()
+        for connection in list(state.connections):
+            connection.shutdown()
