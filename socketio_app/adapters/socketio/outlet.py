@@ -61,4 +61,4 @@ class Outlet:
 
 def frame_of(event: Event) -> bytes:
     """The frame that carries an event."""
-    return event_frame(*outgoing.event_payload(event))
+    return event_frame(*outgoing.EVENTS[type(event)](event))

@@ -78,28 +78,31 @@ def event_of(encoded: bytes) -> CommandEvent | None:
         if begin < 0 or not digits.isdigit():
             return None
         ack_id = int(digits)
-    contents = _contents_of(encoded[begin:]) if encoded.startswith(b"42") else None
-    if not contents or type(contents[0]) is not str:
+    if not encoded.startswith(b"42"):
         return None
-    return CommandEvent(ack_id, contents[0], contents[1:])
+    array = encoded[begin:]
+    decoder = DECODERS.get(array[2 : array.find(b'"', 2)])
+    if decoder is not None:
+        try:
+            contents = decoder.decode(array)
+            return CommandEvent(ack_id, contents[0], contents[1:])
+        except (ValueError, RecursionError):
+            pass  # what is wrong is told by whoever asks for the shape
+    return _plain_event(ack_id, array)
 
 
 _LONGEST_BEGINNING: Final = 22
 
 
-def _contents_of(array: bytes) -> Sequence[object] | None:
-    """An event's name and payloads; a payload is of its command's shape where it can be."""
-    decoder = DECODERS.get(array[2 : array.find(b'"', 2)])
-    if decoder is not None:
-        try:
-            return decoder.decode(array)
-        except (ValueError, RecursionError):
-            pass  # what is wrong is told by whoever asks for the shape
+def _plain_event(ack_id: int | None, array: bytes) -> CommandEvent | None:
+    """An event whose payloads are whatever JSON they are."""
     try:
-        contents: list[object] = _decode(array)
+        contents = _decode(array)
     except (ValueError, RecursionError):
         return None
-    return contents
+    if not contents or type(contents[0]) is not str:
+        return None
+    return CommandEvent(ack_id, contents[0], contents[1:])
 
 
 class _Json:

@@ -162,7 +162,7 @@ COMMANDS: Mapping[str, tuple[type[msgspec.Struct], Callable[[Any], Command[Any]]
     "mark_read": (ReadPayload, lambda payload: MarkRead(_target(payload), payload.seq)),
 }
 
-DECODERS: Mapping[bytes, "msgspec.json.Decoder[Sequence[object]]"] = {
+DECODERS: Mapping[bytes, "msgspec.json.Decoder[tuple[str, Any]]"] = {
     name.encode(): msgspec.json.Decoder(GenericAlias(tuple, (str, shape)))
     for name, (shape, _) in COMMANDS.items()
 }

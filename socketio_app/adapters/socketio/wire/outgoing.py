@@ -141,11 +141,6 @@ def error_event(error: Payload, event: str, payloads: Sequence[object]) -> Paylo
     return told
 
 
-def event_payload(event: Event) -> tuple[str, Payload]:
-    """An event's name and payload."""
-    return _EVENTS[type(event)](event)
-
-
 def message_payload(message: Message) -> Payload:
     """A message."""
     conversation = message.conversation
@@ -269,7 +264,7 @@ def _left(event: UserLeft) -> tuple[str, Payload]:
     }
 
 
-_EVENTS: Mapping[type, Callable[[Any], tuple[str, Payload]]] = {
+EVENTS: Mapping[type[Event], Callable[[Any], tuple[str, Payload]]] = {
     Connected: _connected,
     MessageSent: _sent,
     MessageDelivered: _delivered,
@@ -279,3 +274,4 @@ _EVENTS: Mapping[type, Callable[[Any], tuple[str, Payload]]] = {
     UserJoined: _joined,
     UserLeft: _left,
 }
+"""By its type, what gives an event's name and payload."""

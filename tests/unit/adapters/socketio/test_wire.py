@@ -1,7 +1,7 @@
 """The wire contract, without a wire: payloads in, payloads out."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -18,6 +18,7 @@ from socketio_app.application.commands import (
     StartTyping,
     StopTyping,
 )
+from socketio_app.application.events import Event
 from socketio_app.domain.conversations import Person, Room
 from socketio_app.domain.errors import InvalidPayload, RateLimited, UnknownCommand
 from socketio_app.domain.history import Window
@@ -189,3 +190,7 @@ def test_what_is_out_of_bounds_in_reading_is_named(
         incoming.parse(command, [payload])
 
     assert refused.value.field == field
+
+
+def test_every_event_has_its_payload() -> None:
+    assert set(outgoing.EVENTS) == set(get_args(Event))
