@@ -7,6 +7,7 @@ transport. Nothing stands between, no task, queue or timer; the application's ca
 
 import asyncio
 import contextlib
+import logging
 import socket
 import struct
 from collections.abc import Callable, Sequence
@@ -20,6 +21,8 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from socketio_app.adapters.socketio import frames
 from socketio_app.adapters.socketio.frames import FrameError, FrameReader
 from socketio_app.adapters.socketio.websocket import EXTENSION, Owner
+
+log = logging.getLogger("socketio_app.socketio")
 
 CLOSE_SECONDS = 5.0
 """How long a client has to read what was written before its connection was closed."""
@@ -200,7 +203,7 @@ class FastProtocol(WebSocketsSansIOProtocol):
         try:
             reader.feed(data, found)
         except FrameError as error:
-            self.logger.info("closed a connection that sent %s", error)
+            log.info("closed a connection that sent %s", error)
             code = error.code
         for opcode, _ in found:
             if opcode != frames.TEXT:
