@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import copy
 import gc
 import logging.config
 import os
@@ -10,8 +9,8 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from types import FrameType
-from typing import Any
 
 import uvicorn
 from starlette.routing import BaseRoute
@@ -19,6 +18,7 @@ from starlette.routing import BaseRoute
 from socketio_app.adapters.socketio.compatibility import websocket_protocol
 from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import Composition, compose
+from socketio_app.entrypoints.logs import Format, log_config
 from socketio_app.entrypoints.operations import operations_served
 from socketio_app.entrypoints.settings import Settings, SettingsError
 
@@ -66,10 +66,19 @@ class _Server(uvicorn.Server):
             await self._composition.close()
             raise
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and say so."""
+        await super().startup(sockets)
+        host, port, *_ = self.servers[0].sockets[0].getsockname()
+        address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        store = self._settings.database_url.partition("://")[0]
+        fields = {"address": address, "store": store, "version": version("socketio-app")}
+        log.info("serving", extra=fields)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End in an order that loses nothing (docs/running.md)."""
         connections = self._composition.chat.connection_count
-        log.info("ending, with %d connections", connections, extra={"connections": connections})
+        log.info("ending", extra={"connections": connections})
         self._composition.chat.readiness.drain()
         await asyncio.sleep(self._settings.drain_delay_seconds)
         for server in self.servers:
@@ -77,18 +86,14 @@ class _Server(uvicorn.Server):
         await self._composition.retire(self._settings.drain_seconds)
         await self._composition.stop()
         await super().shutdown(sockets)
+        log.info("ended")
 
 
-def log_config(level: str) -> dict[str, Any]:
-    """How a server that runs by itself logs: uvicorn's lines and ours, alike, to stderr.
-
-    uvicorn's are never those of debugging, in which it writes every frame's contents.
-    """
-    config = copy.deepcopy(uvicorn.config.LOGGING_CONFIG)
-    loggers = config["loggers"]
-    loggers["socketio_app"] = {**loggers["uvicorn"], "level": level.upper()}
-    loggers["uvicorn.error"]["level"] = "INFO" if level == "debug" else level.upper()
-    return config
+def log_format(settings: Settings) -> Format:
+    """How lines are to look: for a person where stderr is a terminal, unless it is set."""
+    if settings.log_format == "auto":
+        return "console" if sys.stderr.isatty() else "json"
+    return "json" if settings.log_format == "json" else "console"
 
 
 def public_metrics(composition: Composition, settings: Settings) -> Sequence[BaseRoute]:
@@ -106,7 +111,7 @@ def serve(settings: Settings) -> None:
         StoreInUseError, SchemaError, Unavailable: the store cannot be had.
         SystemExit: the port cannot be had; uvicorn has logged why.
     """
-    logging.config.dictConfig(log_config(settings.log_level))
+    logging.config.dictConfig(log_config(settings.log_level, log_format(settings)))
     composition = compose(settings)
     config = uvicorn.Config(
         application(composition, more=public_metrics(composition, settings)),

@@ -18,6 +18,7 @@ from socketio_app.entrypoints.parsing import (
     database_url,
     integer,
     log_level,
+    one_of,
     optional,
     origins,
     path,
@@ -120,6 +121,12 @@ class Settings:
         "`sqlite:///chat.db`, a file, for one process; `postgresql://...`, for several. A "
         "driver in it (`postgresql+asyncpg://`) is passed over.",
         secret=True,
+    )
+    log_format: str = setting(
+        "auto",
+        one_of("auto", "json", "console"),
+        "How a line of the log looks: `json`, or `console`, for a person; `auto`: `console` where "
+        "it goes to a terminal. For `socketio-app serve`.",
     )
     log_level: str = setting(
         "info",

@@ -1,6 +1,7 @@
 """The server as a process, as an operator runs it."""
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -98,7 +99,19 @@ async def test_the_server_serves_and_ends_cleanly_while_clients_are_connected(
             await until(client, ":disconnect")
             await client.close()
         assert status == -signal.SIGTERM
-        assert "Traceback" not in errors
+        told = [json.loads(line) for line in errors.splitlines()]
+        events = [line["event"] for line in told]
+        assert [each for each in events if each in {"serving", "ending", "ended"}] == [
+            "serving",
+            "ending",
+            "ended",
+        ]
+        assert told[events.index("serving")]["address"] == server.url
+        assert told[events.index("ending")]["connections"] == len(clients)
+        assert [each["reason"] for each in told if each["event"] == "disconnected"] == [
+            "server_restart",
+            "server_restart",
+        ]
 
 
 async def test_ctrl_c_ends_the_server_without_a_traceback(tmp_path: Path) -> None:

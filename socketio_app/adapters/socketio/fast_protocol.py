@@ -6,6 +6,7 @@ transport. Nothing stands between, no task, queue or timer; the application's ca
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.metadata import version
@@ -18,6 +19,8 @@ from socketio_app.adapters.socketio import frames
 from socketio_app.adapters.socketio.frames import FrameError, FrameReader
 from socketio_app.adapters.socketio.tcp import cut
 from socketio_app.adapters.socketio.websocket import CLOSE_SECONDS, EXTENSION, Owner
+
+log = logging.getLogger("socketio_app.socketio")
 
 _KEPT = (
     "_gathered",
@@ -228,7 +231,7 @@ class FastProtocol(WebSocketsSansIOProtocol):
             if reader.feed(data, found):
                 self._read_on_soon(reader)
         except FrameError as error:
-            self.logger.info("closed a connection that sent %s", error)
+            log.info("closed a connection that sent %s", error)
             code = error.code
         for opcode, _ in found:
             if opcode != frames.TEXT:

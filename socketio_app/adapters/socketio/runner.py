@@ -9,7 +9,7 @@ from socketio_app.adapters.socketio.packets import CommandEvent, ack_frame, even
 from socketio_app.adapters.socketio.wire import incoming, outgoing
 from socketio_app.application.chat import Chat
 from socketio_app.application.commands import Actor
-from socketio_app.application.measures import Measures
+from socketio_app.application.measures import OTHER, Measures
 from socketio_app.domain.errors import ChatError
 
 log = logging.getLogger("socketio_app.socketio")
@@ -33,7 +33,15 @@ class CommandRunner:
             _refuse(outlet, event, outgoing.refusal(error))
         except Exception:
             error_id, outcome = new_error_id(), "internal"
-            log.exception("fault %s in %s of user %r", error_id, event.name, actor.user_id)
+            known = event.name if event.name in incoming.COMMANDS else OTHER
+            fields = {
+                "error_id": error_id,
+                "command": known,
+                "user": actor.user_id,
+                "connection": actor.connection_id,
+                "duration": round(perf_counter() - begin, 6),
+            }
+            log.exception("fault %s in %s", error_id, known, extra=fields)
             _refuse(outlet, event, outgoing.fault(error_id))
         else:
             if event.ack_id is not None:

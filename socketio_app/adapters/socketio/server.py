@@ -11,6 +11,7 @@ It is python-socketio's server with these differences, each because the chat pro
 
 import logging
 from collections.abc import Coroutine, Mapping, Sequence
+from time import monotonic
 from typing import Any
 
 import attrs
@@ -69,6 +70,8 @@ class Connection:
     outlet: Outlet
     opening: Opening | None
     """What to hand over first; `None` once it has been."""
+    since: float = attrs.field(factory=monotonic)
+    """When its token was verified."""
 
 
 @attrs.define
@@ -138,7 +141,7 @@ class ChatServer(socketio.AsyncServer):
         sockets = list(self.eio.sockets.values())
         await retire_all(sockets, seconds)
         if sockets:
-            log.info("closed %d connections", len(sockets))
+            log.info("closed all connections", extra={"connections": len(sockets)})
 
     async def stop(self) -> None:
         """Let every connection go at once. Doing it twice is harmless."""
@@ -193,12 +196,13 @@ class ChatServer(socketio.AsyncServer):
                 self._hub.detach(outlet)
                 raise
         except ChatError as error:
-            self._count_refusal(error.code)
+            self._note_refusal(error.code)
             raise _refused(outgoing.refusal(error)) from None
         except Exception:
             error_id = new_error_id()
-            self._count_refusal("internal")
-            log.exception("fault %s while somebody connected", error_id)
+            fields = {"error_id": error_id}
+            log.exception("fault %s while somebody connected", error_id, extra=fields)
+            self._note_refusal("internal")
             raise _refused(outgoing.fault(error_id)) from None
         actor = Actor(identity.user_id, outlet.connection_id)
         self._connections[eio_sid] = Connection(actor, outlet, opening)
@@ -211,10 +215,12 @@ class ChatServer(socketio.AsyncServer):
         outlet = connection.outlet
         handed = outlet.release(opening)
         self._chat.sessions.open(outlet.user_id, outlet.connection_id, handed)
+        log.info("connected", extra=_fields(connection))
         if self._measures is not None:
             self._measures.opened += 1
 
-    def _count_refusal(self, code: str) -> None:
+    def _note_refusal(self, code: str) -> None:
+        log.info("refused", extra={"code": code})
         if self._measures is not None:
             self._measures.refused[code] += 1
 
@@ -226,8 +232,15 @@ class ChatServer(socketio.AsyncServer):
         self._attachments.pop(eio_sid, None)
         self._hub.detach(connection.outlet)
         self._chat.sessions.close(connection.actor.user_id, connection.outlet.connection_id)
-        if self._measures is not None and connection.opening is None:
-            self._measures.closed[reason.replace(" ", "_")] += 1
+        if connection.opening is None:
+            self._note_end(connection, reason.replace(" ", "_"))
+
+    def _note_end(self, connection: Connection, reason: str) -> None:
+        duration = round(monotonic() - connection.since, 3)
+        fields = {**_fields(connection), "reason": reason, "duration": duration}
+        log.info("disconnected", extra=fields)
+        if self._measures is not None:
+            self._measures.closed[reason] += 1
 
     # Packets.
 
@@ -305,6 +318,11 @@ class ChatServer(socketio.AsyncServer):
         connection = self._connections.get(eio_sid)
         if connection is not None:  # else its token was not verified: it may not even be told so
             await self._runner.run(connection.actor, connection.outlet, event)
+
+
+def _fields(connection: Connection) -> dict[str, object]:
+    """What a line of the log says of a connection."""
+    return {"connection": connection.outlet.connection_id, "user": connection.outlet.user_id}
 
 
 class MalformedPacketError(Exception):

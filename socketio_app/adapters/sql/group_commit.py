@@ -14,6 +14,7 @@ from functools import partial
 from time import perf_counter
 from typing import Generic, TypeVar
 
+from socketio_app.adapters.sql.outage import Outage
 from socketio_app.domain.errors import Unavailable
 
 log = logging.getLogger("socketio_app.store")
@@ -49,6 +50,7 @@ class GroupCommit(Generic[Write, Outcome]):
         self._committing: asyncio.Task[None] | None = None
         self.on_commit: OnCommit | None = None
         """Told of each batch, and how long it took."""
+        self._outage = Outage()
 
     async def submit(self, write: Write) -> Outcome:
         """Commit a write, together with others. Writes take effect, and return, in this order.
@@ -91,8 +93,10 @@ class GroupCommit(Generic[Write, Outcome]):
                 begin = perf_counter()
                 try:
                     outcomes = await self._commit([write for write, _ in batch])
+                    self._outage.note(None)
                 except Exception as error:  # noqa: BLE001  (it is every waiting caller's to handle)
                     outcomes = [error] * size
+                    self._outage.note(error)
                 if self.on_commit is not None:
                     self.on_commit(size, perf_counter() - begin)
                 for (_, settle), outcome in zip(batch, outcomes, strict=True):

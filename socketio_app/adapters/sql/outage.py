@@ -1,0 +1,36 @@
+"""Tells the log when a store cannot be written to, once, and when it can again."""
+
+import logging
+import sqlite3
+from time import monotonic
+
+from socketio_app.domain.errors import Unavailable
+
+log = logging.getLogger("socketio_app.store")
+
+
+class Outage:
+    """Whether the store can be written to, as the last transaction has found it."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def note(self, failure: Exception | None) -> None:
+        """Take note of how a transaction has ended."""
+        if isinstance(failure, Unavailable):
+            if self._since is None:
+                self._since = monotonic()
+                log.error("the store is unavailable", extra={"reason": _reason(failure)})
+        elif failure is None and self._since is not None:
+            duration = round(monotonic() - self._since, 3)
+            self._since = None
+            log.warning("the store is available again", extra={"duration": duration})
+
+
+def _reason(failure: Unavailable) -> str:
+    """The error's type; its text too where that is the system's own and holds no values."""
+    cause = failure.__cause__
+    if cause is None:
+        return failure.message
+    name = type(cause).__name__
+    return f"{name}: {cause}" if isinstance(cause, OSError | sqlite3.OperationalError) else name

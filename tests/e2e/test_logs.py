@@ -1,0 +1,151 @@
+"""What an operator reads in the log, and what nobody does."""
+
+import contextlib
+import io
+import json
+import logging
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from websockets.exceptions import ConnectionClosed
+
+from socketio_app.entrypoints.asgi import application
+from socketio_app.entrypoints.composition import Composition, compose
+from socketio_app.entrypoints.logs import log_config
+from socketio_app.entrypoints.settings import Settings
+from tests.e2e.clients import PythonClient, Refused, until
+from tests.e2e.raw import raw_websocket
+from tests.e2e.serving import serving, serving_in_a_thread
+from tests.stores import HookedStore
+from tests.tokens import SECRET, token
+
+MARK = "q7Zx"
+"""Is in everything that is nobody's business."""
+
+MESSAGE = {"to_user_id": "bob", "content": "Hello"}
+
+
+@pytest.fixture(scope="module")
+def log() -> Iterator[io.StringIO]:
+    """What a server that runs by itself would write."""
+    configured = log_config("debug", "json")
+    names = ["", *configured["loggers"]]
+    before = [(each, each.level, each.handlers[:]) for each in map(logging.getLogger, names)]
+    written = io.StringIO()
+    configured["handlers"]["stderr"]["stream"] = written
+    logging.config.dictConfig(configured)
+    yield written
+    for logger, level, handlers in before:
+        logger.setLevel(level)
+        logger.handlers[:] = handlers
+
+
+@pytest.fixture(autouse=True)
+def nothing_written(log: io.StringIO) -> None:
+    log.seek(0)
+    log.truncate()
+
+
+def message_frame(content: str) -> str:
+    """A message to Bob, as a client sends it."""
+    return "421" + json.dumps(["send_personal_message", {**MESSAGE, "content": content}])
+
+
+def events(log: io.StringIO, event: str) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    return [line for line in lines if line["event"] == event]
+
+
+def faulty() -> Composition:
+    """A chat whose store has a fault, in the text of which is what it was given."""
+
+    async def fault(call: str) -> None:
+        if call == "append":
+            raise RuntimeError(f"a fault with {MARK}")
+
+    return compose(Settings(secret_key=SECRET, rate_limits=False), store=HookedStore(fault))
+
+
+@pytest.mark.anyio
+async def test_a_connection_is_two_lines_of_whose_and_how_long_and_why_it_ended(
+    log: io.StringIO,
+) -> None:
+    async with serving(application(faulty())) as url:
+        ada = await PythonClient().open(url, "websocket", {"auth": {"token": token("ada")}})
+        connection = (await until(ada, "connected"))["connection_id"]
+        await ada.close()
+
+    (connected,) = events(log, "connected")
+    (disconnected,) = events(log, "disconnected")
+    assert (connected["user"], connected["connection"]) == ("ada", connection)
+    assert (disconnected["user"], disconnected["connection"]) == ("ada", connection)
+    assert disconnected["reason"] == "transport_close"
+    assert 0 <= disconnected["duration"] < 60
+
+
+@pytest.mark.anyio
+async def test_a_connection_that_is_refused_is_one_line(log: io.StringIO) -> None:
+    async with serving(application(faulty())) as url:
+        with pytest.raises(Refused):
+            await PythonClient().open(url, "websocket", {"auth": {"token": MARK}})
+
+    (refused,) = events(log, "refused")
+    assert refused["code"] == "unauthenticated"
+    assert not events(log, "connected")
+    assert not events(log, "disconnected")
+
+
+@pytest.mark.anyio
+async def test_a_fault_is_one_line_with_the_id_that_the_client_was_told(log: io.StringIO) -> None:
+    async with serving(application(faulty())) as url:
+        ada = await PythonClient().open(url, "websocket", {"auth": {"token": token("ada")}})
+        answer = await ada.call("send_personal_message", MESSAGE)
+        await ada.close()
+
+    (error_id,) = re.findall(r"[0-9a-f]{12}", answer["error"]["message"])
+    (fault,) = events(log, f"fault {error_id} in send_personal_message")
+    assert fault["error_id"] == error_id
+    assert (fault["user"], fault["command"]) == ("ada", "send_personal_message")
+    assert fault["duration"] >= 0
+    assert "RuntimeError" in fault["exception"]
+
+
+@pytest.fixture(scope="module")
+def url(log: io.StringIO) -> Iterator[str]:
+    with serving_in_a_thread(application(faulty())) as base_url:
+        yield base_url
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    frame=st.one_of(
+        st.builds(lambda text: MARK + text, st.text()),
+        st.builds(
+            lambda prefix, name, key, text: f"{prefix}{json.dumps([name, {key: MARK + text}])}",
+            st.sampled_from(["42", "421", "451-", "42/x,", "4", "45"]),
+            st.sampled_from(["send_personal_message", "join_room", MARK]),
+            st.sampled_from(["content", "room_id", MARK]),
+            st.text(),
+        ),
+        st.builds(lambda text: message_frame(MARK + text), st.text()),
+        st.builds(lambda data: MARK.encode() + data, st.binary()),
+    )
+)
+def test_whatever_a_client_sends_is_not_in_the_log(
+    url: str, log: io.StringIO, frame: str | bytes
+) -> None:
+    with raw_websocket(url, "ada") as ada:
+        with contextlib.suppress(ConnectionClosed):  # it may have been too much for the server
+            ada.send(frame)
+            ada.send('422["settle",{}]')
+            ada.send("1")
+        assert ada.is_closed_by_server()
+
+    assert events(log, "connected")
+    assert MARK not in log.getvalue()
+    assert token("ada").rpartition(".")[2] not in log.getvalue()
+    assert SECRET not in log.getvalue()

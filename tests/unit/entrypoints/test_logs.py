@@ -1,0 +1,145 @@
+"""What a line of the log looks like, and what is never in one."""
+
+import contextlib
+import io
+import json
+import logging
+import sqlite3
+from collections.abc import Iterator
+from logging.config import DictConfigurator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from socketio_app.entrypoints import serving
+from socketio_app.entrypoints.logs import FIELDS, MOST_CAUSES, Format, bare_traceback, log_config
+from socketio_app.entrypoints.settings import Settings
+from tests.tokens import SECRET
+
+SECRETS = st.text(st.characters(categories=["L", "N"]), min_size=12)
+
+
+def line(record: logging.LogRecord, form: Format = "json") -> str:
+    """A record as it is written."""
+    described = log_config("info", form)["formatters"]["chat"]
+    formatter: logging.Formatter = DictConfigurator({"version": 1}).configure_formatter(described)
+    return formatter.format(record)
+
+
+def record(message: str = "something happened", **fields: Any) -> logging.LogRecord:
+    return logging.getLogger("socketio_app.socketio").makeRecord(
+        "socketio_app.socketio", logging.INFO, "file.py", 1, message, (), None, extra=fields
+    )
+
+
+def failed(error: BaseException) -> logging.LogRecord:
+    """A record of an exception that was raised."""
+    made = record("fault in a command")
+    with contextlib.suppress(type(error)):
+        raise error
+    made.exc_info = (type(error), error, error.__traceback__)
+    return made
+
+
+def test_a_line_of_json_has_the_event_its_fields_its_time_and_where_it_comes_from() -> None:
+    written = json.loads(line(record("connected", connection="c1", user="ada")))
+
+    assert written.pop("timestamp").endswith("Z")
+    assert written == {
+        "event": "connected",
+        "connection": "c1",
+        "user": "ada",
+        "level": "info",
+        "logger": "socketio_app.socketio",
+    }
+
+
+def test_a_line_for_a_person_can_be_read() -> None:
+    written = line(record("connected", user="ada"), "console")
+
+    assert "connected" in written
+    assert "ada" in written
+
+
+@given(secret=SECRETS)
+def test_only_known_fields_are_written(secret: str) -> None:
+    made = record(content=secret, token=secret, payload={"content": secret})
+
+    assert {"content", "token", "payload"}.isdisjoint(FIELDS)
+    for form in ("json", "console"):
+        assert secret not in line(made, form)
+
+
+@given(secret=SECRETS)
+def test_an_exceptions_text_and_its_causes_are_not_written(secret: str) -> None:
+    error = ValueError(secret)
+    error.__cause__ = KeyError(secret)
+    error.__cause__.__context__ = RuntimeError({"content": secret})
+
+    for form in ("json", "console"):
+        written = line(failed(error), form)
+
+        assert secret not in written
+        for name in ("ValueError", "KeyError", "RuntimeError", __file__):
+            assert name in written
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), sqlite3.OperationalError("disk is full")]
+)
+def test_what_the_system_says_is_written(error: Exception) -> None:
+    assert str(error) in line(failed(error))
+
+
+def test_exceptions_that_lead_to_themselves_are_told_of_so_far() -> None:
+    first, second = ValueError(), KeyError()
+    first.__cause__, second.__cause__ = second, first
+
+    assert bare_traceback(first).count("Error") == MOST_CAUSES
+
+
+@pytest.fixture
+def stderr() -> Iterator[io.StringIO]:
+    """Where the lines go that loggers write as a server configures them."""
+    loggers = ["", *log_config("info", "json")["loggers"]]
+    before = [(each, each.level, each.handlers[:]) for each in map(logging.getLogger, loggers)]
+    configured = log_config("info", "json")
+    written = io.StringIO()
+    configured["handlers"]["stderr"]["stream"] = written
+    logging.config.dictConfig(configured)
+    yield written
+    for logger, level, handlers in before:
+        logger.setLevel(level)
+        logger.handlers[:] = handlers
+
+
+def test_of_others_only_what_is_wrong_is_written_and_never_what_names_sessions(
+    stderr: io.StringIO,
+) -> None:
+    logging.getLogger("uvicorn.error").info("Uvicorn running")
+    logging.getLogger("engineio.server").error("Invalid session SID")
+    logging.getLogger("asyncio").error("a task failed")
+
+    assert [json.loads(each)["event"] for each in stderr.getvalue().splitlines()] == [
+        "a task failed"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given_format", "is_terminal", "form"),
+    [
+        ("auto", True, "console"),
+        ("auto", False, "json"),
+        ("json", True, "json"),
+        ("console", False, "console"),
+    ],
+)
+def test_the_format_is_for_a_person_where_there_is_a_terminal_or_as_it_is_set(
+    monkeypatch: pytest.MonkeyPatch, given_format: str, is_terminal: bool, form: Format
+) -> None:
+    monkeypatch.setattr("sys.stderr", SimpleNamespace(isatty=lambda: is_terminal))
+
+    assert serving.log_format(Settings(secret_key=SECRET, log_format=given_format)) == form
