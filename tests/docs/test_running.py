@@ -1,0 +1,60 @@
+"""The page for operators speaks of what there is."""
+
+import re
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from socketio_app.application.readiness import STORE_LIMIT, Obstacle
+from socketio_app.entrypoints.asgi import application
+from socketio_app.entrypoints.composition import compose
+from socketio_app.entrypoints.logs import FIELDS
+from socketio_app.entrypoints.settings import Settings, names
+from tests.e2e.serving import serving
+from tests.e2e.test_metrics import scrape
+from tests.tokens import SECRET
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "running.md").read_text()
+
+
+def test_the_settings_that_it_names_are_there() -> None:
+    named = set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", PAGE))
+
+    assert named <= set(names())
+    assert {"DRAIN_SECONDS", "METRICS_PORT", "LOG_FORMAT"} <= named
+
+
+@pytest.mark.anyio
+async def test_the_metrics_that_it_names_are_exported(tmp_path: Path) -> None:
+    settings = Settings(
+        secret_key=SECRET, metrics_port=9000, database_url=f"sqlite:///{tmp_path}/chat.db"
+    )
+    composition = compose(settings)
+    assert composition.metrics is not None
+    named = set(re.findall(r"\b(?:chat|process)_\w+", PAGE))
+
+    async with serving(application(composition, more=(composition.metrics,))) as url:
+        exported = set(re.findall(r"^# TYPE (\S+)", await scrape(url), re.MULTILINE))
+
+    assert {name.removesuffix("_bucket") for name in named} <= exported
+    assert len(named) >= 10
+
+
+def test_it_names_every_obstacle_and_how_long_the_store_may_take() -> None:
+    for obstacle in get_args(Obstacle):
+        assert f"`{obstacle}`" in PAGE
+    assert f"not answered for {STORE_LIMIT.seconds} seconds" in PAGE
+
+
+def test_it_names_every_field_of_the_log() -> None:
+    section = PAGE.partition("## The log")[2].partition("\n## ")[0]
+
+    for field in FIELDS:
+        assert f"`{field}`" in section
+
+
+def test_it_names_every_file_that_is_given() -> None:
+    for file in (ROOT / "deploy").iterdir():
+        assert f"`{file.name}`" in PAGE
