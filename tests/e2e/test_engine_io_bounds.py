@@ -28,6 +28,7 @@ from tests.e2e.test_engine_io import (
     next_text,
     until_empty,
 )
+from tests.stores import Gate, HookedStore
 from tests.tokens import token
 
 pytestmark = pytest.mark.anyio
@@ -305,3 +306,29 @@ async def test_what_is_given_to_a_connection_that_opens_does_not_end_it(
     await until(bob, "receive_personal_message", missed)
     assert (await bob.call("join_room", {"room_id": "lobby"}))["ok"]
     await bob.close()
+
+
+async def test_of_what_came_at_once_no_more_is_taken_than_may_wait() -> None:
+    gate = Gate()
+    composition = compose(SETTINGS, store=HookedStore(before=gate))
+    small = Frame(Opcode.TEXT, b'42["typing_stop",{"to_user_id":"bob"}]').serialize(mask=True)
+    last = Frame(Opcode.TEXT, JOIN.encode()).serialize(mask=True)
+    async with serving(application(composition)) as url:
+        reader, writer = await open_by_hand(url)
+        writer.write(Frame(Opcode.TEXT, CONNECT.encode()).serialize(mask=True))
+        await reader.readuntil(b'42["connected"')
+        (connection,) = composition.server.eio.sockets.values()
+        gate.hold_next("is_member")
+        held = b'42["send_group_message",{"room_id":"lobby","content":"hello"}]'
+        writer.write(Frame(Opcode.TEXT, held).serialize(mask=True) + small * 5000 + last)
+        await gate.reached()
+
+        websocket = connection._link._websocket
+        async with asyncio.timeout(10):
+            while websocket._owner_reads or not websocket._is_behind:
+                await asyncio.sleep(0)
+        assert len(connection._link._inbox._waiting) < 1000
+
+        gate.let_go()
+        await reader.readuntil(b"431[")
+        writer.transport.abort()

@@ -204,7 +204,9 @@ class FastProtocol(WebSocketsSansIOProtocol):
     def resume_reading(self) -> None:
         """Let it come again."""
         self._owner_reads = True
-        if not self._is_behind and not self.transport.is_closing():
+        if self._is_behind:
+            self.loop.call_soon(self._read_on)
+        elif not self.transport.is_closing():
             self.transport.resume_reading()
 
     def abort(self) -> None:
@@ -229,7 +231,7 @@ class FastProtocol(WebSocketsSansIOProtocol):
         code: int | None = None
         try:
             if reader.feed(data, found):
-                self._read_on_soon(reader)
+                self._read_on_soon()
         except FrameError as error:
             log.info("closed a connection that sent %s", error)
             code = error.code
@@ -242,17 +244,19 @@ class FastProtocol(WebSocketsSansIOProtocol):
         if code is not None:
             self.close(code)
 
-    def _read_on_soon(self, reader: FrameReader) -> None:
+    def _read_on_soon(self) -> None:
         """Read what else has come when others have had their turn, and nothing new before."""
         self._is_behind = True
         if not self.transport.is_closing():
             self.transport.pause_reading()
-            self.loop.call_soon(self._read_on, reader)
+            self.loop.call_soon(self._read_on)
 
-    def _read_on(self, reader: FrameReader) -> None:
+    def _read_on(self) -> None:
+        if self._reader is None or not (self._is_behind and self._owner_reads):
+            return
         self._is_behind = False
         if not self.transport.is_closing():
-            self._read(b"", reader)
+            self._read(b"", self._reader)
             if not self._is_behind and self._owner_reads:
                 self.resume_reading()
 
