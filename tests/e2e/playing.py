@@ -202,9 +202,9 @@ class Play:
                 await self._say(client, [])
                 client.ping()
                 await self._say(client, [])
-            case scenarios.End(_, packets, events):
+            case scenarios.End():
                 await self._say(client, [])
-                await client.say_last([*packets, *_packets(events, client)])
+                await client.say_last(step.packets(client))
                 await self._until_gone(client)
             case scenarios.Go(_, is_polite):
                 await self._say(client, [])

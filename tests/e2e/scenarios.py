@@ -21,6 +21,23 @@ TARGET = st.one_of(
 )
 
 
+LONG = "<long>"
+LONG_ONES = {
+    LONG: "x" * 4096,
+    "<digits>": "9" * 5000,
+    "<nested>": "[" * 5000 + "]" * 5000,
+    "<too much>": "x" * MOST_REQUEST_BYTES,
+}
+"""What would be too long where a scenario that fails is shown, and how it is called there."""
+
+
+def written_out(text: str) -> str:
+    """The text as it is sent."""
+    for short, long in LONG_ONES.items():
+        text = text.replace(short, long)
+    return text
+
+
 @attrs.frozen
 class Event:
     """An event, and how it is sent."""
@@ -35,11 +52,11 @@ class Event:
         return [packet for _ in range(self.times) for packet in self._once(client)]
 
     def _once(self, client: FrameClient) -> list[Packet]:
-        packet = client.command(self.contents) if self.is_acknowledged else "42" + self.contents
+        contents = written_out(self.contents)
+        packet = client.command(contents) if self.is_acknowledged else "42" + contents
         return ["451-" + packet[2:], b"\x00\xff"] if self.is_binary else [packet]
 
 
-LONG = "x" * 4096
 # Contents at the edges: of JSON, of a polling payload, of a frame's length.
 CONTENT = st.one_of(
     st.sampled_from(["hello", "\x1e4", "é\u2028😀", '"\\', "x" * 90, LONG, LONG, LONG + "x"]),
@@ -98,8 +115,8 @@ REFUSED = st.sampled_from(
         said("send_personal_message", {"to_user_id": "bob", "content": 1}),
         said("send_personal_message", {"to_user_id": "bob", "content": "\ud800"}),
         said("typing_start", {"to_user_id": "bob", "room_id": "lobby"}),
-        '["mark_read",{"room_id":"lobby","seq":%s}]' % ("9" * 5000),
-        '["join_room",%s]' % ("[" * 5000 + "]" * 5000),
+        '["mark_read",{"room_id":"lobby","seq":<digits>}]',
+        '["join_room",<nested>]',
         ' [ "join_room" , { "room_id" : "den" } ] ',
     ]
 )
@@ -134,7 +151,7 @@ ENDINGS: Sequence[Sequence[Packet]] = [
     ['4599-["join_room",{}]'],
     [b"\x00"],
     ["4\udcff"],
-    ["4" + "x" * MOST_REQUEST_BYTES],
+    ["4<too much>"],
 ]
 
 
@@ -195,8 +212,12 @@ class End:
     """A client sends what ends its connection, and what must have no effect behind it."""
 
     client: int
-    packets: Sequence[Packet]
+    ending: Sequence[Packet]
     events: Sequence[Event] = ()
+
+    def packets(self, client: FrameClient) -> list[Packet]:
+        ending = [written_out(each) if isinstance(each, str) else each for each in self.ending]
+        return [*ending, *(packet for event in self.events for packet in event.packets(client))]
 
 
 @attrs.frozen

@@ -159,8 +159,12 @@ async def test_a_websocket_that_goes_while_it_is_let_in_leaves_no_ghost(
     assert client.websocket is not None
     client.websocket.send(['40{"token":"ada"}'])
     await verifier.asked.wait()
+    (connection,) = composition.server.eio.sockets.values()
 
     await client.let_go()
+    async with asyncio.timeout(10):
+        while connection._link.direct is not None:  # it has not noticed
+            await asyncio.sleep(0)
     verifier.answer.set()
 
     await until_empty(composition)
