@@ -19,7 +19,7 @@ from socketio_app.application.commands import (
     StopTyping,
 )
 from socketio_app.application.delivery import Delivery
-from socketio_app.application.locks import KeyedLock, to_the_end
+from socketio_app.application.locks import KeyedLock
 from socketio_app.application.membership import Membership
 from socketio_app.application.messaging import Messaging
 from socketio_app.application.ports import Broadcast, Clock, NewMessageId, Store
@@ -27,6 +27,7 @@ from socketio_app.application.readiness import Readiness
 from socketio_app.application.reading import Reading
 from socketio_app.application.rules import Rules
 from socketio_app.application.sessions import Sessions
+from socketio_app.application.tasks import to_the_end
 from socketio_app.application.typing_indicator import TypingIndicator
 from socketio_app.domain.connections import Connections
 

@@ -1,17 +1,8 @@
-"""One at a time for each key, and nothing left half done."""
+"""One at a time for each key."""
 
-import asyncio
 from asyncio import Lock
-from collections.abc import AsyncIterator, Coroutine, Hashable
+from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
-
-Result = TypeVar("Result")
-
-
-async def to_the_end(work: Coroutine[Any, Any, Result]) -> Result:
-    """Do some work, to its end even where whoever asked for it is cancelled meanwhile."""
-    return await asyncio.shield(asyncio.create_task(work))
 
 
 class KeyedLock:

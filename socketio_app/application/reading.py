@@ -138,9 +138,7 @@ class Reading:
             found = await self._store.conversations.of_user(user_id, STANDINGS_AT_ONCE, before)
             if before is None and found:
                 newest = found[0].activity
-            for each in found:
-                if each.last_seq > had.get(each.conversation, 0):
-                    news[each.conversation] = each
+            news.update(_with_news(found, had))
             if len(found) < STANDINGS_AT_ONCE:
                 if before is not None:
                     await self._add_what_moved(user_id, had, newest or 0, news)
@@ -160,9 +158,7 @@ class Reading:
         while True:
             found = await self._store.conversations.of_user(user_id, STANDINGS_AT_ONCE, before)
             moved = [each for each in found if each.activity > newest]
-            for each in moved:
-                if each.last_seq > had.get(each.conversation, 0):
-                    news[each.conversation] = each
+            news.update(_with_news(moved, had))
             if len(moved) < STANDINGS_AT_ONCE:
                 return
             before = moved[-1].activity
@@ -188,6 +184,17 @@ def _as_many_as_fit(
         if messages > most:
             return news[:count]
     return news
+
+
+def _with_news(
+    standings: Sequence[Standing], had: Mapping[Conversation, int]
+) -> dict[Conversation, Standing]:
+    """Those of the conversations in which there is more than the client has."""
+    return {
+        each.conversation: each
+        for each in standings
+        if each.last_seq > had.get(each.conversation, 0)
+    }
 
 
 def _newest_first(news: Mapping[Conversation, Standing]) -> Sequence[Standing]:

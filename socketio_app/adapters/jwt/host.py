@@ -9,6 +9,7 @@ from datetime import datetime
 
 from socketio_app.adapters.jwt.claims import EXPIRED, INVALID, moment, seconds, user_id
 from socketio_app.application.ports import Clock, Identity
+from socketio_app.application.tasks import we_are_cancelled
 from socketio_app.domain.errors import TokenExpired, Unauthenticated
 
 log = logging.getLogger("socketio_app.auth")
@@ -50,7 +51,7 @@ class HostVerifier:
         except (Unauthenticated, TokenExpired):
             raise
         except asyncio.CancelledError:
-            if _we_are_cancelled():
+            if we_are_cancelled():
                 raise
             log.warning("verify_token refused a token: what it awaited was cancelled")
             raise Unauthenticated(INVALID) from None
@@ -62,12 +63,6 @@ class HostVerifier:
                 "verify_token refused a token: %s raised at %s", type(error).__name__, _where(error)
             )
             raise Unauthenticated(INVALID) from None
-
-
-def _we_are_cancelled() -> bool:
-    """Whether it is the connection that is cancelled, and not only what the check awaited."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def _says_expired(error: Exception) -> bool:

@@ -39,6 +39,7 @@ from socketio_app.adapters.socketio.websocket import (
     WebSocket,
     Write,
 )
+from socketio_app.application.tasks import to_the_end, we_are_cancelled
 
 log = logging.getLogger("socketio_app.socketio")
 
@@ -237,7 +238,7 @@ class EngineSocket(AsyncSocket):
         """Take what a polling client sends."""
         body = await self._body_of(environ)
         # To the end, also where the server stops waiting for the answer.
-        await asyncio.shield(asyncio.create_task(self._take_posted(body)))
+        await to_the_end(self._take_posted(body))
 
     async def _take_posted(self, body: bytes) -> None:
         self._posting = self._posting or asyncio.Lock()
@@ -337,7 +338,7 @@ class EngineSocket(AsyncSocket):
                 log.info("closed a connection that sent a packet that is not Engine.IO")
                 await self._end(self._engine.reason.TRANSPORT_ERROR)
         except asyncio.CancelledError:
-            if _we_are_cancelled():
+            if we_are_cancelled():
                 raise
             log.exception("cancelled while handling what a client sent")
         except Exception:
@@ -361,12 +362,6 @@ def _is_event(message: Message) -> bool:
 
 def _never(_message: Message) -> bool:
     return False
-
-
-def _we_are_cancelled() -> bool:
-    """Whether it is the connection's task that is cancelled, and not only what it awaited."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 async def _given_up(receive: Receive) -> None:
