@@ -7,9 +7,10 @@ from typing import TypeVar
 
 import attrs
 
+from socketio_app.adapters.jwt import HostVerifier
 from socketio_app.application.chat import Chat
 from socketio_app.application.commands import Actor, Command, Result
-from socketio_app.application.events import Event
+from socketio_app.application.events import DismissReason, Event
 from socketio_app.application.ports import Identity, Store
 from socketio_app.application.rules import Rules
 from socketio_app.domain.identifiers import ConnectionId, MessageId, UserId
@@ -35,6 +36,11 @@ class Device:
     @property
     def connection_id(self) -> ConnectionId:
         return self.listener.connection_id
+
+    @property
+    def dismissed(self) -> DismissReason | None:
+        """Why it was told to go, if it was."""
+        return self.listener.dismissed
 
     @property
     def told(self) -> Sequence[Event]:
@@ -67,10 +73,13 @@ class LiveChat:
     def __init__(self, rules: Rules | None = None, store: Store | None = None) -> None:
         self.clock = ManualClock()
         self.broadcast = RecordingBroadcast()
+        self.tokens: dict[str, Identity] = {}
+        """Whom each token stands for; others for nobody."""
         self.store: Store = store or memory_store()
         self.chat = Chat(
             self.store,
             self.broadcast,
+            HostVerifier(self.tokens.get, self.clock),
             self.clock,
             numbered_message_ids(),
             rules or Rules(rates={}),

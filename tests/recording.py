@@ -5,7 +5,14 @@ from collections.abc import Sequence
 
 import attrs
 
-from socketio_app.application.events import Audience, Event, Members, Users
+from socketio_app.application.events import (
+    Audience,
+    DismissReason,
+    Event,
+    Members,
+    OneConnection,
+    Users,
+)
 from socketio_app.application.handover import Handover, Opening
 from socketio_app.domain.identifiers import ConnectionId, RoomId, UserId
 
@@ -20,6 +27,7 @@ class Listener:
     user_id: UserId
     connection_id: ConnectionId
     told: list[Event] = attrs.field(factory=list, init=False)
+    dismissed: DismissReason | None = attrs.field(default=None, init=False)
     _handover: Handover = attrs.field(factory=Handover, init=False)
 
     def hear(self, event: Event) -> None:
@@ -50,10 +58,16 @@ class RecordingBroadcast:
         return listener
 
     def end(self, listener: Listener) -> None:
-        self._listeners.remove(listener)
+        if listener in self._listeners:
+            self._listeners.remove(listener)
         if not self._is_listening(listener.user_id):
             for members in self._members.values():
                 members.discard(listener.user_id)
+
+    def dismiss(self, audience: Users | OneConnection, reason: DismissReason) -> None:
+        for listener in [each for each in self._listeners if self._is_in(audience, each)]:
+            listener.dismissed = reason
+            self.end(listener)
 
     async def keeping_up(self, room_id: RoomId) -> None:
         """At once: all is told at once."""
@@ -75,6 +89,8 @@ class RecordingBroadcast:
         return any(listener.user_id == user_id for listener in self._listeners)
 
     def _is_in(self, audience: Audience, listener: Listener) -> bool:
+        if isinstance(audience, OneConnection):
+            return listener.connection_id == audience.connection_id
         if listener.connection_id == audience.but_connection:
             return False
         match audience:

@@ -13,6 +13,7 @@ from socketio_app.application.commands import (
     LeaveRoom,
     ListConversations,
     MarkRead,
+    RefreshToken,
     SendMessage,
     StartTyping,
     StopTyping,
@@ -20,7 +21,7 @@ from socketio_app.application.commands import (
 from socketio_app.application.ports import Clock
 from socketio_app.application.rules import CommandKind
 from socketio_app.domain.errors import RateLimited, Unavailable
-from socketio_app.domain.rates import Rate, RateLimiter
+from socketio_app.domain.rates import DoubleLimiter, Rates
 
 KINDS: Mapping[type[Command[Any]], CommandKind] = {
     SendMessage: "send",
@@ -32,16 +33,17 @@ KINDS: Mapping[type[Command[Any]], CommandKind] = {
     ListConversations: "reading",
     CatchUp: "reading",
     MarkRead: "reading",
+    RefreshToken: "token",
 }
 
 
 class Admission:
     """Refuses commands before anything is done for them."""
 
-    def __init__(self, clock: Clock, rates: Mapping[CommandKind, Rate]) -> None:
+    def __init__(self, clock: Clock, rates: Mapping[CommandKind, Rates]) -> None:
         self._clock = clock
         self._closed = False
-        by_kind = {kind: RateLimiter(rate) for kind, rate in rates.items()}
+        by_kind = {kind: DoubleLimiter(each) for kind, each in rates.items()}
         self._limiters = {
             command: by_kind[kind] for command, kind in KINDS.items() if kind in by_kind
         }
@@ -61,13 +63,14 @@ class Admission:
 
         Raises:
             Unavailable: the chat is closing.
-            RateLimited: the user is too fast.
+            RateLimited: the user is too fast, or the connection is.
         """
         if self._closed:
             raise Unavailable("the server is going away; connect again and retry")
         limiter = self._limiters.get(command)
         if limiter is None or actor.connection_id is None:
             return
-        wait = limiter.admit(actor.user_id, self._clock.now().timestamp())
+        now = self._clock.now().timestamp()
+        wait = limiter.admit(actor.user_id, actor.connection_id, now)
         if wait:
             raise RateLimited("too fast", retry_after_ms=ceil(wait * 1000))

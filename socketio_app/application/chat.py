@@ -13,23 +13,28 @@ from socketio_app.application.commands import (
     LeaveRoom,
     ListConversations,
     MarkRead,
+    RefreshToken,
     Result,
     SendMessage,
     StartTyping,
     StopTyping,
 )
 from socketio_app.application.delivery import Delivery
+from socketio_app.application.events import Users
 from socketio_app.application.locks import KeyedLock
 from socketio_app.application.membership import Membership
 from socketio_app.application.messaging import Messaging
-from socketio_app.application.ports import Broadcast, Clock, NewMessageId, Store
+from socketio_app.application.patience import Patience
+from socketio_app.application.ports import Broadcast, Clock, NewMessageId, Store, TokenVerifier
 from socketio_app.application.readiness import Readiness
 from socketio_app.application.reading import Reading
 from socketio_app.application.rules import Rules
 from socketio_app.application.sessions import Sessions
 from socketio_app.application.tasks import to_the_end
+from socketio_app.application.tokens import Tokens
 from socketio_app.application.typing_indicator import TypingIndicator
 from socketio_app.domain.connections import Connections
+from socketio_app.domain.identifiers import UserId
 
 
 class Chat:
@@ -46,11 +51,13 @@ class Chat:
         self,
         store: Store,
         broadcast: Broadcast,
+        verifier: TokenVerifier,
         clock: Clock,
         new_message_id: NewMessageId,
         rules: Rules,
     ) -> None:
-        self._connections = Connections()
+        self._broadcast = broadcast
+        self._connections = Connections(rules.connections_per_user)
         user_locks = KeyedLock()
         self._admission = Admission(clock, rules.rates)
         self._typing = typing = TypingIndicator(store.rooms, broadcast, clock, user_locks, rules)
@@ -61,10 +68,13 @@ class Chat:
         )
         reading = Reading(store, broadcast, clock, delivery, rules)
         membership = Membership(store, broadcast, clock, typing, user_locks)
+        tokens = Tokens(verifier, broadcast, clock, connections)
         self.sessions = Sessions(
-            store, broadcast, clock, connections, delivery, typing, user_locks, rules
+            store, broadcast, clock, connections, delivery, typing, user_locks, tokens, rules
         )
         """For transports: where connections open and close."""
+        self.patience = Patience(clock, rules.refusals)
+        """For transports: when a connection that is refused has to end."""
         self.readiness = Readiness(store.messages)
         """For whoever sends clients here: whether they should come."""
         self._use_cases: Mapping[type, Callable[[Actor, Any], Coroutine[Any, Any, Any]]] = {
@@ -77,6 +87,7 @@ class Chat:
             ListConversations: reading.list_conversations,
             CatchUp: reading.catch_up,
             MarkRead: reading.mark_read,
+            RefreshToken: tokens.refresh,
         }
 
     def execute(self, actor: Actor, command: Command[Result]) -> Coroutine[Any, Any, Result]:
@@ -93,6 +104,14 @@ class Chat:
         self._admission.check(actor, type(command))
         work = self._use_cases[type(command)](actor, command)
         return work if actor.connection_id is not None else to_the_end(work)
+
+    def disconnect_user(self, user_id: str) -> None:
+        """End all of a user's connections now: they may not be here any more.
+
+        Their clients do not come back by themselves; but nothing keeps them from it. See to it
+        that their tokens are not accepted any longer, before this.
+        """
+        self._broadcast.dismiss(Users((UserId(user_id),)), "disconnected")
 
     @property
     def connection_count(self) -> int:

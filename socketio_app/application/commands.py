@@ -4,6 +4,7 @@ A command names the result that it gets: `SendMessage` is a `Command[Stored]`.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Generic, TypeVar
 
 import attrs
@@ -212,3 +213,18 @@ class MarkRead(Command[ReadMarked]):
 
     target: Target
     seq: int = attrs.field(validator=check_seq)
+
+
+@attrs.frozen
+class TokenRefreshed:
+    """The result of `RefreshToken`."""
+
+    token_expires_at: datetime | None
+    """When the new token ends; `None` where the verifier knows of no end."""
+
+
+@attrs.frozen
+class RefreshToken(Command[TokenRefreshed]):
+    """Let one's connection live as long as another token of one's own."""
+
+    token: str = attrs.field(repr=False)

@@ -1,6 +1,7 @@
 """What people are told, and whom each event is for."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Literal
 
 import attrs
 
@@ -37,6 +38,14 @@ class Connected:
     server_time: datetime
     token_expires_at: datetime | None
     limits: Limits
+
+
+@attrs.frozen
+class TokenExpiring:
+    """A connection's token, and with it the connection, is about to end."""
+
+    token_expires_at: datetime
+    expires_in: timedelta
 
 
 @attrs.frozen
@@ -87,6 +96,7 @@ class UserLeft:
 
 Event = (
     Connected
+    | TokenExpiring
     | MessageSent
     | MessageDelivered
     | MessageRead
@@ -114,4 +124,16 @@ class Members:
     but_user: UserId | None = None
 
 
-Audience = Users | Members
+@attrs.frozen
+class OneConnection:
+    """One connection of a user's."""
+
+    user_id: UserId
+    connection_id: ConnectionId
+
+
+Audience = Users | Members | OneConnection
+
+DismissReason = Literal["token_expired", "disconnected"]
+"""Why connections are let go: their token has ended; or whoever runs the chat does not want them,
+and they are not to come back by themselves."""

@@ -10,7 +10,7 @@ from typing import Protocol
 import attrs
 
 from socketio_app.application.commands import RoomJoined
-from socketio_app.application.events import Audience, Event
+from socketio_app.application.events import Audience, DismissReason, Event, OneConnection, Users
 from socketio_app.domain.conversations import Conversation
 from socketio_app.domain.history import Page, ReadUpTo, Standing, Window
 from socketio_app.domain.identifiers import MessageId, RoomId, UserId
@@ -221,6 +221,13 @@ class Broadcast(Protocol):
 
     def tell(self, event: Event, audience: Audience) -> None:
         """Hand an event to every live connection of an audience, once each."""
+        ...
+
+    def dismiss(self, audience: Users | OneConnection, reason: DismissReason) -> None:
+        """End live connections. What they are told from now on, they do not hear.
+
+        Those that open at this moment are among them.
+        """
         ...
 
     def enter(self, room_id: RoomId, user_id: UserId) -> None:

@@ -6,21 +6,32 @@ from typing import Literal
 
 import attrs
 
-from socketio_app.domain.rates import Rate
+from socketio_app.domain.rates import Rate, Rates
 
-CommandKind = Literal["send", "membership", "typing", "reading"]
+CommandKind = Literal["send", "membership", "typing", "reading", "token"]
 """Commands are counted together by kind."""
 
-DEFAULT_RATES: Mapping[CommandKind, Rate] = {
+BURST_SECONDS = 10
+"""So many seconds' worth may come at once after a rest."""
+
+
+def rate(per_second: int, burst_seconds: int = BURST_SECONDS) -> Rate | None:
+    """So many a second, and a burst of some seconds' worth; of nothing a second: no limit."""
+    return Rate(per_second, per_second * burst_seconds) if per_second else None
+
+
+DEFAULT_RATES: Mapping[CommandKind, Rates] = {
     # A person sends two messages a second at best. The burst is an outbox that empties after a
     # time without network.
-    "send": Rate(per_second=10, burst=100),
+    "send": Rates(rate(20), rate(10)),
     # A client that starts joins every room that it knows of.
-    "membership": Rate(per_second=10, burst=200),
+    "membership": Rates(rate(40), rate(20)),
     # Starts, stops and renewals, in several conversations at once.
-    "typing": Rate(per_second=10, burst=50),
+    "typing": Rates(rate(20), rate(10)),
     # Scrolling back, and marking read what comes in; a client that starts looks everywhere.
-    "reading": Rate(per_second=20, burst=200),
+    "reading": Rates(rate(40), rate(20)),
+    # Once for the life of a token. Each costs a signature's verification.
+    "token": Rates(rate(2), rate(1)),
 }
 
 
@@ -45,5 +56,9 @@ class Rules:
     """How many conversations a client may name when it catches up: as many as fit a frame."""
     offline_push: int = 500
     """How many missed personal messages a connection is given when it opens."""
-    rates: Mapping[CommandKind, Rate] = DEFAULT_RATES
-    """How fast one user may give commands, all their connections together. Empty: no limits."""
+    rates: Mapping[CommandKind, Rates] = DEFAULT_RATES
+    """How fast commands may be given, by each user and each connection. Empty: no limits."""
+    refusals: Rate | None = rate(100)
+    """How often a connection may be refused something, and still be served."""
+    connections_per_user: int = 100
+    """How many connections one user may have open here; 0: any number."""

@@ -9,6 +9,7 @@ from socketio_app.application.handover import Opening
 from socketio_app.application.locks import KeyedLock
 from socketio_app.application.ports import Broadcast, Clock, Identity, Store
 from socketio_app.application.rules import Rules
+from socketio_app.application.tokens import Tokens
 from socketio_app.application.typing_indicator import TypingIndicator
 from socketio_app.domain.connections import Connections
 from socketio_app.domain.history import MOST_ON_A_PAGE
@@ -19,6 +20,7 @@ from socketio_app.domain.identifiers import (
     ConnectionId,
     UserId,
 )
+from socketio_app.domain.messaging import Message
 
 
 class Sessions:
@@ -39,6 +41,7 @@ class Sessions:
         delivery: Delivery,
         typing: TypingIndicator,
         user_locks: KeyedLock,
+        tokens: Tokens,
         rules: Rules,
     ) -> None:
         self._store = store
@@ -48,6 +51,7 @@ class Sessions:
         self._delivery = delivery
         self._typing = typing
         self._user_locks = user_locks
+        self._tokens = tokens
         self._offline_push = rules.offline_push
         self._limits = Limits(
             content_chars=rules.content_chars,
@@ -65,8 +69,17 @@ class Sessions:
         """Bring the user's connections into their rooms, and read what they have missed.
 
         Raises:
+            TooManyConnections: the user has as many as one may have.
             Unavailable: the store cannot say now.
         """
+        self._connections.admit(identity.user_id, connection_id)
+        try:
+            return await self._opening(identity, connection_id)
+        except BaseException:
+            self._connections.close(identity.user_id, connection_id)
+            raise
+
+    async def _opening(self, identity: Identity, connection_id: ConnectionId) -> Opening:
         user_id = identity.user_id
         async with self._user_locks.holding(user_id):
             for room_id in await self._store.rooms.rooms_of(user_id):
@@ -85,13 +98,19 @@ class Sessions:
     def open(self, user_id: UserId, connection_id: ConnectionId, handed: Iterable[Event]) -> None:
         """Count the connection in, and the messages among what it was handed as delivered.
 
-        From now on messages to the user reach it live.
+        From now on messages to the user reach it live, until its token ends.
         """
         self._connections.open(user_id, connection_id)
-        messages = [event.message for event in handed if isinstance(event, MessageSent)]
+        messages: list[Message] = []
+        for event in handed:
+            if isinstance(event, MessageSent):
+                messages.append(event.message)
+            elif isinstance(event, Connected):
+                self._tokens.hold(user_id, connection_id, event.token_expires_at)
         self._delivery.handed_to(user_id, messages)
 
     def close(self, user_id: UserId, connection_id: ConnectionId) -> None:
         """Count the connection out; with the user's last one, their typing ends."""
+        self._tokens.forget(connection_id)
         if self._connections.close(user_id, connection_id):
             self._typing.end_all(user_id)

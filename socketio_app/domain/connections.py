@@ -2,23 +2,44 @@
 
 import attrs
 
+from socketio_app.domain.errors import TooManyConnections
 from socketio_app.domain.identifiers import ConnectionId, UserId
 
 
 @attrs.define
 class Connections:
-    """The open connections of every user."""
+    """The open connections of every user.
 
+    Args:
+        most: how many each may have; 0: any number.
+    """
+
+    most: int = 0
     _by_user: dict[UserId, set[ConnectionId]] = attrs.field(factory=dict, init=False)
+    _opening: dict[UserId, set[ConnectionId]] = attrs.field(factory=dict, init=False)
+
+    def admit(self, user_id: UserId, connection_id: ConnectionId) -> None:
+        """Let a connection begin to open: it opens next, or closes.
+
+        Raises:
+            TooManyConnections: the user has as many as one may have.
+        """
+        opening = self._opening.get(user_id, set())
+        open_already = len(self._by_user.get(user_id, ()))
+        if self.most and open_already + len(opening) >= self.most:
+            raise TooManyConnections(f"you have {self.most} connections, as many as one may have")
+        self._opening.setdefault(user_id, opening).add(connection_id)
 
     def open(self, user_id: UserId, connection_id: ConnectionId) -> bool:
         """Count a connection in. Whether it is the user's only one."""
+        self._is_no_longer_opening(user_id, connection_id)
         connections = self._by_user.setdefault(user_id, set())
         connections.add(connection_id)
         return len(connections) == 1
 
     def close(self, user_id: UserId, connection_id: ConnectionId) -> bool:
         """Count a connection out. Whether it was open and the user's last."""
+        self._is_no_longer_opening(user_id, connection_id)
         connections = self._by_user.get(user_id, set())
         if connection_id not in connections:
             return False
@@ -32,6 +53,17 @@ class Connections:
         """Whether the user has a connection open."""
         return user_id in self._by_user
 
+    def is_open(self, user_id: UserId, connection_id: ConnectionId) -> bool:
+        """Whether a connection is open."""
+        return connection_id in self._by_user.get(user_id, ())
+
     def count(self) -> int:
         """How many connections are open, of all users."""
         return sum(map(len, self._by_user.values()))
+
+    def _is_no_longer_opening(self, user_id: UserId, connection_id: ConnectionId) -> None:
+        opening = self._opening.get(user_id)
+        if opening is not None:
+            opening.discard(connection_id)
+            if not opening:
+                del self._opening[user_id]

@@ -30,6 +30,12 @@ class TokenExpired(ChatError):
     code = "token_expired"
 
 
+class TooManyConnections(ChatError):
+    """The user has as many connections as one may have."""
+
+    code = "too_many_connections"
+
+
 class InvalidPayload(ChatError):
     """A field is missing, of the wrong type or out of bounds."""
 

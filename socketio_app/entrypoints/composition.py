@@ -94,12 +94,16 @@ def compose(
     measures = Measures(COMMANDS) if settings.metrics_port else None
     hub = Hub(measures=measures)
     store = store or configured_store(settings)
-    chat = Chat(store, hub, clock, new_message_id, settings.rules())
+    chat = Chat(store, hub, verifier, clock, new_message_id, settings.rules())
     options = Options(
         cors_origins=settings.backend_cors_origins or None,
         max_frame_bytes=settings.max_frame_bytes,
         ping_interval_seconds=settings.ping_interval_seconds,
         ping_timeout_seconds=settings.ping_timeout_seconds,
+        most_unread_bytes=settings.max_unread_bytes,
+        passing_unread_bytes=settings.typing_unread_bytes,
+        connect_seconds=settings.connect_timeout_seconds,
+        handshakes=settings.handshake_rate,
         begins_at_once=isinstance(store, MemoryStore | SqliteStore),
     )
     server = ChatServer(chat, hub, verifier, options, measures)

@@ -121,6 +121,7 @@ def serve(settings: Settings) -> None:
         # It would name sessions, one line for each poll.
         access_log=False,
         ws=websocket_protocol(),
+        forwarded_allow_ips=list(settings.trusted_proxies),
         ws_max_size=settings.max_frame_bytes,
         # Engine.IO has its own heartbeat, and compression costs more than it saves on chat
         # messages: 40 KB for each connection, and nearly twice the CPU for each delivery.

@@ -12,7 +12,7 @@ from typing import Any, Self
 import attrs
 from dotenv import dotenv_values
 
-from socketio_app.application.rules import DEFAULT_RATES, Rules
+from socketio_app.entrypoints.limits import LimitSettings
 from socketio_app.entrypoints.parsing import (
     SettingsError,
     database_url,
@@ -23,24 +23,19 @@ from socketio_app.entrypoints.parsing import (
     origins,
     path,
     setting,
-    switch,
     text,
     words,
 )
 
 __all__ = ["Settings", "SettingsError"]
 
-_A_DAY_MS = 86_400_000
-
 # The longest that JSON makes of one character: a surrogate pair, escaped.
 _JSON_BYTES_PER_CHARACTER = 12
-_JSON_BYTES_OF_A_POSITION = 200
-"""Of one entry of `catch_up`'s positions, with the longest identifier."""
 _JSON_BYTES_AROUND_CONTENT = 4096
 
 
 @attrs.frozen(kw_only=True)
-class Settings:
+class Settings(LimitSettings):
     """Everything that can be set. Values may be given as they are in the environment.
 
     Raises:
@@ -108,6 +103,13 @@ class Settings:
         "Over how long it then closes its connections, so that clients do not all come back at "
         "once; a few take less.",
     )
+    trusted_proxies: tuple[str, ...] = setting(
+        "127.0.0.1",
+        words,
+        "The addresses or networks of proxies, separated by commas, whose `X-Forwarded-For` is "
+        "believed to say who connects; `*`: all. For `socketio-app serve`; another server has its "
+        "own setting for it.",
+    )
     backend_cors_origins: tuple[str, ...] = setting(
         "",
         origins,
@@ -133,70 +135,11 @@ class Settings:
         log_level,
         "What is logged: this and what is worse.",
     )
-    rate_limits: bool = setting(
-        "on", switch, "`off`: nobody is ever `rate_limited`; for benchmarks."
-    )
-    max_frame_bytes: int = setting(
-        65_536,
-        integer(1024, 16_777_216),
-        "The largest frame, or polling request, that a client may send; a larger one ends its "
-        "connection.",
-    )
     ping_interval_seconds: int = setting(
         25, integer(1, 3600), "How often a client is asked whether it is there."
     )
     ping_timeout_seconds: int = setting(
         20, integer(1, 3600), "How long it has to answer; then its connection is ended."
-    )
-    chat_content_chars: int = setting(
-        4096,
-        integer(1, 1_000_000),
-        "How many characters a message may have; a longer one is `content_too_long`.",
-    )
-    chat_rooms_per_user: int = setting(
-        1000,
-        integer(1, 100_000),
-        "How many rooms one user may be in; joining another is an `invalid_payload`.",
-    )
-    chat_typing_ttl_ms: int = setting(
-        8000, integer(100, _A_DAY_MS), "How long a user is shown typing without a renewal."
-    )
-    chat_typing_renew_ms: int = setting(
-        3000, integer(50, _A_DAY_MS), "How often clients are told to renew."
-    )
-    chat_typing_room_members: int = setting(
-        100,
-        integer(0, 1_000_000),
-        "In a room of more members nobody is told who is typing.",
-    )
-    chat_receipt_room_members: int = setting(
-        100,
-        integer(0, 1_000_000),
-        "In a room of more members nobody else is told who has read what.",
-    )
-    chat_catch_up_messages: int = setting(
-        1000,
-        integer(1, 100_000),
-        "How many messages one answer to `catch_up` carries, of all conversations together; what "
-        "is left out is marked.",
-    )
-    chat_offline_push: int = setting(
-        500,
-        integer(0, 100_000),
-        "How many missed personal messages are pushed to a connection that opens; the rest is for "
-        "`catch_up`.",
-    )
-    chat_memory_messages: int = setting(
-        100_000,
-        integer(1, 100_000_000),
-        "How many messages the in-memory store keeps, of all conversations together; then it "
-        "forgets the oldest, and what they knew of retries.",
-    )
-    chat_memory_conversations: int = setting(
-        100_000,
-        integer(1, 100_000_000),
-        "How many conversations the in-memory store keeps; a message that would begin another is "
-        "`unavailable`.",
     )
 
     def __attrs_post_init__(self) -> None:
@@ -269,21 +212,6 @@ class Settings:
     def jwt_max_lifetime(self) -> timedelta | None:
         """How far ahead a token may end; `None`: any time."""
         return timedelta(days=self.jwt_max_lifetime_days) if self.jwt_max_lifetime_days else None
-
-    def rules(self) -> Rules:
-        """The numbers of the chat."""
-        return Rules(
-            content_chars=self.chat_content_chars,
-            rooms_per_user=self.chat_rooms_per_user,
-            typing_ttl=timedelta(milliseconds=self.chat_typing_ttl_ms),
-            typing_renew=timedelta(milliseconds=self.chat_typing_renew_ms),
-            typing_room_members=self.chat_typing_room_members,
-            receipt_room_members=self.chat_receipt_room_members,
-            catch_up_messages=self.chat_catch_up_messages,
-            catch_up_positions=self.max_frame_bytes // _JSON_BYTES_OF_A_POSITION,
-            offline_push=self.chat_offline_push,
-            rates=DEFAULT_RATES if self.rate_limits else {},
-        )
 
 
 def names() -> list[str]:

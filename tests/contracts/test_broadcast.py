@@ -15,12 +15,14 @@ from socketio_app.application.events import (
     Event,
     Limits,
     Members,
+    OneConnection,
     UserJoined,
     Users,
 )
 from socketio_app.application.handover import Opening
 from socketio_app.application.ports import Broadcast
 from socketio_app.domain.identifiers import ConnectionId, RoomId, UserId
+from tests.ways import KeptWay
 
 ADA, BOB, EVE = UserId("ada"), UserId("bob"), UserId("eve")
 LOBBY = RoomId("lobby")
@@ -50,23 +52,31 @@ class Listening(Protocol):
         """Close a connection."""
         ...
 
+    def was_ended(self, connection_id: str) -> bool:
+        """Whether the broadcast has ended a connection."""
+        ...
+
 
 @attrs.define
 class ListeningToHub:
     broadcast: Hub = attrs.field(factory=Hub)
     outlets: dict[str, Outlet] = attrs.field(factory=dict)
+    ways: dict[str, KeptWay] = attrs.field(factory=dict)
 
     def listen(self, user_id: UserId, connection_id: str) -> Callable[[], int]:
-        frames: list[bytes] = []
-        outlet = Outlet(ConnectionId(connection_id), user_id, frames.append)
+        way = self.ways[connection_id] = KeptWay()
+        outlet = Outlet(ConnectionId(connection_id), user_id, way)
         self.outlets[connection_id] = outlet
         self.broadcast.attach(outlet)
         outlet.release(OPENING)
-        frames.clear()
-        return lambda: len(frames)
+        way.frames.clear()
+        return lambda: len(way.frames)
 
     def end(self, connection_id: str) -> None:
         self.broadcast.detach(self.outlets[connection_id])
+
+    def was_ended(self, connection_id: str) -> bool:
+        return self.ways[connection_id].ended is not None
 
 
 @pytest.fixture(params=[ListeningToHub])
@@ -160,6 +170,56 @@ def test_a_connection_that_has_ended_is_told_nothing(listening: Listening) -> No
     listening.broadcast.tell(event(), Users((ADA, BOB)))
 
     assert (ada(), bob()) == (0, 2)
+
+
+def test_one_connection_can_be_told_alone(listening: Listening) -> None:
+    laptop, phone, bob = (listening.listen(u, c) for u, c in ((ADA, "1"), (ADA, "2"), (BOB, "3")))
+
+    listening.broadcast.tell(event(), OneConnection(ADA, ConnectionId("2")))
+    listening.broadcast.tell(event(), OneConnection(ADA, ConnectionId("gone")))
+
+    assert (laptop(), phone(), bob()) == (0, 1, 0)
+
+
+def test_a_user_is_dismissed_from_every_connection_and_nobody_else_is(
+    listening: Listening,
+) -> None:
+    for user_id, connection_id in ((ADA, "1"), (ADA, "2"), (BOB, "3")):
+        listening.listen(user_id, connection_id)
+
+    listening.broadcast.dismiss(Users((ADA,)), "disconnected")
+
+    assert [listening.was_ended(each) for each in ("1", "2", "3")] == [True, True, False]
+
+
+def test_one_connection_can_be_dismissed_alone(listening: Listening) -> None:
+    for user_id, connection_id in ((ADA, "1"), (ADA, "2"), (BOB, "3")):
+        listening.listen(user_id, connection_id)
+
+    listening.broadcast.dismiss(OneConnection(ADA, ConnectionId("1")), "token_expired")
+
+    assert [listening.was_ended(each) for each in ("1", "2", "3")] == [True, False, False]
+
+
+def test_who_is_dismissed_is_told_nothing_more(listening: Listening) -> None:
+    ada = listening.listen(ADA, "1")
+    listening.broadcast.enter(LOBBY, ADA)
+    listening.broadcast.dismiss(Users((ADA,)), "token_expired")
+
+    listening.broadcast.tell(event(), Members(LOBBY))
+    listening.broadcast.tell(event(), Users((ADA,)))
+
+    assert ada() == 0
+
+
+def test_dismissing_who_is_not_there_is_harmless(listening: Listening) -> None:
+    bob = listening.listen(BOB, "1")
+
+    listening.broadcast.dismiss(Users((EVE,)), "disconnected")
+    listening.broadcast.dismiss(OneConnection(BOB, ConnectionId("gone")), "disconnected")
+    listening.broadcast.tell(event(), Users((BOB,)))
+
+    assert bob() == 1
 
 
 def test_leaving_a_room_never_entered_is_harmless(listening: Listening) -> None:

@@ -149,7 +149,8 @@ class PythonClient:
         await self._client.emit(event, payload)
 
     async def close(self) -> None:
-        await self._client.disconnect()
+        if not self._lost.is_set():  # else the client would open another session to say so
+            await self._client.disconnect()
         await self._http.close()
 
 

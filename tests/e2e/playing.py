@@ -146,14 +146,14 @@ class Play:
         if self._scenario.store_waits:
             store.messages = HookedMessages(store.messages, turn, nothing)  # type: ignore[assignment]
         hub = Hub()
-        chat = Chat(store, hub, self._clock, numbered_message_ids(), Rules(rates={}))
+        verifier = HostVerifier(lambda token: token if token in USERS else None, self._clock)
+        chat = Chat(store, hub, verifier, self._clock, numbered_message_ids(), Rules(rates={}))
         options = Options(
             max_frame_bytes=MOST_REQUEST_BYTES,
             ping_interval_seconds=3600,
             most_unread_bytes=2**30,
             begins_at_once=self._stage.path.begins_at_once,
         )
-        verifier = HostVerifier(lambda token: token if token in USERS else None, self._clock)
         server = ChatServer(chat, hub, verifier, options)
         numbers = count(1)
         server.eio.generate_id = lambda: f"id-{next(numbers):06}"  # type: ignore[method-assign]

@@ -43,6 +43,9 @@ def is_empty(composition: Composition) -> bool:
         or hub._rooms
         or server._connections
         or composition.chat.connection_count
+        or composition.chat._connections._opening
+        or composition.chat.sessions._tokens._tokens
+        or server.eio.arrivals._late_at
         or any(server.eio.pings._slots)
         or server.eio.sockets
         or server.environ

@@ -92,11 +92,12 @@ class ClaimsPolicy:
         if self._begins_after(at, claims):
             raise Unauthenticated(INVALID)
         subject, end = user_id(claims.get("sub")), seconds(claims.get("exp"))
-        if at >= end + self.leeway.total_seconds():
+        good_until = end + self.leeway.total_seconds()
+        if at >= good_until:
             raise TokenExpired(EXPIRED)
         if self.max_lifetime is not None and end - at > self.max_lifetime.total_seconds():
             raise Unauthenticated(INVALID)
-        return Identity(subject, moment(end))
+        return Identity(subject, moment(good_until))
 
     def _is_from_issuer(self, claims: Mapping[str, object]) -> bool:
         return self.issuer is None or claims.get("iss") == self.issuer

@@ -10,3 +10,15 @@ NOT_READING: Final = "not reading"
 
 RESTART: Final = "server restart"
 """The server ends."""
+
+NOT_LET_IN: Final = "not let in"
+"""Nobody connected over it in time."""
+
+EXPIRED: Final = "token expired"
+"""What it was let in by has ended."""
+
+TOO_MANY_REFUSALS: Final = "too many refusals"
+"""The client went on regardless."""
+
+DISCONNECTED: Final = "disconnected"
+"""Whoever runs the chat wants the user here no more."""

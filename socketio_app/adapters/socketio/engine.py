@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Coroutine
+from time import monotonic
 from typing import Any
 
 import engineio
@@ -9,12 +10,15 @@ from engineio.exceptions import QueueEmpty
 from engineio.packet import OPEN
 from engineio.packet import Packet as EnginePacket
 
+from socketio_app.adapters.socketio.arrivals import LINES, Arrivals, HandshakeLimit
 from socketio_app.adapters.socketio.engine_socket import EngineSocket
 from socketio_app.adapters.socketio.pings import PingWheel
 from socketio_app.adapters.socketio.requests import environ_of, transport_of
+from socketio_app.domain.rates import RateLimiter
 
 log = logging.getLogger("socketio_app.socketio")
 
+_LONGEST_ORIGIN = 200
 
 ELSEWHERE = {
     "status": "503 SERVICE UNAVAILABLE",
@@ -24,11 +28,23 @@ ELSEWHERE = {
 """The answer to a handshake while the server ends: over this connection, others do not come."""
 
 
+TOO_MANY = {
+    "status": "429 TOO MANY REQUESTS",
+    "headers": [("Content-Type", "text/plain"), ("Retry-After", "1")],
+    "response": b"Too many handshakes from this address.",
+}
+"""The answer to a handshake from an address that makes too many (RFC 6585, section 4)."""
+
+
 class ChatEngine(engineio.AsyncServer):
     """Makes `EngineSocket`s, and asks all of them by one timer whether they are there."""
 
     most_unread_bytes: int
+    passing_unread_bytes: int
+    handshakes: HandshakeLimit
     begins_at_once: bool
+    on_too_many: Callable[[], None]
+    """Called when a handshake is refused, as its address makes too many."""
     handle_text: Callable[[str, bytes], Coroutine[Any, Any, None]]
     handle_binary: Callable[[str, bytes], Coroutine[Any, Any, None]]
     is_retiring: bool
@@ -42,6 +58,8 @@ class ChatEngine(engineio.AsyncServer):
         self.start_service_task = False
         self._async = {**self._async, "translate_request": _as_it_is}
         self.pings = PingWheel(self.ping_interval, self.ping_timeout)
+        self.arrivals = Arrivals()
+        self._lines = RateLimiter(LINES)
         self._has_said_plain = False
         self.is_retiring = False
         self.dropped_frames = 0
@@ -58,6 +76,14 @@ class ChatEngine(engineio.AsyncServer):
                 "slower than uvicorn with FastProtocol (docs/configuration.md)"
             )
 
+    def _log_error_once(self, message: str, message_key: str) -> None:
+        """Say what an operator may have to set right, now and then; requests are refused all day.
+
+        python-engineio's own lines name sessions.
+        """
+        if message_key == "bad-origin" and not self._lines.admit(message_key, monotonic()):
+            log.warning("refused a web origin: %s", message[:_LONGEST_ORIGIN])
+
     async def handle_request(self, *request: Any) -> object:
         """Answer a request, or serve a WebSocket: ASGI's scope, receive and send."""
         environ = await environ_of(*request)
@@ -73,6 +99,10 @@ class ChatEngine(engineio.AsyncServer):
         """Open a connection (Engine.IO protocol 4, "Handshake")."""
         if self.is_retiring:
             return ELSEWHERE
+        client = environ["asgi.scope"].get("client")
+        if not self.handshakes.admits(client[0] if client else None):
+            self.on_too_many()
+            return TOO_MANY
         sid = self.generate_id()
         connection = self.sockets[sid] = EngineSocket(self, sid)
         try:
@@ -86,6 +116,7 @@ class ChatEngine(engineio.AsyncServer):
             await connection.send(EnginePacket(OPEN, handshake))
             await self._trigger_event("connect", sid, environ, run_async=False)
             connection.schedule_ping()
+            self.arrivals.add(connection.give_up)
             if transport == "websocket":
                 return await connection.handle_get_request(environ)
             connection.connected = True

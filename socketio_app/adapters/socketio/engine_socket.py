@@ -23,8 +23,9 @@ from engineio.packet import Packet as EnginePacket
 from starlette.types import Receive
 
 from socketio_app.adapters.socketio import frames
+from socketio_app.adapters.socketio.arrivals import Arrivals
 from socketio_app.adapters.socketio.asgi_websocket import AsgiWebSocket
-from socketio_app.adapters.socketio.endings import RESTART
+from socketio_app.adapters.socketio.endings import NOT_LET_IN, RESTART
 from socketio_app.adapters.socketio.inbox import AT_ONCE
 from socketio_app.adapters.socketio.link import Link, Probe
 from socketio_app.adapters.socketio.outbox import Outbox
@@ -54,11 +55,13 @@ class Engine(Protocol):
     """What a connection needs of its server."""
 
     pings: PingWheel
+    arrivals: Arrivals
     ping_interval: float
     ping_timeout: float
     sockets: dict[str, Any]
     max_http_buffer_size: int
     most_unread_bytes: int
+    passing_unread_bytes: int
     dropped_frames: int
     begins_at_once: bool
     handle_text: Callable[[str, bytes], Coroutine[Any, Any, None]]
@@ -86,6 +89,8 @@ class EngineSocket(AsyncSocket):
         self._outbox = Outbox()
         self._posting: asyncio.Lock | None = None
         self._ending: asyncio.Task[None] | None = None
+        self.refused_connects = 0
+        """How often nobody was let in over it."""
         self._on_direct: Callable[[Write | None], None] | None = None
         self._close_code = frames.NORMAL_CLOSURE
 
@@ -97,6 +102,13 @@ class EngineSocket(AsyncSocket):
             self._link.write(frame)
         else:
             self._keep(MessagePacket(frame), len(frame))
+
+    def write_passing(self, frame: bytes) -> None:
+        """See `Way`."""
+        if self.unread_bytes > self._engine.passing_unread_bytes:
+            self._engine.dropped_frames += 1
+        else:
+            self.write(frame)
 
     @property
     def unread_bytes(self) -> int:
@@ -129,11 +141,26 @@ class EngineSocket(AsyncSocket):
         await super().close(wait=False, abort=abort, reason=reason)
         if self._ask_no_more is not None:
             self._ask_no_more()
+        self._engine.arrivals.discard(self.give_up)
         self._engine.sockets.pop(self.sid, None)
         if self._link is not None:
             self._link.close(self._close_code)
         else:
             self._outbox.end()
+
+    def dismiss(self, reason: str, goodbye: bytes | None = None) -> None:
+        """See `Way`."""
+        if self.closed or self._ending is not None:
+            return
+        if goodbye is not None:
+            self.write(goodbye)
+        self._close_code = frames.POLICY_VIOLATION
+        self._end_soon(reason)
+
+    def give_up(self) -> None:
+        """End the connection: nobody was let in over it in time."""
+        log.info("closed a connection over which nobody was let in in time")
+        self.dismiss(NOT_LET_IN)
 
     async def retire(self) -> None:
         """Finish what the client has sent, and end; so that it connects again, elsewhere.
@@ -322,7 +349,7 @@ class EngineSocket(AsyncSocket):
     # From the client.
 
     async def _handle(self, message: Message) -> None:
-        if self.closing:
+        if self.closing or self._ending is not None:
             return
         opcode, payload = message
         try:

@@ -7,13 +7,17 @@ granted. No channel's name is ever made of what a client sent.
 from collections.abc import Collection, Mapping, Sequence
 
 from socketio_app.adapters.socketio.crowds import PART, Crowds, Telling
+from socketio_app.adapters.socketio.endings import DISCONNECTED, EXPIRED
 from socketio_app.adapters.socketio.outlet import Outlet, frame_of
+from socketio_app.adapters.socketio.packets import DISCONNECT_FRAME
 from socketio_app.application.events import (
     Audience,
+    DismissReason,
     Event,
     Members,
     MessageDelivered,
     MessageRead,
+    OneConnection,
     UserJoined,
     UserLeft,
     Users,
@@ -68,6 +72,10 @@ class Hub:
         if isinstance(audience, Users):
             self._tell_users(event, audience)
             return
+        if isinstance(audience, OneConnection):
+            for outlet in self._outlets_of(audience):
+                outlet.tell(event, frame_of(event))
+            return
         members = self._audiences.get(audience.room_id, _NOBODY)
         if len(members) > self._part or audience.room_id in self._crowds.rooms:
             left_out = self._left_out(members, audience)
@@ -108,14 +116,26 @@ class Hub:
             self._measures.told(event, told)
 
     def _tell_users_in_turn(self, event: Event, audience: Users, room_id: RoomId) -> None:
-        outlets = [
+        outlets = self._outlets_of(audience)
+        if outlets:
+            self._crowds.tell(room_id, Telling(event, frame_of(event), outlets))
+
+    def dismiss(self, audience: Users | OneConnection, reason: DismissReason) -> None:
+        """See `Broadcast.dismiss`."""
+        for outlet in self._outlets_of(audience):
+            self.detach(outlet)
+            outlet.end(*_ENDINGS[reason])
+
+    def _outlets_of(self, audience: Users | OneConnection) -> Sequence[Outlet]:
+        if isinstance(audience, OneConnection):
+            outlet = self._outlets.get(audience.user_id, _NOBODY).get(audience.connection_id)
+            return [] if outlet is None else [outlet]
+        return [
             outlet
             for user_id in audience.user_ids
             for outlet in self._outlets.get(user_id, _NOBODY).values()
             if outlet.connection_id != audience.but_connection
         ]
-        if outlets:
-            self._crowds.tell(room_id, Telling(event, frame_of(event), outlets))
 
     def enter(self, room_id: RoomId, user_id: UserId) -> None:
         """See `Broadcast.enter`."""
@@ -151,6 +171,12 @@ class Hub:
 
 
 _NOBODY: Mapping[ConnectionId, Outlet] = {}
+
+_ENDINGS: Mapping[DismissReason, tuple[str, bytes | None]] = {
+    # Clients come back by themselves, with another token if they have one.
+    "token_expired": (EXPIRED, None),
+    "disconnected": (DISCONNECTED, DISCONNECT_FRAME),
+}
 
 
 def _room_of(event: Event) -> RoomId | None:

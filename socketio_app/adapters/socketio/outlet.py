@@ -1,6 +1,7 @@
 """Where a connection's frames go out."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import attrs
 
@@ -10,6 +11,23 @@ from socketio_app.adapters.socketio.wire import outgoing
 from socketio_app.application.events import Event
 from socketio_app.application.handover import Handover, Opening
 from socketio_app.domain.identifiers import ConnectionId, UserId
+from socketio_app.domain.typing_board import TypingStarted, TypingStopped
+
+
+class Way(Protocol):
+    """A connection to a client, as far as it is written to."""
+
+    def write(self, frame: bytes) -> None:
+        """Send a frame after those before it. Never waits."""
+        ...
+
+    def write_passing(self, frame: bytes) -> None:
+        """The same with what is worth nothing later: for who is slow to read, it is dropped."""
+        ...
+
+    def dismiss(self, reason: str, goodbye: bytes | None) -> None:
+        """Take nothing more from the client; write a last frame, if any, and end."""
+        ...
 
 
 @attrs.define(eq=False)
@@ -18,12 +36,16 @@ class Outlet:
 
     connection_id: ConnectionId
     user_id: UserId
-    write: Write
+    _way: Way
+    write: Write = attrs.field(init=False)
     """Sends a frame after those before it. Never waits."""
     direct: Write | None = attrs.field(default=None, init=False)
     """Writes frames at once, while nothing is in the way of them."""
     _transport: Write | None = attrs.field(default=None, init=False)
     _handover: Handover | None = attrs.field(factory=Handover, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.write = self._way.write
 
     def set_direct(self, write: Write | None) -> None:
         """Say what writes frames now, if anything does."""
@@ -33,7 +55,19 @@ class Outlet:
     def tell(self, event: Event, frame: bytes) -> None:
         """Write an event's frame, or hold the event back."""
         if self._handover is None or self._may_go(event, self._handover):
-            self.write(frame)
+            if isinstance(event, PASSING):
+                self._way.write_passing(frame)
+            else:
+                self.write(frame)
+
+    def end(self, reason: str, goodbye: bytes | None = None) -> None:
+        """Take nothing more from the client, and end its connection.
+
+        Args:
+            reason: why (`endings`).
+            goodbye: what it is told last, if anything.
+        """
+        self._way.dismiss(reason, goodbye)
 
     def release(self, opening: Opening) -> Sequence[Event]:
         """Write what the connection is to have first; hold nothing back any more.
@@ -57,6 +91,10 @@ class Outlet:
         if handover.is_over:
             self._handover = None
             self.direct = self._transport
+
+
+PASSING = (TypingStarted, TypingStopped)
+"""What is over soon in any case: a client ends by itself what it was shown (docs/wire.md)."""
 
 
 def frame_of(event: Event) -> bytes:

@@ -54,6 +54,10 @@ def ack_frame(ack_id: int, payload: object) -> bytes:
     return frame(TEXT, b"43%d" % ack_id + _encode((payload,)))
 
 
+DISCONNECT_FRAME: Final = frame(TEXT, b"41")
+"""The packet that ends a connection for good: official clients do not come back by themselves."""
+
+
 @attrs.define
 class CommandEvent:
     """An event as it came."""

@@ -4,8 +4,14 @@ import logging
 from time import perf_counter
 from uuid import uuid4
 
+from socketio_app.adapters.socketio.endings import TOO_MANY_REFUSALS
 from socketio_app.adapters.socketio.outlet import Outlet
-from socketio_app.adapters.socketio.packets import CommandEvent, ack_frame, event_frame
+from socketio_app.adapters.socketio.packets import (
+    DISCONNECT_FRAME,
+    CommandEvent,
+    ack_frame,
+    event_frame,
+)
 from socketio_app.adapters.socketio.wire import incoming, outgoing
 from socketio_app.application.chat import Chat
 from socketio_app.application.commands import Actor
@@ -31,6 +37,8 @@ class CommandRunner:
         except ChatError as error:
             outcome = error.code
             _refuse(outlet, event, outgoing.refusal(error))
+            if self._chat.patience.ends_with(outlet.connection_id, error):
+                outlet.end(TOO_MANY_REFUSALS, DISCONNECT_FRAME)
         except Exception:
             error_id, outcome = new_error_id(), "internal"
             known = event.name if event.name in incoming.COMMANDS else OTHER

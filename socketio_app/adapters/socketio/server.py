@@ -20,9 +20,11 @@ import socketio
 from engineio.async_socket import AsyncSocket
 from socketio import packet as kinds
 
+from socketio_app.adapters.socketio.arrivals import HandshakeLimit
 from socketio_app.adapters.socketio.compatibility import check_engine
 from socketio_app.adapters.socketio.endings import MALFORMED
 from socketio_app.adapters.socketio.engine import ChatEngine
+from socketio_app.adapters.socketio.engine_socket import EngineSocket
 from socketio_app.adapters.socketio.hub import Hub
 from socketio_app.adapters.socketio.outlet import Outlet
 from socketio_app.adapters.socketio.packets import UNREADABLE, CommandEvent, Packet, event_of
@@ -37,10 +39,14 @@ from socketio_app.application.measures import Measures
 from socketio_app.application.ports import TokenVerifier
 from socketio_app.domain.errors import ChatError, Unauthenticated
 from socketio_app.domain.identifiers import ConnectionId
+from socketio_app.domain.rates import Rate
 
 log = logging.getLogger("socketio_app.socketio")
 
 NAMESPACE = "/"
+
+MOST_REFUSED_CONNECTS = 10
+"""So often a client may ask to be let in over one connection; each costs a check of a token."""
 
 MOST_ATTACHMENTS = 16
 """No command has binary content; so many attachments are read past before it is refused."""
@@ -57,6 +63,12 @@ class Options:
     ping_timeout_seconds: float = 20
     most_unread_bytes: int = 1_048_576
     """How much may wait for a client that does not read; then its connection is cut."""
+    passing_unread_bytes: int = 65_536
+    """From how much on such a client is not told any more who is typing."""
+    connect_seconds: float = 20
+    """How long a client may take until it is let in; 0: as long as it likes."""
+    handshakes: Rate | None = None
+    """How often one address may open a connection; `None`: as often as it likes."""
     begins_at_once: bool = False
     """Whether a command may begin outside a task: not with a store that asks which task it is in,
     as database drivers do for their timeouts."""
@@ -111,6 +123,10 @@ class ChatServer(socketio.AsyncServer):
         )
         self.eio: ChatEngine
         self.eio.most_unread_bytes = options.most_unread_bytes
+        self.eio.passing_unread_bytes = options.passing_unread_bytes
+        self.eio.handshakes = HandshakeLimit(options.handshakes)
+        self.eio.on_too_many = self._note_too_many_handshakes
+        self.eio.arrivals.seconds = options.connect_seconds
         self.eio.begins_at_once = options.begins_at_once
         self.eio.handle_text = self._handle_text
         self.eio.handle_binary = self._handle_eio_message
@@ -147,6 +163,7 @@ class ChatServer(socketio.AsyncServer):
         """Let every connection go at once. Doing it twice is harmless."""
         await self.retire(0)
         self.eio.pings.stop()
+        self.eio.arrivals.stop()
 
     @property
     def unread_bytes(self) -> int:
@@ -168,17 +185,19 @@ class ChatServer(socketio.AsyncServer):
             error = {"message": "Invalid namespace"}
             refusal = Packet(kinds.CONNECT_ERROR, data=error, namespace=namespace)
             await self._send_packet(eio_sid, refusal)
+            self._note_refused_connect(socket)
             return
         if eio_sid in self._connections:
             raise MalformedPacketError("a second connect")
         await super()._handle_connect(eio_sid, namespace, data)
         connection = self._connections.get(eio_sid)
         if connection is None or connection.opening is None:
+            self._note_refused_connect(socket)
             return
         if socket.closed:
             await self._handle_disconnect(eio_sid, namespace, self.eio.reason.TRANSPORT_CLOSE)
             return
-        self._open(connection, connection.opening)
+        self._open(socket, connection, connection.opening)
 
     async def _let_in(self, sid: str, environ: Mapping[str, Any], auth: object) -> None:
         eio_sid = self.manager.eio_sid_from_sid(sid, NAMESPACE)
@@ -187,7 +206,7 @@ class ChatServer(socketio.AsyncServer):
             return
         try:
             identity = await self._verifier.verify(_token(auth, environ))
-            outlet = Outlet(ConnectionId(sid), identity.user_id, socket.write)
+            outlet = Outlet(ConnectionId(sid), identity.user_id, socket)
             socket.watch_direct(outlet.set_direct)
             self._hub.attach(outlet)
             try:
@@ -210,14 +229,24 @@ class ChatServer(socketio.AsyncServer):
         if eio_sid in self.environ:
             self.environ[eio_sid] = {}
 
-    def _open(self, connection: Connection, opening: Opening) -> None:
+    def _note_refused_connect(self, socket: EngineSocket) -> None:
+        socket.refused_connects += 1
+        if socket.refused_connects > MOST_REFUSED_CONNECTS:
+            raise MalformedPacketError("connect after connect")
+
+    def _open(self, socket: EngineSocket, connection: Connection, opening: Opening) -> None:
         connection.opening = None
         outlet = connection.outlet
+        self.eio.arrivals.discard(socket.give_up)
         handed = outlet.release(opening)
         self._chat.sessions.open(outlet.user_id, outlet.connection_id, handed)
         log.info("connected", extra=_fields(connection))
         if self._measures is not None:
             self._measures.opened += 1
+
+    def _note_too_many_handshakes(self) -> None:
+        if self._measures is not None:
+            self._measures.refused["too_many_handshakes"] += 1
 
     def _note_refusal(self, code: str) -> None:
         log.info("refused", extra={"code": code})

@@ -18,7 +18,7 @@ from socketio_app.application.events import MessageSent
 from socketio_app.application.rules import DEFAULT_RATES, CommandKind, Rules
 from socketio_app.domain.conversations import Pair, Person
 from socketio_app.domain.errors import RateLimited, Unavailable
-from socketio_app.domain.rates import Rate
+from socketio_app.domain.rates import Rate, Rates
 from tests.builders import ADA, BOB, LOBBY, personal
 from tests.live import Device, LiveChat
 from tests.stores import Gate, HookedStore
@@ -27,10 +27,11 @@ pytestmark = pytest.mark.anyio
 
 MOMENT = timedelta(milliseconds=1)
 FOUR_A_SECOND = Rate(per_second=4, burst=3)
-RATES: Mapping[CommandKind, Rate] = {
-    "send": FOUR_A_SECOND,
-    "membership": FOUR_A_SECOND,
-    "typing": FOUR_A_SECOND,
+OF_A_USER = Rates(per_user=FOUR_A_SECOND, per_connection=None)
+RATES: Mapping[CommandKind, Rates] = {
+    "send": OF_A_USER,
+    "membership": OF_A_USER,
+    "typing": OF_A_USER,
 }
 SEND, JOIN, LEAVE = personal(BOB), JoinRoom(LOBBY), LeaveRoom(LOBBY)
 START, STOP = StartTyping(Person(BOB)), StopTyping(Person(BOB))
@@ -128,7 +129,7 @@ class TestRates:
         await refused(ada, other)
 
     async def test_a_kind_without_a_rate_is_not_limited(self) -> None:
-        live = LiveChat(Rules(rates={"membership": FOUR_A_SECOND}))
+        live = LiveChat(Rules(rates={"membership": OF_A_USER}))
         ada = await live.connect(ADA)
 
         sent = [await ada.do(SEND) for _ in range(1000)]
@@ -150,21 +151,36 @@ class TestRates:
 
         await refused(ada, SEND)
 
+    async def test_one_connection_leaves_something_for_the_users_others(self) -> None:
+        of_both = Rates(per_user=Rate(per_second=4, burst=6), per_connection=FOUR_A_SECOND)
+        live = LiveChat(Rules(rates={"send": of_both}))
+        ada, adas_phone = await live.connect(ADA), await live.connect(ADA)
+        for _ in range(3):
+            await ada.do(SEND)
+
+        assert await refused(ada, SEND) == 250
+        for _ in range(3):
+            await adas_phone.do(SEND)
+        assert await refused(await live.connect(ADA), SEND) == 250
+
     @pytest.mark.parametrize(
-        ("kind", "command"), [("send", SEND), ("membership", JOIN), ("typing", START)]
+        ("kind", "command", "wait"),
+        [("send", SEND, 100), ("membership", JOIN, 50), ("typing", START, 100)],
     )
     async def test_the_default_rates_are_kept_to_the_millisecond(
-        self, kind: CommandKind, command: Command[Any]
+        self, kind: CommandKind, command: Command[Any], wait: int
     ) -> None:
         live = LiveChat(Rules())
         live.clock.advance(timedelta(milliseconds=777))
         ada = await live.connect(ADA)
-        for _ in range(DEFAULT_RATES[kind].burst):
+        of_a_connection = DEFAULT_RATES[kind].per_connection
+        assert of_a_connection is not None
+        for _ in range(of_a_connection.burst):
             await ada.do(command)
 
         for _ in range(100):
-            assert await refused(ada, command) == 100
-            live.clock.advance(timedelta(milliseconds=99))
+            assert await refused(ada, command) == wait
+            live.clock.advance(timedelta(milliseconds=wait - 1))
             assert await refused(ada, command) == 1
             live.clock.advance(MOMENT)
             await ada.do(command)

@@ -26,3 +26,10 @@ def test_a_client_that_renews_as_it_is_told_is_seen_without_a_break() -> None:
 
 def test_every_kind_of_command_has_a_default_rate() -> None:
     assert set(DEFAULT_RATES) == set(KINDS.values())
+
+
+def test_one_connection_may_not_use_up_all_that_its_user_may() -> None:
+    for rates in DEFAULT_RATES.values():
+        assert rates.per_user is not None
+        assert rates.per_connection is not None
+        assert rates.per_connection.per_second < rates.per_user.per_second

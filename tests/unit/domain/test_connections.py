@@ -1,6 +1,9 @@
 """Which connections each user has open."""
 
+import pytest
+
 from socketio_app.domain.connections import Connections
+from socketio_app.domain.errors import TooManyConnections
 from socketio_app.domain.identifiers import ConnectionId
 from tests.builders import ADA, BOB
 
@@ -75,3 +78,56 @@ def test_connections_are_counted_over_all_users() -> None:
     counts.append(connections.count())
 
     assert counts == [0, 2, 1]
+
+
+def test_a_user_may_have_so_many_connections_and_no_more() -> None:
+    connections = Connections(most=2)
+    for number in range(2):
+        connections.admit(ADA, ConnectionId(f"{number}"))
+        connections.open(ADA, ConnectionId(f"{number}"))
+
+    with pytest.raises(TooManyConnections):
+        connections.admit(ADA, LAPTOP)
+
+    connections.admit(BOB, LAPTOP)
+
+
+def test_connections_that_are_opening_count_too() -> None:
+    connections = Connections(most=2)
+    connections.admit(ADA, LAPTOP)
+    connections.admit(ADA, PHONE)
+
+    with pytest.raises(TooManyConnections):
+        connections.admit(ADA, ConnectionId("tablet"))
+
+
+@pytest.mark.parametrize("opens", [True, False])
+def test_one_that_has_gone_makes_room(opens: bool) -> None:
+    connections = Connections(most=1)
+    connections.admit(ADA, LAPTOP)
+    if opens:
+        connections.open(ADA, LAPTOP)
+
+    connections.close(ADA, LAPTOP)
+
+    connections.admit(ADA, PHONE)
+
+
+def test_what_is_opening_is_not_open() -> None:
+    connections = Connections()
+    connections.admit(ADA, LAPTOP)
+
+    assert not connections.is_online(ADA)
+    assert not connections.is_open(ADA, LAPTOP)
+    assert connections.count() == 0
+
+
+def test_nothing_is_kept_of_who_has_gone() -> None:
+    connections = Connections(most=1)
+    connections.admit(ADA, LAPTOP)
+    connections.open(ADA, LAPTOP)
+    connections.close(ADA, LAPTOP)
+    connections.admit(BOB, PHONE)
+    connections.close(BOB, PHONE)
+
+    assert connections == Connections(most=1)

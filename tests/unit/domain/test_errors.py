@@ -10,6 +10,7 @@ from socketio_app.domain.errors import (
     NotAMember,
     RateLimited,
     TokenExpired,
+    TooManyConnections,
     Unauthenticated,
     Unavailable,
     UnknownCommand,
@@ -18,6 +19,7 @@ from socketio_app.domain.errors import (
 CODES = {
     Unauthenticated: "unauthenticated",
     TokenExpired: "token_expired",
+    TooManyConnections: "too_many_connections",
     InvalidPayload: "invalid_payload",
     ContentTooLong: "content_too_long",
     UnknownCommand: "unknown_command",

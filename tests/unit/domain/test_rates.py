@@ -2,7 +2,7 @@
 
 import pytest
 
-from socketio_app.domain.rates import Rate, RateLimiter
+from socketio_app.domain.rates import DoubleLimiter, Rate, RateLimiter, Rates
 
 # Halves and quarters, which floats hold exactly.
 TWO_A_SECOND = Rate(per_second=2, burst=3)
@@ -74,3 +74,65 @@ def test_busy_keys_are_not_forgotten(limiter: RateLimiter) -> None:
             limiter.admit(user, 100.0)
 
     assert {limiter.admit(user, 100.0) for user in users} == {0.5}
+
+
+class TestTwoRates:
+    FAST, SLOW = Rate(per_second=4, burst=6), Rate(per_second=2, burst=3)
+
+    def test_each_of_the_two_has_to_allow_it(self) -> None:
+        limiter = DoubleLimiter(Rates(per_user=self.FAST, per_connection=self.SLOW))
+
+        laptop = [limiter.admit("ada", "laptop", 100.0) for _ in range(4)]
+        phone = [limiter.admit("ada", "phone", 100.0) for _ in range(4)]
+
+        assert laptop == [0, 0, 0, 0.5]
+        assert phone == [0, 0, 0, 0.5]
+        assert limiter.admit("ada", "tablet", 100.0) == 0.25
+
+    def test_what_one_of_the_two_refuses_is_taken_from_neither(self) -> None:
+        limiter = DoubleLimiter(Rates(per_user=self.SLOW, per_connection=self.SLOW))
+        for _ in range(3):
+            limiter.admit("ada", "laptop", 100.0)
+        for _ in range(10):
+            limiter.admit("ada", "phone", 100.0)
+
+        # The phone has its whole burst still, as soon as the user has.
+        assert [limiter.admit("ada", "phone", 102.0) for _ in range(4)] == [0, 0, 0, 0.5]
+
+    def test_the_longer_wait_of_the_two_is_told(self) -> None:
+        limiter = DoubleLimiter(Rates(per_user=self.SLOW, per_connection=self.FAST))
+        for number in range(3):
+            limiter.admit("ada", f"connection {number}", 100.0)
+
+        assert limiter.admit("ada", "another", 100.0) == 0.5
+
+    def test_who_waits_as_long_as_told_is_admitted(self) -> None:
+        limiter = DoubleLimiter(Rates(per_user=Rate(1, 3), per_connection=Rate(2, 3)))
+        for _ in range(3):
+            limiter.admit("ada", "laptop", 100.0)
+
+        wait = limiter.admit("ada", "laptop", 100.0)
+
+        assert wait == 1
+        assert limiter.admit("ada", "laptop", 100.0 + wait) == 0
+
+    @pytest.mark.parametrize("rates", [Rates(SLOW, None), Rates(None, SLOW)])
+    def test_either_may_be_missing(self, rates: Rates) -> None:
+        limiter = DoubleLimiter(rates)
+
+        assert [limiter.admit("ada", "laptop", 100.0) for _ in range(4)] == [0, 0, 0, 0.5]
+
+    def test_without_any_nothing_is_too_fast(self) -> None:
+        limiter = DoubleLimiter(Rates(None, None))
+
+        assert {limiter.admit("ada", "laptop", 100.0) for _ in range(1000)} == {0}
+
+
+@pytest.mark.parametrize("per_second", [3, 5, 7, 10, 100])
+@pytest.mark.parametrize("now", [0.1, 100.3, 1_764_000_000.123])
+def test_a_burst_is_as_large_as_was_said(per_second: int, now: float) -> None:
+    limiter = RateLimiter(Rate(per_second, burst=10 * per_second))
+
+    admitted = sum(limiter.admit("ada", now) == 0 for _ in range(20 * per_second))
+
+    assert admitted == 10 * per_second

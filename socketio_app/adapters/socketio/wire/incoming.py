@@ -17,6 +17,7 @@ from socketio_app.application.commands import (
     ListConversations,
     MarkRead,
     Position,
+    RefreshToken,
     SendMessage,
     StartTyping,
     StopTyping,
@@ -96,6 +97,12 @@ class ReadPayload(TargetPayload, kw_only=True):
     seq: int
 
 
+class TokenPayload(msgspec.Struct):
+    """`refresh_token`."""
+
+    token: str
+
+
 def _personal_message(payload: PersonalMessagePayload) -> SendMessage:
     return SendMessage(_person(payload.to_user_id), payload.content, payload.client_message_id)
 
@@ -160,6 +167,7 @@ COMMANDS: Mapping[str, tuple[type[msgspec.Struct], Callable[[Any], Command[Any]]
     "list_conversations": (ConversationsPayload, _conversations),
     "catch_up": (CatchUpPayload, _catch_up),
     "mark_read": (ReadPayload, lambda payload: MarkRead(_target(payload), payload.seq)),
+    "refresh_token": (TokenPayload, lambda payload: RefreshToken(payload.token)),
 }
 
 DECODERS: Mapping[bytes, "msgspec.json.Decoder[tuple[str, Any]]"] = {

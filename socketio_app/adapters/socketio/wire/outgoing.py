@@ -19,6 +19,7 @@ from socketio_app.application.commands import (
     ReadMarked,
     RoomJoined,
     RoomLeft,
+    TokenRefreshed,
 )
 from socketio_app.application.events import (
     Connected,
@@ -26,6 +27,7 @@ from socketio_app.application.events import (
     MessageDelivered,
     MessageRead,
     MessageSent,
+    TokenExpiring,
     UserJoined,
     UserLeft,
 )
@@ -77,6 +79,8 @@ def acknowledgement(result: object, reader: UserId) -> Payload:
             }
         case ReadMarked(read_seq):
             return {"ok": True, "read_seq": read_seq}
+        case TokenRefreshed(expires_at):
+            return {"ok": True, "token_expires_at": _time_or_none(expires_at)}
         case _:
             return {"ok": True}
 
@@ -177,6 +181,10 @@ def time(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
+def _time_or_none(moment: datetime | None) -> str | None:
+    return None if moment is None else time(moment)
+
+
 def _target_payload(user_id: UserId, conversation: Conversation) -> Payload:
     if isinstance(conversation, Room):
         return {"room_id": conversation.room_id}
@@ -184,14 +192,20 @@ def _target_payload(user_id: UserId, conversation: Conversation) -> Payload:
 
 
 def _connected(event: Connected) -> tuple[str, Payload]:
-    expires_at = event.token_expires_at
     return "connected", {
         "user_id": event.user_id,
         "connection_id": event.connection_id,
         "epoch": event.epoch,
         "server_time": time(event.server_time),
-        "token_expires_at": None if expires_at is None else time(expires_at),
+        "token_expires_at": _time_or_none(event.token_expires_at),
         "limits": attrs.asdict(event.limits),
+    }
+
+
+def _token_expiring(event: TokenExpiring) -> tuple[str, Payload]:
+    return "token_expiring", {
+        "token_expires_at": time(event.token_expires_at),
+        "expires_in_ms": round(event.expires_in.total_seconds() * 1000),
     }
 
 
@@ -266,6 +280,7 @@ def _left(event: UserLeft) -> tuple[str, Payload]:
 
 EVENTS: Mapping[type[Event], Callable[[Any], tuple[str, Payload]]] = {
     Connected: _connected,
+    TokenExpiring: _token_expiring,
     MessageSent: _sent,
     MessageDelivered: _delivered,
     MessageRead: _read,

@@ -17,6 +17,7 @@ from socketio_app.application.events import Audience, Members, UserJoined, Users
 from socketio_app.domain.identifiers import ConnectionId, RoomId, UserId
 from tests.builders import ADA, BOB, EVE, LOBBY
 from tests.contracts.test_broadcast import OPENING, ListeningToHub, event
+from tests.ways import KeptWay
 
 pytestmark = pytest.mark.anyio
 
@@ -159,10 +160,11 @@ steps = st.one_of(
 
 async def heard(part: int, doing: list[tuple[str, object, object]]) -> object:
     hub = Hub(part)
-    frames: dict[ConnectionId, list[bytes]] = {each: [] for each in CONNECTIONS}
+    ways = {each: KeptWay() for each in CONNECTIONS}
+    frames = {each: way.frames for each, way in ways.items()}
     outlets: dict[ConnectionId, Outlet] = {}
     for number, connection_id in enumerate(CONNECTIONS):
-        outlet = Outlet(connection_id, PEOPLE[number // 2], frames[connection_id].append)
+        outlet = Outlet(connection_id, PEOPLE[number // 2], ways[connection_id])
         outlets[connection_id] = outlet
         hub.attach(outlet)
         outlet.release(OPENING)

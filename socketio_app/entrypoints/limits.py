@@ -1,0 +1,198 @@
+"""The settings of how much there may be of what. Every bound is one of these.
+
+Those that say so are switched off by 0; `RATE_LIMITS` switches off all that limit how often and how
+many, for benchmarks.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import attrs
+
+from socketio_app.application.rules import (
+    BURST_SECONDS,
+    DEFAULT_RATES,
+    CommandKind,
+    Rules,
+    rate,
+)
+from socketio_app.domain.rates import Rate, Rates
+from socketio_app.entrypoints.parsing import integer, setting, switch
+
+_A_DAY_MS = 86_400_000
+
+_JSON_BYTES_OF_A_POSITION = 200
+"""Of one entry of `catch_up`'s positions, with the longest identifier."""
+
+_MOST_A_SECOND = 1_000_000
+
+
+def _a_second(default: int, meaning: str) -> Any:
+    return setting(default, integer(0, _MOST_A_SECOND), meaning)
+
+
+@attrs.frozen(kw_only=True)
+class LimitSettings:
+    """What is bounded, and how the chat is ruled. `Settings` are these and the rest."""
+
+    rate_limits: bool = setting(
+        "on",
+        switch,
+        "`off`: no rate counts, nor how many connections a user has, nor how many handshakes an "
+        "address makes; for benchmarks.",
+    )
+    rate_burst_seconds: int = setting(
+        BURST_SECONDS,
+        integer(1, 3600),
+        "Of every rate below so many seconds' worth may come at once after a rest.",
+    )
+    rate_send_per_user: int = _a_second(
+        20, "Messages a second, of a user; over it, `rate_limited`; 0: any number."
+    )
+    rate_send_per_connection: int = _a_second(10, "The same of one connection.")
+    rate_membership_per_user: int = _a_second(
+        40, "Joins and leaves of rooms a second, of a user; over it, `rate_limited`; 0: any number."
+    )
+    rate_membership_per_connection: int = _a_second(20, "The same of one connection.")
+    rate_typing_per_user: int = _a_second(
+        20,
+        "Starts, renewals and stops of typing a second, of a user; "
+        "over it, `rate_limited`; 0: any number.",
+    )
+    rate_typing_per_connection: int = _a_second(10, "The same of one connection.")
+    rate_reading_per_user: int = _a_second(
+        40,
+        "Reads of history, lists and marks of reading a second, of a user; "
+        "over it, `rate_limited`; 0: any number.",
+    )
+    rate_reading_per_connection: int = _a_second(20, "The same of one connection.")
+    rate_token_per_user: int = _a_second(
+        2, "Refreshed tokens a second, of a user; over it, `rate_limited`; 0: any number."
+    )
+    rate_token_per_connection: int = _a_second(1, "The same of one connection.")
+    rate_refusals_per_connection: int = _a_second(
+        100,
+        "Refusals a second, of whatever kind, that a connection may go on after; over it, it is "
+        "closed; 0: any number.",
+    )
+    connections_per_user: int = setting(
+        100,
+        integer(0, 1_000_000),
+        "How many connections a user may have to one process; another is refused, as "
+        "`too_many_connections`; 0: any number.",
+    )
+    handshakes_per_address: int = _a_second(
+        50,
+        "Connections opened a second from one address (of IPv6, from one /64); over it, HTTP 429; "
+        "0: any number.",
+    )
+    connect_timeout_seconds: int = setting(
+        20,
+        integer(0, 3600),
+        "How long a client may take from its handshake until it is let in; then its connection is "
+        "closed; 0: any time.",
+    )
+    max_frame_bytes: int = setting(
+        65_536,
+        integer(1024, 16_777_216),
+        "The largest frame, or polling request, that a client may send; a larger one ends its "
+        "connection.",
+    )
+    max_unread_bytes: int = setting(
+        1_048_576,
+        integer(65_536, 1_073_741_824),
+        "How much may wait for a client that does not read; then its connection is cut, and its "
+        "client catches up when it is back.",
+    )
+    typing_unread_bytes: int = setting(
+        65_536,
+        integer(0, 1_073_741_824),
+        "From how much on such a client is not told any more who is typing.",
+    )
+    chat_content_chars: int = setting(
+        4096,
+        integer(1, 1_000_000),
+        "How many characters a message may have; a longer one is `content_too_long`.",
+    )
+    chat_rooms_per_user: int = setting(
+        1000,
+        integer(1, 100_000),
+        "How many rooms one user may be in; joining another is an `invalid_payload`.",
+    )
+    chat_typing_ttl_ms: int = setting(
+        8000, integer(100, _A_DAY_MS), "How long a user is shown typing without a renewal."
+    )
+    chat_typing_renew_ms: int = setting(
+        3000, integer(50, _A_DAY_MS), "How often clients are told to renew."
+    )
+    chat_typing_room_members: int = setting(
+        100,
+        integer(0, 1_000_000),
+        "In a room of more members nobody is told who is typing.",
+    )
+    chat_receipt_room_members: int = setting(
+        100,
+        integer(0, 1_000_000),
+        "In a room of more members nobody else is told who has read what.",
+    )
+    chat_catch_up_messages: int = setting(
+        1000,
+        integer(1, 100_000),
+        "How many messages one answer to `catch_up` carries, of all conversations together; what "
+        "is left out is marked.",
+    )
+    chat_offline_push: int = setting(
+        500,
+        integer(0, 100_000),
+        "How many missed personal messages are pushed to a connection that opens; the rest is for "
+        "`catch_up`.",
+    )
+    chat_memory_messages: int = setting(
+        100_000,
+        integer(1, 100_000_000),
+        "How many messages the in-memory store keeps, of all conversations together; then it "
+        "forgets the oldest, and what they knew of retries.",
+    )
+    chat_memory_conversations: int = setting(
+        100_000,
+        integer(1, 100_000_000),
+        "How many conversations the in-memory store keeps; a message that would begin another is "
+        "`unavailable`.",
+    )
+
+    def rules(self) -> Rules:
+        """The numbers of the chat."""
+        return Rules(
+            content_chars=self.chat_content_chars,
+            rooms_per_user=self.chat_rooms_per_user,
+            typing_ttl=timedelta(milliseconds=self.chat_typing_ttl_ms),
+            typing_renew=timedelta(milliseconds=self.chat_typing_renew_ms),
+            typing_room_members=self.chat_typing_room_members,
+            receipt_room_members=self.chat_receipt_room_members,
+            catch_up_messages=self.chat_catch_up_messages,
+            catch_up_positions=self.max_frame_bytes // _JSON_BYTES_OF_A_POSITION,
+            offline_push=self.chat_offline_push,
+            rates=self._rates(),
+            refusals=self._rate(self.rate_refusals_per_connection),
+            connections_per_user=self.connections_per_user if self.rate_limits else 0,
+        )
+
+    @property
+    def handshake_rate(self) -> Rate | None:
+        """How often one address may open a connection; `None`: as often as it likes."""
+        return self._rate(self.handshakes_per_address)
+
+    def _rates(self) -> Mapping[CommandKind, Rates]:
+        """The rates of commands, but for what is not limited."""
+        found = {
+            kind: Rates(
+                self._rate(getattr(self, f"rate_{kind}_per_user")),
+                self._rate(getattr(self, f"rate_{kind}_per_connection")),
+            )
+            for kind in DEFAULT_RATES
+        }
+        return {kind: rates for kind, rates in found.items() if rates != Rates(None, None)}
+
+    def _rate(self, per_second: int) -> Rate | None:
+        return rate(per_second, self.rate_burst_seconds) if self.rate_limits else None

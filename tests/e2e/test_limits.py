@@ -1,0 +1,325 @@
+"""What one client may do, and how often; and how long it may stay (docs/wire.md, "Limits")."""
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+
+from socketio_app.adapters.socketio.fast_protocol import FastProtocol
+from socketio_app.entrypoints.asgi import application
+from socketio_app.entrypoints.composition import Composition, compose
+from socketio_app.entrypoints.settings import Settings
+from tests.e2e.clients import PythonClient, Refused, settled, until
+from tests.e2e.frame_client import FrameClient, Transport
+from tests.e2e.raw import raw_polling
+from tests.e2e.serving import serving
+from tests.e2e.test_engine_io import until_empty
+from tests.tokens import SECRET, token
+
+pytestmark = pytest.mark.anyio
+
+HANDSHAKE = "/socket.io/?EIO=4&transport="
+GOODBYE = "41"
+
+Serve = Callable[..., AbstractAsyncContextManager[tuple[Composition, str]]]
+
+
+@pytest.fixture(params=[FastProtocol, "websockets-sansio"], ids=["handed over", "plain"])
+def serve(request: pytest.FixtureRequest) -> Serve:
+    """Serves a chat of some settings."""
+
+    @asynccontextmanager
+    async def serve_chat(**settings: Any) -> AsyncIterator[tuple[Composition, str]]:
+        composition = compose(Settings(secret_key=SECRET, **settings))
+        async with serving(application(composition), request.param) as url:
+            yield composition, url
+
+    return serve_chat
+
+
+@pytest.fixture(params=["polling", "websocket"])
+def transport(request: pytest.FixtureRequest) -> Transport:
+    found: Transport = request.param
+    return found
+
+
+async def opened(url: str, user_id: str, transport: Transport, **claims: Any) -> PythonClient:
+    auth = {"token": token(user_id, **claims)}
+    return await PythonClient().open(url, transport, {"auth": auth})
+
+
+async def ended(client: PythonClient) -> str:
+    """Wait for the end of a connection; what the client makes of it."""
+    reason = str(await until(client, ":disconnect"))
+    await client.close()
+    return reason
+
+
+class TestRefusals:
+    async def test_who_goes_on_regardless_is_sent_away_and_nobody_else_is(
+        self, serve: Serve, transport: Transport, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.INFO)
+        async with serve(rate_refusals_per_connection=5, rate_burst_seconds=2) as (_, url):
+            ada = await opened(url, "ada", "websocket")
+            mallory = await FrameClient.open(url, transport)
+            await mallory.say_until(['40{"token":"%s"}' % token("mallory")], '42["connected"')
+
+            await mallory.say_until(
+                [mallory.command('["nonsense",{}]') for _ in range(50)], GOODBYE
+            )
+
+            assert mallory.received.count(GOODBYE) == 1
+            assert sum(packet.startswith("43") for packet in mallory.received) == 11
+            await mallory.let_go()
+            await settled(ada)
+            await ada.close()
+        lines = [vars(line) for line in caplog.records if vars(line).get("user") == "mallory"]
+        assert [line.get("reason") for line in lines] == [None, "too_many_refusals"]
+
+    async def test_who_keeps_to_its_rate_may_be_refused_now_and_then(self, serve: Serve) -> None:
+        async with serve(rate_refusals_per_connection=5, rate_burst_seconds=2) as (_, url):
+            ada = await opened(url, "ada", "websocket")
+            for _ in range(10):
+                await ada.call("nonsense", {})
+
+            answer = await ada.call("join_room", {"room_id": "lobby"})
+
+            assert answer["ok"]
+            await ada.close()
+
+    async def test_a_client_that_floods_is_rate_limited_and_then_sent_away(
+        self, serve: Serve
+    ) -> None:
+        async with serve() as (composition, url):
+            mallory = await FrameClient.open(url, "websocket")
+            await mallory.say_until(['40{"token":"%s"}' % token("mallory")], '42["connected"')
+            post = '["send_personal_message",{"to_user_id":"bob","content":"buy"}]'
+
+            await mallory.say_until([mallory.command(post) for _ in range(2000)], GOODBYE)
+
+            answers = [json.loads(p[p.index("[") :])[0] for p in mallory.received if p[:2] == "43"]
+            assert sum(answer["ok"] for answer in answers) in range(100, 200)
+            refused = next(answer["error"] for answer in answers if not answer["ok"])
+            assert refused["code"] == "rate_limited"
+            assert 0 < refused["retry_after_ms"] <= 100
+            await mallory.let_go()
+            await until_empty(composition)
+
+
+class TestConnections:
+    async def test_a_user_may_have_so_many(self, serve: Serve, transport: Transport) -> None:
+        async with serve(connections_per_user=2) as (composition, url):
+            devices = [await opened(url, "ada", transport) for _ in range(2)]
+
+            with pytest.raises(Refused) as refused:
+                await opened(url, "ada", transport)
+
+            assert refused.value.data["code"] == "too_many_connections"
+            bob = await opened(url, "bob", transport)
+            for client in (*devices, bob):
+                await client.close()
+            await until_empty(composition)
+            await (await opened(url, "ada", transport)).close()
+
+    async def test_of_an_address_so_many_handshakes_a_second_are_taken(
+        self, serve: Serve, transport: Transport
+    ) -> None:
+        async with serve(handshakes_per_address=1, rate_burst_seconds=3) as (_, url):
+            statuses = [await handshake(url, transport) for _ in range(4)]
+
+        assert statuses[:3] == [200, 200, 200]
+        assert statuses[3] == (429 if transport == "polling" else 403)
+
+    async def test_behind_a_proxy_the_address_is_the_clients(self) -> None:
+        settings = Settings(secret_key=SECRET, handshakes_per_address=1, rate_burst_seconds=1)
+        app = application(compose(settings))
+        async with serving(app, forwarded_allow_ips="127.0.0.1") as url:
+            statuses = [
+                await handshake(url, "polling", {"X-Forwarded-For": address})
+                for address in ("192.0.2.1", "192.0.2.2", "192.0.2.1")
+            ]
+
+        assert statuses == [200, 200, 429]
+
+    async def test_without_rate_limits_there_are_neither(self, serve: Serve) -> None:
+        limits = {"connections_per_user": 1, "handshakes_per_address": 1, "rate_burst_seconds": 1}
+        async with serve(rate_limits="off", **limits) as (_, url):
+            for client in [await opened(url, "ada", "websocket") for _ in range(3)]:
+                await client.close()
+
+
+async def handshake(url: str, transport: Transport, headers: dict[str, str] | None = None) -> int:
+    """The status that a handshake is answered with; 200 for a WebSocket that is open."""
+    async with aiohttp.ClientSession(url, headers=headers) as http:
+        if transport == "polling":
+            async with http.get(HANDSHAKE + "polling") as answer:
+                return answer.status
+        try:
+            async with http.ws_connect(HANDSHAKE + "websocket"):
+                return 200
+        except aiohttp.WSServerHandshakeError as refused:
+            return refused.status
+
+
+class TestBeingLetIn:
+    async def test_a_handshake_that_no_connect_follows_is_ended(
+        self, serve: Serve, transport: Transport
+    ) -> None:
+        async with serve(connect_timeout_seconds=1) as (composition, url):
+            silent = await FrameClient.open(url, transport)
+            ada = await opened(url, "ada", transport)
+
+            while not silent.is_at_end:
+                await silent._read()
+
+            await settled(ada)
+            await ada.close()
+            await silent.let_go()
+            await until_empty(composition)
+
+    async def test_one_over_which_nobody_is_let_in_is_ended_too(
+        self, serve: Serve, transport: Transport
+    ) -> None:
+        async with serve(connect_timeout_seconds=1) as (composition, url):
+            stranger = await FrameClient.open(url, transport)
+            await stranger.say_until(['40{"token":"nonsense"}'], "44{")
+
+            while not stranger.is_at_end:
+                await stranger._read()
+
+            await stranger.let_go()
+            await until_empty(composition)
+
+    async def test_who_asks_again_and_again_to_be_let_in_is_ended(self, serve: Serve) -> None:
+        async with serve(rate_limits="off") as (composition, url):
+            for packet in ('40{"token":"nonsense"}', "40/admin,"):
+                stranger = await FrameClient.open(url, "websocket")
+                await stranger.say_until([packet] * 50, "never")
+
+                assert sum(told.startswith("44") for told in stranger.received) == 11
+                await stranger.let_go()
+            await until_empty(composition)
+
+
+class TestTokens:
+    async def test_a_connection_is_told_of_its_tokens_end_and_ends_with_it(
+        self, serve: Serve, transport: Transport
+    ) -> None:
+        async with serve() as (composition, url):
+            ends = int(time.time()) + 2
+            ada = await opened(url, "ada", transport, exp=ends)
+
+            connected = await until(ada, "connected")
+            expiring = await until(ada, "token_expiring")
+            await ended(ada)
+
+            assert expiring["token_expires_at"] == connected["token_expires_at"]
+            assert 0 < expiring["expires_in_ms"] <= 2000
+            assert time.time() >= ends
+            await until_empty(composition)
+
+    async def test_a_refreshed_token_keeps_the_connection(
+        self, serve: Serve, transport: Transport
+    ) -> None:
+        async with serve() as (_, url):
+            ends = int(time.time()) + 2
+            ada = await opened(url, "ada", transport, exp=ends)
+
+            answer = await ada.call("refresh_token", {"token": token("ada", exp=ends + 1)})
+            await ended(ada)
+
+            assert answer["ok"]
+            assert answer["token_expires_at"] > (await until(ada, "connected"))["token_expires_at"]
+            assert time.time() >= ends + 1
+
+    async def test_another_users_token_renews_nothing(self, serve: Serve) -> None:
+        async with serve() as (_, url):
+            ada = await opened(url, "ada", "websocket")
+
+            answer = await ada.call("refresh_token", {"token": token("bob")})
+
+            assert answer["error"]["code"] == "unauthenticated"
+            await ada.close()
+
+    async def test_a_hosts_own_check_of_a_token_may_use_what_needs_a_task(self) -> None:
+        async def check(given: str) -> str:
+            async with asyncio.timeout(10):
+                await asyncio.sleep(0)
+            return given
+
+        composition = compose(Settings(), verify_token=check)
+        async with serving(application(composition)) as url:
+            ada = await PythonClient().open(url, "websocket", {"auth": {"token": "ada"}})
+
+            answer = await ada.call("refresh_token", {"token": "ada"})
+
+            assert answer == {"ok": True, "token_expires_at": None}
+            await ada.close()
+
+
+class TestRevocation:
+    async def test_the_host_can_end_all_of_a_users_connections(self, serve: Serve) -> None:
+        async with serve() as (composition, url):
+            websocket = await opened(url, "ada", "websocket")
+            polling = await opened(url, "ada", "polling")
+            bob = await opened(url, "bob", "websocket")
+
+            composition.chat.disconnect_user("ada")
+
+            # Not what a client makes of a network that fails: it is not to come back by itself.
+            assert await ended(websocket) == "server disconnect"
+            assert await ended(polling) == "server disconnect"
+            await settled(bob)
+            await bob.close()
+            await until_empty(composition)
+
+    async def test_who_is_disconnected_hears_nothing_more(
+        self, serve: Serve, transport: Transport
+    ) -> None:
+        async with serve() as (composition, url):
+            ada = await opened(url, "ada", transport)
+            bob = await opened(url, "bob", "websocket")
+            for member in (ada, bob):
+                await member.call("join_room", {"room_id": "lobby"})
+
+            composition.chat.disconnect_user("ada")
+            await bob.call("send_group_message", {"room_id": "lobby", "content": "is she gone?"})
+            await ended(ada)
+
+            assert ada.inbox.of("receive_group_message") == []
+            await bob.close()
+
+
+class TestSlowReaders:
+    async def test_who_does_not_read_is_not_told_who_types_and_misses_nothing_else(
+        self, serve: Serve
+    ) -> None:
+        """Polls come when the client likes: so what waits for it is known."""
+        async with serve(rate_limits="off", typing_unread_bytes=10_000) as (composition, url):
+            bob = await opened(url, "bob", "websocket")
+            await bob.call("join_room", {"room_id": "lobby"})
+            typing = {"room_id": "lobby"}
+            async with raw_polling(url) as ada:
+                await ada.post(
+                    '40{"token":"%s"}' % token("ada"), '420["join_room",{"room_id":"lobby"}]'
+                )
+                await bob.call("typing_start", typing)
+                for _ in range(5):
+                    await bob.call("send_group_message", {**typing, "content": "x" * 4000})
+                    await bob.call("typing_start", typing)
+
+                packets: list[str] = []
+                while sum("receive_group_message" in packet for packet in packets) < 5:
+                    packets += await ada.get()
+
+            told = [json.loads(p[2:])[1]["is_typing"] for p in packets if p[:10] == '42["typing']
+            assert told[:3] == [True, False, True]
+            assert composition.server.dropped_frames == 11 - len(told) > 0
+            await bob.close()

@@ -1,0 +1,59 @@
+"""How long a connection that is refused again and again is served."""
+
+from datetime import timedelta
+
+from socketio_app.application.patience import Patience
+from socketio_app.domain.errors import InvalidPayload, RateLimited, Unavailable
+from socketio_app.domain.identifiers import ConnectionId
+from socketio_app.domain.rates import Rate
+from tests.clocks import ManualClock
+
+LAPTOP, PHONE = ConnectionId("laptop"), ConnectionId("phone")
+TOO_FAST = RateLimited("too fast", retry_after_ms=1)
+TWO_A_SECOND = Rate(per_second=2, burst=3)
+
+
+def test_after_many_refusals_the_next_is_one_too_many() -> None:
+    patience = Patience(ManualClock(), TWO_A_SECOND)
+
+    refused = [patience.ends_with(LAPTOP, TOO_FAST) for _ in range(4)]
+
+    assert refused == [False, False, False, True]
+
+
+def test_every_kind_of_refusal_counts() -> None:
+    patience = Patience(ManualClock(), TWO_A_SECOND)
+    for _ in range(3):
+        patience.ends_with(LAPTOP, InvalidPayload("nonsense"))
+
+    assert patience.ends_with(LAPTOP, TOO_FAST)
+
+
+def test_what_the_server_could_not_do_does_not_count() -> None:
+    patience = Patience(ManualClock(), TWO_A_SECOND)
+
+    assert not any(patience.ends_with(LAPTOP, Unavailable("no store")) for _ in range(100))
+    assert not patience.ends_with(LAPTOP, TOO_FAST)
+
+
+def test_each_connection_counts_alone() -> None:
+    patience = Patience(ManualClock(), TWO_A_SECOND)
+    for _ in range(4):
+        patience.ends_with(LAPTOP, TOO_FAST)
+
+    assert not patience.ends_with(PHONE, TOO_FAST)
+
+
+def test_with_time_refusals_are_forgiven() -> None:
+    clock = ManualClock()
+    patience = Patience(clock, TWO_A_SECOND)
+
+    for _ in range(100):
+        assert not patience.ends_with(LAPTOP, TOO_FAST)
+        clock.advance(timedelta(milliseconds=500))
+
+
+def test_without_a_limit_nobody_is_ended() -> None:
+    patience = Patience(ManualClock(), None)
+
+    assert not any(patience.ends_with(LAPTOP, TOO_FAST) for _ in range(10_000))
