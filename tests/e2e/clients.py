@@ -149,7 +149,9 @@ class PythonClient:
         await self._client.emit(event, payload)
 
     async def close(self) -> None:
-        if not self._lost.is_set():  # else the client would open another session to say so
+        if self._lost.is_set():
+            await self._client.eio.wait()  # for what it still has to say
+        else:
             await self._client.disconnect()
         await self._http.close()
 
