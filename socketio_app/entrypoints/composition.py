@@ -20,6 +20,7 @@ from socketio_app.adapters.system import SystemClock, new_message_id
 from socketio_app.application.chat import Chat
 from socketio_app.application.measures import Measures
 from socketio_app.application.ports import Clock, Store, TokenVerifier
+from socketio_app.application.tracing import Tracing
 from socketio_app.entrypoints.settings import Settings, SettingsError
 
 log = logging.getLogger("socketio_app")
@@ -106,9 +107,18 @@ def compose(
         handshakes=settings.handshake_rate,
         begins_at_once=isinstance(store, MemoryStore | SqliteStore),
     )
-    server = ChatServer(chat, hub, verifier, options, measures)
+    server = ChatServer(chat, hub, verifier, options, measures, configured_tracing())
     metrics = None if measures is None else measured(measures, chat, server, store)
     return Composition(chat, server, store, metrics)
+
+
+def configured_tracing() -> Tracing | None:
+    """What follows commands, where OpenTelemetry is installed and set up."""
+    try:
+        from socketio_app.adapters.opentelemetry import tracing
+    except ImportError:
+        return None
+    return tracing()
 
 
 def measured(measures: Measures, chat: Chat, server: ChatServer, store: Store) -> Route:

@@ -69,6 +69,7 @@ class ASGIApp:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None: ...
 
 class AsyncClient:
+    eio: Any
     sid: str | None
     connected: bool
     def __init__(self, **options: Any) -> None: ...

@@ -45,7 +45,7 @@ class ChatEngine(engineio.AsyncServer):
     begins_at_once: bool
     on_too_many: Callable[[], None]
     """Called when a handshake is refused, as its address makes too many."""
-    handle_text: Callable[[str, bytes], Coroutine[Any, Any, None]]
+    handle_text: Callable[[str, bytes], Coroutine[Any, Any, object]]
     handle_binary: Callable[[str, bytes], Coroutine[Any, Any, None]]
     is_retiring: bool
     """Whether new connections are sent elsewhere."""

@@ -64,7 +64,7 @@ class Engine(Protocol):
     passing_unread_bytes: int
     dropped_frames: int
     begins_at_once: bool
-    handle_text: Callable[[str, bytes], Coroutine[Any, Any, None]]
+    handle_text: Callable[[str, bytes], Coroutine[Any, Any, object]]
     handle_binary: Callable[[str, bytes], Coroutine[Any, Any, None]]
 
     def say_plain(self) -> None:

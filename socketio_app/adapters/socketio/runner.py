@@ -1,7 +1,9 @@
 """Carries out the commands in a connection's events, and answers each exactly once."""
 
 import logging
+from collections.abc import Coroutine
 from time import perf_counter
+from typing import Any
 from uuid import uuid4
 
 from socketio_app.adapters.socketio.endings import TOO_MANY_REFUSALS
@@ -16,6 +18,7 @@ from socketio_app.adapters.socketio.wire import incoming, outgoing
 from socketio_app.application.chat import Chat
 from socketio_app.application.commands import Actor
 from socketio_app.application.measures import OTHER, Measures
+from socketio_app.application.tracing import Tracing
 from socketio_app.domain.errors import ChatError
 
 log = logging.getLogger("socketio_app.socketio")
@@ -24,12 +27,26 @@ log = logging.getLogger("socketio_app.socketio")
 class CommandRunner:
     """Turns events into commands of the chat's."""
 
-    def __init__(self, chat: Chat, measures: Measures | None = None) -> None:
+    def __init__(
+        self, chat: Chat, measures: Measures | None = None, tracing: Tracing | None = None
+    ) -> None:
         self._chat = chat
         self._measures = measures
+        self._tracing = tracing
 
-    async def run(self, actor: Actor, outlet: Outlet, event: CommandEvent) -> None:
+    def run(self, actor: Actor, outlet: Outlet, event: CommandEvent) -> Coroutine[Any, Any, object]:
         """Carry out the command in an event; acknowledge it, or say why not."""
+        if self._tracing is None:
+            return self._run(actor, outlet, event)
+        return self._run_traced(self._tracing, actor, outlet, event)
+
+    async def _run_traced(
+        self, tracing: Tracing, actor: Actor, outlet: Outlet, event: CommandEvent
+    ) -> None:
+        with tracing.command(_known(event.name), actor) as outcome:
+            outcome.code = await self._run(actor, outlet, event)
+
+    async def _run(self, actor: Actor, outlet: Outlet, event: CommandEvent) -> str:
         begin, outcome = perf_counter(), "ok"
         try:
             command = incoming.parse(event.name, event.payloads, is_readable=event.is_readable)
@@ -41,7 +58,7 @@ class CommandRunner:
                 outlet.end(TOO_MANY_REFUSALS, DISCONNECT_FRAME)
         except Exception:
             error_id, outcome = new_error_id(), "internal"
-            known = event.name if event.name in incoming.COMMANDS else OTHER
+            known = _known(event.name)
             fields = {
                 "error_id": error_id,
                 "command": known,
@@ -57,6 +74,12 @@ class CommandRunner:
                 outlet.write(ack_frame(event.ack_id, answer))
         if self._measures is not None:
             self._measures.command(event.name, outcome, perf_counter() - begin)
+        return outcome
+
+
+def _known(name: str) -> str:
+    """A command's name: others are made up by clients."""
+    return name if name in incoming.COMMANDS else OTHER
 
 
 def _refuse(outlet: Outlet, event: CommandEvent, error: outgoing.Payload) -> None:

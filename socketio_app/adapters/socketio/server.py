@@ -37,6 +37,7 @@ from socketio_app.application.commands import Actor
 from socketio_app.application.handover import Opening
 from socketio_app.application.measures import Measures
 from socketio_app.application.ports import TokenVerifier
+from socketio_app.application.tracing import Tracing
 from socketio_app.domain.errors import ChatError, Unauthenticated
 from socketio_app.domain.identifiers import ConnectionId
 from socketio_app.domain.rates import Rate
@@ -104,6 +105,7 @@ class ChatServer(socketio.AsyncServer):
         verifier: TokenVerifier,
         options: Options,
         measures: Measures | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         check_engine(socketio.AsyncServer, socketio.AsyncManager, engineio.AsyncServer, AsyncSocket)
         origins = options.cors_origins
@@ -127,12 +129,12 @@ class ChatServer(socketio.AsyncServer):
         self.eio.handshakes = HandshakeLimit(options.handshakes)
         self.eio.on_too_many = self._note_too_many_handshakes
         self.eio.arrivals.seconds = options.connect_seconds
-        self.eio.begins_at_once = options.begins_at_once
+        self.eio.begins_at_once = options.begins_at_once and tracing is None
         self.eio.handle_text = self._handle_text
         self.eio.handle_binary = self._handle_eio_message
         self._chat = chat
         self._measures = measures
-        self._runner = CommandRunner(chat, measures)
+        self._runner = CommandRunner(chat, measures, tracing)
         self._hub = hub
         self._verifier = verifier
         self._connections: dict[str, Connection] = {}
@@ -273,7 +275,7 @@ class ChatServer(socketio.AsyncServer):
 
     # Packets.
 
-    def _handle_text(self, eio_sid: str, data: bytes) -> Coroutine[Any, Any, None]:
+    def _handle_text(self, eio_sid: str, data: bytes) -> Coroutine[Any, Any, object]:
         """Take an Engine.IO message; most are plain events."""
         connection = self._connections.get(eio_sid)
         if connection is not None and eio_sid not in self._attachments:
