@@ -45,8 +45,9 @@ test: setup $(NODE_STAMP) ## Run every test
 soak: setup $(NODE_STAMP) ## Kill the server under load, a thousand times on each database
 	CRASH_ROUNDS=$${CRASH_ROUNDS:-1000} $(BIN)/pytest tests/e2e/test_crashes.py
 
-fuzz: setup ## Compare what clients get on every path and transport, in a thousand random scenarios
+fuzz: setup ## Compare what clients get on every path, in a thousand random scenarios; send nonsense by the thousand
 	SCENARIOS=$${SCENARIOS:-1000} $(BIN)/pytest tests/e2e/test_paths.py
+	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-5000} $(BIN)/pytest tests/e2e/test_wire_fuzz.py
 
 bench: setup $(NODE_PEER_STAMP) ## Measure against Node, and write docs/benchmarks.md (20 minutes; ROUNDS=1: a look)
 	$(BIN)/python -m benchmarks --rounds $(ROUNDS) --idle-seconds $(IDLE_SECONDS) $(if $(RECORD),--record)

@@ -63,12 +63,14 @@ async def serving(
 
 
 @contextmanager
-def serving_in_a_thread(app: ASGIApp) -> Iterator[str]:
+def serving_in_a_thread(
+    app: ASGIApp, websockets: type[asyncio.Protocol] | str = FastProtocol
+) -> Iterator[str]:
     """The same from a thread of its own, for tests that are not asynchronous."""
 
     async def serve() -> None:
         stop = asyncio.Event()
-        async with serving(app) as base_url:
+        async with serving(app, websockets) as base_url:
             started.put((base_url, lambda: loop.call_soon_threadsafe(stop.set)))
             loop = asyncio.get_running_loop()
             await stop.wait()
