@@ -151,27 +151,6 @@ async def test_a_connect_after_the_goodbye_is_none(url: str, composition: Compos
         assert not any(composition.server.manager.pending_disconnect.values())
 
 
-async def test_requests_at_the_same_time_do_not_overtake_one_another(url: str) -> None:
-    async with raw_polling(url) as polling:
-        await polling.post(CONNECT)
-        requests = [
-            [
-                f'42["send_personal_message",{{"to_user_id":"bob","content":"{request} {number}"}}]'
-                for number in range(50)
-            ]
-            for request in range(4)
-        ]
-
-        await asyncio.gather(*[polling.post(*request) for request in requests])
-
-        await polling.post('421["fetch_history",{"to_user_id":"bob","limit":200}]')
-        said = [each["content"] for each in (await answered(polling, 1))["messages"]]
-    for request in range(4):
-        own = [content for content in said if content.startswith(f"{request} ")]
-        begin = said.index(own[0])
-        assert said[begin : begin + 50] == own == [f"{request} {number}" for number in range(50)]
-
-
 async def test_an_event_may_be_called_by_a_number(http: aiohttp.ClientSession) -> None:
     async with http.ws_connect(OPEN_WEBSOCKET) as websocket:
         await websocket.send_str(CONNECT)

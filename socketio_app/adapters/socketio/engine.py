@@ -1,7 +1,7 @@
 """python-engineio's server, with connections that cost little."""
 
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from time import monotonic
 from typing import Any
 
@@ -13,7 +13,7 @@ from engineio.packet import Packet as EnginePacket
 from socketio_app.adapters.socketio.arrivals import LINES, Arrivals, HandshakeLimit
 from socketio_app.adapters.socketio.engine_socket import EngineSocket
 from socketio_app.adapters.socketio.pings import PingWheel
-from socketio_app.adapters.socketio.requests import environ_of, transport_of
+from socketio_app.adapters.socketio.requests import environ_of, wrong_in
 from socketio_app.domain.rates import RateLimiter
 
 log = logging.getLogger("socketio_app.socketio")
@@ -89,8 +89,9 @@ class ChatEngine(engineio.AsyncServer):
         environ = await environ_of(*request)
         if environ is None:
             return None
-        if environ["asgi.scope"]["type"] == "websocket" and transport_of(environ) != "websocket":
-            return await self._make_response(self._bad_request("Invalid transport"), environ)
+        wrong = wrong_in(environ)
+        if wrong is not None:
+            return await self._make_response(self._bad_request(wrong), environ)
         return await super().handle_request(environ)
 
     async def _handle_connect(
@@ -129,6 +130,20 @@ class ChatEngine(engineio.AsyncServer):
             # The client has gone in the middle of it.
             await connection.close(abort=True, reason=self.reason.TRANSPORT_ERROR)
             raise
+
+    def _ok(
+        self,
+        packets: Sequence[Any] | None = None,
+        headers: list[tuple[str, str]] | None = None,
+        jsonp_index: int | None = None,
+    ) -> dict[str, Any]:
+        """Answer a poll with packets, or say that what was sent has come ("Sending data")."""
+        answer = super()._ok(packets, headers, jsonp_index)
+        return answer if packets is not None else {**answer, "response": b"ok"}
+
+    def _method_not_found(self) -> dict[str, Any]:
+        """Answer a method that is neither GET nor POST, as any other wrong request."""
+        return self._bad_request("Invalid method")
 
     def _cors_allowed_origins(self, environ: dict[str, Any]) -> list[str] | None:
         """The web origins that may connect from here, the server's own always among them."""

@@ -89,6 +89,7 @@ class EngineSocket(AsyncSocket):
         self._outbox = Outbox()
         self._posting: asyncio.Lock | None = None
         self._ending: asyncio.Task[None] | None = None
+        self._is_polled = self._is_posted = False
         self.refused_connects = 0
         """How often nobody was let in over it."""
         self._on_direct: Callable[[Write | None], None] | None = None
@@ -232,11 +233,19 @@ class EngineSocket(AsyncSocket):
             return await self._upgrade_websocket(environ)
         if self.upgrading or self.upgraded:
             return [EnginePacket(NOOP)]
+        if self._is_polled:
+            # Two at once, and the server could not know which of them gets what (Engine.IO
+            # protocol 4, "HTTP long-polling"): the first is told of the end, this one is wrong.
+            await self.close(reason=self._engine.reason.TRANSPORT_ERROR)
+            raise QueueEmpty
+        self._is_polled = True
         try:
             return await self.fetch(environ["asgi.receive"])
         except QueueEmpty:
             await self._end(self._engine.reason.TRANSPORT_ERROR)
             raise
+        finally:
+            self._is_polled = False
 
     async def fetch(self, receive: Receive) -> Sequence[EnginePacket]:
         """Wait for packets to a client that polls.
@@ -262,10 +271,24 @@ class EngineSocket(AsyncSocket):
             given_up.cancel()
 
     async def handle_post_request(self, environ: dict[str, Any]) -> None:
-        """Take what a polling client sends."""
-        body = await self._body_of(environ)
-        # To the end, also where the server stops waiting for the answer.
-        await to_the_end(self._take_posted(body))
+        """Take what a polling client sends.
+
+        Raises:
+            EngineIOError: it cannot be taken, or the client sends something already: the order of
+                the two would be anybody's guess (Engine.IO protocol 4, "Sending data").
+        """
+        if self._is_posted:
+            raise EngineIOError
+        self._is_posted = True
+        try:
+            body = await self._body_of(environ)
+            # To the end, also where the server stops waiting for the answer.
+            await to_the_end(self._take_posted(body))
+        except EngineIOError:
+            if not self.closed:  # else there is nothing left to end
+                raise
+        finally:
+            self._is_posted = False
 
     async def _take_posted(self, body: bytes) -> None:
         self._posting = self._posting or asyncio.Lock()

@@ -61,10 +61,18 @@ async def environ_of(scope: Scope, receive: Receive, send: Send) -> dict[str, An
     return environ
 
 
-def transport_of(environ: dict[str, Any]) -> str:
-    """The transport that a request names (Engine.IO protocol 4, "HTTP long-polling")."""
-    query: str = environ["QUERY_STRING"]
-    return parse_qs(query).get("transport", ["polling"])[0]
+def wrong_in(environ: dict[str, Any]) -> str | None:
+    """What is wrong in a request (Engine.IO protocol 4, "Query parameters"); `None`: nothing."""
+    query = parse_qs(environ["QUERY_STRING"])
+    if query.get("EIO") != ["4"]:
+        return "Unsupported protocol version"
+    transport = query.get("transport")
+    over_websocket = environ["asgi.scope"]["type"] == "websocket"
+    if transport not in (["polling"], ["websocket"]) or (
+        over_websocket and transport != ["websocket"]
+    ):
+        return "Invalid transport"
+    return None
 
 
 def _key(name: str) -> str:

@@ -1,0 +1,306 @@
+"""What Engine.IO's protocol, version 4, says that a server must do; a class for each section."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+
+from socketio_app.adapters.socketio.fast_protocol import FastProtocol
+from socketio_app.entrypoints.asgi import application
+from socketio_app.entrypoints.composition import Composition, compose
+from socketio_app.entrypoints.settings import Settings
+from tests.e2e.frame_client import FrameClient
+from tests.e2e.serving import serving
+from tests.e2e.test_engine_io import until_empty
+from tests.tokens import SECRET, token
+
+pytestmark = pytest.mark.anyio
+
+PATH = "/socket.io/"
+POLLING = "/socket.io/?EIO=4&transport=polling"
+WEBSOCKET = "/socket.io/?EIO=4&transport=websocket"
+CONNECT = '40{"token":"%s"}' % token("ada")
+SETTINGS = Settings(
+    secret_key=SECRET, rate_limits=False, ping_interval_seconds=1, ping_timeout_seconds=1
+)
+
+
+@pytest.fixture
+def composition() -> Composition:
+    return compose(SETTINGS)
+
+
+@pytest.fixture(params=[FastProtocol, "websockets-sansio"], ids=["handed over", "plain"])
+async def http(
+    request: pytest.FixtureRequest, composition: Composition
+) -> AsyncIterator[aiohttp.ClientSession]:
+    async with serving(application(composition), request.param) as url:
+        async with aiohttp.ClientSession(url) as session:
+            yield session
+
+
+async def asked(http: aiohttp.ClientSession, method: str, url: str, body: str = "") -> int:
+    async with http.request(method, url, data=body or None) as answer:
+        await answer.read()
+        return answer.status
+
+
+async def poll(http: aiohttp.ClientSession, url: str) -> tuple[int, str]:
+    async with http.get(url) as answer:
+        return answer.status, await answer.text()
+
+
+async def session(http: aiohttp.ClientSession) -> str:
+    """Where a new session is polled."""
+    _, opened = await poll(http, POLLING)
+    return f"{POLLING}&sid={json.loads(opened[1:])['sid']}"
+
+
+async def is_refused(http: aiohttp.ClientSession, url: str) -> bool:
+    """Whether a WebSocket is not opened, or closed at once."""
+    try:
+        async with http.ws_connect(url) as websocket:
+            return (await websocket.receive(timeout=10)).type is not aiohttp.WSMsgType.TEXT
+    except aiohttp.WSServerHandshakeError:
+        return True
+
+
+class TestQueryParameters:
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "",
+            "?transport=polling",
+            "?EIO=4",
+            "?EIO=3&transport=polling",
+            "?EIO=5&transport=polling",
+            "?EIO=four&transport=polling",
+            "?EIO=4&transport=carrier-pigeon",
+            "?EIO=4&transport=websocket",
+        ],
+    )
+    async def test_what_is_missing_or_wrong_is_answered_with_400(
+        self, http: aiohttp.ClientSession, query: str
+    ) -> None:
+        assert await asked(http, "GET", PATH + query) == 400
+
+    @pytest.mark.parametrize("wrong", ["EIO=4&", "transport=polling&"])
+    @pytest.mark.parametrize("method", ["GET", "POST"])
+    async def test_they_are_mandatory_in_a_session_too(
+        self, http: aiohttp.ClientSession, method: str, wrong: str
+    ) -> None:
+        url = await session(http)
+
+        assert await asked(http, method, url.replace(wrong, ""), "3") == 400
+        assert await asked(http, "POST", url, "3") == 200
+
+    @pytest.mark.parametrize(
+        "query", ["?transport=websocket", "?EIO=4", "?EIO=3&transport=websocket"]
+    )
+    async def test_a_websocket_without_them_is_closed(
+        self, http: aiohttp.ClientSession, query: str
+    ) -> None:
+        assert await is_refused(http, PATH + query)
+
+    @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
+    async def test_another_method_is_answered_with_400(
+        self, http: aiohttp.ClientSession, method: str
+    ) -> None:
+        url = await session(http)
+
+        assert await asked(http, method, POLLING) == 400
+        assert await asked(http, method, url) == 400
+
+
+class TestSendingData:
+    async def test_a_session_that_is_not_known_is_answered_with_400(
+        self, http: aiohttp.ClientSession
+    ) -> None:
+        assert await asked(http, "POST", POLLING + "&sid=nobody", "3") == 400
+        assert await asked(http, "POST", POLLING, "3") == 400
+
+    async def test_success_is_200_and_ok(self, http: aiohttp.ClientSession) -> None:
+        url = await session(http)
+
+        async with http.post(url, data="3") as answer:
+            assert (answer.status, await answer.text()) == (200, "ok")
+
+    async def test_a_second_post_at_once_is_answered_with_400_and_ends_the_session(
+        self, http: aiohttp.ClientSession, composition: Composition
+    ) -> None:
+        url = await session(http)
+        more = asyncio.Event()
+
+        async def slowly() -> AsyncIterator[bytes]:
+            yield b"3"
+            await more.wait()
+
+        async def send_slowly() -> None:
+            async with http.post(url, data=slowly()) as answer:
+                await answer.read()
+
+        first = asyncio.create_task(send_slowly())
+        (connection,) = composition.server.eio.sockets.values()
+        while not connection._is_posted:
+            await asyncio.sleep(0)
+
+        assert await asked(http, "POST", url, "3") == 400
+        more.set()
+        await first
+        assert await asked(http, "POST", url, "3") == 400
+
+
+class TestReceivingData:
+    async def test_a_session_that_is_not_known_is_answered_with_400(
+        self, http: aiohttp.ClientSession
+    ) -> None:
+        assert await asked(http, "GET", POLLING + "&sid=nobody") == 400
+
+    async def test_a_second_poll_at_once_is_answered_with_400_and_ends_the_session(
+        self, http: aiohttp.ClientSession, composition: Composition
+    ) -> None:
+        url = await session(http)
+        first = asyncio.create_task(poll(http, url))
+        (connection,) = composition.server.eio.sockets.values()
+        while not connection._is_polled:
+            await asyncio.sleep(0)
+
+        assert await asked(http, "GET", url) == 400
+        assert await first == (200, "1")
+        assert await asked(http, "GET", url) == 400
+        await until_empty(composition)
+
+
+class TestWebSocket:
+    async def test_a_second_one_for_a_session_is_closed_and_the_first_goes_on(
+        self, http: aiohttp.ClientSession
+    ) -> None:
+        async with http.ws_connect(WEBSOCKET) as first:
+            opened = json.loads((await first.receive_str(timeout=10))[1:])
+
+            assert await is_refused(http, f"{WEBSOCKET}&sid={opened['sid']}")
+
+            await first.send_str(CONNECT)
+            assert (await first.receive_str(timeout=10)).startswith("40{")
+
+    async def test_one_for_a_session_that_is_not_known_is_closed(
+        self, http: aiohttp.ClientSession
+    ) -> None:
+        assert await is_refused(http, WEBSOCKET + "&sid=nobody")
+
+
+class TestHandshake:
+    @pytest.mark.parametrize(
+        ("transport", "upgrades"), [("polling", ["websocket"]), ("websocket", [])]
+    )
+    async def test_the_open_packet_says_how_the_session_is_to_be_used(
+        self, http: aiohttp.ClientSession, transport: str, upgrades: list[str]
+    ) -> None:
+        if transport == "polling":
+            _, opened = await poll(http, POLLING)
+        else:
+            async with http.ws_connect(WEBSOCKET) as websocket:
+                opened = await websocket.receive_str(timeout=10)
+
+        told = json.loads(opened.removeprefix("0"))
+        assert told.pop("sid")
+        assert told == {
+            "upgrades": upgrades,
+            "pingInterval": 1000,
+            "pingTimeout": 1000,
+            "maxPayload": 65_536,
+        }
+
+
+class TestHeartbeat:
+    async def test_who_answers_each_ping_is_asked_again(self, http: aiohttp.ClientSession) -> None:
+        async with http.ws_connect(WEBSOCKET) as websocket:
+            await websocket.receive_str(timeout=10)
+            for _ in range(3):
+                assert await websocket.receive_str(timeout=10) == "2"
+                await websocket.send_str("3")
+
+    async def test_who_answers_none_is_closed(
+        self, http: aiohttp.ClientSession, composition: Composition
+    ) -> None:
+        url = await session(http)
+        async with http.ws_connect(WEBSOCKET) as websocket:
+            await websocket.receive_str(timeout=10)
+            assert await websocket.receive_str(timeout=10) == "2"
+
+            assert (await websocket.receive(timeout=10)).type is aiohttp.WSMsgType.CLOSED
+        await until_empty(composition)
+        assert await asked(http, "GET", url) == 400
+
+
+class TestUpgrade:
+    async def test_the_poll_that_waits_gets_a_noop_and_the_probe_its_pong(
+        self, http: aiohttp.ClientSession
+    ) -> None:
+        url = await session(http)
+        waiting = asyncio.create_task(poll(http, url))
+        async with http.ws_connect(url.replace("polling", "websocket")) as websocket:
+            await websocket.send_str("2probe")
+
+            assert await websocket.receive_str(timeout=10) == "3probe"
+            assert (await waiting)[1] in {"6", "2"}
+
+    async def test_after_it_the_session_is_polled_no_more_and_goes_on(
+        self, http: aiohttp.ClientSession
+    ) -> None:
+        url = await session(http)
+        async with http.ws_connect(url.replace("polling", "websocket")) as websocket:
+            await websocket.send_str("2probe")
+            await websocket.receive_str(timeout=10)
+            await websocket.send_str("5")
+            await websocket.send_str(CONNECT)
+            assert (await websocket.receive_str(timeout=10)).startswith("40{")
+
+            assert await asked(http, "GET", url) == 400
+            assert await asked(http, "POST", url, "3") == 400
+            assert await is_refused(http, url.replace("polling", "websocket"))
+
+            await websocket.send_str('427["join_room",{"room_id":"lobby"}]')
+            while not (await websocket.receive_str(timeout=10)).startswith("437["):
+                pass
+
+
+class TestMessage:
+    @pytest.mark.parametrize("packet", ["abc", "7", "9x", "2probe", "0{}"])
+    async def test_what_is_no_packet_of_a_clients_ends_the_session(
+        self, http: aiohttp.ClientSession, composition: Composition, packet: str
+    ) -> None:
+        url = await session(http)
+        async with http.ws_connect(WEBSOCKET) as websocket:
+            await websocket.receive_str(timeout=10)
+
+            await websocket.send_str(packet)
+            await asked(http, "POST", url, packet)
+
+            assert (await websocket.receive(timeout=10)).type is aiohttp.WSMsgType.CLOSE
+        await until_empty(composition)
+
+    async def test_a_close_packet_ends_the_session(
+        self, http: aiohttp.ClientSession, composition: Composition
+    ) -> None:
+        url = await session(http)
+        async with http.ws_connect(WEBSOCKET) as websocket:
+            await websocket.receive_str(timeout=10)
+            await websocket.send_str("1")
+            assert await asked(http, "POST", url, "1") == 200
+            assert (await websocket.receive(timeout=10)).type is aiohttp.WSMsgType.CLOSE
+        await until_empty(composition)
+
+
+class TestPacketEncoding:
+    async def test_packets_of_one_request_are_separated_by_the_record_separator(
+        self, http: aiohttp.ClientSession
+    ) -> None:
+        client = await FrameClient.open(str(http._base_url).rstrip("/"), "polling")
+
+        await client.say_until([CONNECT, '421["join_room",{"room_id":"lobby"}]'], "431[")
+
+        assert client.received[1].startswith("40{")
+        await client.close()
