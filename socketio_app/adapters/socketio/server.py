@@ -308,11 +308,13 @@ class ChatServer(socketio.AsyncServer):
             await socket.close(reason=MALFORMED)
 
     async def _handle_packet(self, eio_sid: str, packet: Packet) -> None:
+        if packet.packet_type != kinds.CONNECT:
+            self._check_has_asked(eio_sid)
         match packet.packet_type:
             case kinds.CONNECT:
                 await self._handle_connect(eio_sid, packet.namespace, packet.data)
             case kinds.DISCONNECT:
-                await self._handle_disconnect(eio_sid, packet.namespace)
+                await self._handle_goodbye(eio_sid, packet.namespace)
             case kinds.EVENT:
                 self._check_namespace(packet)
                 await self._handle_command(eio_sid, _event(packet))
@@ -322,6 +324,25 @@ class ChatServer(socketio.AsyncServer):
                 return  # nothing of ours asks for one
             case _:
                 raise MalformedPacketError("a packet of no known type")
+
+    async def _handle_goodbye(self, eio_sid: str, namespace: str | None) -> None:
+        """Let the user out. Their client may connect again over what is left, if it is soon."""
+        was_in = eio_sid in self._connections
+        await self._handle_disconnect(eio_sid, namespace)
+        socket = self.eio.sockets.get(eio_sid)
+        if was_in and socket is not None and eio_sid not in self._connections:
+            self.eio.arrivals.add(socket.give_up)
+
+    def _check_has_asked(self, eio_sid: str) -> None:
+        """See that a client has asked to be let in before anything else.
+
+        (Socket.IO protocol 5, "Connection to a namespace".) What it sent behind a question that
+        was refused is passed over.
+        """
+        socket = self.eio.sockets.get(eio_sid)
+        has_asked = socket is None or socket.refused_connects > 0
+        if eio_sid not in self._connections and not has_asked:
+            raise MalformedPacketError("something else before it had connected")
 
     def _check_namespace(self, packet: Packet) -> None:
         if packet.namespace not in {None, NAMESPACE}:
