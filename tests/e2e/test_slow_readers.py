@@ -1,0 +1,96 @@
+"""Clients that stop to read while their room is busy: a real process, measured from outside."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.e2e.clients import PythonClient
+from tests.e2e.frame_client import FrameClient, Transport
+from tests.e2e.test_serving import Served, served
+from tests.tokens import SECRET, token
+
+pytestmark = pytest.mark.anyio
+
+CONTENT = "x" * 4000
+MESSAGES = 2500
+"""Ten megabytes for each who should read them."""
+
+STALLED: Sequence[Transport] = ("polling", "websocket") * 4
+MOST_UNREAD_BYTES = 1_048_576
+FETCH = '["fetch_history",{"room_id":"lobby","after_seq":%d,"limit":200}]'
+
+
+async def member(server: Served, user_id: str) -> PythonClient:
+    auth = {"auth": {"token": token(user_id)}}
+    client = await PythonClient().open(server.url, "websocket", auth)
+    await client.call("join_room", {"room_id": "lobby"})
+    return client
+
+
+async def stalled(server: Served, transport: Transport) -> FrameClient:
+    """Mallory, who joins and reads nothing more."""
+    client = await FrameClient.open(server.url, transport, has_small_buffer=True)
+    packets = ['40{"token":"%s"}' % token("mallory"), '421["join_room",{"room_id":"lobby"}]']
+    await client.say_until(packets, "431[")
+    return client
+
+
+async def test_who_does_not_read_costs_a_bounded_memory_and_nobody_a_message(
+    tmp_path: Path,
+) -> None:
+    settings = {"DATABASE_URL": "sqlite:///chat.db", "RATE_LIMITS": "off"}
+    async with served(tmp_path, SECRET_KEY=SECRET, **settings) as server:
+        ada, bob = await member(server, "ada"), await member(server, "bob")
+        process = psutil.Process(server.process.pid)
+
+        async def talk(messages: int) -> int:
+            """Ada says so much; how large the server was at most."""
+            largest = 0
+            for number in range(messages):
+                post = {"room_id": "lobby", "content": CONTENT}
+                assert (await ada.call("send_group_message", post))["ok"]
+                if number % 50 == 0:
+                    largest = max(largest, process.memory_info().rss)
+            return largest
+
+        warm = 250
+        before = await talk(warm)
+        mallory = [await stalled(server, transport) for transport in STALLED]
+        grown_by = await talk(MESSAGES) - before
+
+        everything = len(STALLED) * MESSAGES * len(CONTENT)
+        assert grown_by < 2 * len(STALLED) * MOST_UNREAD_BYTES < everything / 4
+
+        heard = bob.inbox.of
+        await bob.inbox.until(lambda: len(heard("receive_group_message")) == warm + MESSAGES)
+        assert [each["seq"] for each in heard("receive_group_message")] == list(
+            range(1, warm + MESSAGES + 1)
+        )
+        for each in mallory:
+            await each.let_go()
+        assert await caught_up(server, warm) == list(range(warm + 1, warm + MESSAGES + 1))
+        for client in (ada, bob):
+            await client.close()
+        _, errors = await server.end()
+    lines = [json.loads(line) for line in errors.splitlines()]
+    ended = [line for line in lines if line["event"] == "closed a connection that does not read"]
+    assert len(ended) == len(STALLED)
+
+
+async def caught_up(server: Served, seq: int) -> list[int]:
+    """What Mallory finds of the lobby when back, beyond what was there before."""
+    back = await FrameClient.open(server.url, "websocket")
+    await back.say_until(['40{"token":"%s"}' % token("mallory")], '42["connected"')
+    found: list[int] = []
+    has_more = True
+    while has_more:
+        await back.say([back.command(FETCH % (found[-1] if found else seq))])
+        answer = next(p for p in reversed(back.received) if '"has_more"' in p)
+        page = json.loads(answer[answer.index("[") :])[0]
+        found += [message["seq"] for message in page["messages"]]
+        has_more = page["has_more"]
+    await back.close()
+    return found
