@@ -173,8 +173,8 @@ class TestBeingLetIn:
         self, serve: Serve, transport: Transport
     ) -> None:
         async with serve(connect_timeout_seconds=1) as (composition, url):
-            silent = await FrameClient.open(url, transport)
             ada = await opened(url, "ada", transport)
+            silent = await FrameClient.open(url, transport)
 
             while not silent.is_at_end:
                 await silent._read()

@@ -56,6 +56,8 @@ SERVER_METHODS: Methods = {
 }
 ENGINE_METHODS: Methods = {
     "_bad_request": ["message"],
+    "_log_error_once": ["message", "message_key"],
+    "_method_not_found": [],
     "_make_response": ["response_dict", "environ"],
     "create_queue": ["args", "kwargs"],
     "handle_request": ["args", "kwargs"],

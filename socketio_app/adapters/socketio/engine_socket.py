@@ -7,7 +7,6 @@ sends that is not Engine.IO ends its connection, and nothing else.
 import asyncio
 import contextlib
 import logging
-from base64 import b64decode
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
@@ -31,6 +30,12 @@ from socketio_app.adapters.socketio.link import Link, Probe
 from socketio_app.adapters.socketio.outbox import Outbox
 from socketio_app.adapters.socketio.packets import MessagePacket
 from socketio_app.adapters.socketio.pings import PingWheel
+from socketio_app.adapters.socketio.polling import (
+    RECORD_SEPARATOR,
+    frame_of,
+    given_up_by,
+    message_of,
+)
 from socketio_app.adapters.socketio.requests import TooLongError
 from socketio_app.adapters.socketio.retirement import FINISH_SECONDS
 from socketio_app.adapters.socketio.websocket import (
@@ -46,9 +51,6 @@ log = logging.getLogger("socketio_app.socketio")
 
 _SMALL_PACKET_BYTES = 64
 """What one of Engine.IO's own packets takes, about."""
-
-_RECORD_SEPARATOR = b"\x1e"
-"""Stands between the packets of one polling request (Engine.IO protocol 4, "Packet encoding")."""
 
 
 class Engine(Protocol):
@@ -185,7 +187,7 @@ class EngineSocket(AsyncSocket):
 
     def _send(self, packet: EnginePacket) -> None:
         if self._link is not None:
-            self._link.write(_frame_of(packet))
+            self._link.write(frame_of(packet))
         else:
             self._keep(packet, _SMALL_PACKET_BYTES)
 
@@ -257,7 +259,7 @@ class EngineSocket(AsyncSocket):
         if self._outbox.bytes:
             return self._outbox.take()
         filled = asyncio.create_task(self._outbox.filled())
-        given_up = asyncio.create_task(_given_up(receive))
+        given_up = asyncio.create_task(given_up_by(receive))
         try:
             seconds = self._engine.ping_interval + self._engine.ping_timeout
             await asyncio.wait(
@@ -293,10 +295,10 @@ class EngineSocket(AsyncSocket):
     async def _take_posted(self, body: bytes) -> None:
         self._posting = self._posting or asyncio.Lock()
         async with self._posting:
-            for number, packet in enumerate(body.split(_RECORD_SEPARATOR), start=1):
+            for number, packet in enumerate(body.split(RECORD_SEPARATOR), start=1):
                 if self.closed:
                     return
-                await self._handle(_message_of(packet))
+                await self._handle(message_of(packet))
                 if number % AT_ONCE == 0:
                     await asyncio.sleep(0)
 
@@ -364,7 +366,7 @@ class EngineSocket(AsyncSocket):
         websocket.hand_to(link)
         for packet in self._outbox.take_all():
             if packet.packet_type != NOOP:
-                link.write(_frame_of(packet))
+                link.write(frame_of(packet))
         if self._on_direct is not None:
             self.watch_direct(self._on_direct)
         return link
@@ -412,27 +414,3 @@ def _is_event(message: Message) -> bool:
 
 def _never(_message: Message) -> bool:
     return False
-
-
-async def _given_up(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-def _message_of(packet: bytes) -> Message:
-    """A polling client's packet; binary content is in base 64, after a `b`."""
-    if packet.startswith(b"b"):
-        try:
-            return frames.BINARY, b64decode(packet[1:], validate=True)
-        except ValueError:
-            return frames.TEXT, b""
-    return frames.TEXT, packet
-
-
-def _frame_of(packet: EnginePacket) -> bytes:
-    if isinstance(packet, MessagePacket):
-        return packet.frame
-    encoded = packet.encode()
-    if isinstance(encoded, bytes):
-        return frames.frame(frames.BINARY, encoded)
-    return frames.frame(frames.TEXT, encoded.encode())

@@ -155,3 +155,36 @@ class Packet(_Packet):
     def data_is_binary(cls, data: object) -> bool:
         """False: nothing that we send is binary, so there is no need to search it."""
         return False
+
+
+class MalformedPacketError(Exception):
+    """Something that is not Socket.IO. The message says what, and nothing of its contents."""
+
+
+def packet_of(data: str | bytes) -> Packet:
+    """The packet in a message.
+
+    Raises:
+        MalformedPacketError: it holds none.
+    """
+    if not isinstance(data, str):
+        raise MalformedPacketError("a binary frame that belongs to nothing")
+    try:
+        return Packet(encoded_packet=data)
+    except (ValueError, TypeError, IndexError):
+        raise MalformedPacketError("a malformed packet") from None
+
+
+def command_event(packet: Packet) -> CommandEvent:
+    """The event in a packet; its name may be a number (Socket.IO protocol 5, "Event").
+
+    Raises:
+        MalformedPacketError: it has no name.
+    """
+    match packet.data:
+        case [str() | int() as name, *payloads] if not isinstance(name, bool):
+            return CommandEvent(packet.id, str(name), payloads)
+        case _ if packet.data is UNREADABLE:
+            return CommandEvent(packet.id, "", [], is_readable=False)
+        case _:
+            raise MalformedPacketError("an event without a name")

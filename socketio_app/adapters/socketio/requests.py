@@ -1,9 +1,12 @@
 """ASGI requests as python-engineio takes them, which is as WSGI has them (PEP 3333)."""
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
 from starlette.types import Message, Receive, Scope, Send
+
+from socketio_app.domain.errors import Unauthenticated
 
 
 class TooLongError(Exception):
@@ -73,6 +76,23 @@ def wrong_in(environ: dict[str, Any]) -> str | None:
     ):
         return "Invalid transport"
     return None
+
+
+def token_of(auth: object, environ: Mapping[str, Any]) -> str:
+    """The token, from the CONNECT packet or the `Authorization` header (RFC 6750, section 2.1).
+
+    Never from the query string, which ends up in logs.
+
+    Raises:
+        Unauthenticated: there is none.
+    """
+    match auth:
+        case {"token": str(token)}:
+            return token
+    scheme, _, token = str(environ.get("HTTP_AUTHORIZATION", "")).partition(" ")
+    if scheme.lower() == "bearer" and token:
+        return token.strip()
+    raise Unauthenticated("there is no token: give it as auth.token")
 
 
 def _key(name: str) -> str:

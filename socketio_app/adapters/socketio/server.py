@@ -27,7 +27,15 @@ from socketio_app.adapters.socketio.engine import ChatEngine
 from socketio_app.adapters.socketio.engine_socket import EngineSocket
 from socketio_app.adapters.socketio.hub import Hub
 from socketio_app.adapters.socketio.outlet import Outlet
-from socketio_app.adapters.socketio.packets import UNREADABLE, CommandEvent, Packet, event_of
+from socketio_app.adapters.socketio.packets import (
+    CommandEvent,
+    MalformedPacketError,
+    Packet,
+    command_event,
+    event_of,
+    packet_of,
+)
+from socketio_app.adapters.socketio.requests import token_of
 from socketio_app.adapters.socketio.retirement import retire_all
 from socketio_app.adapters.socketio.runner import CommandRunner, new_error_id
 from socketio_app.adapters.socketio.sessions import SessionTable
@@ -38,7 +46,7 @@ from socketio_app.application.handover import Opening
 from socketio_app.application.measures import Measures
 from socketio_app.application.ports import TokenVerifier
 from socketio_app.application.tracing import Tracing
-from socketio_app.domain.errors import ChatError, Unauthenticated
+from socketio_app.domain.errors import ChatError
 from socketio_app.domain.identifiers import ConnectionId
 from socketio_app.domain.rates import Rate
 
@@ -207,7 +215,7 @@ class ChatServer(socketio.AsyncServer):
         if eio_sid is None or socket is None:
             return
         try:
-            identity = await self._verifier.verify(_token(auth, environ))
+            identity = await self._verifier.verify(token_of(auth, environ))
             outlet = Outlet(ConnectionId(sid), identity.user_id, socket)
             socket.watch_direct(outlet.set_direct)
             self._hub.attach(outlet)
@@ -297,7 +305,7 @@ class ChatServer(socketio.AsyncServer):
             if eio_sid in self._attachments:
                 await self._skip_attachment(eio_sid, data)
             else:
-                await self._handle_packet(eio_sid, _decode(data))
+                await self._handle_packet(eio_sid, packet_of(data))
         except MalformedPacketError as error:
             await self._end_malformed(eio_sid, str(error))
 
@@ -317,7 +325,7 @@ class ChatServer(socketio.AsyncServer):
                 await self._handle_goodbye(eio_sid, packet.namespace)
             case kinds.EVENT:
                 self._check_namespace(packet)
-                await self._handle_command(eio_sid, _event(packet))
+                await self._handle_command(eio_sid, command_event(packet))
             case kinds.BINARY_EVENT:
                 self._await_attachments(eio_sid, packet)
             case kinds.ACK | kinds.BINARY_ACK:
@@ -354,7 +362,7 @@ class ChatServer(socketio.AsyncServer):
             raise MalformedPacketError("binary content before it had connected")
         if not 0 < packet.attachment_count <= MOST_ATTACHMENTS:
             raise MalformedPacketError("an event with too many or no binary attachments")
-        event = attrs.evolve(_event(packet), is_readable=False)
+        event = attrs.evolve(command_event(packet), is_readable=False)
         self._attachments[eio_sid] = Attachments(event, packet.attachment_count)
 
     async def _skip_attachment(self, eio_sid: str, data: str | bytes) -> None:
@@ -375,44 +383,6 @@ class ChatServer(socketio.AsyncServer):
 def _fields(connection: Connection) -> dict[str, object]:
     """What a line of the log says of a connection."""
     return {"connection": connection.outlet.connection_id, "user": connection.outlet.user_id}
-
-
-class MalformedPacketError(Exception):
-    """Something that is not Socket.IO. The message says what, and nothing of its contents."""
-
-
-def _decode(data: str | bytes) -> Packet:
-    if not isinstance(data, str):
-        raise MalformedPacketError("a binary frame that belongs to nothing")
-    try:
-        return Packet(encoded_packet=data)
-    except (ValueError, TypeError, IndexError):
-        raise MalformedPacketError("a malformed packet") from None
-
-
-def _event(packet: Packet) -> CommandEvent:
-    """The event in a packet; its name may be a number (Socket.IO protocol 5, "Event")."""
-    match packet.data:
-        case [str() | int() as name, *payloads] if not isinstance(name, bool):
-            return CommandEvent(packet.id, str(name), payloads)
-        case _ if packet.data is UNREADABLE:
-            return CommandEvent(packet.id, "", [], is_readable=False)
-        case _:
-            raise MalformedPacketError("an event without a name")
-
-
-def _token(auth: object, environ: Mapping[str, Any]) -> str:
-    """The token, from the CONNECT packet or the `Authorization` header (RFC 6750, section 2.1).
-
-    Never from the query string, which ends up in logs.
-    """
-    match auth:
-        case {"token": str(token)}:
-            return token
-    scheme, _, token = str(environ.get("HTTP_AUTHORIZATION", "")).partition(" ")
-    if scheme.lower() == "bearer" and token:
-        return token.strip()
-    raise Unauthenticated("there is no token: give it as auth.token")
 
 
 def _refused(error: outgoing.Payload) -> socketio.exceptions.ConnectionRefusedError:

@@ -1,0 +1,39 @@
+"""Engine.IO packets between polling requests and the rest, which has WebSocket frames."""
+
+from base64 import b64decode
+
+from engineio.packet import Packet as EnginePacket
+from starlette.types import Receive
+
+from socketio_app.adapters.socketio import frames
+from socketio_app.adapters.socketio.packets import MessagePacket
+from socketio_app.adapters.socketio.websocket import Message
+
+RECORD_SEPARATOR = b"\x1e"
+"""Stands between the packets of one polling request (Engine.IO protocol 4, "Packet encoding")."""
+
+
+async def given_up_by(receive: Receive) -> None:
+    """Wait until a client gives its poll up."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def message_of(packet: bytes) -> Message:
+    """A polling client's packet; binary content is in base 64, after a `b`."""
+    if packet.startswith(b"b"):
+        try:
+            return frames.BINARY, b64decode(packet[1:], validate=True)
+        except ValueError:
+            return frames.TEXT, b""
+    return frames.TEXT, packet
+
+
+def frame_of(packet: EnginePacket) -> bytes:
+    """What waited for a poll, as a WebSocket frame: the client has changed to one."""
+    if isinstance(packet, MessagePacket):
+        return packet.frame
+    encoded = packet.encode()
+    if isinstance(encoded, bytes):
+        return frames.frame(frames.BINARY, encoded)
+    return frames.frame(frames.TEXT, encoded.encode())
