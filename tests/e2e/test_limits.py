@@ -76,7 +76,8 @@ class TestRefusals:
             )
 
             assert mallory.received.count(GOODBYE) == 1
-            assert sum(packet.startswith("43") for packet in mallory.received) == 11
+            # As time passes, one more in each fifth of a second.
+            assert sum(packet.startswith("43") for packet in mallory.received) in range(11, 40)
             await mallory.let_go()
             await settled(ada)
             await ada.close()
@@ -213,7 +214,7 @@ class TestTokens:
         self, serve: Serve, transport: Transport
     ) -> None:
         async with serve() as (composition, url):
-            ends = int(time.time()) + 2
+            ends = int(time.time()) + 3
             ada = await opened(url, "ada", transport, exp=ends)
 
             connected = await until(ada, "connected")
@@ -221,7 +222,7 @@ class TestTokens:
             await ended(ada)
 
             assert expiring["token_expires_at"] == connected["token_expires_at"]
-            assert 0 < expiring["expires_in_ms"] <= 2000
+            assert 0 < expiring["expires_in_ms"] <= 3000
             assert time.time() >= ends
             await until_empty(composition)
 
@@ -229,7 +230,7 @@ class TestTokens:
         self, serve: Serve, transport: Transport
     ) -> None:
         async with serve() as (_, url):
-            ends = int(time.time()) + 2
+            ends = int(time.time()) + 3
             ada = await opened(url, "ada", transport, exp=ends)
 
             answer = await ada.call("refresh_token", {"token": token("ada", exp=ends + 1)})

@@ -15,8 +15,8 @@ from tests.tokens import SECRET, token
 pytestmark = pytest.mark.anyio
 
 CONTENT = "x" * 4000
-MESSAGES = 2500
-"""Ten megabytes for each who should read them."""
+MESSAGES = 4000
+"""Sixteen megabytes for each who should read them."""
 
 STALLED: Sequence[Transport] = ("polling", "websocket") * 4
 MOST_UNREAD_BYTES = 1_048_576
