@@ -65,6 +65,8 @@ class Reading:
     ) -> ConversationPage:
         """Give the actor's conversations, those with the newest activity first.
 
+        A page ends before `limit` where the newest messages are more than one answer carries.
+
         Raises:
             Unavailable: they cannot be read now.
         """
@@ -72,12 +74,15 @@ class Reading:
         found = await self._store.conversations.of_user(user_id, limit + 1, command.cursor)
         shown = found[:limit]
         latest = await self._store.messages.newest([(each.conversation, 0) for each in shown], 1)
+        fitting = _fitting(latest)
+        shown, latest = shown[:fitting], latest[:fitting]
         unread = await self._store.conversations.unread_counts(user_id, shown, MOST_UNREAD)
         summaries = [
             ConversationSummary(standing, messages[-1] if messages else None, count)
             for standing, messages, count in zip(shown, latest, unread, strict=True)
         ]
-        return ConversationPage(summaries, shown[-1].activity if len(found) > limit else None)
+        has_more = len(found) > len(shown)
+        return ConversationPage(summaries, shown[-1].activity if has_more else None)
 
     async def catch_up(self, actor: Actor, command: CatchUp) -> CaughtUp:
         """Give what the actor's client does not have, of all their conversations at once.
@@ -211,6 +216,16 @@ def _within_an_answer(found: Sequence[Sequence[Message]]) -> Sequence[Sequence[M
         # What one did not get, the next must not: the answer is newest first.
         left = left - content_bytes(newest) if len(newest) == len(messages) else 0
     return within
+
+
+def _fitting(found: Sequence[Sequence[Message]]) -> int:
+    """How many of the conversations one answer carries; at least one, if there is one."""
+    left = MOST_ANSWER_BYTES
+    for count, messages in enumerate(found):
+        left -= content_bytes(messages)
+        if left < 0:
+            return max(count, 1)
+    return len(found)
 
 
 def _has_a_hole(messages: Sequence[Message], had_seq: int) -> bool:

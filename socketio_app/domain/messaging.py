@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Final
 
 import attrs
 
@@ -64,8 +65,21 @@ class Stored:
 
 
 def content_bytes(messages: Iterable[Message]) -> int:
-    """How many bytes of UTF-8 some messages' contents are together."""
-    return sum(len(message.content.encode()) for message in messages)
+    """The size of some messages' contents together, in bytes, as clients are sent them: as JSON."""
+    return sum(_json_bytes(message.content) for message in messages)
+
+
+def _json_bytes(content: str) -> int:
+    encoded = content.encode()
+    escaped = len(encoded) - len(encoded.translate(None, _ESCAPED))
+    if not escaped:
+        return len(encoded)
+    as_hexadecimal = len(encoded) - len(encoded.translate(None, _ESCAPED_AS_HEXADECIMAL))
+    return len(encoded) + escaped + 4 * as_hexadecimal
+
+
+_ESCAPED_AS_HEXADECIMAL: Final = bytes(code for code in range(0x20) if code not in b"\b\f\n\r\t")
+_ESCAPED: Final = _ESCAPED_AS_HEXADECIMAL + b'\b\f\n\r\t"\\'
 
 
 def oldest_within(messages: Sequence[Message], most_bytes: int) -> Sequence[Message]:

@@ -2,7 +2,12 @@
 
 import pytest
 
-from socketio_app.application.commands import CatchUp, FetchHistory, Position
+from socketio_app.application.commands import (
+    CatchUp,
+    FetchHistory,
+    ListConversations,
+    Position,
+)
 from socketio_app.application.reading import MOST_ANSWER_BYTES, STANDINGS_AT_ONCE
 from socketio_app.domain.conversations import Pair, Person
 from socketio_app.domain.history import Window
@@ -47,6 +52,34 @@ async def test_what_does_not_fit_when_catching_up_is_marked(live: LiveChat) -> N
     assert from_ada.messages[-1].seq == MANY
     assert from_ada.limited
     assert (list(from_eve.messages), from_eve.limited) == ([], True)
+
+
+async def test_a_list_is_cut_where_it_would_be_too_large_and_goes_on_from_there(
+    live: LiveChat,
+) -> None:
+    ada = await live.connect(ADA)
+    for number in range(MANY):
+        await ada.do(personal(UserId(f"user {number}"), LARGE))
+
+    first = await ada.do(ListConversations(limit=200))
+    second = await ada.do(ListConversations(limit=200, cursor=first.next_cursor))
+
+    assert len(first.conversations) == MANY - 10
+    assert len(second.conversations) == 10
+    assert second.next_cursor is None
+    listed = [each.standing.conversation for each in (*first.conversations, *second.conversations)]
+    assert len(set(listed)) == MANY
+
+
+async def test_what_json_makes_of_content_counts(live: LiveChat) -> None:
+    ada = await live.connect(ADA)
+    for number in range(60):
+        await ada.do(personal(UserId(f"user {number}"), "\x01" * 4095 + "."))
+
+    listed = await ada.do(ListConversations(limit=200))
+
+    assert len(listed.conversations) == MOST_ANSWER_BYTES // (6 * 4095 + 1)
+    assert listed.next_cursor is not None
 
 
 async def test_what_gets_news_while_one_catches_up_is_not_passed_over() -> None:
