@@ -23,7 +23,6 @@ from socketio_app.adapters.sql import (
     statements,
 )
 from socketio_app.adapters.sql.sqlite_store import SqliteStore
-from socketio_app.domain.history import Window
 from tests.databases import postgres_database
 
 pytestmark = pytest.mark.anyio
@@ -34,12 +33,12 @@ SHARED = [
     statements.undelivered(ID, 10),
     statements.standings(ID, 10, None),
     statements.standings(ID, 10, 5),
-    statements.page(1, Window()),
-    statements.page(1, Window(before_seq=5)),
-    statements.page(1, Window(after_seq=5)),
+    statements.page(1, 10, None, None),
+    statements.page(1, 10, 5, None),
+    statements.page(1, 10, None, 5),
     statements.rooms_of(ID),
-    statements.conversation_at((ID, None, None)),
-    statements.conversation_at((None, ID, ID)),
+    statements.conversation_at(ID, None, None),
+    statements.conversation_at(None, ID, ID),
 ]
 """What every database is asked in the same words."""
 
@@ -69,6 +68,8 @@ ON_POSTGRESQL: list[tuple[str, Sequence[Any]]] = [
     (postgres_messages.NEWEST, [[ID], [None], [None], [0], 10]),
     (postgres_rooms._IS_MEMBER, [ID, ID]),
     (postgres_rooms._COUNT, [ID]),
+    (postgres_rooms._COUNT_ROOMS, [ID]),
+    (postgres_rooms._LEAVE, [ID, ID]),
     (postgres_rooms._BEGIN, [1]),
 ]
 

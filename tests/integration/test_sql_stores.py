@@ -12,6 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, create_engine, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.sql import ClauseElement
 
 from socketio_app.adapters.sql.migrations import HEAD, VERSION_TABLE, SchemaError, migrate_postgres
 from socketio_app.adapters.sql.postgres_store import PostgresStore
@@ -281,6 +282,43 @@ async def test_a_row_that_the_database_refuses_fails_alone() -> None:
         assert isinstance(first, Stored)
         assert isinstance(last, Stored)
         assert [each.content for each in await said(store, LOBBY)] == ["first", "last"]
+        await store.close()
+
+
+async def use_everything(store: PostgresStore) -> None:
+    """Call each method of each port."""
+    pair = Pair.of(ADA, BOB)
+    await store.rooms.join(LOBBY.room_id, ADA, NOON)
+    for conversation in (pair, LOBBY):
+        message = (await store.messages.append(draft(conversation, BOB))).message
+        await store.messages.last_seq(conversation)
+        for window in (Window(), Window(before_seq=9), Window(after_seq=0)):
+            await store.messages.page(conversation, window)
+        await store.messages.newest([(conversation, 0)], 10)
+        await store.conversations.mark_read(ADA, conversation, message.seq)
+        store.deliveries.delivered([message], lambda _messages: None)
+    await store.deliveries.undelivered(ADA, 10)
+    for before_activity in (None, 9):
+        standings = await store.conversations.of_user(ADA, 10, before_activity)
+        await store.conversations.unread_counts(ADA, standings, 10)
+    await store.rooms.is_member(LOBBY.room_id, ADA)
+    await store.rooms.member_count(LOBBY.room_id)
+    await store.rooms.rooms_of(ADA)
+    await store.deliveries.drain()
+    await store.rooms.leave(LOBBY.room_id, ADA)
+
+
+async def test_no_statement_is_compiled_a_second_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with postgres_database() as url:
+        store = PostgresStore(url, rooms_per_user=10)
+        await store.start()
+        await use_everything(store)
+        compiled: list[ClauseElement] = []
+        monkeypatch.setattr(ClauseElement, "compile", lambda self, **_: compiled.append(self))
+
+        await use_everything(store)
+
+        assert compiled == []
         await store.close()
 
 

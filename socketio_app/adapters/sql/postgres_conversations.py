@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from socketio_app.adapters.sql.postgres_pool import Connection, PostgresPool, fetch
+from socketio_app.adapters.sql.postgres_statements import CONVERSATION_AT, STANDINGS
 from socketio_app.adapters.sql.rows import key_columns, key_of, standing_of
-from socketio_app.adapters.sql.statements import conversation_at, standings
 from socketio_app.domain.conversations import Conversation
 from socketio_app.domain.history import ReadUpTo, Standing
 from socketio_app.domain.identifiers import UserId
@@ -21,7 +21,7 @@ class PostgresConversations:
     ) -> Sequence[Standing]:
         """See `ConversationLog.of_user`."""
         async with self._pool.connection() as connection:
-            rows = await fetch(connection, standings(user_id.encode(), limit, before_activity))
+            rows = await fetch(connection, STANDINGS, user_id.encode(), limit, before_activity)
         return [standing_of(row) for row in rows]
 
     async def unread_counts(
@@ -40,7 +40,7 @@ class PostgresConversations:
     async def mark_read(self, user_id: UserId, conversation: Conversation, seq: int) -> ReadUpTo:
         """See `ConversationLog.mark_read`."""
         async with self._pool.transaction() as connection:
-            found = await fetch(connection, conversation_at(key_of(conversation)))
+            found = await fetch(connection, CONVERSATION_AT, *key_of(conversation))
             if not found:
                 return ReadUpTo(0, moved=False)
             number, last_seq = found[0]

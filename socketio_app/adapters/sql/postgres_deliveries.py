@@ -6,8 +6,8 @@ from socketio_app.adapters.sql.deliveries import submit_deliveries
 from socketio_app.adapters.sql.group_commit import GroupCommit
 from socketio_app.adapters.sql.postgres_append import find_numbers
 from socketio_app.adapters.sql.postgres_pool import Connection, PostgresPool, fetch
+from socketio_app.adapters.sql.postgres_statements import UNDELIVERED
 from socketio_app.adapters.sql.rows import conversation_of, message_of
-from socketio_app.adapters.sql.statements import undelivered
 from socketio_app.domain.identifiers import UserId
 from socketio_app.domain.messaging import Message
 
@@ -32,8 +32,8 @@ class PostgresDeliveries:
     async def undelivered(self, user_id: UserId, limit: int) -> Sequence[Message]:
         """See `DeliveryLog.undelivered`."""
         async with self._pool.connection() as connection:
-            rows = await fetch(connection, undelivered(user_id.encode(), limit))
-        return [message_of(conversation_of(row[:3]), row[3:]) for row in rows]
+            rows = await fetch(connection, UNDELIVERED, user_id.encode(), limit)
+        return [message_of(conversation_of(tuple(row[:3])), tuple(row[3:])) for row in rows]
 
     def delivered(
         self, messages: Sequence[Message], first_time: Callable[[Sequence[Message]], None]

@@ -8,8 +8,8 @@ import asyncpg
 from socketio_app.adapters.sql.group_commit import GroupCommit
 from socketio_app.adapters.sql.postgres_append import ConversationIds, StaleNumbersError, append
 from socketio_app.adapters.sql.postgres_pool import PostgresConnection, PostgresPool, fetch
+from socketio_app.adapters.sql.postgres_statements import CONVERSATION_AT, PAGE
 from socketio_app.adapters.sql.rows import key_columns, key_of, message_of, page_of
-from socketio_app.adapters.sql.statements import conversation_at, page
 from socketio_app.application.ports import Place
 from socketio_app.domain.conversations import Conversation
 from socketio_app.domain.errors import Unavailable
@@ -53,17 +53,19 @@ class PostgresMessages:
     async def last_seq(self, conversation: Conversation) -> int:
         """See `MessageLog.last_seq`."""
         async with self._pool.connection() as connection:
-            rows = await fetch(connection, conversation_at(key_of(conversation)))
+            rows = await fetch(connection, CONVERSATION_AT, *key_of(conversation))
         return rows[0][1] if rows else 0
 
     async def page(self, conversation: Conversation, window: Window) -> Page:
         """See `MessageLog.page`."""
         async with self._pool.transaction() as connection:
-            found = await fetch(connection, conversation_at(key_of(conversation)))
+            found = await fetch(connection, CONVERSATION_AT, *key_of(conversation))
             if not found:
                 return Page((), has_more=False, last_seq=0)
             number, last_seq = found[0]
-            rows = await fetch(connection, page(number, window))
+            rows = await fetch(
+                connection, PAGE, number, window.limit + 1, window.before_seq, window.after_seq
+            )
         return page_of(conversation, window, last_seq, rows)
 
     async def newest(self, beyond: Sequence[Place], limit: int) -> Sequence[Sequence[Message]]:

@@ -6,10 +6,8 @@ from typing import Any, TypeAlias
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
-from sqlalchemy import Executable
-from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
-from sqlalchemy.sql import ClauseElement
 
+from socketio_app.adapters.sql.postgres_statements import Statement
 from socketio_app.domain.errors import Unavailable
 
 MOST_CONNECTIONS = 10
@@ -146,13 +144,9 @@ async def _leave_as_it_is(_connection: "asyncpg.Connection[asyncpg.Record]") -> 
     """What is done with a connection that comes back."""
 
 
-async def fetch(connection: Connection, statement: Executable) -> Sequence[tuple[Any, ...]]:
-    """Run a statement of the shared ones; its rows."""
-    assert isinstance(statement, ClauseElement)  # noqa: S101  (all of Core's are)
-    compiled = statement.compile(dialect=_DIALECT)
-    values = compiled.params
-    arguments = [values[name] for name in getattr(compiled, "positiontup", None) or ()]
-    return [tuple(row) for row in await connection.fetch(str(compiled), *arguments)]
-
-
-_DIALECT = PGDialect_asyncpg()  # type: ignore[no-untyped-call]  # SQLAlchemy has left it untyped
+async def fetch(
+    connection: Connection, statement: Statement, *arguments: bytes | int | None
+) -> Sequence[Any]:
+    """Run a shared statement; return its rows."""
+    sql, values = statement.text(*arguments)
+    return await connection.fetch(sql, *values)

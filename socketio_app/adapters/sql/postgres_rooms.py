@@ -3,15 +3,11 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, func, select
-from sqlalchemy.dialects.postgresql import insert
-
 from socketio_app.adapters.sql.postgres_append import find_or_insert
 from socketio_app.adapters.sql.postgres_conversations import mark_read
 from socketio_app.adapters.sql.postgres_pool import PostgresPool, fetch
+from socketio_app.adapters.sql.postgres_statements import ROOMS_OF
 from socketio_app.adapters.sql.rows import milliseconds
-from socketio_app.adapters.sql.schema import members
-from socketio_app.adapters.sql.statements import rooms_of
 from socketio_app.application.commands import RoomJoined
 from socketio_app.domain.conversations import Room
 from socketio_app.domain.identifiers import RoomId, UserId
@@ -35,10 +31,9 @@ class PostgresRooms:
             await connection.execute(_TAKE_TURNS, user)
             joined = not await connection.fetchval(_IS_MEMBER, room, user)
             if joined:
-                rooms = select(func.count()).where(members.c.user_id == user)
-                check_room_count((await fetch(connection, rooms))[0][0], self._rooms_per_user)
-                row = {"room_id": room, "user_id": user, "joined_at": milliseconds(at)}
-                await fetch(connection, insert(members).values(row))
+                rooms = await connection.fetchval(_COUNT_ROOMS, user)
+                check_room_count(rooms, self._rooms_per_user)
+                await connection.execute(_JOIN, room, user, milliseconds(at))
             await connection.execute(_BEGIN, number)
             ((member_count, last_seq),) = await connection.fetch(_COUNT_AND_LAST, room, number)
             if joined:
@@ -49,11 +44,8 @@ class PostgresRooms:
         """See `RoomRepository.leave`."""
         room, user = room_id.encode(), user_id.encode()
         async with self._pool.transaction() as connection:
-            membership = (members.c.room_id == room, members.c.user_id == user)
-            left = await fetch(
-                connection, delete(members).where(*membership).returning(members.c.room_id)
-            )
-            return Left(bool(left), await connection.fetchval(_COUNT, room))
+            left = await connection.fetchval(_LEAVE, room, user) is not None
+            return Left(left, await connection.fetchval(_COUNT, room))
 
     async def is_member(self, room_id: RoomId, user_id: UserId) -> bool:
         """See `RoomRepository.is_member`."""
@@ -70,7 +62,7 @@ class PostgresRooms:
     async def rooms_of(self, user_id: UserId) -> Sequence[RoomId]:
         """See `RoomRepository.rooms_of`."""
         async with self._pool.connection() as connection:
-            rows = await fetch(connection, rooms_of(user_id.encode()))
+            rows = await fetch(connection, ROOMS_OF, user_id.encode())
         return [RoomId(row[0].decode()) for row in rows]
 
 
@@ -86,4 +78,7 @@ _COUNT_AND_LAST = """
     SELECT (SELECT count(*) FROM chat_member WHERE room_id = $1),
         (SELECT last_seq FROM chat_conversation WHERE conversation_id = $2)
 """
+_JOIN = "INSERT INTO chat_member (room_id, user_id, joined_at) VALUES ($1, $2, $3)"
+_LEAVE = "DELETE FROM chat_member WHERE room_id = $1 AND user_id = $2 RETURNING membership_id"
+_COUNT_ROOMS = "SELECT count(*) FROM chat_member WHERE user_id = $1"
 _COUNT = "SELECT count(*) FROM chat_member WHERE room_id = $1"

@@ -37,7 +37,8 @@ class SqliteReader:
     def page(self, conversation: Conversation, window: Window) -> Page:
         """See `MessageLog.page`."""
         number, last_seq = self._number_and_place(conversation)
-        rows = self._tables.execute(page(number, window)).all()
+        statement = page(number, window.limit + 1, window.before_seq, window.after_seq)
+        rows = self._tables.execute(statement).all()
         return page_of(conversation, window, last_seq, rows)
 
     def newest(

@@ -7,9 +7,7 @@ from typing import Any
 
 from sqlalchemy import Select, and_, case, func, null, or_, select, union_all
 
-from socketio_app.adapters.sql.rows import ConversationKey
 from socketio_app.adapters.sql.schema import conversations, cursors, members, messages
-from socketio_app.domain.history import Window
 
 MESSAGE = (
     messages.c.seq,
@@ -107,16 +105,18 @@ def standings(user_id: bytes, limit: int, before_activity: int | None) -> Select
     )
 
 
-def page(conversation_id: int, window: Window) -> Select[Any]:
-    """The messages in a window, from the end that it is next to; one more than the limit."""
+def page(
+    conversation_id: int, limit: int, before_seq: int | None, after_seq: int | None
+) -> Select[Any]:
+    """The messages between two places, from the end that is given; at most `limit`."""
     of_it = select(*MESSAGE).where(messages.c.conversation_id == conversation_id)
-    if window.after_seq is not None:
-        of_it = of_it.where(messages.c.seq > window.after_seq).order_by(messages.c.seq)
+    if after_seq is not None:
+        of_it = of_it.where(messages.c.seq > after_seq).order_by(messages.c.seq)
     else:
         of_it = of_it.order_by(messages.c.seq.desc())
-        if window.before_seq is not None:
-            of_it = of_it.where(messages.c.seq < window.before_seq)
-    return of_it.limit(window.limit + 1)
+        if before_seq is not None:
+            of_it = of_it.where(messages.c.seq < before_seq)
+    return of_it.limit(limit)
 
 
 def all_memberships() -> Select[Any]:
@@ -133,9 +133,10 @@ def rooms_of(user_id: bytes) -> Select[Any]:
     )
 
 
-def conversation_at(key: ConversationKey) -> Select[Any]:
+def conversation_at(
+    room_id: bytes | None, first: bytes | None, second: bytes | None
+) -> Select[Any]:
     """A conversation's number, and the place of its newest message."""
-    room_id, first, second = key
     number_and_place = select(conversations.c.conversation_id, conversations.c.last_seq)
     if room_id is not None:
         return number_and_place.where(conversations.c.room_id == room_id)

@@ -1,0 +1,48 @@
+"""A shared statement becomes PostgreSQL's text once."""
+
+from typing import Any
+
+from sqlalchemy import Select
+
+from socketio_app.adapters.sql import statements
+from socketio_app.adapters.sql.postgres_statements import Statement
+
+
+class Pages:
+    """Builds the statement for pages, and counts how often."""
+
+    def __init__(self) -> None:
+        self.built = 0
+
+    def __call__(self, number: int, limit: int, before: Any, after: Any) -> Select[Any]:
+        self.built += 1
+        return statements.page(number, limit, before, after)
+
+
+def test_statement_is_built_once_for_each_set_of_missing_arguments() -> None:
+    pages = Pages()
+    statement = Statement(pages)
+
+    for number in range(1, 50):
+        statement.text(number, 10, None, None)
+        statement.text(number, 10, number, None)
+        statement.text(number, 10, None, number)
+
+    assert pages.built == 3
+
+
+def test_arguments_become_the_values_of_the_parameters_in_their_order() -> None:
+    statement = Statement(statements.page)
+
+    sql, values = statement.text(7, 11, 5, None)
+    _, later_values = statement.text(8, 12, 6, None)
+
+    assert list(values) == [7, 5, 11]
+    assert list(later_values) == [8, 6, 12]
+    assert sql.index("$1") < sql.index("$2") < sql.index("$3")
+
+
+def test_constants_of_a_statement_keep_their_values() -> None:
+    _, values = Statement(statements.undelivered).text(b"ada", 500)
+
+    assert set(values) == {b"ada", 500, 0}
