@@ -134,7 +134,7 @@ def _append_plainly(connection: sqlite3.Connection) -> None:
         "UPDATE chat_conversation SET last_seq = last_seq + 1 RETURNING last_seq"
     ).fetchone()
     connection.execute(
-        "INSERT INTO chat_message VALUES (1, ?, ?, ?, ?, 0, ?)",
+        "INSERT INTO chat_message VALUES (1, ?, ?, ?, ?, 0, ?, 0)",
         (seq, new_message_id(), ADA.encode(), CONTENT.encode(), str(seq).encode()),
     )
     connection.execute("COMMIT")

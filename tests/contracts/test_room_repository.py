@@ -7,7 +7,7 @@ import pytest
 from socketio_app.application.commands import RoomJoined
 from socketio_app.application.ports import Store
 from socketio_app.domain.errors import InvalidPayload
-from socketio_app.domain.identifiers import RoomId
+from socketio_app.domain.identifiers import RoomId, UserId
 from socketio_app.domain.rooms import Left
 from tests.builders import ADA, BOB, NOON
 from tests.contracts.conftest import ROOMS_PER_USER
@@ -81,4 +81,23 @@ async def test_joins_at_once_make_one_membership(store: Store) -> None:
     joins = await asyncio.gather(*[store.rooms.join(LOBBY, ADA, NOON) for _ in range(10)])
 
     assert sum(each.joined for each in joins) == 1
+    assert await store.rooms.member_count(LOBBY) == 1
+
+
+async def test_joins_and_leaves_at_once_each_have_a_count_of_their_own(store: Store) -> None:
+    users = [UserId(f"user{number}") for number in range(12)]
+
+    joins = await asyncio.gather(*[store.rooms.join(LOBBY, user, NOON) for user in users])
+    leaves = await asyncio.gather(*[store.rooms.leave(LOBBY, user) for user in users])
+
+    assert sorted(each.member_count for each in joins) == list(range(1, 13))
+    assert sorted(each.member_count for each in leaves) == list(range(12))
+    assert await store.rooms.member_count(LOBBY) == 0
+
+
+async def test_what_changes_no_membership_changes_no_count(store: Store) -> None:
+    await store.rooms.join(LOBBY, ADA, NOON)
+    await store.rooms.join(LOBBY, ADA, NOON)
+    await store.rooms.leave(LOBBY, BOB)
+
     assert await store.rooms.member_count(LOBBY) == 1

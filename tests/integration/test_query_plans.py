@@ -53,6 +53,8 @@ ON_SQLITE: list[tuple[str, Sequence[Any]]] = [
     (sqlite_writer._FIND_READ, [ID, 1]),
     (sqlite_writer._STORE_HEAD, [1, 1, 1, 1, 1]),
     (sqlite_writer._LEAVE, [ID, ID]),
+    (sqlite_writer._COUNT_ONE_MORE, [1]),
+    (sqlite_writer._COUNT_ONE_LESS, [ID]),
 ]
 
 OVER_WHAT_WAS_FOUND = {"SCAN pairs", "SCAN theirs", "SCAN (subquery-1)"}
@@ -70,7 +72,10 @@ ON_POSTGRESQL: list[tuple[str, Sequence[Any]]] = [
     (postgres_rooms._COUNT, [ID]),
     (postgres_rooms._COUNT_ROOMS, [ID]),
     (postgres_rooms._LEAVE, [ID, ID]),
-    (postgres_rooms._BEGIN, [1]),
+    (postgres_rooms._COUNT_AND_LAST, [1]),
+    (postgres_rooms._COUNT_ONE_MORE, [1]),
+    (postgres_rooms._COUNT_ONE_LESS, [ID]),
+    (postgres_rooms._JOIN, [ID, ID, 0, 1]),
 ]
 
 

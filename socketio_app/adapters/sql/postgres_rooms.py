@@ -26,26 +26,29 @@ class PostgresRooms:
         room, user = room_id.encode(), user_id.encode()
         async with self._pool.transaction() as connection:
             number = (await find_or_insert(connection, [Room(room_id)]))[Room(room_id)]
-            # One user's joins take turns, here and on other processes, or two of them together
-            # could go over the limit.
+            # One user's joins and leaves take turns, here and on other processes: or two joins
+            # together could go over the limit.
             await connection.execute(_TAKE_TURNS, user)
-            joined = not await connection.fetchval(_IS_MEMBER, room, user)
-            if joined:
-                rooms = await connection.fetchval(_COUNT_ROOMS, user)
-                check_room_count(rooms, self._rooms_per_user)
-                await connection.execute(_JOIN, room, user, milliseconds(at))
-            await connection.execute(_BEGIN, number)
-            ((member_count, last_seq),) = await connection.fetch(_COUNT_AND_LAST, room, number)
-            if joined:
-                await mark_read(connection, user_id, number, last_seq)
-        return RoomJoined(room_id, last_seq, member_count, joined)
+            if await connection.fetchval(_IS_MEMBER, room, user):
+                ((member_count, last_seq),) = await connection.fetch(_COUNT_AND_LAST, number)
+                return RoomJoined(room_id, last_seq, member_count, joined=False)
+            rooms = await connection.fetchval(_COUNT_ROOMS, user)
+            check_room_count(rooms, self._rooms_per_user)
+            # This locks the conversation, as an append does: until the commit, no message gets a
+            # place, and no other join or leave a count.
+            ((member_count, last_seq),) = await connection.fetch(_COUNT_ONE_MORE, number)
+            await connection.execute(_JOIN, room, user, milliseconds(at), number)
+            await mark_read(connection, user_id, number, last_seq)
+        return RoomJoined(room_id, last_seq, member_count, joined=True)
 
     async def leave(self, room_id: RoomId, user_id: UserId) -> Left:
         """See `RoomRepository.leave`."""
         room, user = room_id.encode(), user_id.encode()
         async with self._pool.transaction() as connection:
+            await connection.execute(_TAKE_TURNS, user)
             left = await connection.fetchval(_LEAVE, room, user) is not None
-            return Left(left, await connection.fetchval(_COUNT, room))
+            count = _COUNT_ONE_LESS if left else _COUNT
+            return Left(left, await connection.fetchval(count, room) or 0)
 
     async def is_member(self, room_id: RoomId, user_id: UserId) -> bool:
         """See `RoomRepository.is_member`."""
@@ -56,8 +59,8 @@ class PostgresRooms:
     async def member_count(self, room_id: RoomId) -> int:
         """See `RoomRepository.member_count`."""
         async with self._pool.connection() as connection:
-            count: int = await connection.fetchval(_COUNT, room_id.encode())
-        return count
+            count: int | None = await connection.fetchval(_COUNT, room_id.encode())
+        return count or 0
 
     async def rooms_of(self, user_id: UserId) -> Sequence[RoomId]:
         """See `RoomRepository.rooms_of`."""
@@ -70,15 +73,27 @@ _TAKE_TURNS = (
     "SELECT pg_advisory_xact_lock(hashtextextended('chat_member', hashtext(encode($1, 'hex'))))"
 )
 _IS_MEMBER = "SELECT EXISTS (SELECT FROM chat_member WHERE room_id = $1 AND user_id = $2)"
-_BEGIN = """
-    UPDATE chat_conversation SET activity = nextval('chat_activity')
-    WHERE conversation_id = $1 AND activity = 0
-"""
 _COUNT_AND_LAST = """
-    SELECT (SELECT count(*) FROM chat_member WHERE room_id = $1),
-        (SELECT last_seq FROM chat_conversation WHERE conversation_id = $2)
+    SELECT member_count, last_seq FROM chat_conversation WHERE conversation_id = $1
 """
-_JOIN = "INSERT INTO chat_member (room_id, user_id, joined_at) VALUES ($1, $2, $3)"
+_COUNT_ONE_MORE = """
+    UPDATE chat_conversation SET member_count = member_count + 1 WHERE conversation_id = $1
+    RETURNING member_count, last_seq
+"""
+_COUNT_ONE_LESS = """
+    UPDATE chat_conversation SET member_count = member_count - 1 WHERE room_id = $1
+    RETURNING member_count
+"""
+# A new room's activity is that of the first to join.
+_JOIN = """
+    WITH joined AS (
+        INSERT INTO chat_member (room_id, user_id, joined_at, activity)
+        VALUES ($1, $2, $3, nextval('chat_activity'))
+        RETURNING activity
+    )
+    UPDATE chat_conversation SET activity = joined.activity FROM joined
+    WHERE conversation_id = $4 AND chat_conversation.activity = 0
+"""
 _LEAVE = "DELETE FROM chat_member WHERE room_id = $1 AND user_id = $2 RETURNING membership_id"
 _COUNT_ROOMS = "SELECT count(*) FROM chat_member WHERE user_id = $1"
-_COUNT = "SELECT count(*) FROM chat_member WHERE room_id = $1"
+_COUNT = "SELECT member_count FROM chat_conversation WHERE room_id = $1"

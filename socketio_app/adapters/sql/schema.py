@@ -31,8 +31,10 @@ store = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("epoch", String(32), nullable=False),
+    # SQLite only; PostgreSQL has a sequence. Joins draw numbers that no conversation stores.
+    Column("activity", BigInteger, nullable=False, server_default="0"),
 )
-"""One row, whose `id` is 1: this incarnation."""
+"""One row, whose `id` is 1: this incarnation, and the highest activity drawn by a join."""
 
 conversations = Table(
     "chat_conversation",
@@ -45,14 +47,28 @@ conversations = Table(
     # The newest message to each of a pair: what says at a glance that something waits for them.
     Column("last_seq_to_first", BigInteger, nullable=False),
     Column("last_seq_to_second", BigInteger, nullable=False),
-    # Rises with every message of the store: two of one millisecond would have the same time. No
-    # index has it, or each message would change that too; a user's conversations are few.
+    # Rises with every message of the store: two of one millisecond would have the same time.
     Column("activity", BigInteger, nullable=False),
+    # Maintained by joins and leaves: to count the members would cost as much as there are.
+    Column("member_count", BigInteger, nullable=False, server_default="0"),
     UniqueConstraint("room_id"),
     UniqueConstraint("first_user_id", "second_user_id"),
-    Index("chat_conversation_second", "second_user_id"),
 )
 """A room's has `room_id`, a pair's has the two users, the lesser id first."""
+
+# Each user's pairs in the order of their activity: a list, or what is new, is read without looking
+# at the others. Rooms are found through `chat_member`; one user's are few.
+for _name, _user_id in (
+    ("chat_conversation_of_first", conversations.c.first_user_id),
+    ("chat_conversation_of_second", conversations.c.second_user_id),
+):
+    Index(
+        _name,
+        _user_id,
+        conversations.c.activity,
+        sqlite_where=_user_id.is_not(None),
+        postgresql_where=_user_id.is_not(None),
+    )
 
 # On SQLite its rows lie in the order of their coming, and not by conversation: a transaction of
 # messages in as many conversations then writes half as many pages.
@@ -66,6 +82,8 @@ messages = Table(
     Column("content", LargeBinary, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("client_message_id", LargeBinary),
+    # The number that the message drew for its conversation; 0 before schema 0002.
+    Column("activity", BigInteger, nullable=False, server_default="0"),
 )
 
 # What makes a retry find the first message: no look-up could, while both are on their way.
@@ -87,6 +105,8 @@ members = Table(
     Column("room_id", LargeBinary, nullable=False),
     Column("user_id", LargeBinary, nullable=False),
     Column("joined_at", BigInteger, nullable=False),
+    # Drawn by the join; 0 before schema 0002.
+    Column("activity", BigInteger, nullable=False, server_default="0"),
     UniqueConstraint("room_id", "user_id"),
     Index("chat_member_user", "user_id", "membership_id"),
 )
@@ -101,3 +121,12 @@ cursors = Table(
     sqlite_with_rowid=False,
 )
 """How far each person is in each conversation. Both move forward only."""
+
+users = Table(
+    "chat_user",
+    metadata,
+    Column("user_id", LargeBinary, primary_key=True),
+    Column("delivered_activity", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Up to which activity nothing is undelivered to a user. Written now and then, by reads."""

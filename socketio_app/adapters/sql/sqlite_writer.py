@@ -115,19 +115,24 @@ class SqliteWriter:
 
     def join(self, room_id: RoomId, user_id: UserId, at: datetime) -> int:
         """Store a membership. The place of the room's newest message."""
-        row = (room_id.encode(), user_id.encode(), milliseconds(at))
-        joined = self.connection.execute(_JOIN, row).rowcount == 1
         head = self._head(Room(room_id))
+        activity = self._activity + 1
+        row = (room_id.encode(), user_id.encode(), milliseconds(at), activity)
+        if self.connection.execute(_JOIN, row).rowcount == 0:
+            return head.last_seq
+        self._activity = activity
+        self.connection.execute(_NOTE_ACTIVITY, (activity,))
+        self.connection.execute(_COUNT_ONE_MORE, (head.conversation_id,))
         if head.activity == 0:
-            head.activity = self._next_activity()
+            head.activity = activity
             self._moved[head.conversation_id] = head
-        if joined:
-            self.mark_read(user_id, Room(room_id), head.last_seq)
+        self.mark_read(user_id, Room(room_id), head.last_seq)
         return head.last_seq
 
     def leave(self, row: tuple[bytes, bytes]) -> None:
         """Remove a membership: the room and the user."""
-        self.connection.execute(_LEAVE, row)
+        if self.connection.execute(_LEAVE, row).rowcount == 1:
+            self.connection.execute(_COUNT_ONE_LESS, row[:1])
 
     def close(self) -> None:
         """Close the file; the log is moved into it on the way."""
@@ -207,7 +212,11 @@ def _head_row(head: Head) -> tuple[int, ...]:
     )
 
 
-_LATEST_ACTIVITY = "SELECT coalesce(max(activity), 0) FROM chat_conversation"
+_LATEST_ACTIVITY = """
+    SELECT max(chat_store.activity, coalesce((SELECT max(activity) FROM chat_conversation), 0))
+    FROM chat_store
+"""
+_NOTE_ACTIVITY = "UPDATE chat_store SET activity = ?"
 _HEAD = """
     SELECT conversation_id, last_seq, last_seq_to_first, last_seq_to_second, activity
     FROM chat_conversation
@@ -244,10 +253,14 @@ _READ = """
 """
 _FIND_READ = "SELECT read_seq FROM chat_cursor WHERE user_id = ? AND conversation_id = ?"
 _JOIN = """
-    INSERT INTO chat_member (room_id, user_id, joined_at) VALUES (?, ?, ?)
+    INSERT INTO chat_member (room_id, user_id, joined_at, activity) VALUES (?, ?, ?, ?)
     ON CONFLICT (room_id, user_id) DO NOTHING
 """
 _LEAVE = "DELETE FROM chat_member WHERE room_id = ? AND user_id = ?"
+_COUNT_ONE_MORE = """
+    UPDATE chat_conversation SET member_count = member_count + 1 WHERE conversation_id = ?
+"""
+_COUNT_ONE_LESS = "UPDATE chat_conversation SET member_count = member_count - 1 WHERE room_id = ?"
 _STORE_HEAD = """
     UPDATE chat_conversation
     SET last_seq = ?, last_seq_to_first = ?, last_seq_to_second = ?, activity = ?

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from socketio_app.adapters.sql import schema
 
-HEAD = "0001"
+HEAD = "0002"
 """The revision that this code works with."""
 
 VERSION_TABLE = "chat_alembic_version"
