@@ -10,7 +10,7 @@ from socketio_app.application.typing_indicator import TypingIndicator
 from socketio_app.application.uncertain import Uncertain
 from socketio_app.domain.connections import Connections
 from socketio_app.domain.conversations import Room, conversation_of
-from socketio_app.domain.errors import Unavailable
+from socketio_app.domain.errors import Conflict, Unavailable
 from socketio_app.domain.identifiers import ConnectionId
 from socketio_app.domain.messaging import Draft, Message, Stored, check_content
 
@@ -46,6 +46,8 @@ class Messaging:
         Raises:
             ContentTooLong, InvalidPayload: the content is not fit for a message.
             NotAMember: the target is a room that the actor is not in.
+            Conflict: the actor has used the `client_message_id` for a message with other content.
+                Nothing was stored or sent.
             Unavailable: nobody was told, and nothing was stored; or that cannot be known, as where
                 the connection to a database broke before it had answered. Who sends it again, with
                 the same `client_message_id`, has it told then.
@@ -70,6 +72,8 @@ class Messaging:
         except Unavailable:
             self._uncertain.note(draft)
             raise
+        if stored.duplicate and stored.message.content != draft.content:
+            raise Conflict("client_message_id was used before, for a message with other content")
         was_uncertain = self._uncertain.settle(draft)
         if stored.duplicate and not was_uncertain:
             return stored

@@ -66,6 +66,13 @@ class NotAMember(ChatError):
     code = "not_a_member"
 
 
+class Conflict(ChatError):
+    """The `client_message_id` belongs to a stored message with other content."""
+
+    code = "conflict"
+    field = "client_message_id"
+
+
 class RateLimited(ChatError):
     """The user is too fast."""
 

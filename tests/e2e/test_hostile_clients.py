@@ -63,6 +63,7 @@ def test_every_payload_gets_one_answer_and_leaves_the_connection_working(
         "invalid_payload",
         "unknown_command",
         "not_a_member",
+        "conflict",
     }
     assert works(eve)
 

@@ -150,6 +150,20 @@ async def test_a_retry_is_acknowledged_with_the_first_message_and_told_to_nobody
     assert len(ada.inbox.of("personal_message_delivered")) == 1
 
 
+async def test_a_client_message_id_with_other_content_is_a_conflict(connect: Connect) -> None:
+    ada, bob = await connect("ada"), await connect("bob")
+    command = {"to_user_id": "bob", "content": "hello", "client_message_id": "m1"}
+    first = await ada.call("send_personal_message", command)
+
+    refused = await ada.call("send_personal_message", {**command, "content": "another"})
+
+    assert not refused["ok"]
+    assert refused["error"]["code"] == "conflict"
+    assert refused["error"]["field"] == "client_message_id"
+    await settled(bob, ada)
+    assert bob.inbox.of("receive_personal_message") == [first["message"]]
+
+
 async def test_the_sender_is_told_of_delivery_on_all_connections(connect: Connect) -> None:
     ada, adas_phone = await connect("ada"), await connect("ada")
     await connect("bob")

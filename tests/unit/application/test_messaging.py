@@ -9,7 +9,13 @@ from socketio_app.application.commands import JoinRoom, LeaveRoom, SendMessage, 
 from socketio_app.application.events import MessageDelivered, MessageSent
 from socketio_app.application.rules import Rules
 from socketio_app.domain.conversations import Pair, Person, Room
-from socketio_app.domain.errors import ContentTooLong, InvalidPayload, NotAMember, Unavailable
+from socketio_app.domain.errors import (
+    Conflict,
+    ContentTooLong,
+    InvalidPayload,
+    NotAMember,
+    Unavailable,
+)
 from socketio_app.domain.identifiers import MessageId, RoomId
 from socketio_app.domain.messaging import Message
 from socketio_app.domain.typing_board import TypingStarted, TypingStopped
@@ -225,7 +231,7 @@ class TestARetry:
         first = await ada.do(personal(BOB, "first", client_message_id="m1"))
         live.clock.advance(timedelta(seconds=1))
 
-        retry = await ada.do(personal(BOB, "changed", client_message_id="m1"))
+        retry = await ada.do(personal(BOB, "first", client_message_id="m1"))
 
         assert retry.duplicate
         assert retry.message == first.message
@@ -284,6 +290,42 @@ class TestARetry:
 
         assert sorted(each.duplicate for each in sent) == [False, True, True]
         assert bob.of(MessageSent) == [MessageSent(sent[0].message)]
+
+    @pytest.mark.parametrize(
+        ("first", "changed"),
+        [
+            (personal(BOB, "first", "m1"), personal(BOB, "changed", "m1")),
+            (group(LOBBY, "first", "m1"), group(LOBBY, "changed", "m1")),
+        ],
+    )
+    async def test_with_other_content_is_a_conflict_that_stores_and_sends_nothing(
+        self, live: LiveChat, first: SendMessage, changed: SendMessage
+    ) -> None:
+        ada, adas_phone, bob = [await live.connect(user) for user in (ADA, ADA, BOB)]
+        for device in (ada, bob):
+            await device.do(JoinRoom(LOBBY))
+        sent = await ada.do(first)
+        told = [list(device.told) for device in (ada, adas_phone, bob)]
+
+        with pytest.raises(Conflict):
+            await adas_phone.do(changed)
+
+        assert [device.told for device in (ada, adas_phone, bob)] == told
+        assert (await ada.do(first)).message == sent.message
+        assert await live.store.messages.last_seq(sent.message.conversation) == 1
+
+    async def test_with_other_content_at_the_same_time_is_a_conflict(self) -> None:
+        live = LiveChat(store=HookedStore(before=lambda _: asyncio.sleep(0)))
+        ada, adas_phone, bob = [await live.connect(user) for user in (ADA, ADA, BOB)]
+
+        outcomes = await asyncio.gather(
+            ada.do(personal(BOB, "one", "m1")),
+            adas_phone.do(personal(BOB, "other", "m1")),
+            return_exceptions=True,
+        )
+
+        assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Conflict", "Stored"]
+        assert len(contents(bob)) == 1
 
     async def test_is_none_from_another_sender(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)

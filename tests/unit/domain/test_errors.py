@@ -5,6 +5,7 @@ import pytest
 from socketio_app.domain import errors
 from socketio_app.domain.errors import (
     ChatError,
+    Conflict,
     ContentTooLong,
     InvalidPayload,
     NotAMember,
@@ -24,6 +25,7 @@ CODES = {
     ContentTooLong: "content_too_long",
     UnknownCommand: "unknown_command",
     NotAMember: "not_a_member",
+    Conflict: "conflict",
     RateLimited: "rate_limited",
     Unavailable: "unavailable",
 }
@@ -53,6 +55,10 @@ def test_an_invalid_payload_names_the_field_if_it_is_one() -> None:
 
 def test_content_that_is_too_long_names_its_field() -> None:
     assert ContentTooLong("too long").field == "content"
+
+
+def test_a_conflict_names_its_field() -> None:
+    assert Conflict("used before").field == "client_message_id"
 
 
 def test_who_is_too_fast_learns_how_long_to_wait() -> None:
