@@ -81,7 +81,8 @@ class Tokens:
         # A host application's own check may ask which task it is in.
         identity = await to_the_end(self._verifier.verify(command.token))
         if identity.user_id != actor.user_id:
-            raise Unauthenticated("the token is another user's")
+            message = "the token is another user's"
+            raise Unauthenticated(message, reason=message)
         if self._connections.is_open(actor.user_id, actor.connection_id):
             self.hold(actor.user_id, actor.connection_id, identity.expires_at)
         return TokenRefreshed(identity.expires_at)

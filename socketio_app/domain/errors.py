@@ -18,13 +18,22 @@ class ChatError(Exception):
         """What is wrong, for people. Holds nothing that the client may not know."""
 
 
-class Unauthenticated(ChatError):
+class TokenRejected(ChatError):
+    """A token proves no identity. The client only learns the code."""
+
+    def __init__(self, message: str, reason: str = "not given") -> None:
+        super().__init__(message)
+        self.reason = reason
+        """Why, for the operator's log: never sent to the client, and free of the token's text."""
+
+
+class Unauthenticated(TokenRejected):
     """The token is missing, malformed, not yet valid, not for us, or not signed by us."""
 
     code = "unauthenticated"
 
 
-class TokenExpired(ChatError):
+class TokenExpired(TokenRejected):
     """The token was good once."""
 
     code = "token_expired"

@@ -172,6 +172,7 @@ def jwt_verifier(settings: Settings, clock: Clock) -> TokenVerifier:
         audience=settings.jwt_audience or None,
         leeway=settings.jwt_leeway,
         max_lifetime=settings.jwt_max_lifetime,
+        user_claim=settings.jwt_user_claim,
     )
 
 

@@ -72,7 +72,16 @@ class Settings(LimitSettings):
         "The `aud` that tokens must have, or several; unset: tokens must have none.",
     )
     jwt_leeway_seconds: int = setting(
-        0, integer(0, 600), "How far clocks may differ when a token's times are checked."
+        10,
+        integer(0, 600),
+        "By how many seconds the issuer's clock may differ from the server's when a token's times "
+        "are checked.",
+    )
+    jwt_user_claim: str = setting(
+        "sub",
+        text,
+        "The claim that names the user: a string, or an integer, which is read as its decimal "
+        "string.",
     )
     jwt_max_lifetime_days: int = setting(
         366,

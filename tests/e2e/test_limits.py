@@ -213,7 +213,7 @@ class TestTokens:
     async def test_a_connection_is_told_of_its_tokens_end_and_ends_with_it(
         self, serve: Serve, transport: Transport
     ) -> None:
-        async with serve() as (composition, url):
+        async with serve(jwt_leeway_seconds=0) as (composition, url):
             ends = int(time.time()) + 3
             ada = await opened(url, "ada", transport, exp=ends)
 
@@ -229,7 +229,7 @@ class TestTokens:
     async def test_a_refreshed_token_keeps_the_connection(
         self, serve: Serve, transport: Transport
     ) -> None:
-        async with serve() as (_, url):
+        async with serve(jwt_leeway_seconds=0) as (_, url):
             ends = int(time.time()) + 3
             ada = await opened(url, "ada", transport, exp=ends)
 

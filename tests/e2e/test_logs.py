@@ -5,9 +5,11 @@ import io
 import json
 import logging
 import re
+import time
 from collections.abc import Iterator
 from typing import Any
 
+import jose.jwt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -95,8 +97,48 @@ async def test_a_connection_that_is_refused_is_one_line(log: io.StringIO) -> Non
 
     (refused,) = events(log, "refused")
     assert refused["code"] == "unauthenticated"
+    assert refused["level"] == "warning"
+    assert refused["reason"] == "the token is not a well-formed JSON Web Token"
+    assert refused["address"] == "127.0.0.1"
     assert not events(log, "connected")
     assert not events(log, "disconnected")
+
+
+@pytest.mark.anyio
+async def test_client_that_repeats_its_refused_token_logs_one_warning(log: io.StringIO) -> None:
+    async with serving(application(faulty())) as url:
+        for _ in range(3):
+            with pytest.raises(Refused):
+                await PythonClient().open(url, "websocket", {"auth": {"token": MARK}})
+
+    assert [line["level"] for line in events(log, "refused")] == ["warning", "info", "info"]
+
+
+@pytest.mark.anyio
+async def test_reason_for_a_rejected_token_is_logged_and_never_sent(log: io.StringIO) -> None:
+    future = int(time.time()) + 3600
+    claims = {"sub": "ada", "exp": future + 60, "iat": future}
+    auth = {"token": jose.jwt.encode(claims, SECRET, "HS256")}
+    async with serving(application(faulty())) as url:
+        with pytest.raises(Refused) as answer:
+            await PythonClient().open(url, "websocket", {"auth": auth})
+
+    (refused,) = events(log, "refused")
+    assert "iat is 3.6e+03 s in the future" in refused["reason"]
+    assert "iat" not in str(answer.value)
+
+
+@pytest.mark.anyio
+async def test_refused_token_refresh_is_one_line_with_its_user_and_reason(
+    log: io.StringIO,
+) -> None:
+    async with serving(application(faulty())) as url:
+        ada = await PythonClient().open(url, "websocket", {"auth": {"token": token("ada")}})
+        await ada.call("refresh_token", {"token": token("bob")})
+        await ada.close()
+
+    (refused,) = events(log, "token refresh refused")
+    assert (refused["user"], refused["reason"]) == ("ada", "the token is another user's")
 
 
 @pytest.mark.anyio

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import attrs
 
@@ -18,33 +19,48 @@ EXPIRED = "the token has expired"
 
 
 def user_id(subject: object) -> UserId:
-    """A subject as a user's id.
+    """Return the user that a subject names: a string, an integer or a UUID.
+
+    RFC 7519 wants a string (section 4.1.2), but many applications put their integer or UUID key
+    into `sub`; it is read as its usual text.
 
     Raises:
-        Unauthenticated: it is none.
+        Unauthenticated: it names no user.
     """
-    if not isinstance(subject, str):
-        raise Unauthenticated(INVALID)
+    is_key = isinstance(subject, str | int | UUID) and not isinstance(subject, bool)
+    if not is_key:
+        raise rejected(f"the user's id is missing or of type {type(subject).__name__}")
     try:
-        return Actor(UserId(subject)).user_id
-    except InvalidPayload:
-        raise Unauthenticated(INVALID) from None
+        return Actor(UserId(str(subject))).user_id
+    except InvalidPayload as error:
+        raise rejected(error.message) from None
+    except ValueError:  # an integer of more digits than Python writes
+        raise rejected("the user's id is an integer that is too long") from None
 
 
-def seconds(value: object) -> float:
+def rejected(reason: str) -> Unauthenticated:
+    """Return the error for a token that proves nothing, with the reason for the operator."""
+    return Unauthenticated(INVALID, reason)
+
+
+def seconds(value: object, name: str = "exp") -> float:
     """A NumericDate: seconds since 1970 (RFC 7519, section 2).
+
+    Args:
+        value: the claim's value.
+        name: the claim's name, for the log.
 
     Raises:
         Unauthenticated: it is none, or no finite one.
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise Unauthenticated(INVALID)
+        raise rejected(f"{name} is missing or not a number")
     try:
         found = float(value)
     except OverflowError:
-        raise Unauthenticated(INVALID) from None
+        found = math.inf
     if not math.isfinite(found):
-        raise Unauthenticated(INVALID)
+        raise rejected(f"{name} is not a finite number")
     return found
 
 
@@ -78,6 +94,8 @@ class ClaimsPolicy:
     """How far the issuer's clock may differ from ours."""
     max_lifetime: timedelta | None = timedelta(days=366)
     """How far ahead a token may end. Without a bound, one that leaks is good for ever."""
+    user_claim: str = "sub"
+    """The claim that names the user."""
 
     def identity(self, claims: Mapping[str, object], now: datetime) -> Identity:
         """The identity that good claims prove.
@@ -87,34 +105,48 @@ class ClaimsPolicy:
             Unauthenticated: they prove nothing.
         """
         at = now.timestamp()
-        if not (self._is_from_issuer(claims) and self._is_for_us(claims)):
-            raise Unauthenticated(INVALID)
-        if self._begins_after(at, claims):
-            raise Unauthenticated(INVALID)
-        subject, end = user_id(claims.get("sub")), seconds(claims.get("exp"))
+        self._check_issuer(claims)
+        self._check_audience(claims)
+        self._check_beginning(at, claims)
+        subject, end = self._user_id(claims), seconds(claims.get("exp"))
         good_until = end + self.leeway.total_seconds()
         if at >= good_until:
-            raise TokenExpired(EXPIRED)
+            raise TokenExpired(EXPIRED, f"exp was {at - end:.0f} s ago")
         if self.max_lifetime is not None and end - at > self.max_lifetime.total_seconds():
-            raise Unauthenticated(INVALID)
+            raise rejected("exp is further ahead than JWT_MAX_LIFETIME_DAYS")
         return Identity(subject, moment(good_until))
 
-    def _is_from_issuer(self, claims: Mapping[str, object]) -> bool:
-        return self.issuer is None or claims.get("iss") == self.issuer
+    def _user_id(self, claims: Mapping[str, object]) -> UserId:
+        if self.user_claim not in claims:
+            raise rejected(f"the claim {self.user_claim} is missing (JWT_USER_CLAIM)")
+        return user_id(claims[self.user_claim])
 
-    def _is_for_us(self, claims: Mapping[str, object]) -> bool:
+    def _check_issuer(self, claims: Mapping[str, object]) -> None:
+        if self.issuer is not None and claims.get("iss") != self.issuer:
+            raise rejected("iss is missing or not JWT_ISSUER")
+
+    def _check_audience(self, claims: Mapping[str, object]) -> None:
         """A token with an audience is for nobody who is not in it (section 4.1.3)."""
         if self.audience is None:
-            return "aud" not in claims
+            if "aud" in claims:
+                raise rejected("the token has an aud and JWT_AUDIENCE is not set")
+            return
         match claims.get("aud"):
             case str(one):
-                return one in self.audience
+                named = {one}
             case [*several] if all(isinstance(each, str) for each in several):
-                return not self.audience.isdisjoint(several)
+                named = {str(each) for each in several}
             case _:
-                return False
+                named = set()
+        if self.audience.isdisjoint(named):
+            raise rejected("aud is missing or not in JWT_AUDIENCE")
 
-    def _begins_after(self, at: float, claims: Mapping[str, object]) -> bool:
-        """Whether it is not good yet (section 4.1.5), or was made in the future (section 4.1.6)."""
+    def _check_beginning(self, at: float, claims: Mapping[str, object]) -> None:
+        """Reject what is not good yet (section 4.1.5) or was made in the future (4.1.6)."""
         latest = at + self.leeway.total_seconds()
-        return any(seconds(claims[name]) > latest for name in ("nbf", "iat") if name in claims)
+        for name in ("nbf", "iat"):
+            if name in claims and (begin := seconds(claims[name], name)) > latest:
+                raise rejected(
+                    f"{name} is {begin - at:.3g} s in the future; JWT_LEEWAY_SECONDS allows for "
+                    "clocks that differ"
+                )

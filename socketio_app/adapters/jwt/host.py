@@ -2,17 +2,14 @@
 
 import asyncio
 import inspect
-import logging
 import traceback
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from socketio_app.adapters.jwt.claims import EXPIRED, INVALID, moment, seconds, user_id
+from socketio_app.adapters.jwt.claims import EXPIRED, moment, rejected, seconds, user_id
 from socketio_app.application.ports import Clock, Identity
 from socketio_app.application.tasks import we_are_cancelled
 from socketio_app.domain.errors import TokenExpired, Unauthenticated
-
-log = logging.getLogger("socketio_app.auth")
 
 
 class HostVerifier:
@@ -31,17 +28,15 @@ class HostVerifier:
         """See `TokenVerifier.verify`."""
         answer = await self._ask(token)
         if answer is None or answer is False:
-            raise Unauthenticated(INVALID)
+            raise rejected(f"verify_token returned {answer}")
         identity = _identity(answer)
         if identity is None:
-            log.error(
-                "verify_token returned %s that names no user; it must return a user's id, claims "
-                "with a sub (and a numeric exp, if any), an Identity, or None",
-                type(answer).__name__,
+            raise rejected(
+                f"verify_token returned {type(answer).__name__} that names no user; it must return "
+                "a user's id, claims with a sub (and a numeric exp, if any), an Identity, or None"
             )
-            raise Unauthenticated(INVALID)
         if identity.expires_at is not None and identity.expires_at <= self._clock.now():
-            raise TokenExpired(EXPIRED)
+            raise TokenExpired(EXPIRED, "verify_token returned an end in the past")
         return identity
 
     async def _ask(self, token: str) -> object:
@@ -53,16 +48,14 @@ class HostVerifier:
         except asyncio.CancelledError:
             if we_are_cancelled():
                 raise
-            log.warning("verify_token refused a token: what it awaited was cancelled")
-            raise Unauthenticated(INVALID) from None
+            raise rejected("what verify_token awaited was cancelled") from None
         except Exception as error:  # noqa: BLE001  (whatever a host's check raises refuses)
             if _says_expired(error):
-                raise TokenExpired(EXPIRED) from None
+                raise TokenExpired(EXPIRED, "verify_token raised ExpiredSignatureError") from None
             # Not its text, its cause or its frames' values: they may hold the token.
-            log.warning(
-                "verify_token refused a token: %s raised at %s", type(error).__name__, _where(error)
-            )
-            raise Unauthenticated(INVALID) from None
+            raise rejected(
+                f"verify_token raised {type(error).__name__} at {_where(error)}"
+            ) from None
 
 
 def _says_expired(error: Exception) -> bool:
@@ -84,16 +77,11 @@ def _identity(answer: object) -> Identity | None:
             case Mapping():
                 end = answer.get("exp")
                 end = None if end is None else moment(seconds(end))
-                return Identity(user_id(_as_text(answer.get("sub"))), end)
+                return Identity(user_id(answer.get("sub")), end)
             case _:
-                return Identity(user_id(_as_text(answer)), None)
+                return Identity(user_id(answer), None)
     except (Unauthenticated, ValueError):
         return None
-
-
-def _as_text(subject: object) -> object:
-    """A number as the text that it is written with; anything else as it is."""
-    return str(subject) if isinstance(subject, int) and not isinstance(subject, bool) else subject
 
 
 def _utc(end: object) -> datetime | None:

@@ -7,10 +7,9 @@ from typing import Self
 import attrs
 
 from socketio_app.adapters.jwt import strict
-from socketio_app.adapters.jwt.claims import INVALID, ClaimsPolicy
+from socketio_app.adapters.jwt.claims import ClaimsPolicy, rejected
 from socketio_app.adapters.jwt.keys import KeySet
 from socketio_app.application.ports import Clock, Identity
-from socketio_app.domain.errors import Unauthenticated
 
 LONGEST_TOKEN_CHARS = 8192
 """Several times what issuers make. A stranger's token costs no more than parsing this much."""
@@ -32,27 +31,30 @@ class JwtVerifier:
         audience: str | Sequence[str] | None = None,
         leeway: timedelta = timedelta(0),
         max_lifetime: timedelta | None = timedelta(days=366),
+        user_claim: str = "sub",
     ) -> None:
         self._keys = keys
         self._clock = clock
-        self._policy = ClaimsPolicy(issuer, _accepted(audience), leeway, max_lifetime)
+        self._policy = ClaimsPolicy(issuer, _accepted(audience), leeway, max_lifetime, user_claim)
 
     async def verify(self, token: str) -> Identity:
         """See `TokenVerifier.verify`."""
         try:
             claims = self._signed_claims(_Signed.parse(token))
         except strict.NotStrictError:
-            raise Unauthenticated(INVALID) from None
+            raise rejected("the token is not a well-formed JSON Web Token") from None
         return self._policy.identity(claims, self._clock.now())
 
     def _signed_claims(self, token: "_Signed") -> Mapping[str, object]:
         if not token.header.keys().isdisjoint({"crit", "b64"}):
             # What is critical must be understood (RFC 7515, section 4.1.11), and here nothing is:
             # not even the unencoded payload that it was made for (RFC 7797, section 6).
-            raise Unauthenticated(INVALID)
+            raise rejected("the header has crit or b64, which are not supported")
         key = self._keys.find(token.header)
-        if key is None or not key.has_signed(token.signed, token.signature):
-            raise Unauthenticated(INVALID)
+        if key is None:
+            raise rejected("the header's alg and kid match no configured key (ALGORITHM)")
+        if not key.has_signed(token.signed, token.signature):
+            raise rejected("the signature does not match the configured key")
         return strict.json_object(token.payload)
 
 

@@ -92,7 +92,7 @@ def token_of(auth: object, environ: Mapping[str, Any]) -> str:
     scheme, _, token = str(environ.get("HTTP_AUTHORIZATION", "")).partition(" ")
     if scheme.lower() == "bearer" and token:
         return token.strip()
-    raise Unauthenticated("there is no token: give it as auth.token")
+    raise Unauthenticated("there is no token: give it as auth.token", reason="no token")
 
 
 def _key(name: str) -> str:

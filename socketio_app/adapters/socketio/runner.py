@@ -14,12 +14,13 @@ from socketio_app.adapters.socketio.packets import (
     ack_frame,
     event_frame,
 )
+from socketio_app.adapters.socketio.refusal_log import RefusalLog
 from socketio_app.adapters.socketio.wire import incoming, outgoing
 from socketio_app.application.chat import Chat
 from socketio_app.application.commands import Actor
 from socketio_app.application.measures import OTHER, Measures
 from socketio_app.application.tracing import Tracing
-from socketio_app.domain.errors import ChatError
+from socketio_app.domain.errors import ChatError, TokenRejected
 
 log = logging.getLogger("socketio_app.socketio")
 
@@ -28,9 +29,14 @@ class CommandRunner:
     """Turns events into commands of the chat's."""
 
     def __init__(
-        self, chat: Chat, measures: Measures | None = None, tracing: Tracing | None = None
+        self,
+        chat: Chat,
+        refusals: RefusalLog,
+        measures: Measures | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self._chat = chat
+        self._refusals = refusals
         self._measures = measures
         self._tracing = tracing
 
@@ -53,6 +59,9 @@ class CommandRunner:
             result = await self._chat.execute(actor, command)
         except ChatError as error:
             outcome = error.code
+            if isinstance(error, TokenRejected):
+                source = {"connection": actor.connection_id, "user": actor.user_id}
+                self._refusals.refused("token refresh refused", error, source)
             _refuse(outlet, event, outgoing.refusal(error))
             if self._chat.patience.ends_with(outlet.connection_id, error):
                 outlet.end(TOO_MANY_REFUSALS, DISCONNECT_FRAME)

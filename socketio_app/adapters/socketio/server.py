@@ -35,6 +35,7 @@ from socketio_app.adapters.socketio.packets import (
     event_of,
     packet_of,
 )
+from socketio_app.adapters.socketio.refusal_log import RefusalLog, address_of
 from socketio_app.adapters.socketio.requests import token_of
 from socketio_app.adapters.socketio.retirement import retire_all
 from socketio_app.adapters.socketio.runner import CommandRunner, new_error_id
@@ -142,7 +143,8 @@ class ChatServer(socketio.AsyncServer):
         self.eio.handle_binary = self._handle_eio_message
         self._chat = chat
         self._measures = measures
-        self._runner = CommandRunner(chat, measures, tracing)
+        self._refusals = RefusalLog()
+        self._runner = CommandRunner(chat, self._refusals, measures, tracing)
         self._hub = hub
         self._verifier = verifier
         self._connections: dict[str, Connection] = {}
@@ -225,13 +227,14 @@ class ChatServer(socketio.AsyncServer):
                 self._hub.detach(outlet)
                 raise
         except ChatError as error:
-            self._note_refusal(error.code)
+            self._refusals.refused("refused", error, address_of(environ))
+            self._count_refusal(error.code)
             raise _refused(outgoing.refusal(error)) from None
         except Exception:
             error_id = new_error_id()
             fields = {"error_id": error_id}
             log.exception("fault %s while somebody connected", error_id, extra=fields)
-            self._note_refusal("internal")
+            self._count_refusal("internal")
             raise _refused(outgoing.fault(error_id)) from None
         actor = Actor(identity.user_id, outlet.connection_id)
         self._connections[eio_sid] = Connection(actor, outlet, opening)
@@ -258,8 +261,7 @@ class ChatServer(socketio.AsyncServer):
         if self._measures is not None:
             self._measures.refused["too_many_handshakes"] += 1
 
-    def _note_refusal(self, code: str) -> None:
-        log.info("refused", extra={"code": code})
+    def _count_refusal(self, code: str) -> None:
         if self._measures is not None:
             self._measures.refused[code] += 1
 

@@ -58,9 +58,35 @@ class TestSubject:
     def test_it_is_the_user(self, subject: str) -> None:
         assert identity(sub=subject).user_id == subject
 
-    @pytest.mark.parametrize("subject", ["", "x" * 129, "\ud800", None, 1, True, ["ada"], {}])
+    @pytest.mark.parametrize(
+        "subject",
+        [
+            "",
+            "x" * 129,
+            "\ud800",
+            None,
+            1.0,
+            True,
+            ["ada"],
+            {},
+            10**128,
+            pytest.param(10**5000, id="too long an integer"),
+        ],
+    )
     def test_what_is_no_users_id_is_refused(self, subject: object) -> None:
         assert is_refused(sub=subject)
+
+    @pytest.mark.parametrize(
+        ("subject", "user"), [(1, "1"), (0, "0"), (-7, "-7"), (2**63, str(2**63))]
+    )
+    def test_integer_is_read_as_its_decimal_string(self, subject: int, user: str) -> None:
+        assert identity(sub=subject).user_id == user
+
+    def test_another_claim_names_the_user_where_one_is_configured(self) -> None:
+        policy = ClaimsPolicy(user_claim="user_id")
+
+        assert identity(policy, user_id=17).user_id == "17"
+        assert is_refused(policy)
 
     def test_it_is_needed(self) -> None:
         assert is_refused_without("sub")
@@ -202,3 +228,43 @@ def test_an_expired_token_for_somebody_else_is_not_told_that_it_has_expired() ->
     assert is_refused(ClaimsPolicy(issuer="https://issuer"), exp=past, iss="https://attacker")
     assert is_refused(exp=past, aud="other")
     assert is_refused(exp=past, sub="")
+
+
+@pytest.mark.parametrize(
+    ("policy", "changed", "reason"),
+    [
+        (ClaimsPolicy(), {"sub": None}, "the user's id is missing or of type NoneType"),
+        (ClaimsPolicy(), {"sub": ""}, "user_id must be 1 to 128 characters"),
+        (ClaimsPolicy(user_claim="uid"), {}, "the claim uid is missing (JWT_USER_CLAIM)"),
+        (ClaimsPolicy(), {"exp": None}, "exp is missing or not a number"),
+        (ClaimsPolicy(), {"exp": math.inf}, "exp is not a finite number"),
+        (ClaimsPolicy(), {"exp": 1e12}, "exp is further ahead than JWT_MAX_LIFETIME_DAYS"),
+        (ClaimsPolicy(issuer="us"), {"iss": "them"}, "iss is missing or not JWT_ISSUER"),
+        (ClaimsPolicy(), {"aud": "app"}, "the token has an aud and JWT_AUDIENCE is not set"),
+        (
+            ClaimsPolicy(audience=frozenset({"chat"})),
+            {"aud": "app"},
+            "aud is missing or not in JWT_AUDIENCE",
+        ),
+        (
+            ClaimsPolicy(),
+            {"iat": seconds_from_now(3)},
+            "iat is 3 s in the future; JWT_LEEWAY_SECONDS allows for clocks that differ",
+        ),
+        (ClaimsPolicy(), {"nbf": "soon"}, "nbf is missing or not a number"),
+    ],
+)
+def test_rejection_carries_its_reason_for_the_operator(
+    policy: ClaimsPolicy, changed: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(Unauthenticated) as rejection:
+        identity(policy, **changed)
+
+    assert rejection.value.reason == reason
+
+
+def test_expired_token_is_logged_with_its_age() -> None:
+    with pytest.raises(TokenExpired) as rejection:
+        identity(exp=seconds_from_now(-90))
+
+    assert rejection.value.reason == "exp was 90 s ago"
