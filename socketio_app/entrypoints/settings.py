@@ -148,7 +148,10 @@ class Settings(LimitSettings):
         25, integer(1, 3600), "How often a client is asked whether it is there."
     )
     ping_timeout_seconds: int = setting(
-        20, integer(1, 3600), "How long it has to answer; then its connection is ended."
+        20,
+        integer(1, 3600),
+        "How long it has to answer; then its connection is closed. Time for which the event loop "
+        "was blocked does not count.",
     )
 
     def __attrs_post_init__(self) -> None:

@@ -64,9 +64,12 @@ async def serving(
 
 @contextmanager
 def serving_in_a_thread(
-    app: ASGIApp, websockets: type[asyncio.Protocol] | str = FastProtocol
+    app: ASGIApp,
+    websockets: type[asyncio.Protocol] | str = FastProtocol,
+    *,
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
 ) -> Iterator[str]:
-    """The same from a thread of its own, for tests that are not asynchronous."""
+    """The same from a thread of its own, with a loop of its own."""
 
     async def serve() -> None:
         stop = asyncio.Event()
@@ -76,7 +79,12 @@ def serving_in_a_thread(
             await stop.wait()
 
     started: queue.Queue[tuple[str, Callable[[], object]]] = queue.Queue()
-    thread = threading.Thread(target=asyncio.run, args=(serve(),))
+
+    def run() -> None:
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            runner.run(serve())
+
+    thread = threading.Thread(target=run)
     thread.start()
     base_url, stop = started.get(timeout=10)
     try:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address
 from time import monotonic
 
+from socketio_app.adapters.socketio.deadlines import Deadline
 from socketio_app.domain.rates import Rate, RateLimiter
 
 log = logging.getLogger("socketio_app.socketio")
@@ -66,7 +67,7 @@ class Arrivals:
         self.seconds = 0.0
         """How long each is given; 0: as long as it likes."""
         self._late_at: dict[Callable[[], None], float] = {}
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Deadline | None = None
 
     def add(self, on_late: Callable[[], None]) -> None:
         """Call this when the time is over, once, unless it is discarded before."""
@@ -75,7 +76,7 @@ class Arrivals:
         loop = asyncio.get_running_loop()
         self._late_at[on_late] = loop.time() + self.seconds
         if self._timer is None:
-            self._timer = loop.call_later(self.seconds, self._turn)
+            self._timer = Deadline(self.seconds, self._turn)
 
     def discard(self, on_late: Callable[[], None]) -> None:
         """Let it stay, or it has gone."""
@@ -97,4 +98,4 @@ class Arrivals:
             on_late()
         if self._late_at:
             first = next(iter(self._late_at.values()))
-            self._timer = loop.call_later(first - now, self._turn)
+            self._timer = Deadline(first - now, self._turn)

@@ -58,8 +58,6 @@ class Engine(Protocol):
 
     pings: PingWheel
     arrivals: Arrivals
-    ping_interval: float
-    ping_timeout: float
     sockets: dict[str, Any]
     max_http_buffer_size: int
     most_unread_bytes: int
@@ -250,22 +248,19 @@ class EngineSocket(AsyncSocket):
             self._is_polled = False
 
     async def fetch(self, receive: Receive) -> Sequence[EnginePacket]:
-        """Wait for packets to a client that polls.
+        """Wait for packets to a client that polls; the next ping is one.
 
         Raises:
-            QueueEmpty: there were none for longer than the time between two pings; or the client
-                has given the poll up, which ends its connection: it cannot know what it missed.
+            QueueEmpty: the client has given the poll up, which ends its connection: it cannot know
+                what it missed.
         """
         if self._outbox.bytes:
             return self._outbox.take()
         filled = asyncio.create_task(self._outbox.filled())
         given_up = asyncio.create_task(given_up_by(receive))
         try:
-            seconds = self._engine.ping_interval + self._engine.ping_timeout
-            await asyncio.wait(
-                [filled, given_up], timeout=seconds, return_when=asyncio.FIRST_COMPLETED
-            )
-            if given_up.done() or not filled.done():
+            await asyncio.wait([filled, given_up], return_when=asyncio.FIRST_COMPLETED)
+            if given_up.done():
                 raise QueueEmpty
             return self._outbox.take()
         finally:

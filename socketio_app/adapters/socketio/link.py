@@ -1,11 +1,11 @@
 """A WebSocket that an Engine.IO connection has taken over: frames out, messages in."""
 
-import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from socketio_app.adapters.socketio import frames
+from socketio_app.adapters.socketio.deadlines import Deadline
 from socketio_app.adapters.socketio.endings import NOT_READING
 from socketio_app.adapters.socketio.inbox import Inbox, Work
 from socketio_app.adapters.socketio.websocket import Message, WebSocket, Write
@@ -153,7 +153,7 @@ class Probe:
         self._websocket = websocket
         self._connection = connection
         self._was_asked = False
-        self._deadline = asyncio.get_running_loop().call_later(UPGRADE_SECONDS, self._fail)
+        self._deadline = Deadline(UPGRADE_SECONDS, self._fail)
 
     def receive(self, messages: Sequence[Message]) -> None:
         """Take the next steps."""

@@ -7,9 +7,14 @@ connection costs.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from math import ceil
 from typing import Protocol
+
+import attrs
+
+from socketio_app.adapters.socketio.deadlines import LATE_SECONDS
 
 MOST_SLOTS = 25
 """The clients are spread over so many moments of an interval."""
@@ -32,14 +37,20 @@ class Pinged(Protocol):
 
 
 class PingWheel:
-    """Turns once in each interval; connections sit in its slots."""
+    """Turns once in each interval; connections sit in its slots.
+
+    Time is counted in turns, so that it stands still while the event loop is blocked. A turn that
+    is late ends no connection: the pongs that arrived meanwhile are read first.
+    """
 
     def __init__(self, interval_seconds: float, timeout_seconds: float) -> None:
         self._slots: list[set[Pinged]] = [set() for _ in range(MOST_SLOTS)]
         self._slot_seconds = interval_seconds / MOST_SLOTS
-        self._timeout_seconds = timeout_seconds
-        self._now = 0
-        self._asked: deque[tuple[float, list[Pinged]]] = deque()
+        self._timeout_turns = ceil(timeout_seconds / self._slot_seconds)
+        self._turns = 0
+        self._due = 0.0
+        self._was_late = False
+        self._asked: deque[_Asked] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, connection: Pinged) -> Callable[[], None]:
@@ -48,7 +59,7 @@ class PingWheel:
         Returns:
             What to call to ask it no more.
         """
-        slot = self._slots[self._now - 1]
+        slot = self._slots[(self._turns - 1) % MOST_SLOTS]
         slot.add(connection)
         if self._timer is None:
             self._wait()
@@ -61,23 +72,44 @@ class PingWheel:
             self._timer = None
 
     def _wait(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(self._slot_seconds, self._turn)
+        loop = asyncio.get_running_loop()
+        self._due = loop.time() + self._slot_seconds
+        self._timer = loop.call_at(self._due, self._turn)
 
     def _turn(self) -> None:
-        self._wait()
         now = asyncio.get_running_loop().time()
-        while self._asked and self._asked[0][0] <= now:
-            deadline, connections = self._asked.popleft()
-            for connection in connections:
-                pinged_at = connection.pinged_at
-                # It may have answered that ping, and been asked again since.
-                is_late = pinged_at is not None and pinged_at + self._timeout_seconds <= deadline
-                if is_late and not connection.closed:
-                    connection.ping_timed_out()
-        self._now = (self._now + 1) % MOST_SLOTS
-        asked = [each for each in self._slots[self._now] if each.pinged_at is None]
-        for connection in asked:
+        is_late = now - self._due > LATE_SECONDS
+        self._wait()
+        self._turns += 1
+        # Of two late turns in a row the second one does: between them everything was read once.
+        if self._was_late or not is_late:
+            self._end_silent()
+        self._was_late = is_late and not self._was_late
+        slot = self._slots[self._turns % MOST_SLOTS]
+        connections = [each for each in slot if each.pinged_at is None]
+        for connection in connections:
             connection.pinged_at = now
             connection.ping()
-        if asked:
-            self._asked.append((now + self._timeout_seconds, asked))
+        if connections:
+            self._asked.append(_Asked(now, self._turns + self._timeout_turns, connections))
+
+    def _end_silent(self) -> None:
+        """End the connections whose clients have not answered in time."""
+        while self._asked and self._asked[0].last_turn <= self._turns:
+            asked = self._asked.popleft()
+            for connection in asked.connections:
+                pinged_at = connection.pinged_at
+                # It may have answered that ping, and been asked again since.
+                is_silent = pinged_at is not None and pinged_at <= asked.at
+                if is_silent and not connection.closed:
+                    connection.ping_timed_out()
+
+
+@attrs.frozen
+class _Asked:
+    """The connections that were pinged in one turn."""
+
+    at: float
+    last_turn: int
+    """The turn in which those that have not answered are ended."""
+    connections: Sequence[Pinged]

@@ -1,10 +1,12 @@
 """One timer asks every client whether it is still there."""
 
 import asyncio
+import time
 
 import attrs
 import pytest
 
+from socketio_app.adapters.socketio.deadlines import LATE_SECONDS
 from socketio_app.adapters.socketio.pings import PingWheel
 
 pytestmark = pytest.mark.anyio
@@ -97,3 +99,39 @@ async def test_each_ping_has_its_own_time_where_the_timeout_is_longer_than_the_i
 
     assert client.pings == 3
     assert client.ended_at - client.last_pinged_at >= 0.12
+
+
+async def test_a_late_turn_reads_pongs_before_it_ends_anybody() -> None:
+    wheel, client, silent = PingWheel(0.05, 0.05), Client(answers=False), Client(answers=False)
+    wheel.add(client)
+    wheel.add(silent)
+    await client.until_pinged(1)
+    loop = asyncio.get_running_loop()
+    # A pong is read in the first turn of the loop, and handled in the next.
+    loop.call_soon(loop.call_soon, setattr, client, "pinged_at", None)
+
+    time.sleep(LATE_SECONDS + 0.1)  # noqa: ASYNC251  (the loop is blocked)
+    assert client.pinged_at is not None
+    async with asyncio.timeout(10):
+        while not silent.closed:
+            silent.changed.clear()
+            await silent.changed.wait()
+    wheel.stop()
+
+    assert not client.closed
+
+
+async def test_a_silent_client_is_ended_even_where_every_turn_is_late(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("socketio_app.adapters.socketio.pings.LATE_SECONDS", 0.001)
+    wheel, silent = PingWheel(0.05, 0.05), Client(answers=False)
+    wheel.add(silent)
+
+    async with asyncio.timeout(10):
+        while not silent.closed:
+            time.sleep(0.005)  # noqa: ASYNC251  (the loop is blocked)
+            await asyncio.sleep(0)
+    wheel.stop()
+
+    assert silent.pings == 1
