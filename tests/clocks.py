@@ -23,10 +23,18 @@ class ManualClock:
 
     def __init__(self) -> None:
         self._now = datetime(2026, 11, 23, 12, tzinfo=UTC)
+        self._wall_ahead = timedelta(0)
         self._timers: list[ManualTimer] = []
 
     def now(self) -> datetime:
         return self._now
+
+    def wall_time(self) -> datetime:
+        return self._now + self._wall_ahead
+
+    def set_wall_time(self, ahead: timedelta) -> None:
+        """Set the machine's clock to differ from `now`, as after it was corrected."""
+        self._wall_ahead = ahead
 
     def call_later(self, delay: timedelta, callback: Callable[[], None]) -> ManualTimer:
         timer = ManualTimer(self._now + max(delay, timedelta(0)), callback)

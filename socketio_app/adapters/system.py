@@ -31,6 +31,10 @@ class SystemClock:
             self._now = datetime.fromtimestamp(milliseconds / 1000, UTC)
         return self._now
 
+    def wall_time(self) -> datetime:
+        """See `Clock.wall_time`."""
+        return datetime.fromtimestamp(time.time_ns() / 10**9, UTC)
+
     def call_later(self, delay: timedelta, callback: Callable[[], None]) -> Timer:
         """See `Clock.call_later`."""
         return asyncio.get_running_loop().call_later(delay.total_seconds(), callback)

@@ -251,7 +251,18 @@ class Clock(Protocol):
     """The time, and a call when it has come."""
 
     def now(self) -> datetime:
-        """UTC, in whole milliseconds, never earlier than it said before."""
+        """UTC, in whole milliseconds, never earlier than it said before.
+
+        For what has to be in order: messages, rates, time-outs.
+        """
+        ...
+
+    def wall_time(self) -> datetime:
+        """UTC as the machine has it now, which may be earlier than before.
+
+        For what other machines have dated, such as tokens: after the machine's clock was wrong and
+        has been corrected, `now` stays ahead.
+        """
         ...
 
     def call_later(self, delay: timedelta, callback: Callable[[], None]) -> Timer:

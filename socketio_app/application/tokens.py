@@ -17,8 +17,8 @@ from socketio_app.domain.identifiers import ConnectionId, UserId
 WARNING: Final = timedelta(seconds=60)
 """So long before its token's end a connection is told of it."""
 
-_LONGEST_WAIT: Final = timedelta(days=1)
-"""No timer runs longer: the machine's clock may be set meanwhile."""
+_LONGEST_WAIT: Final = timedelta(minutes=5)
+"""No timer runs longer: tokens end by wall time, and the machine's clock may be set meanwhile."""
 
 
 @attrs.frozen
@@ -89,7 +89,7 @@ class Tokens:
 
     def _turn(self) -> None:
         """Do what is due, and wait for what is next."""
-        now = self._clock.now()
+        now = self._clock.wall_time()
         for connection_id in self._deadlines.take_due(now):
             token = self._tokens[connection_id]
             audience = OneConnection(token.user_id, connection_id)

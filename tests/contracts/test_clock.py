@@ -154,3 +154,16 @@ def test_the_system_clock_follows_where_the_machines_is_set_forward(
 
 def test_the_system_clock_says_the_machines_time() -> None:
     assert abs(SystemClock().now() - datetime.now(UTC)) < timedelta(seconds=1)
+
+
+def test_wall_time_follows_the_machine_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two hours ahead and back: only what has to be in order stays ahead."""
+    clock, correct_ns = SystemClock(), time.time_ns()
+    monkeypatch.setattr(
+        "socketio_app.adapters.system.time.time_ns", lambda: correct_ns + 7200 * 10**9
+    )
+    ahead = clock.now()
+    monkeypatch.setattr("socketio_app.adapters.system.time.time_ns", lambda: correct_ns)
+
+    assert clock.now() >= ahead
+    assert abs(clock.wall_time() - datetime.now(UTC)) < timedelta(minutes=1)

@@ -46,7 +46,9 @@ def issuing_jwt(keys: KeySet, key: str, algorithm: str) -> Issuing:
     clock = ManualClock()
 
     def issue(user_id: UserId, lifetime: timedelta) -> str:
-        return sign_token(user_id, key=key, algorithm=algorithm, now=clock.now(), lifetime=lifetime)
+        return sign_token(
+            user_id, key=key, algorithm=algorithm, now=clock.wall_time(), lifetime=lifetime
+        )
 
     return Issuing(clock, JwtVerifier(keys, clock), issue)
 
@@ -93,7 +95,7 @@ def issuing_sessions(look_up: Callable[[dict[str, Identity], str], object]) -> I
 
     def issue(user_id: UserId, lifetime: timedelta) -> str:
         token = f"session-{len(sessions)}"
-        sessions[token] = Identity(user_id, clock.now() + lifetime)
+        sessions[token] = Identity(user_id, clock.wall_time() + lifetime)
         return token
 
     return Issuing(clock, HostVerifier(lambda token: look_up(sessions, token), clock), issue)
@@ -111,6 +113,17 @@ async def test_a_token_proves_the_user_that_it_was_issued_to(issuing: Issuing) -
     identities = [await issuing.verifier.verify(token) for token in (of_ada, of_bob)]
 
     assert [identity.user_id for identity in identities] == [ADA, BOB]
+
+
+async def test_new_token_is_accepted_after_a_wrong_clock_was_set_back(issuing: Issuing) -> None:
+    """The clock that only rises stays ahead; tokens are dated by another machine."""
+    issuing.clock.advance(timedelta(hours=2))
+    issuing.clock.set_wall_time(-timedelta(hours=2))
+
+    identity = await issuing.verifier.verify(issuing.issue(ADA, MINUTE))
+
+    assert identity.user_id == ADA
+    assert identity.expires_at == issuing.clock.wall_time() + MINUTE
 
 
 async def test_a_token_proves_the_same_every_time(issuing: Issuing) -> None:

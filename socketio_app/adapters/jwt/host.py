@@ -35,7 +35,7 @@ class HostVerifier:
                 f"verify_token returned {type(answer).__name__} that names no user; it must return "
                 "a user's id, claims with a sub (and a numeric exp, if any), an Identity, or None"
             )
-        if identity.expires_at is not None and identity.expires_at <= self._clock.now():
+        if identity.expires_at is not None and identity.expires_at <= self._clock.wall_time():
             raise TokenExpired(EXPIRED, "verify_token returned an end in the past")
         return identity
 

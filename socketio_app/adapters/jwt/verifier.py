@@ -43,7 +43,7 @@ class JwtVerifier:
             claims = self._signed_claims(_Signed.parse(token))
         except strict.NotStrictError:
             raise rejected("the token is not a well-formed JSON Web Token") from None
-        return self._policy.identity(claims, self._clock.now())
+        return self._policy.identity(claims, self._clock.wall_time())
 
     def _signed_claims(self, token: "_Signed") -> Mapping[str, object]:
         if not token.header.keys().isdisjoint({"crit", "b64"}):

@@ -74,6 +74,26 @@ class TestTheEnd:
 
         assert ada.dismissed == "token_expired"
 
+    async def test_tokens_end_by_wall_time_after_the_clock_was_corrected(
+        self, live: LiveChat
+    ) -> None:
+        live.clock.set_wall_time(-2 * HOUR)
+        ada = await live.connect(ADA, live.clock.wall_time() + HOUR)
+
+        live.clock.advance(HOUR - MOMENT)
+        assert ada.dismissed is None
+
+        live.clock.advance(MOMENT)
+        assert ada.dismissed == "token_expired"
+
+    async def test_clock_set_forward_ends_tokens_within_five_minutes(self, live: LiveChat) -> None:
+        ada = await connect_for(live, HOUR)
+
+        live.clock.set_wall_time(2 * HOUR)
+        live.clock.advance(5 * MINUTE)
+
+        assert ada.dismissed == "token_expired"
+
     async def test_each_connection_has_an_end_of_its_own(self, live: LiveChat) -> None:
         laptop, phone = await connect_for(live, 2 * HOUR), await connect_for(live, HOUR)
         tablet = await live.connect(ADA)
