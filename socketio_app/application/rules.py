@@ -15,9 +15,9 @@ BURST_SECONDS = 10
 """So many seconds' worth may come at once after a rest."""
 
 
-def rate(per_second: int, burst_seconds: int = BURST_SECONDS) -> Rate | None:
-    """So many a second, and a burst of some seconds' worth; of nothing a second: no limit."""
-    return Rate(per_second, per_second * burst_seconds) if per_second else None
+def rate(per_second: int, burst_seconds: float = BURST_SECONDS) -> Rate | None:
+    """Return a rate with a burst of some seconds' worth; `None` for 0 a second."""
+    return Rate(per_second, round(per_second * burst_seconds)) if per_second else None
 
 
 DEFAULT_RATES: Mapping[CommandKind, Rates] = {

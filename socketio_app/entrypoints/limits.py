@@ -18,7 +18,7 @@ from socketio_app.application.rules import (
     rate,
 )
 from socketio_app.domain.rates import Rate, Rates
-from socketio_app.entrypoints.parsing import integer, setting, switch
+from socketio_app.entrypoints.parsing import integer, seconds, setting, switch
 
 _A_DAY_MS = 86_400_000
 
@@ -42,9 +42,9 @@ class LimitSettings:
         "`off`: no rate counts, nor how many connections a user has, nor how many handshakes an "
         "address makes; for benchmarks.",
     )
-    rate_burst_seconds: int = setting(
+    rate_burst_seconds: float = setting(
         BURST_SECONDS,
-        integer(1, 3600),
+        seconds(1, 3600),
         "Of every rate below so many seconds' worth may come at once after a rest.",
     )
     rate_send_per_user: int = _a_second(
@@ -87,9 +87,9 @@ class LimitSettings:
         "Connections opened a second from one address (of IPv6, from one /64); over it, HTTP 429; "
         "0: any number.",
     )
-    connect_timeout_seconds: int = setting(
+    connect_timeout_seconds: float = setting(
         20,
-        integer(0, 3600),
+        seconds(0, 3600),
         "How long a client may take from its handshake until it is let in; then its connection is "
         "closed; 0: any time.",
     )

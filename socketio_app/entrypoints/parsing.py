@@ -4,6 +4,7 @@ import json
 import logging
 import re
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -69,6 +70,8 @@ def integer(lowest: int, highest: int) -> Parser[int]:
 
     def parse(given: object) -> int:
         must = f"must be a whole number from {lowest} to {highest}"
+        if isinstance(given, float) and given.is_integer():
+            given = int(given)
         if isinstance(given, bool) or not isinstance(given, int | str):
             raise ValueError(must)
         try:
@@ -78,6 +81,26 @@ def integer(lowest: int, highest: int) -> Parser[int]:
         if not lowest <= value <= highest:
             raise ValueError(must)
         return value
+
+    return parse
+
+
+def seconds(lowest: float, highest: float) -> Parser[float]:
+    """A number of seconds between two bounds, both included: whole, a fraction or a timedelta."""
+
+    def parse(given: object) -> float:
+        must = f"must be a number of seconds from {lowest} to {highest}"
+        if isinstance(given, timedelta):
+            given = given.total_seconds()
+        if isinstance(given, bool) or not isinstance(given, int | float | str):
+            raise ValueError(must)
+        try:
+            value = float(given)
+        except (ValueError, OverflowError):
+            raise ValueError(must) from None
+        if not lowest <= value <= highest:  # nor is a NaN
+            raise ValueError(must)
+        return int(value) if value.is_integer() else value
 
     return parse
 
@@ -175,9 +198,19 @@ def _is_a_key(given: str) -> bool:
 
 
 def _unwrapped(given: object) -> object:
-    """What is inside a secret of pydantic's."""
+    """Return the plain value of what settings libraries wrap: secrets and URLs.
+
+    That is pydantic's `Secret...`, also around a URL, its URLs and DSNs, and SQLAlchemy's `URL`,
+    which would hide the password as a string.
+    """
     get_secret_value = getattr(given, "get_secret_value", None)
-    return get_secret_value() if callable(get_secret_value) else given
+    if callable(get_secret_value):
+        return _unwrapped(get_secret_value())
+    render = getattr(given, "render_as_string", None)
+    if callable(render):
+        return render(hide_password=False)
+    unicode_string = getattr(given, "unicode_string", None)
+    return unicode_string() if callable(unicode_string) else given
 
 
 def _short(given: object) -> str:

@@ -22,6 +22,7 @@ from socketio_app.entrypoints.parsing import (
     optional,
     origins,
     path,
+    seconds,
     setting,
     text,
     words,
@@ -71,9 +72,9 @@ class Settings(LimitSettings):
         words,
         "The `aud` that tokens must have, or several; unset: tokens must have none.",
     )
-    jwt_leeway_seconds: int = setting(
+    jwt_leeway_seconds: float = setting(
         10,
-        integer(0, 600),
+        seconds(0, 600),
         "By how many seconds the issuer's clock may differ from the server's when a token's times "
         "are checked.",
     )
@@ -100,15 +101,15 @@ class Settings(LimitSettings):
         "chat, for everybody to see; unset: nothing is measured. For `socketio-app serve`.",
     )
     metrics_host: str = setting("127.0.0.1", text, "The address that `METRICS_PORT` is of.")
-    drain_delay_seconds: int = setting(
+    drain_delay_seconds: float = setting(
         0,
-        integer(0, 600),
+        seconds(0, 600),
         "How long, when it is to end, the server goes on as before, while `/readyz` says already "
         "that new clients should not come: until load balancers have noticed.",
     )
-    drain_seconds: int = setting(
+    drain_seconds: float = setting(
         5,
-        integer(0, 600),
+        seconds(0, 600),
         "Over how long it then closes its connections, so that clients do not all come back at "
         "once; a few take less.",
     )
@@ -144,12 +145,12 @@ class Settings(LimitSettings):
         log_level,
         "What is logged: this and what is worse.",
     )
-    ping_interval_seconds: int = setting(
-        25, integer(1, 3600), "How often a client is asked whether it is there."
+    ping_interval_seconds: float = setting(
+        25, seconds(1, 3600), "How often a client is asked whether it is there."
     )
-    ping_timeout_seconds: int = setting(
+    ping_timeout_seconds: float = setting(
         20,
-        integer(1, 3600),
+        seconds(1, 3600),
         "How long it has to answer; then its connection is closed. Time for which the event loop "
         "was blocked does not count.",
     )

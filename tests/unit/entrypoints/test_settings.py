@@ -1,6 +1,7 @@
 """The settings: where they come from, what they may be, and how a wrong one is told."""
 
 import json
+import math
 import os
 from datetime import timedelta
 from pathlib import Path
@@ -11,13 +12,15 @@ import attrs
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from pydantic import AnyHttpUrl, BaseModel, SecretStr
+from pydantic import AnyHttpUrl, AnyUrl, BaseModel, PostgresDsn, Secret, SecretStr
+from sqlalchemy import make_url
 
 from socketio_app.application.rules import DEFAULT_RATES, Rules
 from socketio_app.entrypoints.composition import key_set
 from socketio_app.entrypoints.settings import Settings, SettingsError, names
 
 SECRET = "0123456789abcdef0123456789abcdef"
+DSN = "postgresql+asyncpg://ada:p%40ss@db.example:5432/app"
 
 
 def of(**environ: str) -> Settings:
@@ -154,6 +157,48 @@ class TestHostObject:
 
         assert settings.secret_key == SECRET
         assert settings.backend_cors_origins == ("http://localhost:3000", "https://app.example.com")
+
+    @pytest.mark.parametrize(
+        "wrapped",
+        [
+            pytest.param(PostgresDsn(DSN), id="PostgresDsn"),
+            pytest.param(AnyUrl(DSN), id="AnyUrl"),
+            pytest.param(SecretStr(DSN), id="SecretStr"),
+            pytest.param(Secret[PostgresDsn](PostgresDsn(DSN)), id="Secret around PostgresDsn"),
+            pytest.param(make_url(DSN), id="SQLAlchemy URL"),
+        ],
+    )
+    def test_database_url_may_be_a_url_object(self, wrapped: object) -> None:
+        class Host:
+            DATABASE_URL = wrapped
+
+        assert Settings.from_object(Host()).database_url == DSN.replace("+asyncpg", "")
+
+    @pytest.mark.parametrize(
+        ("given", "seconds"),
+        [(30.0, 30), (2.5, 2.5), ("2.5", 2.5), (timedelta(seconds=90), 90), ("40", 40)],
+    )
+    def test_seconds_may_be_whole_or_fractions_or_a_timedelta(
+        self, given: object, seconds: float
+    ) -> None:
+        class Host:
+            PING_INTERVAL_SECONDS = given
+
+        assert Settings.from_object(Host()).ping_interval_seconds == seconds
+
+    @pytest.mark.parametrize("given", [0, 3601, -1, math.nan, math.inf, True, "soon", 10**400, []])
+    def test_seconds_out_of_bounds_or_not_numbers_are_rejected(self, given: object) -> None:
+        class Host:
+            PING_INTERVAL_SECONDS = given
+
+        with pytest.raises(SettingsError, match=r"^PING_INTERVAL_SECONDS must be a number of sec"):
+            Settings.from_object(Host())
+
+    def test_whole_number_may_be_a_float(self) -> None:
+        class Host:
+            PORT = 8000.0
+
+        assert Settings.from_object(Host()).port == 8000
 
     def test_a_wrong_attribute_is_told_by_the_settings_name(self) -> None:
         class Host:
