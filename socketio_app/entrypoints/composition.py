@@ -11,6 +11,7 @@ from starlette.routing import Route
 from socketio_app.adapters.jwt import HostVerifier, JwtVerifier, KeyConfigurationError, KeySet
 from socketio_app.adapters.memory import MemoryStore
 from socketio_app.adapters.prometheus import metrics_route
+from socketio_app.adapters.socketio.crowds import PART
 from socketio_app.adapters.socketio.hub import Hub
 from socketio_app.adapters.socketio.server import ChatServer, Options
 from socketio_app.adapters.socketio.wire.incoming import COMMANDS
@@ -84,8 +85,15 @@ def compose(
     *,
     verify_token: Callable[[str], object] | None = None,
     store: Store | None = None,
+    part: int = PART,
 ) -> Composition:
     """Put a chat together.
+
+    Args:
+        settings: its settings.
+        verify_token: the host's own check of tokens, instead of the settings' keys.
+        store: the store, instead of the one that the settings name.
+        part: see `Hub`.
 
     Raises:
         SettingsError: a setting is wrong.
@@ -93,7 +101,7 @@ def compose(
     clock = SystemClock()
     verifier = HostVerifier(verify_token, clock) if verify_token else jwt_verifier(settings, clock)
     measures = Measures(COMMANDS) if settings.metrics_port else None
-    hub = Hub(measures=measures)
+    hub = Hub(part, measures)
     store = store or configured_store(settings)
     chat = Chat(store, hub, verifier, clock, new_message_id, settings.rules())
     options = Options(

@@ -10,6 +10,7 @@ from itertools import count
 from typing import Any
 
 from socketio_app.adapters.socketio import frames
+from socketio_app.adapters.socketio.frames import Frame
 from socketio_app.adapters.socketio.inbox import AT_ONCE
 from socketio_app.adapters.socketio.tcp import cut, transport_behind
 from socketio_app.adapters.socketio.websocket import CLOSE_SECONDS, Owner
@@ -23,6 +24,9 @@ MANY_UNSENT_BYTES = 65_536
 class AsgiWebSocket:
     """An accepted WebSocket, until `serve` returns."""
 
+    write_joined: None = None
+    """ASGI sends one message at a time."""
+
     def __init__(
         self,
         receive: Callable[[], Awaitable[dict[str, Any]]],
@@ -34,7 +38,7 @@ class AsgiWebSocket:
         self._most_bytes = most_bytes
         self.owner: Owner
         """Whose what comes is."""
-        self._unsent: list[bytes] = []
+        self._unsent: list[Frame] = []
         self._unsent_bytes = 0
         self._is_full = False
         self._deciding: asyncio.Handle | None = None
@@ -50,7 +54,7 @@ class AsgiWebSocket:
         if self._is_full:
             owner.pause_writing()
 
-    def write(self, frame: bytes) -> None:
+    def write(self, frame: Frame) -> None:
         """Send a frame after those before it. Never waits."""
         self._unsent.append(frame)
         self._unsent_bytes += len(frame)
@@ -104,6 +108,8 @@ class AsgiWebSocket:
             for task in (self._reading, writing):
                 task.cancel()
             await asyncio.wait([self._reading, writing])
+            for task in (self._reading, writing):
+                _log_fault(task)
             self.owner.lost()
 
     async def _read(self) -> None:
@@ -145,6 +151,12 @@ class AsgiWebSocket:
         return True
 
 
+def _log_fault(task: asyncio.Task[None]) -> None:
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        log.error("fault while serving a WebSocket", exc_info=error)
+
+
 def _message_of(event: dict[str, Any]) -> tuple[int, bytes]:
     text = event.get("text")
     if text is not None:
@@ -152,7 +164,7 @@ def _message_of(event: dict[str, Any]) -> tuple[int, bytes]:
     return frames.BINARY, event["bytes"]
 
 
-def _event_of(frame: bytes) -> dict[str, Any]:
+def _event_of(frame: Frame) -> dict[str, Any]:
     opcode, payload = frames.contents(frame)
     if opcode == frames.TEXT:
         return {"type": "websocket.send", "text": payload.decode()}

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import attrs
 
+from socketio_app.adapters.socketio.frames import Frame
 from socketio_app.adapters.socketio.outlet import Outlet
 from socketio_app.application.events import Event
 from socketio_app.application.measures import Measures
@@ -31,7 +32,7 @@ class Telling:
     """An event and whom it is for."""
 
     event: Event
-    frame: bytes
+    frame: Frame
     outlets: Sequence[Outlet]
     left_out: Sequence[Outlet] = ()
     """Those of the outlets that are not to be told."""
@@ -117,14 +118,14 @@ class _Passage:
     particular: set[Outlet]
     """Who is to have something else than the crowd."""
     _common: Sequence[Telling] = attrs.field(init=False)
-    _frames: bytes = attrs.field(init=False)
+    _joined: bytes = attrs.field(init=False)
     _met: set[Outlet] = attrs.field(factory=set, init=False)
     """The particular ones who are in the crowd."""
     _told: int = attrs.field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._common = [telling for telling, for_crowd in self.tellings if for_crowd]
-        self._frames = b"".join(telling.frame for telling in self._common)
+        self._joined = b"".join(telling.frame for telling in self._common)
 
     @classmethod
     def of(cls, waiting: "deque[Telling]", few: int) -> "_Passage":
@@ -150,8 +151,8 @@ class _Passage:
         for outlet in self.crowd[self._told : self._told + part]:
             if outlet in self.particular:
                 self._met.add(outlet)
-            elif outlet.direct is not None:
-                outlet.direct(self._frames)
+            elif outlet.direct_joined is not None:
+                outlet.direct_joined(self._joined)
             else:
                 for telling in self._common:
                     outlet.tell(telling.event, telling.frame)

@@ -25,6 +25,7 @@ from socketio_app.adapters.socketio import frames
 from socketio_app.adapters.socketio.arrivals import Arrivals
 from socketio_app.adapters.socketio.asgi_websocket import AsgiWebSocket
 from socketio_app.adapters.socketio.endings import NOT_LET_IN, RESTART
+from socketio_app.adapters.socketio.frames import Frame
 from socketio_app.adapters.socketio.inbox import AT_ONCE
 from socketio_app.adapters.socketio.link import Link, Probe
 from socketio_app.adapters.socketio.outbox import Outbox
@@ -40,10 +41,10 @@ from socketio_app.adapters.socketio.requests import TooLongError
 from socketio_app.adapters.socketio.retirement import FINISH_SECONDS
 from socketio_app.adapters.socketio.websocket import (
     EXTENSION,
+    FrameWriter,
     Message,
     Offered,
     WebSocket,
-    Write,
 )
 from socketio_app.application.tasks import to_the_end, we_are_cancelled
 
@@ -92,19 +93,19 @@ class EngineSocket(AsyncSocket):
         self._is_polled = self._is_posted = False
         self.refused_connects = 0
         """How often nobody was let in over it."""
-        self._on_direct: Callable[[Write | None], None] | None = None
+        self._on_direct: Callable[[FrameWriter | None], None] | None = None
         self._close_code = frames.NORMAL_CLOSURE
 
     # To the client.
 
-    def write(self, frame: bytes) -> None:
+    def write(self, frame: Frame) -> None:
         """Send a message's frame after those before it. Never waits."""
         if self._link is not None:
             self._link.write(frame)
         else:
             self._keep(MessagePacket(frame), len(frame))
 
-    def write_passing(self, frame: bytes) -> None:
+    def write_passing(self, frame: Frame) -> None:
         """See `Way`."""
         if self.unread_bytes > self._engine.passing_unread_bytes:
             self._engine.dropped_frames += 1
@@ -118,12 +119,12 @@ class EngineSocket(AsyncSocket):
             return self._link.unread_bytes
         return self._outbox.bytes
 
-    def watch_direct(self, on_direct: Callable[[Write | None], None]) -> None:
+    def watch_direct(self, on_direct: Callable[[FrameWriter | None], None]) -> None:
         """Say, now and whenever it changes, what writes a frame while nothing is in the way."""
         self._on_direct = on_direct
         if self._link is not None:
             self._link.on_direct = on_direct
-            on_direct(self._link.direct)
+            on_direct(self._link.direct_writer)
 
     async def send(self, pkt: EnginePacket) -> None:
         """Send one of python-engineio's packets."""
@@ -149,7 +150,7 @@ class EngineSocket(AsyncSocket):
         else:
             self._outbox.end()
 
-    def dismiss(self, reason: str, goodbye: bytes | None = None) -> None:
+    def dismiss(self, reason: str, goodbye: Frame | None = None) -> None:
         """See `Way`."""
         if self.closed or self._ending is not None:
             return

@@ -18,7 +18,12 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from socketio_app.adapters.socketio import frames
 from socketio_app.adapters.socketio.frames import FrameError, FrameReader
 from socketio_app.adapters.socketio.tcp import cut
-from socketio_app.adapters.socketio.websocket import CLOSE_SECONDS, EXTENSION, Owner
+from socketio_app.adapters.socketio.websocket import (
+    CLOSE_SECONDS,
+    EXTENSION,
+    Owner,
+    WriteJoined,
+)
 
 log = logging.getLogger("socketio_app.socketio")
 
@@ -63,7 +68,7 @@ class FastProtocol(WebSocketsSansIOProtocol):
     _pong: bytes | None = None
     """The answer to the newest ping, for when writing goes on."""
     write: Callable[[bytes], None]
-    """Writes a frame, after those before it. For the owner."""
+    """Writes frames, one or several joined, after those before them. For the owner."""
 
     # Before somebody takes over.
 
@@ -186,6 +191,11 @@ class FastProtocol(WebSocketsSansIOProtocol):
             self.close(frames.SERVICE_RESTART)
 
     # For the owner.
+
+    @property
+    def write_joined(self) -> WriteJoined:
+        """The transport takes bytes, however many frames they are."""
+        return self.write
 
     def close(self, code: int) -> None:
         """Close the connection when what was written has been read, or after some seconds."""

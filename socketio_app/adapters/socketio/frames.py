@@ -5,7 +5,7 @@ and whole, frames from a client are masked.
 """
 
 from struct import Struct
-from typing import Final
+from typing import Final, NewType
 
 import attrs
 
@@ -39,6 +39,10 @@ _MOST_CONTROL_BYTES: Final = 125
 _TWO_BYTE_LENGTH, _EIGHT_BYTE_LENGTH = 126, 127
 
 
+Frame = NewType("Frame", bytes)
+"""Exactly one whole frame to a client. Several frames joined are plain `bytes`."""
+
+
 class FrameError(Exception):
     """What came is not WebSocket, or too large. `code` is what to close with (section 7.4.1)."""
 
@@ -47,14 +51,14 @@ class FrameError(Exception):
         self.code = code
 
 
-def frame(opcode: int, payload: bytes) -> bytes:
+def frame(opcode: int, payload: bytes) -> Frame:
     """One whole frame to a client."""
     length = len(payload)
     if length < _TWO_BYTE_LENGTH:
-        return _SHORT_HEADER(_FINAL | opcode, length) + payload
+        return Frame(_SHORT_HEADER(_FINAL | opcode, length) + payload)
     if length < 0x10000:
-        return _MIDDLE_HEADER(_FINAL | opcode, _TWO_BYTE_LENGTH, length) + payload
-    return _LONG_HEADER(_FINAL | opcode, _EIGHT_BYTE_LENGTH, length) + payload
+        return Frame(_MIDDLE_HEADER(_FINAL | opcode, _TWO_BYTE_LENGTH, length) + payload)
+    return Frame(_LONG_HEADER(_FINAL | opcode, _EIGHT_BYTE_LENGTH, length) + payload)
 
 
 _SHORT_HEADER = Struct("!BB").pack
@@ -62,14 +66,22 @@ _MIDDLE_HEADER = Struct("!BBH").pack
 _LONG_HEADER = Struct("!BBQ").pack
 
 
-def contents(whole: bytes) -> tuple[int, bytes]:
-    """The opcode and the payload of a frame to a client."""
-    opcode, length = whole[0] & 0x0F, whole[1]
-    begin = {_TWO_BYTE_LENGTH: 4, _EIGHT_BYTE_LENGTH: 10}.get(length, 2)
+def contents(whole: Frame) -> tuple[int, bytes]:
+    """Return the opcode and the payload of a frame to a client.
+
+    Raises:
+        ValueError: the bytes are not exactly one frame.
+    """
+    opcode, length, begin = whole[0] & 0x0F, whole[1], 2
+    if length >= _TWO_BYTE_LENGTH:
+        begin = 4 if length == _TWO_BYTE_LENGTH else 10
+        length = _long_length(whole[2:begin])
+    if len(whole) != begin + length:
+        raise ValueError("not exactly one frame")
     return opcode, whole[begin:]
 
 
-def close_frame(code: int) -> bytes:
+def close_frame(code: int) -> Frame:
     """The frame that closes a connection."""
     return frame(CLOSE, code.to_bytes(2, "big"))
 

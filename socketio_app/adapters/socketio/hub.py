@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from socketio_app.adapters.socketio.crowds import PART, Crowds, Telling
 from socketio_app.adapters.socketio.endings import DISCONNECTED, EXPIRED
+from socketio_app.adapters.socketio.frames import Frame
 from socketio_app.adapters.socketio.outlet import Outlet, frame_of
 from socketio_app.adapters.socketio.packets import DISCONNECT_FRAME
 from socketio_app.application.events import (
@@ -101,7 +102,7 @@ class Hub:
         if self._crowds.rooms and (room_id := _room_of(event)) in self._crowds.rooms:
             self._tell_users_in_turn(event, audience, room_id)
             return
-        frame: bytes | None = None
+        frame: Frame | None = None
         but_connection, told = audience.but_connection, 0
         for user_id in audience.user_ids:
             for outlet in self._outlets.get(user_id, _NOBODY).values():
@@ -172,7 +173,7 @@ class Hub:
 
 _NOBODY: Mapping[ConnectionId, Outlet] = {}
 
-_ENDINGS: Mapping[DismissReason, tuple[str, bytes | None]] = {
+_ENDINGS: Mapping[DismissReason, tuple[str, Frame | None]] = {
     # Clients come back by themselves, with another token if they have one.
     "token_expired": (EXPIRED, None),
     "disconnected": (DISCONNECTED, DISCONNECT_FRAME),

@@ -7,8 +7,9 @@ from typing import Protocol
 from socketio_app.adapters.socketio import frames
 from socketio_app.adapters.socketio.deadlines import Deadline
 from socketio_app.adapters.socketio.endings import NOT_READING
+from socketio_app.adapters.socketio.frames import Frame
 from socketio_app.adapters.socketio.inbox import Inbox, Work
-from socketio_app.adapters.socketio.websocket import Message, WebSocket, Write
+from socketio_app.adapters.socketio.websocket import FrameWriter, Message, WebSocket, Write
 
 log = logging.getLogger("socketio_app.socketio")
 
@@ -47,18 +48,18 @@ class Link:
         )
         self.receive: Callable[[Sequence[Message]], None] = self._inbox.take
         """Takes what came."""
-        self._unread: list[bytes] | None = None
+        self._unread: list[Frame] | None = None
         self._unread_bytes = 0
         self.direct: Write | None = websocket.write
         """Writes a frame, while nothing is in the way of it."""
-        self.on_direct: Callable[[Write | None], None] | None = None
-        """Called whenever `direct` changes."""
+        self.on_direct: Callable[[FrameWriter | None], None] | None = None
+        """Called with what writes frames directly, if anything, whenever that changes."""
         self.ending: str | None = None
         """Why it was cut, if it was."""
         self.dropped = 0
         """How many frames were dropped, as the client did not read."""
 
-    def write(self, frame: bytes) -> None:
+    def write(self, frame: Frame) -> None:
         """Send a frame after those before it, or keep it until the client reads again."""
         if self.direct is not None:
             self.direct(frame)
@@ -103,7 +104,7 @@ class Link:
         """It does again: write what was kept, and go on."""
         kept, self._unread = self._unread, None
         if kept is not None:
-            self._set_direct(self._websocket.write)
+            self._set_direct(self._websocket)
             for frame in kept:
                 self.write(frame)
 
@@ -116,10 +117,15 @@ class Link:
         self._unread = None
         self._set_direct(None)
 
-    def _set_direct(self, write: Write | None) -> None:
-        self.direct = write
+    def _set_direct(self, writer: FrameWriter | None) -> None:
+        self.direct = None if writer is None else writer.write
         if self.on_direct is not None:
-            self.on_direct(write)
+            self.on_direct(writer)
+
+    @property
+    def direct_writer(self) -> FrameWriter | None:
+        """What writes a frame, while nothing is in the way of it."""
+        return None if self.direct is None else self._websocket
 
 
 class Upgrading(Protocol):

@@ -5,8 +5,9 @@ from typing import Protocol
 
 import attrs
 
+from socketio_app.adapters.socketio.frames import Frame
 from socketio_app.adapters.socketio.packets import event_frame
-from socketio_app.adapters.socketio.websocket import Write
+from socketio_app.adapters.socketio.websocket import FrameWriter, Write, WriteJoined
 from socketio_app.adapters.socketio.wire import outgoing
 from socketio_app.application.events import Event
 from socketio_app.application.handover import Handover, Opening
@@ -17,15 +18,15 @@ from socketio_app.domain.typing_board import TypingStarted, TypingStopped
 class Way(Protocol):
     """A connection to a client, as far as it is written to."""
 
-    def write(self, frame: bytes) -> None:
+    def write(self, frame: Frame) -> None:
         """Send a frame after those before it. Never waits."""
         ...
 
-    def write_passing(self, frame: bytes) -> None:
+    def write_passing(self, frame: Frame) -> None:
         """The same with what is worth nothing later: for who is slow to read, it is dropped."""
         ...
 
-    def dismiss(self, reason: str, goodbye: bytes | None) -> None:
+    def dismiss(self, reason: str, goodbye: Frame | None) -> None:
         """Take nothing more from the client; write a last frame, if any, and end."""
         ...
 
@@ -40,19 +41,26 @@ class Outlet:
     write: Write = attrs.field(init=False)
     """Sends a frame after those before it. Never waits."""
     direct: Write | None = attrs.field(default=None, init=False)
-    """Writes frames at once, while nothing is in the way of them."""
-    _transport: Write | None = attrs.field(default=None, init=False)
+    """Writes one frame at once, while nothing is in the way of it."""
+    direct_joined: WriteJoined | None = attrs.field(default=None, init=False)
+    """The same for several frames in one piece; `None` also where the transport takes none."""
+    _transport: FrameWriter | None = attrs.field(default=None, init=False)
     _handover: Handover | None = attrs.field(factory=Handover, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.write = self._way.write
 
-    def set_direct(self, write: Write | None) -> None:
-        """Say what writes frames now, if anything does."""
-        self._transport = write
-        self.direct = write if self._handover is None else None
+    def set_direct(self, writer: FrameWriter | None) -> None:
+        """Set what writes frames directly, if anything does."""
+        self._transport = writer
+        self._update_direct()
 
-    def tell(self, event: Event, frame: bytes) -> None:
+    def _update_direct(self) -> None:
+        writer = self._transport if self._handover is None else None
+        self.direct = None if writer is None else writer.write
+        self.direct_joined = None if writer is None else writer.write_joined
+
+    def tell(self, event: Event, frame: Frame) -> None:
         """Write an event's frame, or hold the event back."""
         if self._handover is None or self._may_go(event, self._handover):
             if isinstance(event, PASSING):
@@ -60,7 +68,7 @@ class Outlet:
             else:
                 self.write(frame)
 
-    def end(self, reason: str, goodbye: bytes | None = None) -> None:
+    def end(self, reason: str, goodbye: Frame | None = None) -> None:
         """Take nothing more from the client, and end its connection.
 
         Args:
@@ -90,13 +98,13 @@ class Outlet:
     def _end_handover(self, handover: Handover) -> None:
         if handover.is_over:
             self._handover = None
-            self.direct = self._transport
+            self._update_direct()
 
 
 PASSING = (TypingStarted, TypingStopped)
 """What is over soon in any case: a client ends by itself what it was shown (docs/wire.md)."""
 
 
-def frame_of(event: Event) -> bytes:
+def frame_of(event: Event) -> Frame:
     """The frame that carries an event."""
     return event_frame(*outgoing.EVENTS[type(event)](event))

@@ -15,7 +15,7 @@ from engineio.packet import MESSAGE
 from engineio.packet import Packet as EnginePacket
 from socketio.packet import Packet as _Packet
 
-from socketio_app.adapters.socketio.frames import TEXT, contents, frame
+from socketio_app.adapters.socketio.frames import TEXT, Frame, contents, frame
 from socketio_app.adapters.socketio.wire.incoming import DECODERS
 
 UNREADABLE: Final = object()
@@ -33,7 +33,7 @@ class MessagePacket(EnginePacket):
 
     packet_type = MESSAGE
 
-    def __init__(self, frame: bytes) -> None:
+    def __init__(self, frame: Frame) -> None:
         """Take the message as the WebSocket frame that it is everywhere else."""
         self.frame = frame
 
@@ -44,12 +44,12 @@ class MessagePacket(EnginePacket):
         return encoded.decode()
 
 
-def event_frame(name: str, payload: object) -> bytes:
+def event_frame(name: str, payload: object) -> Frame:
     """An event's packet as a WebSocket frame: one for however many connections."""
     return frame(TEXT, b"42" + _encode((name, payload)))
 
 
-def ack_frame(ack_id: int, payload: object) -> bytes:
+def ack_frame(ack_id: int, payload: object) -> Frame:
     """The packet that acknowledges the event with this id, as a WebSocket frame."""
     return frame(TEXT, b"43%d" % ack_id + _encode((payload,)))
 

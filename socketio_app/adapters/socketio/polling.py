@@ -6,6 +6,7 @@ from engineio.packet import Packet as EnginePacket
 from starlette.types import Receive
 
 from socketio_app.adapters.socketio import frames
+from socketio_app.adapters.socketio.frames import Frame
 from socketio_app.adapters.socketio.packets import MessagePacket
 from socketio_app.adapters.socketio.websocket import Message
 
@@ -29,7 +30,7 @@ def message_of(packet: bytes) -> Message:
     return frames.TEXT, packet
 
 
-def frame_of(packet: EnginePacket) -> bytes:
+def frame_of(packet: EnginePacket) -> Frame:
     """What waited for a poll, as a WebSocket frame: the client has changed to one."""
     if isinstance(packet, MessagePacket):
         return packet.frame

@@ -3,13 +3,19 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from socketio_app.adapters.socketio.frames import Frame
+
 EXTENSION = "socketio_app.connection"
 """Where in a WebSocket scope's `extensions` a server puts what may be taken over, an `Offered`."""
 
 Message = tuple[int, bytes]
 """The opcode, text or binary, and the payload."""
 
-Write = Callable[[bytes], None]
+Write = Callable[[Frame], None]
+"""Writes one frame after those before it. Never waits."""
+
+WriteJoined = Callable[[bytes], None]
+"""Writes several whole frames, joined into one piece of bytes. Never waits."""
 
 CLOSE_SECONDS = 5.0
 """How long a client has to read what was written before its connection was closed."""
@@ -35,12 +41,21 @@ class Owner(Protocol):
         ...
 
 
-class WebSocket(Protocol):
-    """A WebSocket to a client: taken over from the server, or any that ASGI has."""
+class FrameWriter(Protocol):
+    """What writes frames to a client."""
 
-    def write(self, frame: bytes) -> None:
+    def write(self, frame: Frame) -> None:
         """Send a frame after those before it. Never waits."""
         ...
+
+    @property
+    def write_joined(self) -> WriteJoined | None:
+        """Sends several joined frames; `None` where the transport takes one frame at a time."""
+        ...
+
+
+class WebSocket(FrameWriter, Protocol):
+    """A WebSocket to a client: taken over from the server, or any that ASGI has."""
 
     def hand_to(self, owner: Owner) -> None:
         """From now on what comes is the owner's."""

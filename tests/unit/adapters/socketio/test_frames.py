@@ -177,3 +177,18 @@ def test_fragments_without_content_take_no_memory() -> None:
         pass
 
     assert not reader._fragments
+
+
+@pytest.mark.parametrize("length", [0, 125, 126, 0xFFFF, 0x10000])
+def test_the_contents_of_a_frame_are_its_opcode_and_payload(length: int) -> None:
+    assert frames.contents(frames.frame(frames.TEXT, b"x" * length)) == (frames.TEXT, b"x" * length)
+
+
+@pytest.mark.parametrize("length", [0, 125, 126, 0xFFFF, 0x10000])
+def test_joined_frames_are_not_one_frame(length: int) -> None:
+    frame = frames.frame(frames.TEXT, b"x" * length)
+
+    with pytest.raises(ValueError, match="not exactly one frame"):
+        frames.contents(frames.Frame(frame + frame))
+    with pytest.raises(ValueError, match="not exactly one frame"):
+        frames.contents(frames.Frame(frame + b"?"))
