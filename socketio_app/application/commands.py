@@ -178,14 +178,23 @@ MOST_POSITIONS = 1000
 """How many conversations a client may name when it catches up."""
 
 
-def _check_positions(
-    _instance: object, field: "attrs.Attribute[Sequence[Position]]", value: Sequence[Position]
-) -> None:
-    if len(value) > MOST_POSITIONS:
+def check_positions(count: int) -> None:
+    """Refuse more positions than a client may name.
+
+    Raises:
+        InvalidPayload: there are more than `MOST_POSITIONS`.
+    """
+    if count > MOST_POSITIONS:
         raise InvalidPayload(
-            f"{field.name} has {len(value)} entries, at most {MOST_POSITIONS} are allowed",
-            field=field.name,
+            f"positions has {count} entries, at most {MOST_POSITIONS} are allowed",
+            field="positions",
         )
+
+
+def _check_positions(
+    _instance: object, _field: "attrs.Attribute[Sequence[Position]]", value: Sequence[Position]
+) -> None:
+    check_positions(len(value))
 
 
 @attrs.frozen

@@ -1,9 +1,14 @@
 """How long a connection that is refused again and again is served."""
 
+from typing import Final
+
 from socketio_app.application.ports import Clock
 from socketio_app.domain.errors import ChatError, Unavailable
 from socketio_app.domain.identifiers import ConnectionId
 from socketio_app.domain.rates import Rate, RateLimiter
+
+BYTES_OF_A_REFUSAL: Final = 16_384
+"""A packet that is refused counts once more for each of these: no message is much larger."""
 
 
 class Patience:
@@ -17,11 +22,21 @@ class Patience:
         self._clock = clock
         self._limiter = None if refusals is None else RateLimiter(refusals)
 
-    def ends_with(self, connection_id: ConnectionId, error: ChatError) -> bool:
+    def ends_with(self, connection_id: ConnectionId, error: ChatError, size: int = 0) -> bool:
         """Count a refusal; whether it was one too many, and the connection has to end.
 
         What the server could not do is nobody's fault but its own.
+
+        Args:
+            connection_id: the connection.
+            error: the refusal.
+            size: the size in bytes of what was refused. A large packet counts as several.
         """
-        if self._limiter is None or isinstance(error, Unavailable):
+        return not isinstance(error, Unavailable) and self.ends_with_ignored(connection_id, size)
+
+    def ends_with_ignored(self, connection_id: ConnectionId, size: int = 0) -> bool:
+        """Count something that is no command as a refusal; whether the connection has to end."""
+        if self._limiter is None:
             return False
-        return self._limiter.admit(connection_id, self._clock.now().timestamp()) > 0
+        cost = 1 + size // BYTES_OF_A_REFUSAL
+        return self._limiter.admit(connection_id, self._clock.now().timestamp(), cost) > 0

@@ -41,8 +41,8 @@ class RateLimiter:
         wait = self._arrival.get(key, now) - now - self._tolerance
         return wait if wait > _ROUNDING else 0.0
 
-    def admit(self, key: Hashable, now: float) -> float:
-        """Take one, if the rate allows it.
+    def admit(self, key: Hashable, now: float, count: int = 1) -> float:
+        """Take one, or `count` at once, if the rate allows one.
 
         Returns:
             0.0 when it was taken; else how many seconds to wait, and nothing was taken.
@@ -53,7 +53,7 @@ class RateLimiter:
         wait = arrival - now - self._tolerance
         if wait > _ROUNDING:
             return wait
-        self._arrival[key] = arrival + self._interval
+        self._arrival[key] = arrival + self._interval * count
         if len(self._arrival) >= self._sweep_at:
             self._sweep(now)
         return 0.0

@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from socketio_app.adapters.socketio.server import MAX_IGNORED_PACKETS
 from socketio_app.adapters.socketio.wire.incoming import COMMANDS
 from socketio_app.entrypoints.settings import Settings
 from socketio_app.main import create_socketio_app
 from tests.e2e.raw import RawWebSocket, raw_websocket
 from tests.e2e.serving import serving_in_a_thread
-from tests.tokens import SECRET
+from tests.tokens import SECRET, token
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +145,33 @@ def test_a_packet_that_is_not_socketio_ends_its_connection_and_no_other(
 
     assert works(eve)
     assert [record for record in caplog.records if record.exc_info] == []
+
+
+def test_the_data_of_an_acknowledgement_is_not_decoded(eve: RawWebSocket) -> None:
+    eve.send("437[nonsense")
+    eve.send("43" + "[" * 30_000)
+
+    assert works(eve)
+
+
+def test_packets_behind_a_refused_connect_are_dropped_unread(url: str) -> None:
+    with raw_websocket(url, None) as nobody:
+        nobody.send('40{"token":"nonsense"}')
+        for packet in ('42["join_room",', "43[", "41", "49", '451-["x"'):
+            nobody.send(packet)
+        nobody.send('40{"token":"%s"}' % token("bob"))
+
+        assert str(nobody.receive()).startswith("44{")
+        assert str(nobody.receive()).startswith("40{")
+
+
+def test_packet_after_packet_behind_a_refused_connect_ends_the_connection(url: str) -> None:
+    with raw_websocket(url, None) as nobody:
+        nobody.send('40{"token":"nonsense"}')
+        for _ in range(MAX_IGNORED_PACKETS + 1):
+            nobody.send("43[]")
+
+        assert nobody.is_closed_by_server()
 
 
 def test_nothing_is_done_or_told_before_the_token_was_verified(url: str, eve: RawWebSocket) -> None:

@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 
 from socketio_app.adapters.socketio.fast_protocol import FastProtocol
+from socketio_app.application.patience import BYTES_OF_A_REFUSAL
 from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import Composition, compose
 from socketio_app.entrypoints.settings import Settings
@@ -83,6 +84,31 @@ class TestRefusals:
             await ada.close()
         lines = [vars(line) for line in caplog.records if vars(line).get("user") == "mallory"]
         assert [line.get("reason") for line in lines] == [None, "too_many_refusals"]
+
+    @pytest.mark.parametrize("packet", ["43[]", "461-[]"])
+    async def test_packets_that_are_no_command_count_as_refusals(
+        self, serve: Serve, transport: Transport, packet: str
+    ) -> None:
+        async with serve(rate_refusals_per_connection=5, rate_burst_seconds=2) as (_, url):
+            mallory = await FrameClient.open(url, transport)
+            await mallory.say_until(['40{"token":"%s"}' % token("mallory")], '42["connected"')
+
+            await mallory.say_until([packet] * 50, GOODBYE)
+
+            assert mallory.received.count(GOODBYE) == 1
+            await mallory.let_go()
+
+    async def test_a_large_packet_counts_as_several_refusals(self, serve: Serve) -> None:
+        async with serve(rate_refusals_per_connection=6, rate_burst_seconds=2) as (_, url):
+            mallory = await FrameClient.open(url, "websocket")
+            await mallory.say_until(['40{"token":"%s"}' % token("mallory")], '42["connected"')
+            large = '["nonsense","' + "x" * 4 * BYTES_OF_A_REFUSAL + '"]'
+
+            await mallory.say_until([mallory.command(large[:65_000] + '"]')] * 20, GOODBYE)
+
+            answers = sum(packet.startswith("43") for packet in mallory.received)
+            assert answers in range(3, 10)
+            await mallory.let_go()
 
     async def test_who_keeps_to_its_rate_may_be_refused_now_and_then(self, serve: Serve) -> None:
         async with serve(rate_refusals_per_connection=5, rate_burst_seconds=2) as (_, url):

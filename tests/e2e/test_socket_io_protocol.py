@@ -144,7 +144,7 @@ class TestSendingAndReceivingData:
         assert await is_ended(await opened(), [CONNECT, *packets])
 
         await until_empty(composition)
-        assert composition.server._attachments == {}
+        assert len(composition.server._attachments) == 0
 
 
 class TestAcknowledgement:

@@ -51,7 +51,6 @@ SERVER_METHODS: Methods = {
     "_engineio_server_class": [],
     "_handle_connect": ["eio_sid", "namespace", "data"],
     "_handle_disconnect": ["eio_sid", "namespace", "reason"],
-    "_handle_eio_message": ["eio_sid", "data"],
     "_send_packet": ["eio_sid", "pkt"],
 }
 ENGINE_METHODS: Methods = {

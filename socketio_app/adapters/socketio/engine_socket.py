@@ -93,6 +93,8 @@ class EngineSocket(AsyncSocket):
         self._is_polled = self._is_posted = False
         self.refused_connects = 0
         """How often nobody was let in over it."""
+        self.ignored_packets = 0
+        """Packets dropped because the client is not authenticated."""
         self._on_direct: Callable[[FrameWriter | None], None] | None = None
         self._close_code = frames.NORMAL_CLOSURE
 

@@ -1,13 +1,7 @@
-"""Socket.IO packets to and from text (Socket.IO protocol 5, Engine.IO protocol 4).
+"""Socket.IO packets to and from text (Socket.IO protocol 5, Engine.IO protocol 4)."""
 
-JSON is msgspec's, for its speed; where a client may send what JSON allows and msgspec does not
-(lone surrogates, enormous integers), the standard library's takes over, so that a command with
-such a payload is refused and not the connection.
-"""
-
-import json
-from collections.abc import Sequence
-from typing import Any, Final
+import re
+from typing import Final
 
 import attrs
 import msgspec
@@ -16,16 +10,8 @@ from engineio.packet import Packet as EnginePacket
 from socketio.packet import Packet as _Packet
 
 from socketio_app.adapters.socketio.frames import TEXT, Frame, contents, frame
-from socketio_app.adapters.socketio.wire.incoming import DECODERS
-
-UNREADABLE: Final = object()
-"""Stands for JSON that is nested too deeply to be read."""
 
 _encode = msgspec.json.encode
-_decode = msgspec.json.decode
-
-# Python limits how long a decimal string `int` takes; no identifier of ours is half as long.
-_LONGEST_INTEGER: Final = 1000
 
 
 class MessagePacket(EnginePacket):
@@ -58,57 +44,6 @@ DISCONNECT_FRAME: Final = frame(TEXT, b"41")
 """The packet that ends a connection for good: official clients do not come back by themselves."""
 
 
-@attrs.define
-class CommandEvent:
-    """An event as it came."""
-
-    ack_id: int | None
-    """What its acknowledgement is to carry; `None` where it asks for none."""
-    name: str
-    payloads: Sequence[object]
-    is_readable: bool = True
-    """False where the payload was binary, or nested too deeply to be read."""
-
-
-def event_of(encoded: bytes) -> CommandEvent | None:
-    """The event to `/` in an Engine.IO message.
-
-    `None` where it is something else, or is not plain: `Packet` can say more of it.
-    """
-    ack_id = None
-    begin = encoded.find(b"[", 0, _LONGEST_BEGINNING)
-    if begin != 2:
-        digits = encoded[2:begin]
-        if begin < 0 or not digits.isdigit():
-            return None
-        ack_id = int(digits)
-    if not encoded.startswith(b"42"):
-        return None
-    array = encoded[begin:]
-    decoder = DECODERS.get(array[2 : array.find(b'"', 2)])
-    if decoder is not None:
-        try:
-            contents = decoder.decode(array)
-            return CommandEvent(ack_id, contents[0], contents[1:])
-        except (ValueError, RecursionError):
-            pass  # what is wrong is told by whoever asks for the shape
-    return _plain_event(ack_id, array)
-
-
-_LONGEST_BEGINNING: Final = 22
-
-
-def _plain_event(ack_id: int | None, array: bytes) -> CommandEvent | None:
-    """An event whose payloads are whatever JSON they are."""
-    try:
-        contents = _decode(array)
-    except (ValueError, RecursionError):
-        return None
-    if not contents or type(contents[0]) is not str:
-        return None
-    return CommandEvent(ack_id, contents[0], contents[1:])
-
-
 class _Json:
     """JSON as `socketio.Packet` asks for it."""
 
@@ -116,38 +51,9 @@ class _Json:
     def dumps(value: object, **_options: object) -> str:
         return _encode(value).decode()
 
-    @staticmethod
-    def loads(text: str) -> Any:
-        """The value, or `UNREADABLE`.
-
-        Raises:
-            ValueError: `text` is not JSON.
-        """
-        try:
-            return _decode(text)
-        except RecursionError:
-            return UNREADABLE
-        except (msgspec.DecodeError, msgspec.ValidationError, ValueError):
-            return _tolerant_loads(text)
-
-
-def _tolerant_loads(text: str) -> Any:
-    try:
-        return json.loads(text, parse_constant=_refuse_constant, parse_int=_integer)
-    except RecursionError:
-        return UNREADABLE
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _integer(digits: str) -> int | float:
-    return int(digits) if len(digits) <= _LONGEST_INTEGER else float(digits)
-
 
 class Packet(_Packet):
-    """A Socket.IO packet that came in."""
+    """A Socket.IO packet to a client that is no event."""
 
     json = _Json
 
@@ -161,30 +67,75 @@ class MalformedPacketError(Exception):
     """Something that is not Socket.IO. The message says what, and nothing of its contents."""
 
 
-def packet_of(data: str | bytes) -> Packet:
-    """The packet in a message.
+@attrs.frozen
+class IncomingPacket:
+    """A Socket.IO packet from a client, whose data is not decoded."""
+
+    kind: int
+    """The type of packet."""
+    attachment_count: int
+    namespace: str | None
+    ack_id: int | None
+    data: bytes
+
+    @property
+    def is_to_chat(self) -> bool:
+        """Whether its namespace is `/`."""
+        return self.namespace in {None, "/"}
+
+
+_HEADER: Final = re.compile(
+    rb"([0-6])(?:([0-9]{1,10})-)?+(?:(/[^,?]*+)[^,]*+(?:,|\Z))?+([0-9]{0,100}+)(?![0-9])"
+)
+
+
+def packet_of(encoded: bytes) -> IncomingPacket:
+    """Return the packet in a message.
 
     Raises:
-        MalformedPacketError: it holds none.
+        MalformedPacketError: the message holds none.
     """
-    if not isinstance(data, str):
-        raise MalformedPacketError("a binary frame that belongs to nothing")
+    header = _HEADER.match(encoded)
+    if header is None:
+        raise MalformedPacketError("a malformed packet")
+    kind, attachments, namespace, ack_id = header.groups()
+    return IncomingPacket(
+        int(kind),
+        int(attachments or 0),
+        None if namespace is None else namespace.decode("utf-8", "replace"),
+        int(ack_id) if ack_id else None,
+        encoded[header.end() :],
+    )
+
+
+def has_surrogates(text: bytes) -> bool:
+    """Whether some JSON has escaped surrogates: msgspec accepts no lone ones, as JSON does."""
+    return _SURROGATE.search(text) is not None
+
+
+_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+class _Auth(msgspec.Struct):
+    token: str
+
+
+_AUTH: Final = msgspec.json.Decoder(_Auth)
+
+
+def auth_of(data: bytes) -> dict[str, str] | None:
+    """Return the `auth` of a CONNECT packet; `None` if it holds no token.
+
+    Raises:
+        MalformedPacketError: it is not JSON.
+    """
+    if not data:
+        return None
     try:
-        return Packet(encoded_packet=data)
-    except (ValueError, TypeError, IndexError):
+        return {"token": _AUTH.decode(data).token}
+    except (msgspec.ValidationError, RecursionError):
+        return None
+    except ValueError:
+        if has_surrogates(data):
+            return None
         raise MalformedPacketError("a malformed packet") from None
-
-
-def command_event(packet: Packet) -> CommandEvent:
-    """The event in a packet; its name may be a number (Socket.IO protocol 5, "Event").
-
-    Raises:
-        MalformedPacketError: it has no name.
-    """
-    match packet.data:
-        case [str() | int() as name, *payloads] if not isinstance(name, bool):
-            return CommandEvent(packet.id, str(name), payloads)
-        case _ if packet.data is UNREADABLE:
-            return CommandEvent(packet.id, "", [], is_readable=False)
-        case _:
-            raise MalformedPacketError("an event without a name")

@@ -7,17 +7,13 @@ from typing import Any
 from uuid import uuid4
 
 from socketio_app.adapters.socketio.endings import TOO_MANY_REFUSALS
+from socketio_app.adapters.socketio.events import CommandEvent
 from socketio_app.adapters.socketio.outlet import Outlet
-from socketio_app.adapters.socketio.packets import (
-    DISCONNECT_FRAME,
-    CommandEvent,
-    ack_frame,
-    event_frame,
-)
+from socketio_app.adapters.socketio.packets import DISCONNECT_FRAME, ack_frame, event_frame
 from socketio_app.adapters.socketio.refusal_log import RefusalLog
 from socketio_app.adapters.socketio.wire import incoming, outgoing
 from socketio_app.application.chat import Chat
-from socketio_app.application.commands import Actor
+from socketio_app.application.commands import Actor, Command
 from socketio_app.application.measures import OTHER, Measures
 from socketio_app.application.tracing import Tracing
 from socketio_app.domain.errors import ChatError, TokenRejected
@@ -55,15 +51,14 @@ class CommandRunner:
     async def _run(self, actor: Actor, outlet: Outlet, event: CommandEvent) -> str:
         begin, outcome = perf_counter(), "ok"
         try:
-            command = incoming.parse(event.name, event.payloads, is_readable=event.is_readable)
-            result = await self._chat.execute(actor, command)
+            result = await self._chat.execute(actor, _command(event))
         except ChatError as error:
             outcome = error.code
             if isinstance(error, TokenRejected):
                 source = {"connection": actor.connection_id, "user": actor.user_id}
                 self._refusals.refused("token refresh refused", error, source)
             _refuse(outlet, event, outgoing.refusal(error))
-            if self._chat.patience.ends_with(outlet.connection_id, error):
+            if self._chat.patience.ends_with(outlet.connection_id, error, event.size):
                 outlet.end(TOO_MANY_REFUSALS, DISCONNECT_FRAME)
         except Exception:
             error_id, outcome = new_error_id(), "internal"
@@ -85,6 +80,17 @@ class CommandRunner:
             self._measures.command(event.name, outcome, perf_counter() - begin)
         return outcome
 
+    def count_ignored(self, outlet: Outlet, size: int = 0) -> None:
+        """Count something that is no command; close a connection that sends many of them."""
+        if self._chat.patience.ends_with_ignored(outlet.connection_id, size):
+            outlet.end(TOO_MANY_REFUSALS, DISCONNECT_FRAME)
+
+
+def _command(event: CommandEvent) -> Command[Any]:
+    if event.wrong is not None:
+        raise event.wrong
+    return incoming.parse(event.name, event.payloads, is_readable=event.is_readable)
+
 
 def _known(name: str) -> str:
     """A command's name: others are made up by clients."""
@@ -95,7 +101,7 @@ def _refuse(outlet: Outlet, event: CommandEvent, error: outgoing.Payload) -> Non
     if event.ack_id is not None:
         outlet.write(ack_frame(event.ack_id, {"ok": False, "error": error}))
     else:
-        told = outgoing.error_event(error, event.name, event.payloads)
+        told = outgoing.error_event(error, event.name, event.identified)
         outlet.write(event_frame("error", told))
 
 

@@ -21,18 +21,23 @@ from engineio.async_socket import AsyncSocket
 from socketio import packet as kinds
 
 from socketio_app.adapters.socketio.arrivals import HandshakeLimit
+from socketio_app.adapters.socketio.attachments import Attachments
 from socketio_app.adapters.socketio.compatibility import check_engine
 from socketio_app.adapters.socketio.endings import MALFORMED
 from socketio_app.adapters.socketio.engine import ChatEngine
 from socketio_app.adapters.socketio.engine_socket import EngineSocket
+from socketio_app.adapters.socketio.events import (
+    CommandEvent,
+    event_in,
+    event_of,
+    plain_event_of,
+)
 from socketio_app.adapters.socketio.hub import Hub
 from socketio_app.adapters.socketio.outlet import Outlet
 from socketio_app.adapters.socketio.packets import (
-    CommandEvent,
     MalformedPacketError,
     Packet,
-    command_event,
-    event_of,
+    auth_of,
     packet_of,
 )
 from socketio_app.adapters.socketio.refusal_log import RefusalLog, address_of
@@ -58,8 +63,9 @@ NAMESPACE = "/"
 MOST_REFUSED_CONNECTS = 10
 """So often a client may ask to be let in over one connection; each costs a check of a token."""
 
-MOST_ATTACHMENTS = 16
-"""No command has binary content; so many attachments are read past before it is refused."""
+MAX_IGNORED_PACKETS = 100
+"""Packets of a client that was refused, which are dropped unread; after these its connection is
+closed. Clients send some behind their CONNECT."""
 
 
 @attrs.frozen
@@ -94,14 +100,6 @@ class Connection:
     """What to hand over first; `None` once it has been."""
     since: float = attrs.field(factory=monotonic)
     """When its token was verified."""
-
-
-@attrs.define
-class Attachments:
-    """An event whose binary attachments are being read past."""
-
-    event: CommandEvent
-    left: int
 
 
 class ChatServer(socketio.AsyncServer):
@@ -140,7 +138,7 @@ class ChatServer(socketio.AsyncServer):
         self.eio.arrivals.seconds = options.connect_seconds
         self.eio.begins_at_once = options.begins_at_once and tracing is None
         self.eio.handle_text = self._handle_text
-        self.eio.handle_binary = self._handle_eio_message
+        self.eio.handle_binary = self._handle_binary
         self._chat = chat
         self._measures = measures
         self._refusals = RefusalLog()
@@ -148,7 +146,7 @@ class ChatServer(socketio.AsyncServer):
         self._hub = hub
         self._verifier = verifier
         self._connections: dict[str, Connection] = {}
-        self._attachments: dict[str, Attachments] = {}
+        self._attachments = Attachments()
         self.on("connect", self._let_in)
         self.on("disconnect", self._let_out)
 
@@ -270,7 +268,7 @@ class ChatServer(socketio.AsyncServer):
         connection = None if eio_sid is None else self._connections.pop(eio_sid, None)
         if eio_sid is None or connection is None:
             return
-        self._attachments.pop(eio_sid, None)
+        self._attachments.forget(eio_sid)
         self._hub.detach(connection.outlet)
         self._chat.sessions.close(connection.actor.user_id, connection.outlet.connection_id)
         if connection.opening is None:
@@ -289,27 +287,24 @@ class ChatServer(socketio.AsyncServer):
         """Take an Engine.IO message; most are plain events."""
         connection = self._connections.get(eio_sid)
         if connection is not None and eio_sid not in self._attachments:
-            event = event_of(data)
+            event = plain_event_of(data)
             if event is not None:
                 return self._runner.run(connection.actor, connection.outlet, event)
         return self._handle_other_text(eio_sid, data)
 
     async def _handle_other_text(self, eio_sid: str, data: bytes) -> None:
         try:
-            text = data[1:].decode()
-        except UnicodeDecodeError:
-            await self._end_malformed(eio_sid, "text that is not UTF-8")
-        else:
-            await self._handle_eio_message(eio_sid, text)
-
-    async def _handle_eio_message(self, eio_sid: str, data: str | bytes) -> None:
-        try:
-            if eio_sid in self._attachments:
-                await self._skip_attachment(eio_sid, data)
-            else:
-                await self._handle_packet(eio_sid, packet_of(data))
+            await self._handle_packet(eio_sid, data[1:])
         except MalformedPacketError as error:
             await self._end_malformed(eio_sid, str(error))
+
+    async def _handle_binary(self, eio_sid: str, data: bytes) -> None:
+        if eio_sid in self._attachments:
+            event = self._attachments.drop(eio_sid, len(data))
+            if event is not None:
+                await self._handle_command(eio_sid, event)
+        else:
+            await self._end_malformed(eio_sid, "a binary frame that belongs to nothing")
 
     async def _end_malformed(self, eio_sid: str, sent: str) -> None:
         log.info("closed a connection that sent %s", sent)
@@ -317,21 +312,23 @@ class ChatServer(socketio.AsyncServer):
         if socket is not None:
             await socket.close(reason=MALFORMED)
 
-    async def _handle_packet(self, eio_sid: str, packet: Packet) -> None:
-        if packet.packet_type != kinds.CONNECT:
-            self._check_has_asked(eio_sid)
-        match packet.packet_type:
+    async def _handle_packet(self, eio_sid: str, encoded: bytes) -> None:
+        if not encoded.startswith(b"0") and self._is_ignored(eio_sid):
+            return
+        if eio_sid in self._attachments:
+            raise MalformedPacketError("something else than the binary attachment announced")
+        packet = packet_of(encoded)
+        match packet.kind:
             case kinds.CONNECT:
-                await self._handle_connect(eio_sid, packet.namespace, packet.data)
+                await self._handle_connect(eio_sid, packet.namespace, auth_of(packet.data))
             case kinds.DISCONNECT:
                 await self._handle_goodbye(eio_sid, packet.namespace)
             case kinds.EVENT:
-                self._check_namespace(packet)
-                await self._handle_command(eio_sid, command_event(packet))
+                await self._handle_command(eio_sid, event_in(packet, event_of))
             case kinds.BINARY_EVENT:
-                self._await_attachments(eio_sid, packet)
+                self._attachments.announce(eio_sid, packet)
             case kinds.ACK | kinds.BINARY_ACK:
-                return  # nothing of ours asks for one
+                self._count_ignored(eio_sid, len(encoded))
             case _:
                 raise MalformedPacketError("a packet of no known type")
 
@@ -343,38 +340,32 @@ class ChatServer(socketio.AsyncServer):
         if was_in and socket is not None and eio_sid not in self._connections:
             self.eio.arrivals.add(socket.give_up)
 
-    def _check_has_asked(self, eio_sid: str) -> None:
-        """See that a client has asked to be let in before anything else.
+    def _is_ignored(self, eio_sid: str) -> bool:
+        """Whether the client is not authenticated, so that its packets are dropped unread.
 
-        (Socket.IO protocol 5, "Connection to a namespace".) What it sent behind a question that
-        was refused is passed over.
+        Raises:
+            MalformedPacketError: the client has not asked to connect before (Socket.IO protocol 5,
+                "Connection to a namespace"), or goes on after it was refused.
         """
+        if eio_sid in self._connections:
+            return False
+        self._count_ignored(eio_sid, 0)
+        return True
+
+    def _count_ignored(self, eio_sid: str, size: int) -> None:
+        """Count a packet that is no command; close a connection that sends many of them."""
+        connection = self._connections.get(eio_sid)
+        if connection is not None:
+            self._runner.count_ignored(connection.outlet, size)
+            return
         socket = self.eio.sockets.get(eio_sid)
-        has_asked = socket is None or socket.refused_connects > 0
-        if eio_sid not in self._connections and not has_asked:
+        if socket is None:
+            return
+        if not socket.refused_connects:
             raise MalformedPacketError("something else before it had connected")
-
-    def _check_namespace(self, packet: Packet) -> None:
-        if packet.namespace not in {None, NAMESPACE}:
-            raise MalformedPacketError("an event to a namespace that it is not connected to")
-
-    def _await_attachments(self, eio_sid: str, packet: Packet) -> None:
-        self._check_namespace(packet)
-        if eio_sid not in self._connections:
-            raise MalformedPacketError("binary content before it had connected")
-        if not 0 < packet.attachment_count <= MOST_ATTACHMENTS:
-            raise MalformedPacketError("an event with too many or no binary attachments")
-        event = attrs.evolve(command_event(packet), is_readable=False)
-        self._attachments[eio_sid] = Attachments(event, packet.attachment_count)
-
-    async def _skip_attachment(self, eio_sid: str, data: str | bytes) -> None:
-        if not isinstance(data, bytes):
-            raise MalformedPacketError("something else than the binary attachment announced")
-        attachments = self._attachments[eio_sid]
-        attachments.left -= 1
-        if attachments.left == 0:
-            del self._attachments[eio_sid]
-            await self._handle_command(eio_sid, attachments.event)
+        socket.ignored_packets += 1
+        if socket.ignored_packets > MAX_IGNORED_PACKETS:
+            raise MalformedPacketError("packet after packet without being connected")
 
     async def _handle_command(self, eio_sid: str, event: CommandEvent) -> None:
         connection = self._connections.get(eio_sid)

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from socketio_app.application.patience import Patience
+from socketio_app.application.patience import BYTES_OF_A_REFUSAL, Patience
 from socketio_app.domain.errors import InvalidPayload, RateLimited, Unavailable
 from socketio_app.domain.identifiers import ConnectionId
 from socketio_app.domain.rates import Rate
@@ -34,6 +34,22 @@ def test_what_the_server_could_not_do_does_not_count() -> None:
 
     assert not any(patience.ends_with(LAPTOP, Unavailable("no store")) for _ in range(100))
     assert not patience.ends_with(LAPTOP, TOO_FAST)
+
+
+def test_what_is_no_command_counts_too() -> None:
+    patience = Patience(ManualClock(), TWO_A_SECOND)
+
+    ended = [patience.ends_with_ignored(LAPTOP) for _ in range(4)]
+
+    assert ended == [False, False, False, True]
+
+
+def test_a_large_packet_counts_as_several() -> None:
+    patience = Patience(ManualClock(), TWO_A_SECOND)
+
+    ended = [patience.ends_with(LAPTOP, TOO_FAST, BYTES_OF_A_REFUSAL) for _ in range(3)]
+
+    assert ended == [False, False, True]
 
 
 def test_each_connection_counts_alone() -> None:

@@ -52,6 +52,13 @@ def test_rest_is_not_saved_up_beyond_the_burst(limiter: RateLimiter) -> None:
     assert waits == [0, 0, 0, 0.5]
 
 
+def test_several_taken_at_once_count_as_several(limiter: RateLimiter) -> None:
+    assert limiter.admit("ada", 100.0, 5) == 0
+
+    assert limiter.admit("ada", 100.0) == 1.5
+    assert limiter.admit("ada", 101.5) == 0
+
+
 def test_each_key_is_limited_by_itself(limiter: RateLimiter) -> None:
     for _ in range(3):
         limiter.admit("ada", 100.0)

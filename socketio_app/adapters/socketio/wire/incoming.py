@@ -21,6 +21,7 @@ from socketio_app.application.commands import (
     SendMessage,
     StartTyping,
     StopTyping,
+    check_positions,
 )
 from socketio_app.domain.conversations import Person, Room, Target
 from socketio_app.domain.errors import InvalidPayload, UnknownCommand
@@ -152,6 +153,7 @@ _CURSOR = re.compile(r"[0-9]{1,18}")
 
 
 def _catch_up(payload: CatchUpPayload) -> CatchUp:
+    check_positions(len(payload.positions))
     positions = [Position(_target(each.target), each.seq) for each in payload.positions]
     return CatchUp(payload.epoch, positions, payload.limit)
 
@@ -208,15 +210,18 @@ def _shaped(payload: object, shape: type[msgspec.Struct]) -> msgspec.Struct:
     try:
         return msgspec.convert(payload, shape)
     except msgspec.ValidationError as error:
-        raise _invalid(error) from None
+        raise invalid(error) from None
 
 
-_FIELD = re.compile(r"(?:required field `|at `\$\.)(\w+)")
+_FIELD = re.compile(r"(?:required field `|at `\$(?:\[1\])?\.)(\w+)")
+_AS_A_WHOLE = re.compile(r"at `\$\[1\]`|length 2")
 
 
-def _invalid(error: msgspec.ValidationError) -> InvalidPayload:
+def invalid(error: msgspec.ValidationError) -> InvalidPayload:
     """The refusal in msgspec's words, which name the field and never the value."""
     found = _FIELD.search(str(error))
     field = found.group(1) if found else None
+    if field is None and _AS_A_WHOLE.search(str(error)):
+        return InvalidPayload("the payload must be one JSON object")
     reason = str(error).partition(" - at ")[0]
     return InvalidPayload(f"{field}: {reason}" if field else reason, field=field)
