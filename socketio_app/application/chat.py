@@ -21,6 +21,7 @@ from socketio_app.application.commands import (
 )
 from socketio_app.application.delivery import Delivery
 from socketio_app.application.events import Users
+from socketio_app.application.home_loop import HomeLoop
 from socketio_app.application.locks import KeyedLock
 from socketio_app.application.membership import Membership
 from socketio_app.application.messaging import Messaging
@@ -59,6 +60,7 @@ class Chat:
         self._broadcast = broadcast
         self._connections = Connections(rules.connections_per_user)
         user_locks = KeyedLock()
+        self._home_loop = HomeLoop()
         self._admission = Admission(clock, rules.rates)
         self._typing = typing = TypingIndicator(store.rooms, broadcast, clock, user_locks, rules)
         connections = self._connections
@@ -100,10 +102,19 @@ class Chat:
         Raises:
             ChatError: the command was refused, and nothing of it took effect. Which errors a
                 command knows is said at its use case; any may meet `RateLimited` and `Unavailable`.
+            WrongEventLoopError: a host called from another event loop than the chat's, as
+                `asyncio.run` in a thread does.
         """
+        if actor.connection_id is None:
+            return self._execute_for_host(actor, command)
         self._admission.check(actor, type(command))
-        work = self._use_cases[type(command)](actor, command)
-        return work if actor.connection_id is not None else to_the_end(work)
+        return self._use_cases[type(command)](actor, command)
+
+    async def _execute_for_host(self, actor: Actor, command: Command[Result]) -> Result:
+        self._home_loop.check()
+        self._admission.check(actor, type(command))
+        result: Result = await to_the_end(self._use_cases[type(command)](actor, command))
+        return result
 
     def disconnect_user(self, user_id: str) -> None:
         """End all of a user's connections now: they may not be here any more.
@@ -119,7 +130,8 @@ class Chat:
         return self._connections.count()
 
     def open(self) -> None:
-        """Take commands: from the beginning, and again after `close`."""
+        """Take commands, in the running event loop: from the beginning, and again after `close`."""
+        self._home_loop.enter()
         self._admission.open()
         self._typing.open()
         self.readiness.open()

@@ -45,7 +45,13 @@ def test_every_python_snippet_is_run_by_a_test() -> None:
     marked = re.findall(r"<!-- snippet: (\S+) -->\n```python\n", README)
 
     assert len(marked) == README.count("```python\n")
-    assert set(marked) == {"python-client", "fastapi", "verify-token", "post-from-a-route"}
+    assert set(marked) == {
+        "python-client",
+        "fastapi",
+        "verify-token",
+        "post-from-a-route",
+        "post-from-a-thread",
+    }
 
 
 async def test_the_python_client_sends_a_message(
@@ -117,15 +123,24 @@ async def test_the_applications_own_check_lets_its_sessions_in(
         await ada.close()
 
 
-async def test_the_route_posts_a_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    app = run_snippet("post-from-a-route", tmp_path, monkeypatch)["app"]
+@pytest.mark.parametrize(
+    ("name", "path", "content"),
+    [
+        ("post-from-a-route", "/orders/7/shipped", "Order 7 is on its way"),
+        ("post-from-a-thread", "/orders/7/packed", "Order 7 is packed"),
+    ],
+)
+async def test_the_route_posts_a_message(
+    name: str, path: str, content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = run_snippet(name, tmp_path, monkeypatch)["app"]
 
     async with serving(app) as base_url, aiohttp.ClientSession(base_url) as http:
         ada = await PythonClient().open(base_url, "websocket", {"auth": {"token": token("ada")}})
-        async with http.post("/orders/7/shipped", params={"customer": "ada"}) as answer:
+        async with http.post(path, params={"customer": "ada"}) as answer:
             assert await answer.json() == {"seq": 1}
         received = await until(ada, "receive_personal_message")
         await ada.close()
 
-    assert received["content"] == "Order 7 is on its way"
+    assert received["content"] == content
     assert received["from_user_id"] == "shop"

@@ -1,0 +1,79 @@
+"""The host application calls the chat from its threads: it works, or is refused at once."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import anyio.from_thread
+import pytest
+from fastapi import FastAPI
+
+from socketio_app.application.commands import Actor, SendMessage
+from socketio_app.application.home_loop import WrongEventLoopError
+from socketio_app.domain.conversations import Person
+from socketio_app.domain.identifiers import UserId
+from socketio_app.entrypoints.settings import Settings
+from socketio_app.main import create_socketio_app
+from tests.e2e.serving import serving
+from tests.tokens import SECRET
+
+pytestmark = pytest.mark.anyio
+
+HELLO = (Actor(UserId("ada")), SendMessage(Person(UserId("bob")), "Hello"))
+
+Call = Callable[[], Any]
+
+
+@pytest.fixture
+async def in_a_thread(tmp_path: Path) -> AsyncIterator[Callable[[str], Any]]:
+    """Run one of the ways below in a `def` route of a host on SQLite."""
+    host = FastAPI()
+    settings = Settings(secret_key=SECRET, database_url=f"sqlite:///{tmp_path}/chat.db")
+    app = create_socketio_app(host, settings=settings)
+    chat = app.state.chat
+    loop = asyncio.get_running_loop()
+
+    async def send() -> Any:
+        return await chat.execute(*HELLO)
+
+    ways: dict[str, Call] = {
+        "asyncio.run of the call": lambda: asyncio.run(chat.execute(*HELLO)),
+        "asyncio.run of a function": lambda: asyncio.run(send()),
+        "anyio.from_thread": lambda: anyio.from_thread.run(chat.execute, *HELLO).message.seq,
+        "run_coroutine_threadsafe": lambda: (
+            asyncio.run_coroutine_threadsafe(chat.execute(*HELLO), loop).result().message.seq
+        ),
+    }
+
+    @host.get("/call")
+    def call(way: str) -> dict[str, Any]:
+        try:
+            return {"seq": ways[way]()}
+        except WrongEventLoopError as error:
+            return {"refused": str(error)}
+
+    async with serving(app) as url, aiohttp.ClientSession(url) as http:
+
+        async def ask(way: str) -> Any:
+            async with http.get("/call", params={"way": way}) as answer:
+                return await answer.json()
+
+        yield ask
+
+
+@pytest.mark.parametrize("way", ["asyncio.run of the call", "asyncio.run of a function"])
+async def test_call_from_another_event_loop_is_refused_with_the_right_way(
+    in_a_thread: Callable[[str], Any], way: str
+) -> None:
+    answer = await in_a_thread(way)
+
+    assert "anyio.from_thread.run(chat.execute, actor, command)" in answer["refused"]
+
+
+@pytest.mark.parametrize("way", ["anyio.from_thread", "run_coroutine_threadsafe"])
+async def test_documented_way_from_a_thread_stores_the_message(
+    in_a_thread: Callable[[str], Any], way: str
+) -> None:
+    assert await in_a_thread(way) == {"seq": 1}
