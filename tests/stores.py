@@ -16,7 +16,7 @@ from socketio_app.application.ports import (
 )
 from socketio_app.domain.conversations import Conversation
 from socketio_app.domain.errors import Unavailable
-from socketio_app.domain.history import Page, ReadUpTo, Standing, Window
+from socketio_app.domain.history import Page, ReadUpTo, Recent, Standing, Window
 from socketio_app.domain.identifiers import RoomId, UserId
 from socketio_app.domain.messaging import Draft, Message, Stored
 from socketio_app.domain.rooms import Left
@@ -129,13 +129,13 @@ class HookedConversations:
         await self._after("of_user")
         return standings
 
-    async def unread_counts(
-        self, user_id: UserId, standings: Sequence[Standing], most: int
-    ) -> Sequence[int]:
-        await self._before("unread_counts")
-        counts = await self._log.unread_counts(user_id, standings, most)
-        await self._after("unread_counts")
-        return counts
+    async def recent(
+        self, user_id: UserId, limit: int, before_activity: int | None = None
+    ) -> Sequence[Recent]:
+        await self._before("recent")
+        recent = await self._log.recent(user_id, limit, before_activity)
+        await self._after("recent")
+        return recent
 
     async def mark_read(self, user_id: UserId, conversation: Conversation, seq: int) -> ReadUpTo:
         await self._before("mark_read")

@@ -12,7 +12,7 @@ import attrs
 from socketio_app.application.commands import RoomJoined
 from socketio_app.application.events import Audience, DismissReason, Event, OneConnection, Users
 from socketio_app.domain.conversations import Conversation
-from socketio_app.domain.history import Page, ReadUpTo, Standing, Window
+from socketio_app.domain.history import Page, ReadUpTo, Recent, Standing, Window
 from socketio_app.domain.identifiers import MessageId, RoomId, UserId
 from socketio_app.domain.messaging import Draft, Message, Stored
 from socketio_app.domain.rooms import Left
@@ -126,13 +126,13 @@ class ConversationLog(Protocol):
         """
         ...
 
-    async def unread_counts(
-        self, user_id: UserId, standings: Sequence[Standing], most: int
-    ) -> Sequence[int]:
-        """How many messages of others the user has not read of each; counted up to `most`.
+    async def recent(
+        self, user_id: UserId, limit: int, before_activity: int | None = None
+    ) -> Sequence[Recent]:
+        """Return what `of_user` does, each with its newest message, all of one snapshot.
 
         Raises:
-            Unavailable: they cannot be counted now.
+            Unavailable: they cannot be read now.
         """
         ...
 

@@ -20,12 +20,12 @@ from socketio_app.application.events import Audience, Members, MessageRead, User
 from socketio_app.application.ports import Broadcast, Clock, Store
 from socketio_app.application.rules import Rules
 from socketio_app.domain.conversations import Conversation, Room, conversation_of
-from socketio_app.domain.history import Page, Standing
+from socketio_app.domain.history import Page, Recent, Standing
 from socketio_app.domain.identifiers import UserId
 from socketio_app.domain.messaging import Message, content_bytes, newest_within
 
-MOST_UNREAD = 1000
-"""How far unread messages are counted: nobody reads a greater number, and counting costs."""
+MAX_UNREAD_COUNT = 1000
+"""Greatest unread count in an answer."""
 
 MOST_ANSWER_BYTES = 1_048_576
 """How much content one answer carries; clients have limits of their own, of 4 MiB for example."""
@@ -71,18 +71,16 @@ class Reading:
             Unavailable: they cannot be read now.
         """
         user_id, limit = actor.user_id, command.limit
-        found = await self._store.conversations.of_user(user_id, limit + 1, command.cursor)
-        shown = found[:limit]
-        latest = await self._store.messages.newest([(each.conversation, 0) for each in shown], 1)
-        fitting = _fitting(latest)
-        shown, latest = shown[:fitting], latest[:fitting]
-        unread = await self._store.conversations.unread_counts(user_id, shown, MOST_UNREAD)
+        found = await self._store.conversations.recent(user_id, limit + 1, command.cursor)
+        shown = found[: min(limit, _fitting(found))]
         summaries = [
-            ConversationSummary(standing, messages[-1] if messages else None, count)
-            for standing, messages, count in zip(shown, latest, unread, strict=True)
+            ConversationSummary(
+                each.standing, each.last_message, min(each.standing.unread_count, MAX_UNREAD_COUNT)
+            )
+            for each in shown
         ]
         has_more = len(found) > len(shown)
-        return ConversationPage(summaries, shown[-1].activity if has_more else None)
+        return ConversationPage(summaries, shown[-1].standing.activity if has_more else None)
 
     async def catch_up(self, actor: Actor, command: CatchUp) -> CaughtUp:
         """Give what the actor's client does not have, of all their conversations at once.
@@ -218,11 +216,11 @@ def _within_an_answer(found: Sequence[Sequence[Message]]) -> Sequence[Sequence[M
     return within
 
 
-def _fitting(found: Sequence[Sequence[Message]]) -> int:
+def _fitting(found: Sequence[Recent]) -> int:
     """How many of the conversations one answer carries; at least one, if there is one."""
     left = MOST_ANSWER_BYTES
-    for count, messages in enumerate(found):
-        left -= content_bytes(messages)
+    for count, each in enumerate(found):
+        left -= content_bytes((each.last_message,)) if each.last_message else 0
         if left < 0:
             return max(count, 1)
     return len(found)

@@ -88,7 +88,21 @@ class Standing:
     delivered_seq: int
     """How far the other person of a pair has been given it; in a room, its newest message."""
     read_seq: int
-    """How far the user has read it."""
+    """How far the user has read it: what they marked, or their own newest message."""
+
+    @property
+    def unread_count(self) -> int:
+        """How many messages are unread. All are from others, as one's own move `read_seq`."""
+        return self.last_seq - self.read_seq
+
+
+@attrs.frozen
+class Recent:
+    """One of somebody's conversations with its newest message, both of the same moment."""
+
+    standing: Standing
+    last_message: Message | None
+    """`None` in a room without messages, or where its newest is not kept."""
 
 
 @attrs.frozen

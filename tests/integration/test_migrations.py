@@ -76,6 +76,8 @@ async def check(store: Store) -> None:
     assert waiting.content == "six"
     standings = await store.conversations.of_user(ADA, 10)
     assert [each.conversation for each in standings] == [PAIR, Room(LOBBY)]
+    assert [each.unread_count for each in standings] == [0, 2]
+    assert [each.unread_count for each in await store.conversations.of_user(BOB, 10)] == [1]
     await store.messages.append(draft(Pair.of(ADA, EVE)))
     assert (await store.conversations.of_user(ADA, 1))[0].activity > standings[0].activity
 

@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.sql import ClauseElement
 
 from socketio_app.adapters.sql import (
+    conversation_statements,
     postgres_append,
     postgres_conversations,
     postgres_deliveries,
@@ -31,8 +32,9 @@ ID = b"someone"
 
 SHARED = [
     statements.undelivered(ID, 10),
-    statements.standings(ID, 10, None),
-    statements.standings(ID, 10, 5),
+    conversation_statements.standings(ID, 10, None),
+    conversation_statements.standings(ID, 10, 5),
+    conversation_statements.standings_with_messages(ID, 10, 5),
     statements.page(1, 10, None, None),
     statements.page(1, 10, 5, None),
     statements.page(1, 10, None, 5),
@@ -46,24 +48,26 @@ ON_SQLITE: list[tuple[str, Sequence[Any]]] = [
     (sqlite_reader.FIND_ROOM, [ID]),
     (sqlite_reader.FIND_PAIR, [ID, ID]),
     (sqlite_reader.NEWEST, [1, 0, 10]),
-    (sqlite_reader.COUNT_UNREAD, [1, 0, ID, 10]),
     (sqlite_writer._FIND_ROOM, [ID]),
     (sqlite_writer._FIND_PAIR, [ID, ID]),
     (sqlite_writer._FIND_RETRIED, [1, ID, ID]),
     (sqlite_writer._FIND_READ, [ID, 1]),
     (sqlite_writer._STORE_HEAD, [1, 1, 1, 1, 1]),
     (sqlite_writer._LEAVE, [ID, ID]),
+    (sqlite_writer._STORE_SENT, [1, ID, ID]),
     (sqlite_writer._COUNT_ONE_MORE, [1]),
     (sqlite_writer._COUNT_ONE_LESS, [ID]),
 ]
 
-OVER_WHAT_WAS_FOUND = {"SCAN pairs", "SCAN theirs", "SCAN (subquery-1)"}
+OVER_WHAT_WAS_FOUND = {
+    f"SCAN {name}"
+    for name in ("pairs", "as_first", "as_second", "in_rooms", "theirs", "page", "(subquery-1)")
+}
 """How SQLite calls going through the rows that an inner query has found."""
 
 ON_POSTGRESQL: list[tuple[str, Sequence[Any]]] = [
     (postgres_append._FIND_RETRIED, [[1], [ID], [ID]]),
     (postgres_append._FIND_CONVERSATIONS, [[ID], [None], [None]]),
-    (postgres_conversations.COUNT_UNREAD, [[ID], [None], [None], [0], ID, 10]),
     (postgres_conversations._FIND_READ, [ID, 1]),
     (postgres_deliveries._LOCK, [[ID], [1]]),
     (postgres_deliveries._MOVE, [[ID], [1], [1]]),
@@ -72,6 +76,7 @@ ON_POSTGRESQL: list[tuple[str, Sequence[Any]]] = [
     (postgres_rooms._COUNT, [ID]),
     (postgres_rooms._COUNT_ROOMS, [ID]),
     (postgres_rooms._LEAVE, [ID, ID]),
+    (postgres_rooms._LOCK_AND_COUNT, [ID]),
     (postgres_rooms._COUNT_AND_LAST, [1]),
     (postgres_rooms._COUNT_ONE_MORE, [1]),
     (postgres_rooms._COUNT_ONE_LESS, [ID]),

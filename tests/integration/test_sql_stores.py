@@ -299,8 +299,8 @@ async def use_everything(store: PostgresStore) -> None:
         store.deliveries.delivered([message], lambda _messages: None)
     await store.deliveries.undelivered(ADA, 10)
     for before_activity in (None, 9):
-        standings = await store.conversations.of_user(ADA, 10, before_activity)
-        await store.conversations.unread_counts(ADA, standings, 10)
+        await store.conversations.of_user(ADA, 10, before_activity)
+        await store.conversations.recent(ADA, 10, before_activity)
     await store.rooms.is_member(LOBBY.room_id, ADA)
     await store.rooms.member_count(LOBBY.room_id)
     await store.rooms.rooms_of(ADA)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from socketio_app.adapters.memory.messages import MemoryMessages
 from socketio_app.domain.conversations import Conversation, Room
-from socketio_app.domain.history import ReadUpTo, Standing
+from socketio_app.domain.history import ReadUpTo, Recent, Standing
 from socketio_app.domain.identifiers import UserId
 from socketio_app.domain.rooms import Memberships
 
@@ -37,14 +37,12 @@ class MemoryConversations:
             newest_first = [each for each in newest_first if each.activity < before_activity]
         return newest_first[:limit]
 
-    async def unread_counts(
-        self, user_id: UserId, standings: Sequence[Standing], most: int
-    ) -> Sequence[int]:
-        """See `ConversationLog.unread_counts`."""
-        return [
-            self._messages.count_of_others(user_id, each.conversation, each.read_seq, most)
-            for each in standings
-        ]
+    async def recent(
+        self, user_id: UserId, limit: int, before_activity: int | None = None
+    ) -> Sequence[Recent]:
+        """See `ConversationLog.recent`."""
+        standings = await self.of_user(user_id, limit, before_activity)
+        return [Recent(each, self._messages.last_message(each.conversation)) for each in standings]
 
     async def mark_read(self, user_id: UserId, conversation: Conversation, seq: int) -> ReadUpTo:
         """See `ConversationLog.mark_read`."""

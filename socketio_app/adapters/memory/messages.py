@@ -21,6 +21,8 @@ class Kept:
     activity: int = attrs.field(default=0, init=False)
     last_seq_to: dict[UserId, int] = attrs.field(factory=dict, init=False)
     """The newest message to each of a pair."""
+    sent_seq: dict[UserId, int] = attrs.field(factory=dict, init=False)
+    """Each sender's newest message."""
     delivered_seq: dict[UserId, int] = attrs.field(factory=dict, init=False)
     """How far each of a pair has been given theirs."""
 
@@ -48,6 +50,7 @@ class MemoryMessages:
         if not stored.duplicate:
             self._activity += 1
             kept.activity = self._activity
+            kept.sent_seq[draft.from_user_id] = stored.message.seq
             recipient = stored.message.to_user_id
             if recipient is not None:
                 kept.last_seq_to[recipient] = stored.message.seq
@@ -102,19 +105,18 @@ class MemoryMessages:
         """The pairs that a user is in."""
         return self._pairs.get(user_id, ())
 
-    def count_of_others(
-        self, user_id: UserId, conversation: Conversation, after_seq: int, most: int
-    ) -> int:
-        """How many messages beyond a place are not the user's own; counted up to `most`."""
-        messages = self._transcript(conversation).after(after_seq)
-        return min(most, sum(message.from_user_id != user_id for message in messages))
+    def last_message(self, conversation: Conversation) -> Message | None:
+        """Return the conversation's newest message, if it has one that is kept."""
+        newest = self._transcript(conversation).newest(0, 1)
+        return newest[0] if newest else None
 
     def standing(self, user_id: UserId, conversation: Conversation, read_seq: int) -> Standing:
-        """Where a user stands who has read so far."""
+        """Where a user stands who has marked as read so far."""
         kept = self._conversations[conversation]
         delivered_seq = last_seq = kept.transcript.last_seq
         if isinstance(conversation, Pair):
             delivered_seq = kept.delivered_seq.get(conversation.other(user_id), 0)
+        read_seq = max(read_seq, kept.sent_seq.get(user_id, 0))
         return Standing(conversation, last_seq, kept.activity, delivered_seq, read_seq)
 
     def _transcript(self, conversation: Conversation) -> Transcript:

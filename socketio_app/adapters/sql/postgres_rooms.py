@@ -46,9 +46,12 @@ class PostgresRooms:
         room, user = room_id.encode(), user_id.encode()
         async with self._pool.transaction() as connection:
             await connection.execute(_TAKE_TURNS, user)
+            # The conversation first, as in an append, so that neither waits for the other.
+            member_count = await connection.fetchval(_LOCK_AND_COUNT, room) or 0
             left = await connection.fetchval(_LEAVE, room, user) is not None
-            count = _COUNT_ONE_LESS if left else _COUNT
-            return Left(left, await connection.fetchval(count, room) or 0)
+            if left:
+                member_count = await connection.fetchval(_COUNT_ONE_LESS, room)
+        return Left(left, member_count)
 
     async def is_member(self, room_id: RoomId, user_id: UserId) -> bool:
         """See `RoomRepository.is_member`."""
@@ -96,4 +99,7 @@ _JOIN = """
 """
 _LEAVE = "DELETE FROM chat_member WHERE room_id = $1 AND user_id = $2 RETURNING membership_id"
 _COUNT_ROOMS = "SELECT count(*) FROM chat_member WHERE user_id = $1"
+_LOCK_AND_COUNT = """
+    SELECT member_count FROM chat_conversation WHERE room_id = $1 FOR NO KEY UPDATE
+"""
 _COUNT = "SELECT member_count FROM chat_conversation WHERE room_id = $1"

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.types import TypeEngine
 
-from socketio_app.adapters.sql import statements
+from socketio_app.adapters.sql import conversation_statements, statements
 
 _TYPES: dict[type, TypeEngine[Any]] = {bytes: LargeBinary(), int: BigInteger()}
 """The column type of each type of argument."""
@@ -67,5 +67,6 @@ _DIALECT = PGDialect_asyncpg()  # type: ignore[no-untyped-call]  # SQLAlchemy ha
 CONVERSATION_AT = Statement(statements.conversation_at)
 PAGE = Statement(statements.page)
 ROOMS_OF = Statement(statements.rooms_of)
-STANDINGS = Statement(statements.standings)
+STANDINGS = Statement(conversation_statements.standings)
+STANDINGS_WITH_MESSAGES = Statement(conversation_statements.standings_with_messages)
 UNDELIVERED = Statement(statements.undelivered)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from socketio_app.domain.conversations import Conversation, Pair, Room
-from socketio_app.domain.history import Page, Standing, Window
+from socketio_app.domain.history import Page, Recent, Standing, Window
 from socketio_app.domain.identifiers import ClientMessageId, MessageId, RoomId, UserId
 from socketio_app.domain.messaging import Draft, Message
 
@@ -17,6 +17,10 @@ ConversationKey = tuple[bytes | None, bytes | None, bytes | None]
 
 MessageRow = tuple[int, str, bytes, bytes, int, bytes | None]
 """`seq`, `message_id`, `from_user_id`, `content`, `created_at`, `client_message_id`."""
+
+
+STANDING_COLUMNS = 7
+"""How many columns the statement `standings` has."""
 
 
 def milliseconds(moment: datetime) -> int:
@@ -55,6 +59,14 @@ def conversation_of(key: ConversationKey) -> Conversation:
 def standing_of(row: Sequence[Any]) -> Standing:
     """The standing that is in a row of the statement `standings`."""
     return Standing(conversation_of(tuple(row[:3])), *row[3:])
+
+
+def recent_of(row: Sequence[Any]) -> Recent:
+    """The conversation that is in a row of the statement `standings_with_messages`."""
+    standing, message = standing_of(row[:STANDING_COLUMNS]), tuple(row[STANDING_COLUMNS:])
+    if message[0] is None:
+        return Recent(standing, None)
+    return Recent(standing, message_of(standing.conversation, message))
 
 
 def page_of(conversation: Conversation, window: Window, last_seq: int, rows: Sequence[Any]) -> Page:

@@ -107,6 +107,8 @@ members = Table(
     Column("joined_at", BigInteger, nullable=False),
     # Drawn by the join; 0 before schema 0002.
     Column("activity", BigInteger, nullable=False, server_default="0"),
+    # The member's newest message in the room: nothing up to there is unread.
+    Column("sent_seq", BigInteger, nullable=False, server_default="0"),
     UniqueConstraint("room_id", "user_id"),
     Index("chat_member_user", "user_id", "membership_id"),
 )

@@ -11,7 +11,7 @@ from socketio_app.adapters.sql.sqlite_writer import Write
 from socketio_app.application.commands import RoomJoined
 from socketio_app.application.ports import Place
 from socketio_app.domain.conversations import Conversation
-from socketio_app.domain.history import Page, ReadUpTo, Standing, Window
+from socketio_app.domain.history import Page, ReadUpTo, Recent, Standing, Window
 from socketio_app.domain.identifiers import RoomId, UserId
 from socketio_app.domain.messaging import Draft, Message, Stored
 from socketio_app.domain.rooms import Left, Memberships, check_room_count
@@ -89,11 +89,11 @@ class SqliteConversations:
         """See `ConversationLog.of_user`."""
         return await self._read(lambda reader: reader.of_user(user_id, limit, before_activity))
 
-    async def unread_counts(
-        self, user_id: UserId, standings: Sequence[Standing], most: int
-    ) -> Sequence[int]:
-        """See `ConversationLog.unread_counts`."""
-        return await self._read(lambda reader: reader.unread_counts(user_id, standings, most))
+    async def recent(
+        self, user_id: UserId, limit: int, before_activity: int | None = None
+    ) -> Sequence[Recent]:
+        """See `ConversationLog.recent`."""
+        return await self._read(lambda reader: reader.recent(user_id, limit, before_activity))
 
     async def mark_read(self, user_id: UserId, conversation: Conversation, seq: int) -> ReadUpTo:
         """See `ConversationLog.mark_read`."""

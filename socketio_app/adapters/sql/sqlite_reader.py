@@ -9,16 +9,21 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
+from socketio_app.adapters.sql.conversation_statements import (
+    standings,
+    standings_with_messages,
+)
 from socketio_app.adapters.sql.rows import (
     conversation_of,
     key_of,
     message_of,
     page_of,
+    recent_of,
     standing_of,
 )
-from socketio_app.adapters.sql.statements import page, standings, undelivered
+from socketio_app.adapters.sql.statements import page, undelivered
 from socketio_app.domain.conversations import Conversation
-from socketio_app.domain.history import Page, Standing, Window
+from socketio_app.domain.history import Page, Recent, Standing, Window
 from socketio_app.domain.identifiers import UserId
 from socketio_app.domain.messaging import Message
 
@@ -59,11 +64,10 @@ class SqliteReader:
         rows = self._tables.execute(standings(user_id.encode(), limit, before_activity)).all()
         return [standing_of(row) for row in rows]
 
-    def unread_counts(
-        self, user_id: UserId, places: Sequence[Standing], most: int
-    ) -> Sequence[int]:
-        """See `ConversationLog.unread_counts`."""
-        return [self._unread(user_id, each, most) for each in places]
+    def recent(self, user_id: UserId, limit: int, before_activity: int | None) -> Sequence[Recent]:
+        """See `ConversationLog.recent`."""
+        statement = standings_with_messages(user_id.encode(), limit, before_activity)
+        return [recent_of(row) for row in self._tables.execute(statement).all()]
 
     def close(self) -> None:
         """Leave the file."""
@@ -74,12 +78,6 @@ class SqliteReader:
         number, _ = self._number_and_place(conversation)
         rows = self._connection.execute(NEWEST, (number, seq, limit)).fetchall()
         return [message_of(conversation, row) for row in reversed(rows)]
-
-    def _unread(self, user_id: UserId, standing: Standing, most: int) -> int:
-        number, _ = self._number_and_place(standing.conversation)
-        values = (number, standing.read_seq, user_id.encode(), most)
-        count: int = self._connection.execute(COUNT_UNREAD, values).fetchone()[0]
-        return count
 
     def _number_and_place(self, conversation: Conversation) -> tuple[int, int]:
         room_id, *pair = key_of(conversation)
@@ -98,10 +96,4 @@ FIND_PAIR = """
 NEWEST = """
     SELECT seq, message_id, from_user_id, content, created_at, client_message_id FROM chat_message
     WHERE conversation_id = ? AND seq > ? ORDER BY seq DESC LIMIT ?
-"""
-COUNT_UNREAD = """
-    SELECT count(*) FROM (
-        SELECT 1 FROM chat_message
-        WHERE conversation_id = ? AND seq > ? AND from_user_id <> ? LIMIT ?
-    )
 """

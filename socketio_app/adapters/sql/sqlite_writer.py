@@ -62,6 +62,7 @@ class SqliteWriter:
         self.connection = connection
         self._heads: dict[Conversation, Head] = {}
         self._moved: dict[int, Head] = {}
+        self._sent: dict[tuple[bytes, bytes], int] = {}
         self._activity: int = connection.execute(_LATEST_ACTIVITY).fetchone()[0]
 
     def commit(self, writes: Sequence[Write]) -> list[Any]:
@@ -88,12 +89,16 @@ class SqliteWriter:
         """Store a message at its conversation's next place, or find the one stored before."""
         head = self._head(draft.conversation)
         row = message_row(draft, head.last_seq + 1)
-        done = self.connection.execute(_INSERT_MESSAGE, (head.conversation_id, *row))
+        activity = self._activity + 1
+        done = self.connection.execute(_INSERT_MESSAGE, (head.conversation_id, *row, activity))
         if done.rowcount == 0:
             return self._first(draft, head)
+        self._activity = activity
         message = draft.at(row[0])
-        head.advance(message, self._next_activity())
+        head.advance(message, activity)
         self._moved[head.conversation_id] = head
+        if isinstance(draft.conversation, Room):
+            self._sent[draft.conversation.room_id.encode(), row[2]] = message.seq
         return Stored(message, duplicate=False)
 
     def deliver(self, messages: Sequence[Message]) -> Sequence[Message]:
@@ -137,10 +142,6 @@ class SqliteWriter:
     def close(self) -> None:
         """Close the file; the log is moved into it on the way."""
         self.connection.close()
-
-    def _next_activity(self) -> int:
-        self._activity += 1
-        return self._activity
 
     def _deliver(self, message: Message) -> bool:
         recipient = message.to_user_id
@@ -191,6 +192,10 @@ class SqliteWriter:
     def _store_heads(self) -> None:
         self.connection.executemany(_STORE_HEAD, map(_head_row, self._moved.values()))
         self._moved.clear()
+        if self._sent:
+            rows = [(seq, room, user) for (room, user), seq in self._sent.items()]
+            self.connection.executemany(_STORE_SENT, rows)
+            self._sent.clear()
         if len(self._heads) > MOST_HEADS:
             self._heads.clear()
 
@@ -198,6 +203,7 @@ class SqliteWriter:
         """Forget what the transaction would have made true."""
         self._heads.clear()
         self._moved.clear()
+        self._sent.clear()
         if self.connection.in_transaction:
             self.connection.execute("ROLLBACK")
 
@@ -230,8 +236,8 @@ _INSERT_CONVERSATION = """
 """
 _INSERT_MESSAGE = """
     INSERT INTO chat_message (conversation_id, seq, message_id, from_user_id, content, created_at,
-        client_message_id)
-    VALUES (?, ?, ?, ?, ?, ?, ?)
+        client_message_id, activity)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (conversation_id, from_user_id, client_message_id)
         WHERE client_message_id IS NOT NULL DO NOTHING
 """
@@ -256,6 +262,7 @@ _JOIN = """
     INSERT INTO chat_member (room_id, user_id, joined_at, activity) VALUES (?, ?, ?, ?)
     ON CONFLICT (room_id, user_id) DO NOTHING
 """
+_STORE_SENT = "UPDATE chat_member SET sent_seq = ? WHERE room_id = ? AND user_id = ?"
 _LEAVE = "DELETE FROM chat_member WHERE room_id = ? AND user_id = ?"
 _COUNT_ONE_MORE = """
     UPDATE chat_conversation SET member_count = member_count + 1 WHERE conversation_id = ?

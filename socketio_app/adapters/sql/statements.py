@@ -5,7 +5,7 @@ None of them is asked for each message; those are each database's own.
 
 from typing import Any
 
-from sqlalchemy import Select, and_, case, func, null, or_, select, union_all
+from sqlalchemy import Select, and_, func, or_, select, union_all
 
 from socketio_app.adapters.sql.schema import conversations, cursors, members, messages
 
@@ -50,57 +50,6 @@ def undelivered(user_id: bytes, limit: int) -> Select[Any]:
         )
         .where(pairs.c.last_seq_to_user > delivered_seq, messages.c.seq > delivered_seq, to_user)
         .order_by(pairs.c.activity.desc(), messages.c.seq)
-        .limit(limit)
-    )
-
-
-def standings(user_id: bytes, limit: int, before_activity: int | None) -> Select[Any]:
-    """A user's pairs and rooms, those with the newest activity first.
-
-    The columns are a conversation's key, and those of a `Standing`.
-    """
-    as_first = select(conversations, conversations.c.second_user_id.label("other_user_id")).where(
-        conversations.c.first_user_id == user_id
-    )
-    as_second = select(conversations, conversations.c.first_user_id.label("other_user_id")).where(
-        conversations.c.second_user_id == user_id, conversations.c.first_user_id != user_id
-    )
-    in_rooms = (
-        select(conversations, null().label("other_user_id"))
-        .join(members, members.c.room_id == conversations.c.room_id)
-        .where(members.c.user_id == user_id)
-    )
-    theirs = union_all(as_first, as_second, in_rooms).subquery("theirs")
-    read, delivered = cursors.alias("read"), cursors.alias("delivered")
-    reading = and_(read.c.conversation_id == theirs.c.conversation_id, read.c.user_id == user_id)
-    delivery = and_(
-        delivered.c.conversation_id == theirs.c.conversation_id,
-        delivered.c.user_id == theirs.c.other_user_id,
-    )
-    to_others = case(
-        (theirs.c.room_id.is_not(None), theirs.c.last_seq),
-        else_=func.coalesce(delivered.c.delivered_seq, 0),
-    )
-    # One without activity is being made, or was to hold a message that could not be stored.
-    newer_than_nothing = theirs.c.activity > 0
-    page = (
-        newer_than_nothing
-        if before_activity is None
-        else and_(newer_than_nothing, theirs.c.activity < before_activity)
-    )
-    return (
-        select(
-            theirs.c.room_id,
-            theirs.c.first_user_id,
-            theirs.c.second_user_id,
-            theirs.c.last_seq,
-            theirs.c.activity,
-            to_others,
-            func.coalesce(read.c.read_seq, 0),
-        )
-        .select_from(theirs.outerjoin(read, reading).outerjoin(delivered, delivery))
-        .where(page)
-        .order_by(theirs.c.activity.desc())
         .limit(limit)
     )
 

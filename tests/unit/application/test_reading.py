@@ -16,15 +16,16 @@ from socketio_app.application.commands import (
     Position,
 )
 from socketio_app.application.events import MessageDelivered, MessageRead
-from socketio_app.application.reading import MOST_UNREAD, STANDINGS_AT_ONCE
+from socketio_app.application.reading import MAX_UNREAD_COUNT, STANDINGS_AT_ONCE
 from socketio_app.application.rules import Rules
 from socketio_app.domain.conversations import Conversation, Pair, Person, Room
 from socketio_app.domain.errors import InvalidPayload, NotAMember
 from socketio_app.domain.history import Window
 from socketio_app.domain.identifiers import RoomId, UserId
 from socketio_app.domain.messaging import Message
-from tests.builders import ADA, BOB, EVE, LOBBY, group, personal
+from tests.builders import ADA, BOB, EVE, LOBBY, draft, group, personal
 from tests.live import Device, LiveChat
+from tests.stores import HookedStore
 
 pytestmark = pytest.mark.anyio
 
@@ -157,6 +158,20 @@ class TestConversations:
 
         assert (summary.last_message, summary.unread_count) == (None, 0)
 
+    async def test_are_of_one_moment(self) -> None:
+        async def one_more_message(call: str) -> None:
+            if call in {"of_user", "recent", "newest"}:
+                await live.store.messages.append(draft(ADA_AND_BOB))
+
+        live = LiveChat(store=HookedStore(after=one_more_message))
+        await live.host(ADA, personal(BOB))
+
+        (summary,) = (await live.host(BOB, ListConversations())).conversations
+
+        assert summary.last_message is not None
+        assert summary.last_message.seq == summary.standing.last_seq == 1
+        assert summary.unread_count == 1
+
     async def test_come_in_pages_to_the_last(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
         others = [UserId(f"user {number}") for number in range(5)]
@@ -199,12 +214,12 @@ class TestConversations:
         assert summary.standing.delivered_seq == 1
 
     async def test_unread_ones_are_counted_so_far(self, live: LiveChat) -> None:
-        for _ in range(MOST_UNREAD + 5):
+        for _ in range(MAX_UNREAD_COUNT + 5):
             await live.host(ADA, personal(BOB))
 
         (summary,) = (await self.listed(await live.connect(BOB))).conversations
 
-        assert summary.unread_count == MOST_UNREAD
+        assert summary.unread_count == MAX_UNREAD_COUNT
 
 
 class TestCatchingUp:

@@ -1,0 +1,117 @@
+"""The statements about a user's conversations, which every database shares.
+
+Each takes the newest of the user's pairs from the two indexes by activity, and of the user's rooms,
+which `rooms_per_user` bounds; so its cost follows from `limit`, and not from how many pairs the
+user has.
+"""
+
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    LargeBinary,
+    Select,
+    Subquery,
+    and_,
+    case,
+    cast,
+    func,
+    null,
+    select,
+    union_all,
+)
+
+from socketio_app.adapters.sql.schema import conversations, cursors, members, messages
+from socketio_app.adapters.sql.statements import MESSAGE
+
+
+def standings(user_id: bytes, limit: int, before_activity: int | None) -> Select[Any]:
+    """A user's pairs and rooms, those with the newest activity first.
+
+    The columns are a conversation's key, and those of a `Standing`.
+    """
+    page = _page(user_id, limit, before_activity)
+    source, columns = _standing(page, user_id)
+    return select(*columns).select_from(source).order_by(page.c.activity.desc())
+
+
+def standings_with_messages(user_id: bytes, limit: int, before_activity: int | None) -> Select[Any]:
+    """The same, each with its newest message, and so in one snapshot."""
+    page = _page(user_id, limit, before_activity)
+    source, columns = _standing(page, user_id)
+    newest = and_(
+        messages.c.conversation_id == page.c.conversation_id, messages.c.seq == page.c.last_seq
+    )
+    return (
+        select(*columns, *MESSAGE)
+        .select_from(source.outerjoin(messages, newest))
+        .order_by(page.c.activity.desc())
+    )
+
+
+def _page(user_id: bytes, limit: int, before_activity: int | None) -> Subquery:
+    # One without activity is being made, or was to hold a message that could not be stored.
+    within = conversations.c.activity > 0
+    if before_activity is not None:
+        within = and_(within, conversations.c.activity < before_activity)
+    newest = conversations.c.activity.desc()
+    arms = [
+        each.where(within).order_by(newest).limit(limit).subquery(name)
+        for name, each in _of_user(user_id).items()
+    ]
+    theirs = union_all(*map(select, arms)).subquery("theirs")
+    return select(theirs).order_by(theirs.c.activity.desc()).limit(limit).subquery("page")
+
+
+def _of_user(user_id: bytes) -> dict[str, Select[Any]]:
+    """A user's pairs as the first and as the second of them, and the user's rooms."""
+    as_first = select(
+        conversations,
+        conversations.c.second_user_id.label("other_user_id"),
+        conversations.c.last_seq_to_second.label("sent_seq"),
+    ).where(conversations.c.first_user_id == user_id)
+    as_second = select(
+        conversations,
+        conversations.c.first_user_id.label("other_user_id"),
+        conversations.c.last_seq_to_first.label("sent_seq"),
+    ).where(
+        conversations.c.second_user_id == user_id,
+        conversations.c.first_user_id != user_id,  # notes to oneself are among the others already
+    )
+    in_rooms = (
+        select(conversations, cast(null(), LargeBinary).label("other_user_id"), members.c.sent_seq)
+        .join(members, members.c.room_id == conversations.c.room_id)
+        .where(members.c.user_id == user_id)
+    )
+    return {"as_first": as_first, "as_second": as_second, "in_rooms": in_rooms}
+
+
+class _Standing(NamedTuple):
+    source: FromClause
+    columns: tuple[ColumnElement[Any], ...]
+
+
+def _standing(page: Subquery, user_id: bytes) -> _Standing:
+    """The columns of a `Standing`, and where they are from."""
+    read, delivered = cursors.alias("read"), cursors.alias("delivered")
+    reading = and_(read.c.conversation_id == page.c.conversation_id, read.c.user_id == user_id)
+    delivery = and_(
+        delivered.c.conversation_id == page.c.conversation_id,
+        delivered.c.user_id == page.c.other_user_id,
+    )
+    to_others = case(
+        (page.c.room_id.is_not(None), page.c.last_seq),
+        else_=func.coalesce(delivered.c.delivered_seq, 0),
+    )
+    read_seq = func.coalesce(read.c.read_seq, 0)
+    columns = (
+        page.c.room_id,
+        page.c.first_user_id,
+        page.c.second_user_id,
+        page.c.last_seq,
+        page.c.activity,
+        to_others,
+        case((page.c.sent_seq > read_seq, page.c.sent_seq), else_=read_seq),
+    )
+    return _Standing(page.outerjoin(read, reading).outerjoin(delivered, delivery), columns)
