@@ -1,9 +1,11 @@
 """A way to a client that keeps what is written to it."""
 
+from collections.abc import Callable
+
 import attrs
 
 from socketio_app.adapters.socketio.frames import Frame, contents
-from socketio_app.adapters.socketio.websocket import WriteJoined
+from socketio_app.adapters.socketio.websocket import FrameWriter, WriteJoined
 
 
 @attrs.define
@@ -20,8 +22,18 @@ class KeptWay:
     """Whether it takes joined frames, as a connection that was taken over does."""
     ended: str | None = None
     """Why it was ended, if it was."""
+    fault: Exception | None = None
+    """What its writes raise, if they do."""
+    faults: list[Exception] = attrs.field(factory=list)
+    """The faults that it was closed for."""
+    on_direct: Callable[[FrameWriter | None], None] | None = None
+    """What is to know that nothing writes to it directly any more."""
 
     def write(self, frame: Frame) -> None:
+        if self.faults:
+            return  # closed
+        if self.fault is not None:
+            raise self.fault
         contents(frame)  # raises for anything else than one frame
         self.frames.append(frame)
 
@@ -37,6 +49,11 @@ class KeptWay:
         if goodbye is not None:
             self.write(goodbye)
         self.ended = reason
+
+    def fail(self, error: Exception) -> None:
+        self.faults.append(error)
+        if self.on_direct is not None:
+            self.on_direct(None)
 
     def _split(self, joined: bytes) -> None:
         while joined:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import attrs
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 from socketio_app.adapters.socketio.crowds import PART as DEFAULT_PART
 from socketio_app.adapters.socketio.fast_protocol import FastProtocol
@@ -66,6 +67,10 @@ class Member:
             frame = await self.receive()
             if frame.startswith('42["receive_group_message"'):
                 self.contents.append(json.loads(frame.removeprefix("42"))[1]["content"])
+
+    async def receive_until_closed(self) -> None:
+        while True:
+            await self.receive()
 
     async def receive(self) -> str:
         frame = await self.socket.recv(decode=True)
@@ -130,6 +135,30 @@ async def test_every_member_of_a_large_room_gets_every_message_in_order(kind: We
     app = application(compose(settings, part=PART))
     async with serving(app, kind.ws, ws_per_message_deflate=kind.compression is not None) as url:
         await all_messages_reach_all_members(url, RECIPIENTS, kind.compression)
+
+
+@pytest.mark.parametrize("part", [PART, DEFAULT_PART])
+async def test_a_connection_whose_write_raises_is_closed_and_the_others_get_everything(
+    part: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    composition = compose(Settings(secret_key=SECRET, rate_limits=False), part=part)
+    async with serving(application(composition)) as url:
+        async with connected(url, "eve", None) as broken:
+            await broken.ask("join_room", {"room_id": "lobby"})
+            (socket,) = composition.server.eio.sockets.values()
+            link = socket._link
+            link._websocket.write = broken_write
+            link._set_direct(link._websocket)
+
+            await all_messages_reach_all_members(url, RECIPIENTS, None)
+
+            with pytest.raises(ConnectionClosed):
+                await broken.receive_until_closed()
+    assert [each.message for each in caplog.records] == ["fault while writing to a connection"]
+
+
+def broken_write(_frame: bytes) -> None:
+    raise OSError("broken")
 
 
 async def test_a_room_above_the_default_limit_of_one_turn() -> None:

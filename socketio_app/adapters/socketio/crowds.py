@@ -149,19 +149,28 @@ class _Passage:
             Whether everybody has been told.
         """
         for outlet in self.crowd[self._told : self._told + part]:
-            if outlet in self.particular:
-                self._met.add(outlet)
-            elif outlet.direct_joined is not None:
-                outlet.direct_joined(self._joined)
-            else:
-                for telling in self._common:
-                    outlet.tell(telling.event, telling.frame)
+            try:
+                if outlet in self.particular:
+                    self._met.add(outlet)
+                elif outlet.direct_joined is not None:
+                    outlet.direct_joined(self._joined)
+                else:
+                    for telling in self._common:
+                        outlet.tell(telling.event, telling.frame)
+            except Exception as error:  # noqa: BLE001  (logged there)
+                outlet.fail(error)
         self._told += part
         if self._told < len(self.crowd):
             return False
         for outlet in self.particular:
-            for telling, for_crowd in self.tellings:
-                among = outlet in self._met if for_crowd else outlet in telling.outlets
-                if among and outlet not in telling.left_out:
-                    outlet.tell(telling.event, telling.frame)
+            try:
+                self._tell_particular(outlet)
+            except Exception as error:  # noqa: BLE001  (logged there)
+                outlet.fail(error)
         return True
+
+    def _tell_particular(self, outlet: Outlet) -> None:
+        for telling, for_crowd in self.tellings:
+            among = outlet in self._met if for_crowd else outlet in telling.outlets
+            if among and outlet not in telling.left_out:
+                outlet.tell(telling.event, telling.frame)

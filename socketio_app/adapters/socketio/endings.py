@@ -17,6 +17,9 @@ NOT_LET_IN: Final = "not let in"
 EXPIRED: Final = "token expired"
 """What it was let in by has ended."""
 
+WRITE_FAILED: Final = "write failed"
+"""Writing to it raised, so its client has a gap."""
+
 TOO_MANY_REFUSALS: Final = "too many refusals"
 """The client went on regardless."""
 

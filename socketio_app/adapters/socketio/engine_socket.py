@@ -24,7 +24,7 @@ from starlette.types import Receive
 from socketio_app.adapters.socketio import frames
 from socketio_app.adapters.socketio.arrivals import Arrivals
 from socketio_app.adapters.socketio.asgi_websocket import AsgiWebSocket
-from socketio_app.adapters.socketio.endings import NOT_LET_IN, RESTART
+from socketio_app.adapters.socketio.endings import NOT_LET_IN, RESTART, WRITE_FAILED
 from socketio_app.adapters.socketio.frames import Frame
 from socketio_app.adapters.socketio.inbox import AT_ONCE
 from socketio_app.adapters.socketio.link import Link, Probe
@@ -160,6 +160,14 @@ class EngineSocket(AsyncSocket):
             self.write(goodbye)
         self._close_code = frames.POLICY_VIOLATION
         self._end_soon(reason)
+
+    def fail(self, error: Exception) -> None:
+        """See `Way`."""
+        if self._link is not None:
+            self._link.fail(error)
+        else:
+            log.error("fault while writing to a connection", exc_info=error)
+            self._end_soon(WRITE_FAILED)
 
     def give_up(self) -> None:
         """End the connection: nobody was let in over it in time."""

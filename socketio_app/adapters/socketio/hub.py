@@ -83,18 +83,25 @@ class Hub:
             telling = Telling(event, frame_of(event), tuple(members.values()), left_out)
             self._crowds.tell(audience.room_id, telling)
             return
-        if not members:
-            return
+        if members:
+            self._tell_members(event, audience, members)
+
+    def _tell_members(
+        self, event: Event, audience: Members, members: Mapping[ConnectionId, Outlet]
+    ) -> None:
         frame = frame_of(event)
         but_connection, but_user = audience.but_connection, audience.but_user
         told = 0
         for outlet in members.values():
             if outlet.connection_id != but_connection and outlet.user_id != but_user:
                 told += 1
-                if outlet.direct is not None:
-                    outlet.direct(frame)
-                else:
-                    outlet.tell(event, frame)
+                try:
+                    if outlet.direct is not None:
+                        outlet.direct(frame)
+                    else:
+                        outlet.tell(event, frame)
+                except Exception as error:  # noqa: BLE001  (logged there)
+                    outlet.fail(error)
         if self._measures is not None:
             self._measures.told(event, told)
 
@@ -109,10 +116,13 @@ class Hub:
                 if outlet.connection_id != but_connection:
                     told += 1
                     frame = frame or frame_of(event)
-                    if outlet.direct is not None:
-                        outlet.direct(frame)
-                    else:
-                        outlet.tell(event, frame)
+                    try:
+                        if outlet.direct is not None:
+                            outlet.direct(frame)
+                        else:
+                            outlet.tell(event, frame)
+                    except Exception as error:  # noqa: BLE001  (logged there)
+                        outlet.fail(error)
         if self._measures is not None:
             self._measures.told(event, told)
 

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from socketio_app.adapters.socketio import frames
 from socketio_app.adapters.socketio.deadlines import Deadline
-from socketio_app.adapters.socketio.endings import NOT_READING
+from socketio_app.adapters.socketio.endings import NOT_READING, WRITE_FAILED
 from socketio_app.adapters.socketio.frames import Frame
 from socketio_app.adapters.socketio.inbox import Inbox, Work
 from socketio_app.adapters.socketio.websocket import FrameWriter, Message, WebSocket, Write
@@ -62,7 +62,10 @@ class Link:
     def write(self, frame: Frame) -> None:
         """Send a frame after those before it, or keep it until the client reads again."""
         if self.direct is not None:
-            self.direct(frame)
+            try:
+                self.direct(frame)
+            except Exception as error:  # noqa: BLE001  (logged there)
+                self.fail(error)
         elif self._unread is not None:
             self._unread.append(frame)
             self._unread_bytes += len(frame)
@@ -91,6 +94,11 @@ class Link:
         self.ending = why
         self._stop_writing()
         self._websocket.abort()
+
+    def fail(self, error: Exception) -> None:
+        """Log that a write raised, and cut the connection, as its client has a gap."""
+        log.error("fault while writing to a connection", exc_info=error)
+        self.cut(WRITE_FAILED)
 
     # What the protocol says.
 

@@ -30,6 +30,10 @@ class Way(Protocol):
         """Take nothing more from the client; write a last frame, if any, and end."""
         ...
 
+    def fail(self, error: Exception) -> None:
+        """Log that a write raised, once, and close the connection."""
+        ...
+
 
 @attrs.define(eq=False)
 class Outlet:
@@ -76,6 +80,10 @@ class Outlet:
             goodbye: what it is told last, if anything.
         """
         self._way.dismiss(reason, goodbye)
+
+    def fail(self, error: Exception) -> None:
+        """Close the connection, and no other, because a write to it raised."""
+        self._way.fail(error)
 
     def release(self, opening: Opening) -> Sequence[Event]:
         """Write what the connection is to have first; hold nothing back any more.

@@ -121,6 +121,32 @@ async def test_in_a_room_that_keeps_up_nobody_waits(crowd: ListeningToHub) -> No
         keeping_up.send(None)
 
 
+@pytest.mark.parametrize("takes_bytes", [False, True])
+@pytest.mark.parametrize("is_direct", [False, True])
+@pytest.mark.parametrize("audience", [Members(LOBBY), Users((ADA, BOB))])
+@pytest.mark.parametrize("part", [1, 1000])
+async def test_a_connection_whose_write_raises_is_closed_and_the_others_get_everything(
+    part: int, audience: Audience, is_direct: bool, takes_bytes: bool
+) -> None:
+    listening = ListeningToHub(Hub(part))
+    hub = listening.broadcast
+    ada, bob = listening.listen(ADA, "ada's"), listening.listen(BOB, "bob's")
+    for user_id in (ADA, BOB):
+        hub.enter(LOBBY, user_id)
+    broken, outlet = listening.ways["ada's"], listening.outlets["ada's"]
+    broken.fault, broken.takes_bytes = OSError("broken"), takes_bytes
+    if is_direct:
+        broken.on_direct = outlet.set_direct
+        outlet.set_direct(broken)
+
+    for _ in range(2):
+        hub.tell(event(), audience)
+        await all_told(hub)
+
+    assert (ada(), bob()) == (0, 2)
+    assert broken.faults == [broken.fault]
+
+
 async def test_another_room_has_its_turn_between_the_parts(crowd: ListeningToHub) -> None:
     ada = crowd.listen(ADA, "ada's")
     crowd.broadcast.enter(RoomId("small"), ADA)
