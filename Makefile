@@ -14,7 +14,7 @@ ROUNDS ?= 5
 IDLE_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test soak fuzz bench bench-check check format lock clean
+.PHONY: help setup run test test-stress soak fuzz bench bench-check check format lock clean
 
 help: ## Say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -39,8 +39,11 @@ $(NODE_PEER_STAMP): $(NODE_PEER)/package-lock.json
 run: setup ## Serve the chat with a key made for this run
 	DATABASE_URL=$${DATABASE_URL:-sqlite:///chat.db} $(BIN)/socketio-app serve --dev
 
-test: setup $(NODE_STAMP) ## Run every test
-	$(BIN)/pytest
+test: setup $(NODE_STAMP) ## Run every test, on all processors
+	$(BIN)/pytest -n auto --dist worksteal
+
+test-stress: setup $(NODE_STAMP) ## Run every test ROUNDS times (3 by default) beside two busy loops
+	$(BIN)/python -m tests.stress $(if $(filter file,$(origin ROUNDS)),3,$(ROUNDS))
 
 soak: setup $(NODE_STAMP) ## Kill the server under load, a thousand times on each database
 	CRASH_ROUNDS=$${CRASH_ROUNDS:-1000} $(BIN)/pytest tests/e2e/test_crashes.py

@@ -15,6 +15,7 @@ import attrs
 from benchmarks.figures import Figures
 from benchmarks.load.options import Load
 from benchmarks.servers import HERE, SECRET, Server
+from tests.ports import free_port
 
 PATIENCE_SECONDS = 30
 
@@ -58,7 +59,7 @@ def running(server: Server) -> Iterator[Running]:
     Raises:
         MeasuringError: it ended, or did not listen in time.
     """
-    port = _free_port()
+    port = free_port()
     ports = {"PORT": str(port), "SOCKETIO_PORT": str(port)}
     with tempfile.TemporaryDirectory() as folder:
         with on_processor(0):
@@ -105,12 +106,6 @@ def _environment() -> dict[str, str]:
         "NODE_ENV": "production",
         "SECRET_KEY": SECRET,
     }
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def _wait_until_it_listens(server: Server, process: "subprocess.Popen[bytes]", port: int) -> None:

@@ -1,12 +1,14 @@
-"""For all tests: the event loop's kind, and how long hypothesis may take."""
+"""For all tests: the kind of event loop, hypothesis' settings, the database server."""
 
 import os
-from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
-from tests.databases import stop_servers
+from tests.databases import server_url, stop_servers, use_server
+
+SERVER = "database_server_url"
 
 settings.register_profile("default", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
@@ -18,7 +20,23 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(scope="session", autouse=True)
-def end_of_servers() -> Iterator[None]:
-    yield
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Give each worker of pytest-xdist the one server."""
+    node.workerinput[SERVER] = server_url()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return more workers than there are processors: most tests wait most of the time."""
+    return 2 * (os.cpu_count() or 1)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    worker_input = getattr(config, "workerinput", None)
+    if worker_input is not None:
+        use_server(worker_input[SERVER])
+
+
+def pytest_unconfigure() -> None:
     stop_servers()

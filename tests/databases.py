@@ -5,16 +5,26 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from itertools import count
+from pathlib import Path
+from zlib import crc32
 
 import asyncpg
 
+from socketio_app.adapters.sql import migrations
 from socketio_app.adapters.sql.migrations import migrate_postgres
 from tests.servers import postgres
 
-TEMPLATE = "chat_template"
+TEMPLATE_LOCK = 20261123
 
 _servers = ExitStack()
 _numbers = count(1)
+_server_url = os.environ.get("TEST_DATABASE_URL")
+
+
+def use_server(url: str) -> None:
+    """Use a server that another process of the test run has started."""
+    global _server_url
+    _server_url = url
 
 
 def stop_servers() -> None:
@@ -22,11 +32,12 @@ def stop_servers() -> None:
     _servers.close()
 
 
-@functools.cache
 def server_url() -> str:
     """The PostgreSQL of the whole test run: `TEST_DATABASE_URL`, or one that is started for it."""
-    given = os.environ.get("TEST_DATABASE_URL")
-    return given or _servers.enter_context(postgres()).url
+    global _server_url
+    if _server_url is None:
+        _server_url = _servers.enter_context(postgres()).url
+    return _server_url
 
 
 @asynccontextmanager
@@ -34,20 +45,38 @@ async def postgres_database() -> AsyncIterator[str]:
     """The URL of a new database, copied from one that was migrated."""
     administration = await asyncpg.connect(server_url())
     try:
-        known = await administration.fetchval(
-            "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", TEMPLATE
-        )
-        if not known:
-            await administration.execute(f"CREATE DATABASE {TEMPLATE}")
-            await migrate_postgres(_url_of(TEMPLATE))
+        template = await _template(administration)
         name = f"chat_test_{os.getpid()}_{next(_numbers)}"
-        await administration.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+        await administration.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         try:
             yield _url_of(name)
         finally:
             await administration.execute(f"DROP DATABASE {name} WITH (FORCE)")
     finally:
         await administration.close()
+
+
+async def _template(administration: "asyncpg.Connection[asyncpg.Record]") -> str:
+    """Return the name of the migrated database, which the first worker that needs it makes."""
+    name = f"chat_template_{_checksum_of_migrations():08x}"
+    await administration.execute("SELECT pg_advisory_lock($1)", TEMPLATE_LOCK)
+    try:
+        is_made = "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)"
+        if not await administration.fetchval(is_made, name):
+            await administration.execute(f"DROP DATABASE IF EXISTS {name}_unfinished")
+            await administration.execute(f"CREATE DATABASE {name}_unfinished")
+            await migrate_postgres(_url_of(f"{name}_unfinished"))
+            await administration.execute(f"ALTER DATABASE {name}_unfinished RENAME TO {name}")
+    finally:
+        await administration.execute("SELECT pg_advisory_unlock($1)", TEMPLATE_LOCK)
+    return name
+
+
+@functools.cache
+def _checksum_of_migrations() -> int:
+    """Identify the schema: the server may still have the template of an earlier one."""
+    scripts = Path(migrations.__file__).parent.rglob("*.py")
+    return crc32(b"".join(script.read_bytes() for script in sorted(scripts)))
 
 
 def _url_of(database: str) -> str:

@@ -15,7 +15,9 @@ from typing import Any, Literal
 
 import attrs
 
-PATIENCE_SECONDS = 30
+from tests.ports import free_port
+
+PATIENCE_SECONDS = 60
 
 
 @attrs.define
@@ -65,9 +67,9 @@ def postgres(fsync: Literal["on", "off"] = "off") -> Iterator[Postgres]:
         initialize: list[str | Path] = [binaries / "initdb", "-D", data, "-U", "postgres"]
         initialize += ["-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions"]
         subprocess.run(initialize, check=True, capture_output=True, **options)
-        port = _free_port()
+        port = free_port()
         command: list[str | Path] = [binaries / "postgres", "-D", data, "-p", str(port), "-k", home]
-        for option in ("listen_addresses=127.0.0.1", "max_connections=60", f"fsync={fsync}"):
+        for option in ("listen_addresses=127.0.0.1", "max_connections=300", f"fsync={fsync}"):
             command += ["-c", option]
         url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
         server = Postgres(url, command, home, options)
@@ -83,12 +85,6 @@ def _binaries() -> Path:
     assert found is not None
     assert found.submodule_search_locations
     return Path(next(iter(found.submodule_search_locations))) / "pginstall" / "bin"
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def _wait_until_ready(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:

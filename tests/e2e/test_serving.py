@@ -5,7 +5,6 @@ import json
 import os
 import re
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,11 +15,12 @@ import attrs
 import pytest
 
 from tests.e2e.clients import PythonClient, until
+from tests.ports import free_port as free_port
 from tests.tokens import SECRET, token
 
 pytestmark = pytest.mark.anyio
 
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 SERVE = [sys.executable, "-m", "socketio_app.server"]
 
 
@@ -39,12 +39,6 @@ class Served:
             _, errors = await self.process.communicate()
         assert self.process.returncode is not None
         return self.process.returncode, errors.decode()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 async def wait_until_there(url: str, process: asyncio.subprocess.Process) -> None:

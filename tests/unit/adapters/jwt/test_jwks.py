@@ -137,6 +137,8 @@ class TestMaterial:
     @pytest.mark.parametrize(
         "published",
         [public_der(RSA_KEY), public_der(EC_KEY), public_pem(RSA_KEY), private_pem(EC_KEY)],
+        # By themselves the ids would be the keys, which are other ones in each worker.
+        ids=["RSA DER", "EC DER", "RSA PEM", "private EC PEM"],
     )
     def test_a_secret_that_is_a_public_key_is_refused(self, published: bytes) -> None:
         assert refusal(secret_web_key(published)).endswith("and no secret")
