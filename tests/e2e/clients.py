@@ -18,7 +18,7 @@ import socketio
 Json = dict[str, Any]
 Transport = Literal["polling", "websocket", "upgrade"]
 
-PATIENCE_SECONDS = 10
+PATIENCE_SECONDS = 60
 NODE_CLIENT = Path(__file__).parent / "node_client"
 
 
@@ -113,9 +113,9 @@ class PythonClient:
                 transports=transports(transport),
                 wait_timeout=PATIENCE_SECONDS,
             )
-        except socketio.exceptions.ConnectionError:
+        except BaseException as error:
             await self._http.close()
-            if self._error is None:
+            if self._error is None or not isinstance(error, socketio.exceptions.ConnectionError):
                 raise
             raise Refused(self._error["message"], self._error.get("data")) from None
         return self
@@ -149,11 +149,13 @@ class PythonClient:
         await self._client.emit(event, payload)
 
     async def close(self) -> None:
-        if self._lost.is_set():
-            await self._client.eio.wait()  # for what it still has to say
-        else:
-            await self._client.disconnect()
-        await self._http.close()
+        try:
+            if self._lost.is_set():
+                await self._client.eio.wait()  # for what it still has to say
+            else:
+                await self._client.disconnect()
+        finally:
+            await self._http.close()
 
 
 class NodeProcess:

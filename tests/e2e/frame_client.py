@@ -27,7 +27,7 @@ Moment = Literal["before the probe", "after the probe"]
 END = "<end>"
 """Where in what it got a client ended its connection."""
 
-PATIENCE_SECONDS = 10
+PATIENCE_SECONDS = 60
 MOST_REQUEST_BYTES = 20_000
 """So much the server takes at a time."""
 

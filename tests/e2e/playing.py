@@ -152,6 +152,8 @@ class Play:
             max_frame_bytes=MOST_REQUEST_BYTES,
             ping_interval_seconds=3600,
             most_unread_bytes=2**30,
+            # Whether typing is dropped depends on when a client polls, so here it never is.
+            passing_unread_bytes=2**30,
             begins_at_once=self._stage.path.begins_at_once,
         )
         server = ChatServer(chat, hub, verifier, options)

@@ -13,7 +13,7 @@ from websockets.sync.client import connect as connect_websocket
 
 from tests.tokens import token
 
-PATIENCE_SECONDS = 10
+PATIENCE_SECONDS = 60
 
 
 @attrs.define

@@ -86,7 +86,7 @@ def serving_in_a_thread(
 
     thread = threading.Thread(target=run)
     thread.start()
-    base_url, stop = started.get(timeout=10)
+    base_url, stop = started.get(timeout=60)
     try:
         yield base_url
     finally:

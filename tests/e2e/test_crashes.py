@@ -22,7 +22,7 @@ from tests.tokens import SECRET, token
 
 pytestmark = pytest.mark.anyio
 
-ROUNDS = int(os.environ.get("CRASH_ROUNDS", "20"))
+ROUNDS = int(os.environ.get("CRASH_ROUNDS", "10"))
 SENDERS = 4
 ROOM = {"room_id": "lobby"}
 
@@ -109,7 +109,11 @@ class Load:
     async def _connect(self, sender: str) -> PythonClient:
         options = {"auth": {"token": token(sender)}}
         client = await PythonClient().open(self.url, "websocket", options)
-        assert (await client.call("join_room", ROOM))["ok"]
+        try:
+            assert (await client.call("join_room", ROOM))["ok"]
+        except BaseException:
+            await client.close()
+            raise
         return client
 
 

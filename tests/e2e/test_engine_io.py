@@ -45,7 +45,7 @@ async def http(url: str) -> AsyncIterator[aiohttp.ClientSession]:
 
 
 async def until_empty(composition: Composition) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not is_empty(composition):
             await asyncio.sleep(0.01)
 
@@ -53,7 +53,7 @@ async def until_empty(composition: Composition) -> None:
 async def next_text(websocket: aiohttp.ClientWebSocketResponse, prefix: str) -> str:
     """The next frame that begins so."""
     while True:
-        text = await websocket.receive_str(timeout=10)
+        text = await websocket.receive_str(timeout=60)
         if text.startswith(prefix):
             return text
 
@@ -82,7 +82,7 @@ async def test_a_frame_that_is_not_engine_io_ends_its_connection_and_leaves_noth
 
         await websocket.send_str(frame)
 
-        while (await websocket.receive(timeout=10)).type is aiohttp.WSMsgType.TEXT:
+        while (await websocket.receive(timeout=60)).type is aiohttp.WSMsgType.TEXT:
             pass
     await until_empty(composition)
     assert [record for record in caplog.records if record.exc_info] == []
@@ -113,7 +113,7 @@ async def test_an_upgrade_that_fails_goes_on_polling(
         async with http.ws_connect(f"{OPEN_WEBSOCKET}&sid={session}") as websocket:
             for frame in frames:
                 await websocket.send_str(frame)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             # Until the server has noticed, a poll is told to wait for the upgrade.
             while (await polling.get()) == ["6"]:
                 pass

@@ -62,7 +62,7 @@ async def is_refused(http: aiohttp.ClientSession, url: str) -> bool:
     """Whether a WebSocket is not opened, or closed at once."""
     try:
         async with http.ws_connect(url) as websocket:
-            return (await websocket.receive(timeout=10)).type is not aiohttp.WSMsgType.TEXT
+            return (await websocket.receive(timeout=60)).type is not aiohttp.WSMsgType.TEXT
     except aiohttp.WSServerHandshakeError:
         return True
 
@@ -178,12 +178,12 @@ class TestWebSocket:
         self, http: aiohttp.ClientSession
     ) -> None:
         async with http.ws_connect(WEBSOCKET) as first:
-            opened = json.loads((await first.receive_str(timeout=10))[1:])
+            opened = json.loads((await first.receive_str(timeout=60))[1:])
 
             assert await is_refused(http, f"{WEBSOCKET}&sid={opened['sid']}")
 
             await first.send_str(CONNECT)
-            assert (await first.receive_str(timeout=10)).startswith("40{")
+            assert (await first.receive_str(timeout=60)).startswith("40{")
 
     async def test_one_for_a_session_that_is_not_known_is_closed(
         self, http: aiohttp.ClientSession
@@ -202,7 +202,7 @@ class TestHandshake:
             _, opened = await poll(http, POLLING)
         else:
             async with http.ws_connect(WEBSOCKET) as websocket:
-                opened = await websocket.receive_str(timeout=10)
+                opened = await websocket.receive_str(timeout=60)
 
         told = json.loads(opened.removeprefix("0"))
         assert told.pop("sid")
@@ -217,9 +217,9 @@ class TestHandshake:
 class TestHeartbeat:
     async def test_who_answers_each_ping_is_asked_again(self, http: aiohttp.ClientSession) -> None:
         async with http.ws_connect(WEBSOCKET) as websocket:
-            await websocket.receive_str(timeout=10)
+            await websocket.receive_str(timeout=60)
             for _ in range(3):
-                assert await websocket.receive_str(timeout=10) == "2"
+                assert await websocket.receive_str(timeout=60) == "2"
                 await websocket.send_str("3")
 
     async def test_who_answers_none_is_closed(
@@ -227,10 +227,10 @@ class TestHeartbeat:
     ) -> None:
         url = await session(http)
         async with http.ws_connect(WEBSOCKET) as websocket:
-            await websocket.receive_str(timeout=10)
-            assert await websocket.receive_str(timeout=10) == "2"
+            await websocket.receive_str(timeout=60)
+            assert await websocket.receive_str(timeout=60) == "2"
 
-            assert (await websocket.receive(timeout=10)).type is aiohttp.WSMsgType.CLOSED
+            assert (await websocket.receive(timeout=60)).type is aiohttp.WSMsgType.CLOSED
         await until_empty(composition)
         assert await asked(http, "GET", url) == 400
 
@@ -244,7 +244,7 @@ class TestUpgrade:
         async with http.ws_connect(url.replace("polling", "websocket")) as websocket:
             await websocket.send_str("2probe")
 
-            assert await websocket.receive_str(timeout=10) == "3probe"
+            assert await websocket.receive_str(timeout=60) == "3probe"
             assert (await waiting)[1] in {"6", "2"}
 
     async def test_after_it_the_session_is_polled_no_more_and_goes_on(
@@ -253,17 +253,17 @@ class TestUpgrade:
         url = await session(http)
         async with http.ws_connect(url.replace("polling", "websocket")) as websocket:
             await websocket.send_str("2probe")
-            await websocket.receive_str(timeout=10)
+            await websocket.receive_str(timeout=60)
             await websocket.send_str("5")
             await websocket.send_str(CONNECT)
-            assert (await websocket.receive_str(timeout=10)).startswith("40{")
+            assert (await websocket.receive_str(timeout=60)).startswith("40{")
 
             assert await asked(http, "GET", url) == 400
             assert await asked(http, "POST", url, "3") == 400
             assert await is_refused(http, url.replace("polling", "websocket"))
 
             await websocket.send_str('427["join_room",{"room_id":"lobby"}]')
-            while not (await websocket.receive_str(timeout=10)).startswith("437["):
+            while not (await websocket.receive_str(timeout=60)).startswith("437["):
                 pass
 
 
@@ -274,12 +274,12 @@ class TestMessage:
     ) -> None:
         url = await session(http)
         async with http.ws_connect(WEBSOCKET) as websocket:
-            await websocket.receive_str(timeout=10)
+            await websocket.receive_str(timeout=60)
 
             await websocket.send_str(packet)
             await asked(http, "POST", url, packet)
 
-            assert (await websocket.receive(timeout=10)).type is aiohttp.WSMsgType.CLOSE
+            assert (await websocket.receive(timeout=60)).type is aiohttp.WSMsgType.CLOSE
         await until_empty(composition)
 
     async def test_a_close_packet_ends_the_session(
@@ -287,10 +287,10 @@ class TestMessage:
     ) -> None:
         url = await session(http)
         async with http.ws_connect(WEBSOCKET) as websocket:
-            await websocket.receive_str(timeout=10)
+            await websocket.receive_str(timeout=60)
             await websocket.send_str("1")
             assert await asked(http, "POST", url, "1") == 200
-            assert (await websocket.receive(timeout=10)).type is aiohttp.WSMsgType.CLOSE
+            assert (await websocket.receive(timeout=60)).type is aiohttp.WSMsgType.CLOSE
         await until_empty(composition)
 
 

@@ -106,7 +106,7 @@ async def test_a_client_that_reads_nothing_and_answers_no_ping_is_let_go(
 
     await say_much(composition)
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while composition.chat.connection_count or len(asyncio.all_tasks()) > tasks:
             await asyncio.sleep(0.01)
         while not is_given_up(stalled):
@@ -127,7 +127,7 @@ async def test_a_client_that_reads_nothing_is_not_waited_for_when_its_connection
 
     stalled.websocket.send(["this is not Engine.IO"])
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not is_given_up(stalled):
             await asyncio.sleep(0.01)
 
@@ -162,7 +162,7 @@ async def test_a_websocket_that_goes_while_it_is_let_in_leaves_no_ghost(
     (connection,) = composition.server.eio.sockets.values()
 
     await client.let_go()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while connection._link.direct is not None:  # it has not noticed
             await asyncio.sleep(0)
     verifier.answer.set()
@@ -240,7 +240,8 @@ async def test_a_connection_makes_no_class(
 
 
 def classes() -> int:
-    return sum(isinstance(each, type) for each in gc.get_objects())
+    # `isinstance` would ask a weak reference's proxy, whose object may be gone, for its class.
+    return sum(issubclass(type(each), type) for each in gc.get_objects())
 
 
 @contextmanager
@@ -258,7 +259,7 @@ async def test_an_idle_websocket_has_neither_a_task_nor_a_timer(
 ) -> None:
     url = await serve(compose(SETTINGS))
     await connect(url, "ada", "websocket")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         before = tasks_and_timers()
 
         for transport in ["websocket", "upgrade"] * 10:

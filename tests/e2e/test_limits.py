@@ -240,7 +240,7 @@ class TestTokens:
         self, serve: Serve, transport: Transport
     ) -> None:
         async with serve(jwt_leeway_seconds=0) as (composition, url):
-            ends = int(time.time()) + 3
+            ends = int(time.time()) + 5
             ada = await opened(url, "ada", transport, exp=ends)
 
             connected = await until(ada, "connected")
@@ -248,7 +248,7 @@ class TestTokens:
             await ended(ada)
 
             assert expiring["token_expires_at"] == connected["token_expires_at"]
-            assert 0 < expiring["expires_in_ms"] <= 3000
+            assert 0 < expiring["expires_in_ms"] <= 5000
             assert time.time() >= ends
             await until_empty(composition)
 
@@ -256,7 +256,7 @@ class TestTokens:
         self, serve: Serve, transport: Transport
     ) -> None:
         async with serve(jwt_leeway_seconds=0) as (_, url):
-            ends = int(time.time()) + 3
+            ends = int(time.time()) + 5
             ada = await opened(url, "ada", transport, exp=ends)
 
             answer = await ada.call("refresh_token", {"token": token("ada", exp=ends + 1)})
@@ -277,7 +277,7 @@ class TestTokens:
 
     async def test_a_hosts_own_check_of_a_token_may_use_what_needs_a_task(self) -> None:
         async def check(given: str) -> str:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await asyncio.sleep(0)
             return given
 

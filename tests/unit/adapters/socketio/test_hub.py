@@ -36,7 +36,7 @@ def crowd() -> ListeningToHub:
 
 
 async def all_told(hub: Hub) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while hub._crowds.rooms:
             await asyncio.sleep(0)
 

@@ -35,7 +35,7 @@ class Handler:
         self.is_paused = False
 
     async def until(self, count: int) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(self.handled) < count:
                 await asyncio.sleep(0)
 
@@ -125,5 +125,5 @@ async def test_what_is_last_is_done_even_where_a_message_was_cancelled() -> None
     inbox.take([1])
     inbox.finish(last)
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await done.wait()

@@ -69,7 +69,7 @@ async def test_who_waits_is_woken_by_a_packet_and_by_the_end() -> None:
 
         wake()
 
-        await asyncio.wait_for(waiting, 10)
+        await asyncio.wait_for(waiting, 60)
         outbox.take()
 
 
