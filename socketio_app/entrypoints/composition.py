@@ -11,6 +11,7 @@ from starlette.routing import Route
 from socketio_app.adapters.jwt import HostVerifier, JwtVerifier, KeyConfigurationError, KeySet
 from socketio_app.adapters.memory import MemoryStore
 from socketio_app.adapters.prometheus import metrics_route
+from socketio_app.adapters.socketio.connect_limit import ConnectRates
 from socketio_app.adapters.socketio.crowds import PART
 from socketio_app.adapters.socketio.hub import Hub
 from socketio_app.adapters.socketio.server import ChatServer, Options
@@ -113,6 +114,7 @@ def compose(
         passing_unread_bytes=settings.typing_unread_bytes,
         connect_seconds=settings.connect_timeout_seconds,
         handshakes=settings.handshake_rate,
+        connects=ConnectRates(*settings.connect_rates),
         begins_at_once=isinstance(store, MemoryStore | SqliteStore),
     )
     server = ChatServer(chat, hub, verifier, options, measures, configured_tracing())

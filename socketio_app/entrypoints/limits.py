@@ -76,6 +76,19 @@ class LimitSettings:
         "Refusals a second, of whatever kind, that a connection may go on after; over it, it is "
         "closed; 0: any number.",
     )
+    rate_connect_per_connection: int = _a_second(
+        1,
+        "Socket.IO CONNECT packets a second over one connection; over it, `rate_limited`; "
+        "0: any number.",
+    )
+    rate_connect_per_user: int = _a_second(
+        20,
+        "The same of one user, on all connections. In a burst, at least `CONNECTIONS_PER_USER` "
+        "should fit.",
+    )
+    rate_connect_per_address: int = _a_second(
+        50, "The same from one address (of IPv6, from one /64)."
+    )
     connections_per_user: int = setting(
         100,
         integer(0, 1_000_000),
@@ -182,6 +195,15 @@ class LimitSettings:
     def handshake_rate(self) -> Rate | None:
         """How often one address may open a connection; `None`: as often as it likes."""
         return self._rate(self.handshakes_per_address)
+
+    @property
+    def connect_rates(self) -> tuple[Rate | None, Rate | None, Rate | None]:
+        """The rates of CONNECT packets by connection, address and user; `None`: any number."""
+        return (
+            self._rate(self.rate_connect_per_connection),
+            self._rate(self.rate_connect_per_address),
+            self._rate(self.rate_connect_per_user),
+        )
 
     def _rates(self) -> Mapping[CommandKind, Rates]:
         """The rates of commands, but for what is not limited."""

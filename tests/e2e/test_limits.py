@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 
 from socketio_app.adapters.socketio.fast_protocol import FastProtocol
+from socketio_app.adapters.socketio.server import MOST_REFUSED_CONNECTS
 from socketio_app.application.patience import BYTES_OF_A_REFUSAL
 from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import Composition, compose
@@ -138,6 +139,65 @@ class TestRefusals:
             assert 0 < refused["retry_after_ms"] <= 100
             await mallory.let_go()
             await until_empty(composition)
+
+
+class TestConnects:
+    CONNECT = '40{"token":"%s"}' % token("mallory")
+
+    async def test_cycles_over_one_connection_are_refused_and_then_end_it(
+        self, serve: Serve, transport: Transport
+    ) -> None:
+        async with serve(rate_connect_per_connection=1, rate_burst_seconds=2) as (_, url):
+            mallory = await FrameClient.open(url, transport)
+
+            await mallory.say_until([self.CONNECT, "41"] * 2 + [self.CONNECT], "44")
+
+            assert sum(packet.startswith("40") for packet in mallory.received) == 2
+            refused = json.loads(mallory.received[-1][2:])["data"]
+            assert refused["code"] == "rate_limited"
+            assert refused["retry_after_ms"] in range(1, 1001)
+            await mallory.say_until([self.CONNECT] * (2 * MOST_REFUSED_CONNECTS), "<end>")
+            assert mallory.is_at_end
+            await mallory.let_go()
+
+    async def test_a_users_connects_count_together(self, serve: Serve) -> None:
+        async with serve(rate_connect_per_user=1, rate_burst_seconds=2) as (_, url):
+            clients = [await opened(url, "ada", "websocket") for _ in range(2)]
+
+            with pytest.raises(Refused) as refused:
+                await opened(url, "ada", "websocket")
+
+            assert refused.value.data["code"] == "rate_limited"
+            clients.append(await opened(url, "bob", "websocket"))
+            for client in clients:
+                await client.close()
+
+    async def test_an_addresss_connects_are_refused_before_tokens_are_verified(self) -> None:
+        verified: list[str] = []
+
+        def verify(given: str) -> None:
+            verified.append(given)
+
+        settings = Settings(rate_connect_per_address=1, rate_burst_seconds=2)
+        composition = compose(settings, verify_token=verify)
+        async with serving(application(composition)) as url:
+            codes = []
+            for _ in range(3):
+                with pytest.raises(Refused) as refused:
+                    await opened(url, "ada", "websocket")
+                codes.append(refused.value.data["code"])
+
+        assert codes == ["unauthenticated", "unauthenticated", "rate_limited"]
+        assert len(verified) == 2
+
+    async def test_a_refusal_after_a_disconnect_says_why(self, serve: Serve) -> None:
+        async with serve() as (_, url):
+            client = await FrameClient.open(url, "websocket")
+
+            await client.say_until([self.CONNECT, "41", '40{"token":"nonsense"}'], "44")
+
+            assert json.loads(client.received[-1][2:])["data"]["code"] == "unauthenticated"
+            await client.let_go()
 
 
 class TestConnections:

@@ -22,16 +22,16 @@ class HandshakeLimit:
         self._limiter = None if rate is None else RateLimiter(rate)
         self._lines = RateLimiter(LINES)
 
-    def admits(self, host: str | None) -> bool:
+    def admits(self, address: str | None) -> bool:
         """Count a handshake; whether it may go on.
 
         Args:
-            host: the address that it came from; `None`, of which any number may come, where the
-                server does not know, as behind a Unix socket.
+            address: the address or network that it came from; `None`, of which any number may come,
+                where the server does not know, as behind a Unix socket.
         """
-        if self._limiter is None or host is None:
+        if self._limiter is None or address is None:
             return True
-        address, now = network_of(host), monotonic()
+        now = monotonic()
         if not self._limiter.admit(address, now):
             return True
         if not self._lines.admit(address, now):

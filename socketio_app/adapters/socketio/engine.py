@@ -10,7 +10,7 @@ from engineio.exceptions import QueueEmpty
 from engineio.packet import OPEN
 from engineio.packet import Packet as EnginePacket
 
-from socketio_app.adapters.socketio.arrivals import LINES, Arrivals, HandshakeLimit
+from socketio_app.adapters.socketio.arrivals import LINES, Arrivals, HandshakeLimit, network_of
 from socketio_app.adapters.socketio.engine_socket import EngineSocket
 from socketio_app.adapters.socketio.pings import PingWheel
 from socketio_app.adapters.socketio.requests import environ_of, wrong_in
@@ -101,11 +101,12 @@ class ChatEngine(engineio.AsyncServer):
         if self.is_retiring:
             return ELSEWHERE
         client = environ["asgi.scope"].get("client")
-        if not self.handshakes.admits(client[0] if client else None):
+        address = network_of(client[0]) if client else None
+        if not self.handshakes.admits(address):
             self.on_too_many()
             return TOO_MANY
         sid = self.generate_id()
-        connection = self.sockets[sid] = EngineSocket(self, sid)
+        connection = self.sockets[sid] = EngineSocket(self, sid, address)
         try:
             handshake = {
                 "sid": sid,

@@ -81,9 +81,11 @@ class Engine(Protocol):
 class EngineSocket(AsyncSocket):
     """A client's connection, over whichever transports."""
 
-    def __init__(self, server: Engine, sid: str) -> None:
+    def __init__(self, server: Engine, sid: str, address: str | None = None) -> None:
         super().__init__(server, sid)
         self._engine = server
+        self.address = address
+        """The client's IPv4 address or IPv6 network; `None` if the server does not know it."""
         self.pinged_at: float | None = None
         self._ask_no_more: Callable[[], None] | None = None
         self._link: Link | None = None

@@ -153,7 +153,10 @@ class Hub:
         outlets = self._outlets.get(user_id)
         if outlets is None:
             return
-        self._rooms.setdefault(user_id, set()).add(room_id)
+        rooms = self._rooms.setdefault(user_id, set())
+        if room_id in rooms:
+            return  # with all of the user's connections: `attach` sees to it
+        rooms.add(room_id)
         self._audiences.setdefault(room_id, {}).update(outlets)
 
     def leave(self, room_id: RoomId, user_id: UserId) -> None:

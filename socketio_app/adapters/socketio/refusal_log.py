@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Mapping
 from time import monotonic
-from typing import Any
 
 from socketio_app.adapters.socketio.arrivals import LINES
 from socketio_app.domain.errors import ChatError, TokenRejected
@@ -36,9 +35,3 @@ class RefusalLog:
             if not self._warnings.admit(tuple(source.values()), monotonic()):
                 level = logging.WARNING
         log.log(level, event, extra=fields)
-
-
-def address_of(environ: Mapping[str, Any]) -> Mapping[str, object]:
-    """Return the field of the log that says where a request came from, if the server knows."""
-    client = environ["asgi.scope"].get("client")
-    return {"address": client[0]} if client else {}

@@ -23,6 +23,7 @@ from socketio import packet as kinds
 from socketio_app.adapters.socketio.arrivals import HandshakeLimit
 from socketio_app.adapters.socketio.attachments import Attachments
 from socketio_app.adapters.socketio.compatibility import check_engine
+from socketio_app.adapters.socketio.connect_limit import ConnectLimit, ConnectRates
 from socketio_app.adapters.socketio.endings import MALFORMED
 from socketio_app.adapters.socketio.engine import ChatEngine
 from socketio_app.adapters.socketio.engine_socket import EngineSocket
@@ -40,7 +41,7 @@ from socketio_app.adapters.socketio.packets import (
     auth_of,
     packet_of,
 )
-from socketio_app.adapters.socketio.refusal_log import RefusalLog, address_of
+from socketio_app.adapters.socketio.refusal_log import RefusalLog
 from socketio_app.adapters.socketio.requests import token_of
 from socketio_app.adapters.socketio.retirement import retire_all
 from socketio_app.adapters.socketio.runner import CommandRunner, new_error_id
@@ -85,6 +86,8 @@ class Options:
     """How long a client may take until it is let in; 0: as long as it likes."""
     handshakes: Rate | None = None
     """How often one address may open a connection; `None`: as often as it likes."""
+    connects: ConnectRates = ConnectRates()
+    """How often clients may connect to the namespace."""
     begins_at_once: bool = False
     """Whether a command may begin outside a task: not with a store that asks which task it is in,
     as database drivers do for their timeouts."""
@@ -145,6 +148,7 @@ class ChatServer(socketio.AsyncServer):
         self._runner = CommandRunner(chat, self._refusals, measures, tracing)
         self._hub = hub
         self._verifier = verifier
+        self._connects = ConnectLimit(options.connects)
         self._connections: dict[str, Connection] = {}
         self._attachments = Attachments()
         self.on("connect", self._let_in)
@@ -215,7 +219,9 @@ class ChatServer(socketio.AsyncServer):
         if eio_sid is None or socket is None:
             return
         try:
+            self._connects.check(eio_sid, socket.address)
             identity = await self._verifier.verify(token_of(auth, environ))
+            self._connects.check_user(identity.user_id)
             outlet = Outlet(ConnectionId(sid), identity.user_id, socket)
             socket.watch_direct(outlet.set_direct)
             self._hub.attach(outlet)
@@ -225,7 +231,7 @@ class ChatServer(socketio.AsyncServer):
                 self._hub.detach(outlet)
                 raise
         except ChatError as error:
-            self._refusals.refused("refused", error, address_of(environ))
+            self._refusals.refused("refused", error, _source(socket))
             self._count_refusal(error.code)
             raise _refused(outgoing.refusal(error)) from None
         except Exception:
@@ -371,6 +377,11 @@ class ChatServer(socketio.AsyncServer):
         connection = self._connections.get(eio_sid)
         if connection is not None:  # else its token was not verified: it may not even be told so
             await self._runner.run(connection.actor, connection.outlet, event)
+
+
+def _source(socket: EngineSocket) -> dict[str, object]:
+    """What a line of the log says of a client that is not authenticated."""
+    return {"address": socket.address} if socket.address is not None else {}
 
 
 def _fields(connection: Connection) -> dict[str, object]:

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections import defaultdict
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -235,3 +236,33 @@ def test_a_crowd_hears_what_a_small_room_would(
     part: int, doing: list[tuple[str, object, object]]
 ) -> None:
     assert asyncio.run(heard(part, doing)) == asyncio.run(heard(1000, doing))
+
+
+async def test_a_connection_that_opens_costs_nothing_for_others_of_its_user() -> None:
+    """`enter` is called for each room of the user at each of their connects."""
+    listening = ListeningToHub(Hub(PART))
+    hub = listening.broadcast
+    listening.listen(ADA, "first")
+    hub.enter(LOBBY, ADA)
+    audience = Counting(hub._audiences[LOBBY])
+    hub._audiences[LOBBY] = audience
+
+    listening.listen(ADA, "second")
+    hub.enter(LOBBY, ADA)
+
+    assert set(audience) == {"first", "second"}
+    assert audience.writes == 1
+
+
+class Counting(dict[ConnectionId, Outlet]):
+    """Counts the connections that are written to it."""
+
+    writes = 0
+
+    def __setitem__(self, connection_id: ConnectionId, outlet: Outlet) -> None:
+        self.writes += 1
+        super().__setitem__(connection_id, outlet)
+
+    def update(self, outlets: Any) -> None:
+        self.writes += len(outlets)
+        super().update(outlets)
