@@ -10,10 +10,10 @@ from datetime import timedelta
 from importlib.metadata import version
 
 import attrs
-from sqlalchemy.exc import DBAPIError
 
 from socketio_app.adapters.jwt import KeyConfigurationError, sign_token
 from socketio_app.adapters.sql.migrations import SchemaError, migrate_postgres
+from socketio_app.adapters.sql.postgres_session import ConnectFailedError
 from socketio_app.adapters.sql.sqlite_file import StoreInUseError
 from socketio_app.adapters.system import SystemClock
 from socketio_app.application.commands import Actor
@@ -28,7 +28,7 @@ LONGEST_LIFETIME = timedelta(days=36_500)
 """Of a token where the server has no limit: dates end in the year 9999."""
 
 
-STORE_ERRORS = (StoreInUseError, SchemaError, Unavailable)
+STORE_ERRORS = (StoreInUseError, SchemaError, ConnectFailedError, Unavailable)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -122,11 +122,7 @@ def _migrate(_options: argparse.Namespace) -> int:
     url = Settings.from_environment(os.environ).database_url
     if not url.startswith("postgresql://"):
         raise UsageError("only PostgreSQL is migrated by command; a SQLite file migrates itself")
-    try:
-        asyncio.run(migrate_postgres(url))
-    except (OSError, DBAPIError) as error:
-        reason = getattr(error, "orig", None) or error
-        raise UsageError(f"DATABASE_URL: the database does not let us in: {reason}") from None
+    asyncio.run(migrate_postgres(url))
     print("The chat's tables are up to date.")
     return 0
 

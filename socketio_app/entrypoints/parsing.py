@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import attrs
 
+from socketio_app.adapters.sql.postgres_url import parse_postgres_url
 from socketio_app.domain.identifiers import is_unicode
 
 T = TypeVar("T")
@@ -136,7 +137,11 @@ def database_url(given: object) -> str:
         raise ValueError("must begin with memory://, sqlite:/// or postgresql://")
     if database == "sqlite" and not (rest.startswith("/") and len(rest) > 1):
         raise ValueError("must name a file, as in sqlite:///chat.db")
-    return f"{'postgresql' if database == 'postgres' else database}://{rest}"
+    if database in {"postgres", "postgresql"}:
+        url = f"postgresql://{rest}"
+        parse_postgres_url(url)
+        return url
+    return f"{database}://{rest}"
 
 
 def switch(given: object) -> bool:

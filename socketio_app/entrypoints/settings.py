@@ -130,8 +130,9 @@ class Settings(LimitSettings):
         "memory://",
         database_url,
         "Where messages and memberships are kept: `memory://`, until the process ends; "
-        "`sqlite:///chat.db`, a file, for one process; `postgresql://...`, for several. A "
-        "driver in it (`postgresql+asyncpg://`) is passed over.",
+        "`sqlite:///chat.db`, a file, for one process; `postgresql://...`, for several, with the "
+        "parameters under [PostgreSQL](#postgresql). A driver in it (`postgresql+asyncpg://`) is "
+        "ignored.",
         secret=True,
     )
     log_format: str = setting(

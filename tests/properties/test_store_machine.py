@@ -331,15 +331,12 @@ class PostgresMachine(StoreMachine):
     async def lose(self, store: Store) -> None:
         # Its connections end in the middle of whatever they were doing.
         assert isinstance(store, PostgresStore)
-        pool = store._pool._pool
-        assert pool is not None
         store.messages.commits._waiting.clear()
-        pool.terminate()
-        store.messages._appending._drop()
+        store._connector.terminate()
         await store.messages.commits.drain()
         await store.deliveries.drain()
         # One that was just being opened is open now.
-        store.messages._appending._drop()
+        store._connector.terminate()
         # It may have been told to commit: what is there is known when it has let go.
         connection = await asyncpg.connect(self.url)
         while await connection.fetchval(_OTHERS):

@@ -16,7 +16,8 @@ carry.
 
 from collections.abc import Mapping, Sequence
 
-from socketio_app.adapters.sql.postgres_pool import Connection, PostgresPool
+from socketio_app.adapters.sql.postgres_pool import PostgresConnection
+from socketio_app.adapters.sql.postgres_session import Connection
 from socketio_app.adapters.sql.rows import key_columns, message_of, message_row
 from socketio_app.domain.conversations import Conversation, Pair
 from socketio_app.domain.messaging import Draft, Stored
@@ -80,9 +81,13 @@ class ConversationIds:
         self._ids.clear()
 
     async def find(
-        self, pool: PostgresPool, conversations: Sequence[Conversation]
+        self, appending: PostgresConnection, conversations: Sequence[Conversation]
     ) -> Mapping[Conversation, int]:
         """The number of each conversation, given anew where there is none.
+
+        Args:
+            appending: The connection for appends: what waits for a reader's makes all appends wait.
+            conversations: The conversations, any of them more than once.
 
         Raises:
             Unavailable: the database cannot be reached now.
@@ -92,7 +97,7 @@ class ConversationIds:
         unknown = [each for each in dict.fromkeys(conversations) if each not in known]
         if not unknown:
             return known
-        async with pool.transaction() as connection:
+        async with appending.statement() as connection:
             found = await find_or_insert(connection, unknown)
         if len(self._ids) > MOST_IDS:
             self._ids.clear()

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from socketio_app.adapters.sql.postgres_pool import Connection, PostgresPool, fetch
+from socketio_app.adapters.sql.postgres_pool import PostgresPool, fetch
+from socketio_app.adapters.sql.postgres_session import Connection
 from socketio_app.adapters.sql.postgres_statements import (
     CONVERSATION_AT,
     STANDINGS,

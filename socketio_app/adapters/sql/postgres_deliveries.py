@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from socketio_app.adapters.sql.deliveries import submit_deliveries
 from socketio_app.adapters.sql.group_commit import GroupCommit
 from socketio_app.adapters.sql.postgres_append import find_numbers
-from socketio_app.adapters.sql.postgres_pool import Connection, PostgresPool, fetch
+from socketio_app.adapters.sql.postgres_pool import PostgresPool, fetch
+from socketio_app.adapters.sql.postgres_session import Connection
 from socketio_app.adapters.sql.postgres_statements import UNDELIVERED
 from socketio_app.adapters.sql.rows import conversation_of, message_of
 from socketio_app.domain.identifiers import UserId

@@ -8,6 +8,7 @@ import asyncpg
 from socketio_app.adapters.sql.group_commit import GroupCommit
 from socketio_app.adapters.sql.postgres_append import ConversationIds, StaleNumbersError, append
 from socketio_app.adapters.sql.postgres_pool import PostgresConnection, PostgresPool, fetch
+from socketio_app.adapters.sql.postgres_session import Connector
 from socketio_app.adapters.sql.postgres_statements import CONVERSATION_AT, PAGE
 from socketio_app.adapters.sql.rows import key_columns, key_of, message_of, page_of
 from socketio_app.application.ports import Place
@@ -29,8 +30,6 @@ APPENDING = {
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
-    # It is short, and often run: compiling it would cost more than running it.
-    "jit": "off",
 }
 """Settings of the connection that messages are appended over."""
 
@@ -38,10 +37,10 @@ APPENDING = {
 class PostgresMessages:
     """Implements `MessageLog`. Messages that wait at the same time share one transaction."""
 
-    def __init__(self, url: str, pool: PostgresPool) -> None:
+    def __init__(self, connector: Connector, pool: PostgresPool) -> None:
         self._pool = pool
         self._ids = ConversationIds()
-        self._appending = PostgresConnection(url, APPENDING)
+        self._appending = PostgresConnection(connector, APPENDING)
         self.commits: GroupCommit[Draft, Stored] = GroupCommit(
             self._commit, most_waiting=MOST_WAITING, largest_batch=LARGEST_BATCH
         )
@@ -122,7 +121,7 @@ class PostgresMessages:
         return await self._append(drafts)
 
     async def _append(self, drafts: Sequence[Draft]) -> list[Stored]:
-        ids = await self._ids.find(self._pool, [draft.conversation for draft in drafts])
+        ids = await self._ids.find(self._appending, [draft.conversation for draft in drafts])
         async with self._appending.statement() as connection:
             return await append(connection, drafts, ids)
 

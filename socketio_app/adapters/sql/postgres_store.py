@@ -7,29 +7,45 @@ from socketio_app.adapters.sql.postgres_deliveries import PostgresDeliveries
 from socketio_app.adapters.sql.postgres_messages import PostgresMessages
 from socketio_app.adapters.sql.postgres_pool import PostgresPool
 from socketio_app.adapters.sql.postgres_rooms import PostgresRooms
+from socketio_app.adapters.sql.postgres_session import Connector
+from socketio_app.adapters.sql.postgres_url import parse_postgres_url
 
 
 class PostgresStore:
     """Keeps everything in a PostgreSQL database. Implements the `Store` port."""
 
     def __init__(self, url: str, rooms_per_user: int) -> None:
-        self._pool = PostgresPool(url)
+        """Take note of where it is.
+
+        Raises:
+            DatabaseUrlError: The URL cannot be used.
+        """
+        self._connector = Connector(parse_postgres_url(url))
+        self._pool = PostgresPool(self._connector)
         self.epoch = ""
-        self.messages = PostgresMessages(url, self._pool)
+        self.messages = PostgresMessages(self._connector, self._pool)
         self.deliveries = PostgresDeliveries(self._pool)
         self.conversations = PostgresConversations(self._pool)
         self.rooms = PostgresRooms(self._pool, rooms_per_user)
 
     async def start(self) -> None:
-        """Connect, and see that the schema is ours. Doing it again changes nothing.
+        """Connect, and check that the schema is this version's. Doing it again changes nothing.
 
         Raises:
-            Unavailable: the database does not let us in.
-            SchemaError: its schema is not the one that this version works with.
+            ConnectFailedError: The database cannot be reached, or rejects the login.
+            Unavailable: The database was lost again.
+            SchemaError: Its schema is not the one that this version works with.
         """
         if self.epoch:
             return
-        await self._pool.open()
+        try:
+            await self._pool.open()
+            self.epoch = await self._checked_epoch()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _checked_epoch(self) -> str:
         async with self._pool.transaction() as connection:
             if await connection.fetchval(f"SELECT to_regclass('{VERSION_TABLE}')") is None:
                 raise SchemaError("the database has no chat tables: run socketio-app migrate")
@@ -38,7 +54,8 @@ class PostgresStore:
                 raise SchemaError(
                     f"the database has schema {version}, {HEAD} is needed: run socketio-app migrate"
                 )
-            self.epoch = await connection.fetchval("SELECT epoch FROM chat_store")
+            epoch: str = await connection.fetchval("SELECT epoch FROM chat_store")
+        return epoch
 
     def watch_commits(self, on_commit: OnCommit) -> None:
         """Have each transaction told: how many writes it had, and how long it took."""
@@ -55,4 +72,5 @@ class PostgresStore:
         await self.messages.close()
         await self.deliveries.drain()
         await self._pool.close()
+        await self._connector.close()
         self.epoch = ""

@@ -2,10 +2,14 @@
 
 from pathlib import Path
 
-from sqlalchemy import Connection, inspect, make_url, select, text
+from asyncpg import Connection as AsyncpgConnection
+from sqlalchemy import Connection, NullPool, inspect, select, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from socketio_app.adapters.sql import schema
+from socketio_app.adapters.sql.postgres_session import Connector
+from socketio_app.adapters.sql.postgres_url import parse_postgres_url
 
 HEAD = "0002"
 """The revision that this code works with."""
@@ -45,19 +49,51 @@ def migrate(connection: Connection) -> None:
 async def migrate_postgres(url: str) -> None:
     """Bring a PostgreSQL database's schema up to date.
 
+    Where several do so at once, one does the work and the others wait for it.
+
     Args:
-        url: `postgresql://...`
+        url: `postgresql://...`, as the store takes it.
 
     Raises:
-        SchemaError: it is from a later version of this project.
-        OSError, sqlalchemy.exc.DBAPIError: the database does not let us in.
+        DatabaseUrlError: The URL cannot be used.
+        ConnectFailedError: The database cannot be reached, or rejects the login.
+        SchemaError: The schema is from a later version of this project, or cannot be changed.
     """
-    engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"))
+    parameters = parse_postgres_url(url)
+    connector = Connector(parameters, answer_timeout_seconds=None)
+
+    async def connect() -> AsyncpgConnection:
+        return (await connector.open()).connection
+
+    engine = create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=connect,
+        poolclass=NullPool,
+        # Behind a pooler, another's session could have a statement of the same name.
+        connect_args={
+            "prepared_statement_cache_size": 0,
+            "prepared_statement_name_func": lambda: "",
+        },
+    )
+    settings = {**parameters.session_settings, **_MIGRATION_SETTINGS}
     try:
         async with engine.begin() as connection:
+            for name, value in settings.items():
+                await connection.execute(_SET, {"name": name, "value": value})
+            await connection.execute(_TAKE_TURNS)
             await connection.run_sync(migrate)
+    except DBAPIError as error:
+        cause = error.orig.__cause__ if error.orig is not None else error
+        reason = str(cause or error.orig).partition("\n")[0]
+        raise SchemaError(f"the chat's tables cannot be brought up to date: {reason}") from error
     finally:
         await engine.dispose()
+
+
+# A migration may take any time, and waits for transactions of servers that still run.
+_MIGRATION_SETTINGS = {"statement_timeout": "0"}
+_SET = text("SELECT set_config(:name, :value, true)")
+_TAKE_TURNS = text("SELECT pg_advisory_xact_lock(hashtextextended('chat_alembic_version', 0))")
 
 
 def revision(connection: Connection) -> str | None:
