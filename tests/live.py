@@ -88,6 +88,7 @@ class LiveChat:
 
     async def connect(self, user_id: UserId, token_ends: datetime | None = None) -> Device:
         """Open a connection, as a transport does it."""
+        self._start()
         listener = self.broadcast.listen(
             user_id, ConnectionId(f"connection-{next(self._connections)}")
         )
@@ -109,4 +110,10 @@ class LiveChat:
 
     async def host(self, user_id: UserId, command: Command[Result]) -> Result:
         """Give a command as the host application, which speaks for a user without a connection."""
+        self._start()
         return await self.chat.execute(Actor(user_id), command)
+
+    def _start(self) -> None:
+        """Open the chat, which needs the test's event loop, before it is first used."""
+        if not self.chat.was_started:
+            self.chat.open()

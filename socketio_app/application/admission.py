@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from math import ceil
-from typing import Any
+from typing import Any, Final
 
 from socketio_app.application.commands import (
     Actor,
@@ -23,6 +23,8 @@ from socketio_app.application.rules import CommandKind
 from socketio_app.domain.errors import RateLimited, Unavailable
 from socketio_app.domain.rates import DoubleLimiter, Rates
 
+NOT_STARTED: Final = "the chat has not started: the application's lifespan has not run"
+
 KINDS: Mapping[type[Command[Any]], CommandKind] = {
     SendMessage: "send",
     JoinRoom: "membership",
@@ -42,7 +44,7 @@ class Admission:
 
     def __init__(self, clock: Clock, rates: Mapping[CommandKind, Rates]) -> None:
         self._clock = clock
-        self._closed = False
+        self._closed_because: str | None = NOT_STARTED
         by_kind = {kind: DoubleLimiter(each) for kind, each in rates.items()}
         self._limiters = {
             command: by_kind[kind] for command, kind in KINDS.items() if kind in by_kind
@@ -50,11 +52,11 @@ class Admission:
 
     def open(self) -> None:
         """Admit what is not too fast."""
-        self._closed = False
+        self._closed_because = None
 
     def close(self) -> None:
         """Admit nothing any more."""
-        self._closed = True
+        self._closed_because = "the server is going away; connect again and retry"
 
     def check(self, actor: Actor, command: type[Command[Any]]) -> None:
         """Let a command in.
@@ -62,11 +64,11 @@ class Admission:
         Rates count for connections only; the host application is trusted to know what it does.
 
         Raises:
-            Unavailable: the chat is closing.
+            Unavailable: the chat is closing, or was never started.
             RateLimited: the user is too fast, or the connection is.
         """
-        if self._closed:
-            raise Unavailable("the server is going away; connect again and retry")
+        if self._closed_because is not None:
+            raise Unavailable(self._closed_because)
         limiter = self._limiters.get(command)
         if limiter is None or actor.connection_id is None:
             return

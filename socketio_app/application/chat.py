@@ -129,6 +129,11 @@ class Chat:
         """How many connections are open."""
         return self._connections.count()
 
+    @property
+    def was_started(self) -> bool:
+        """Whether `open` was ever called."""
+        return self._home_loop.is_known
+
     def open(self) -> None:
         """Take commands, in the running event loop: from the beginning, and again after `close`."""
         self._home_loop.enter()

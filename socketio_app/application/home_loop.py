@@ -13,6 +13,11 @@ class HomeLoop:
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
 
+    @property
+    def is_known(self) -> bool:
+        """Whether the chat was ever started."""
+        return self._loop is not None
+
     def enter(self) -> None:
         """Make the running loop the chat's."""
         self._loop = asyncio.get_running_loop()

@@ -13,6 +13,7 @@ from socketio_app.adapters.http import HEALTH, ready
 from socketio_app.application.ports import Store
 from socketio_app.entrypoints.composition import Composition, compose
 from socketio_app.entrypoints.host import HostRoute, host_lifespan
+from socketio_app.entrypoints.not_started import NotStarted
 from socketio_app.entrypoints.settings import Settings
 
 
@@ -61,9 +62,13 @@ def application(
         host: the application that it is put in front of.
         more: where there is none, what is served beside the chat and its health.
     """
+    not_started = NotStarted()
 
     async def serve_socketio(scope: Scope, receive: Receive, send: Send) -> None:
-        await composition.server.handle_request(scope, receive, send)
+        if composition.chat.was_started:
+            await composition.server.handle_request(scope, receive, send)
+        else:
+            await not_started(scope, receive, send)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:

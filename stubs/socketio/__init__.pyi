@@ -81,6 +81,7 @@ class AsyncClient:
         auth: object = None,
         headers: dict[str, str] = ...,
         transports: list[str] | None = None,
+        socketio_path: str = ...,
         wait_timeout: float = ...,
     ) -> None: ...
     async def emit(

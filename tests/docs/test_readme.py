@@ -51,6 +51,7 @@ def test_every_python_snippet_is_run_by_a_test() -> None:
         "verify-token",
         "post-from-a-route",
         "post-from-a-thread",
+        "below-a-path",
     }
 
 
@@ -144,3 +145,16 @@ async def test_the_route_posts_a_message(
 
     assert received["content"] == content
     assert received["from_user_id"] == "shop"
+
+
+async def test_the_chat_below_a_path_lets_a_client_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/chat.db")
+    api = run_snippet("below-a-path", tmp_path, monkeypatch)["api"]
+
+    async with serving(api) as base_url:
+        options = {"auth": {"token": token("ada")}, "path": "/chat/socket.io"}
+        ada = await PythonClient().open(base_url, "polling", options)
+        assert (await until(ada, "connected"))["user_id"] == "ada"
+        await ada.close()

@@ -111,6 +111,7 @@ class PythonClient:
                 auth=options.get("auth"),
                 headers=options.get("extraHeaders", {}),
                 transports=transports(transport),
+                socketio_path=options.get("path", "/socket.io/"),
                 wait_timeout=PATIENCE_SECONDS,
             )
         except BaseException as error:

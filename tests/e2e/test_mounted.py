@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,13 +10,14 @@ import aiohttp
 import pytest
 from fastapi import FastAPI, HTTPException, Request, WebSocket
 from fastapi.responses import JSONResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from socketio_app.application.commands import Actor, JoinRoom, SendMessage
 from socketio_app.domain.conversations import Person, Room
-from socketio_app.domain.errors import NotAMember
+from socketio_app.domain.errors import NotAMember, Unavailable
 from socketio_app.domain.identifiers import RoomId, UserId
 from socketio_app.entrypoints.host import HostLifespanError
+from socketio_app.entrypoints.settings import Settings
 from socketio_app.main import create_socketio_app
 from tests.e2e.clients import PythonClient, Refused, until
 from tests.e2e.serving import serving
@@ -235,11 +237,59 @@ async def test_the_host_speaks_for_users_by_the_same_rules(url: str, host: FastA
     await bob.close()
 
 
-async def test_an_application_mounted_below_a_path_finds_the_chat_there() -> None:
-    outer = FastAPI()
-    chat: ASGIApp = create_socketio_app(settings=HOST_SETTINGS)
-    outer.mount("/below", chat)
+def mounted_below_a_path(settings: object, *, with_lifespan: bool) -> FastAPI:
+    chat_app = create_socketio_app(settings=settings)
 
-    async with serving(outer) as base_url, aiohttp.ClientSession(base_url) as http:
-        async with http.get("/below/socket.io/?EIO=4&transport=polling") as answer:
-            assert (await answer.text()).startswith("0{")
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with chat_app.router.lifespan_context(chat_app):
+            yield
+
+    outer = FastAPI(lifespan=lifespan if with_lifespan else None)
+    outer.mount("/below", chat_app)
+    return outer
+
+
+@pytest.mark.parametrize("database", ["memory://", "sqlite:///{tmp_path}/chat.db"])
+async def test_chat_works_below_a_path_where_the_outer_lifespan_starts_it(
+    database: str, tmp_path: Path
+) -> None:
+    settings = Settings(secret_key=SECRET, database_url=database.format(tmp_path=tmp_path))
+
+    async with serving(mounted_below_a_path(settings, with_lifespan=True)) as base_url:
+        for transport in ("polling", "websocket"):
+            options = {"auth": {"token": token("ada")}, "path": "/below/socket.io"}
+            ada = await PythonClient().open(base_url, transport, options)
+            answer = await ada.call("send_personal_message", {"to_user_id": "bob", "content": "Hi"})
+            assert answer["ok"]
+            await ada.close()
+
+
+@pytest.mark.parametrize("database", ["memory://", "sqlite:///{tmp_path}/chat.db"])
+async def test_chat_that_nobody_has_started_says_so_at_the_first_request_and_logs_it_once(
+    database: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = Settings(secret_key=SECRET, database_url=database.format(tmp_path=tmp_path))
+
+    async with serving(mounted_below_a_path(settings, with_lifespan=False)) as base_url:
+        async with aiohttp.ClientSession(base_url) as http:
+            for _ in range(2):
+                async with http.get("/below/socket.io/?EIO=4&transport=polling") as answer:
+                    assert answer.status == 500
+                    assert "lifespan has not run" in await answer.text()
+            with pytest.raises(aiohttp.WSServerHandshakeError):
+                await http.ws_connect("/below/socket.io/?EIO=4&transport=websocket")
+
+    (record,) = [each for each in caplog.records if each.name == "socketio_app"]
+    assert "chat_app.router.lifespan_context(chat_app)" in record.getMessage()
+
+
+@pytest.mark.parametrize("database", ["memory://", "sqlite:///{tmp_path}/chat.db"])
+async def test_host_that_calls_a_chat_that_nobody_has_started_learns_why(
+    database: str, tmp_path: Path
+) -> None:
+    settings = Settings(secret_key=SECRET, database_url=database.format(tmp_path=tmp_path))
+    chat = create_socketio_app(settings=settings).state.chat
+
+    with pytest.raises(Unavailable, match="the application's lifespan has not run"):
+        await chat.execute(Actor(UserId("ada")), SendMessage(Person(UserId("bob")), "Hello"))

@@ -200,12 +200,14 @@ class TestClosing:
         assert await live.store.messages.last_seq(Pair.of(ADA, BOB)) == 0
 
     async def test_not_even_the_host_is(self, live: LiveChat) -> None:
+        live.chat.open()
         live.chat.close()
 
         with pytest.raises(Unavailable):
             await live.host(ADA, SEND)
 
     async def test_closing_twice_is_harmless(self, live: LiveChat) -> None:
+        live.chat.open()
         live.chat.close()
         live.chat.close()
 

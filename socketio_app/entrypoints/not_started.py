@@ -1,0 +1,35 @@
+"""What a chat answers that nobody has started, as below a `Mount`, which runs no lifespan."""
+
+import logging
+
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
+
+from socketio_app.application.admission import NOT_STARTED
+
+log = logging.getLogger("socketio_app")
+
+HOW_TO_START = (
+    "enter `chat_app.router.lifespan_context(chat_app)` in the lifespan of the application that "
+    "mounts it; in tests, use a client that runs the lifespan"
+)
+
+_INTERNAL_ERROR = 1011
+"""RFC 6455, section 7.4.1."""
+
+
+class NotStarted:
+    """Answers every request with what is wrong, and logs it once."""
+
+    def __init__(self) -> None:
+        self._is_logged = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Reject a request or a WebSocket handshake."""
+        if not self._is_logged:
+            self._is_logged = True
+            log.error("%s: %s", NOT_STARTED, HOW_TO_START)
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": _INTERNAL_ERROR, "reason": NOT_STARTED})
+        else:
+            await PlainTextResponse(f"{NOT_STARTED}.", status_code=500)(scope, receive, send)
