@@ -88,11 +88,21 @@ def close_frame(code: int) -> Frame:
 
 @attrs.define
 class FrameReader:
-    """Puts a client's frames together, out of whatever pieces arrive."""
+    """Puts a client's frames together, out of whatever pieces arrive.
+
+    The cost is linear in the bytes, however small the pieces are.
+    """
 
     most_bytes: int
     """How large a message may be, its fragments together."""
-    _rest: bytes = attrs.field(default=b"", init=False)
+    _unread: bytes = attrs.field(default=b"", init=False)
+    """What arrived together with more frames than are read at once."""
+    _at: int = attrs.field(default=0, init=False)
+    """How far it has been read."""
+    _begun: bytearray | None = attrs.field(default=None, init=False)
+    """The beginning of a frame."""
+    _needed: int = attrs.field(default=0, init=False)
+    """How many bytes the frame has; at least, where the beginning does not say."""
     _opcode: int | None = attrs.field(default=None, init=False)
     """What kind of message is under way in fragments."""
     _fragments: bytearray | None = attrs.field(default=None, init=False)
@@ -110,35 +120,58 @@ class FrameReader:
         Raises:
             FrameError: the client breaks the protocol, or the limit.
         """
-        if self._rest:
-            data = self._rest + data
-        at, end, left = 0, len(data), MOST_AT_ONCE
-        while end - at >= 2 and left:
-            first, length, begin = data[at], data[at + 1], at + 2 + _MASK_BYTES
-            if not length & _MASKED:
-                raise FrameError(PROTOCOL_ERROR, "a frame without a mask")
-            length &= 0x7F
-            if length >= _TWO_BYTE_LENGTH:
-                size = 2 if length == _TWO_BYTE_LENGTH else 8
-                if end - at < 2 + size:
+        at = 0
+        if self._begun is not None or self._unread:
+            data, at = self._after_the_rest(data)
+        end, left, needed = len(data), MOST_AT_ONCE, 2
+        try:
+            while end - at >= 2 and left:
+                first, length, begin = data[at], data[at + 1], at + 2 + _MASK_BYTES
+                if not length & _MASKED:
+                    raise FrameError(PROTOCOL_ERROR, "a frame without a mask")
+                length &= 0x7F
+                if length >= _TWO_BYTE_LENGTH:
+                    size = 2 if length == _TWO_BYTE_LENGTH else 8
+                    begin += size
+                    digits = data[at + 2 : at + 2 + size]
+                    length = _long_length(digits) if len(digits) == size else 0
+                if length > self.most_bytes:
+                    raise FrameError(MESSAGE_TOO_BIG, "a frame over the limit")
+                if begin + length > end:
+                    needed = begin + length - at
                     break
-                length = _long_length(data[at + 2 : at + 2 + size])
-                begin += size
-            if length > self.most_bytes:
-                raise FrameError(MESSAGE_TOO_BIG, "a frame over the limit")
-            if begin + length > end:
-                break
-            payload = apply_mask(data[begin : begin + length], data[begin - _MASK_BYTES : begin])
-            at = begin + length
-            left -= 1
-            if first == _FINAL | TEXT and self._opcode is None:
-                if not payload.isascii():
-                    _check_utf8(payload)
-                found.append((TEXT, payload))
-            else:
-                self._take_other(first, payload, found)
-        self._rest = data[at:]
+                mask = data[begin - _MASK_BYTES : begin]
+                payload = apply_mask(data[begin : begin + length], mask)
+                at = begin + length
+                left -= 1
+                if first == _FINAL | TEXT and self._opcode is None:
+                    if not payload.isascii():
+                        _check_utf8(payload)
+                    found.append((TEXT, payload))
+                else:
+                    self._take_other(first, payload, found)
+        finally:
+            self._unread = b""
+            if at < end:
+                self._keep(data, at, needed if left else 0)
         return left == 0
+
+    def _keep(self, data: bytes, at: int, needed: int) -> None:
+        """Keep what is not read: the beginning of a frame, where it is `needed` bytes long."""
+        if needed:
+            self._begun, self._needed = bytearray(data[at:]), needed
+        else:
+            self._unread, self._at = data, at
+
+    def _after_the_rest(self, data: bytes) -> tuple[bytes, int]:
+        """What is to be read, and from where on; nothing while a frame is not complete."""
+        if self._begun is None:
+            return (self._unread[self._at :] + data, 0) if data else (self._unread, self._at)
+        self._begun += data
+        if len(self._begun) < self._needed:
+            return b"", 0
+        data, self._begun = bytes(self._begun), None
+        return data, 0
 
     def _take_other(self, first: int, payload: bytes, found: list[tuple[int, bytes]]) -> None:
         """What is not simply a whole text message."""

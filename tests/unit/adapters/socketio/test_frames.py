@@ -1,5 +1,8 @@
 """Frames (RFC 6455, section 5), against another implementation of them."""
 
+import tracemalloc
+from collections.abc import Iterable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -192,3 +195,54 @@ def test_joined_frames_are_not_one_frame(length: int) -> None:
         frames.contents(frames.Frame(frame + frame))
     with pytest.raises(ValueError, match="not exactly one frame"):
         frames.contents(frames.Frame(frame + b"?"))
+
+
+def test_what_arrives_while_there_is_more_to_read_comes_after_it() -> None:
+    reader = FrameReader(MOST)
+    found: list[tuple[int, bytes]] = []
+    many = frames.MOST_AT_ONCE + 1
+
+    there_is_more = reader.feed(masked(Opcode.PONG, b"") * many, found)
+    reader.feed(masked(Opcode.TEXT, b"later"), found)
+
+    assert there_is_more
+    assert found == [(frames.PONG, b"")] * many + [(frames.TEXT, b"later")]
+
+
+def copied(pieces: Iterable[bytes], most_bytes: int) -> int:
+    """How many bytes of memory were taken while the pieces were read, one after the other."""
+    reader, taken = FrameReader(most_bytes), 0
+
+    def feed(piece: bytes) -> bool:
+        nonlocal taken
+        before = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        is_behind = reader.feed(piece, [])
+        taken += max(0, tracemalloc.get_traced_memory()[1] - before)
+        return is_behind
+
+    tracemalloc.start()
+    try:
+        for piece in pieces:
+            is_behind = feed(piece)
+            while is_behind:
+                is_behind = feed(b"")
+    finally:
+        tracemalloc.stop()
+    return taken
+
+
+@pytest.mark.parametrize("payload_bytes", [10_000, 20_000])
+def test_a_frame_that_drips_in_costs_in_proportion_to_its_bytes(payload_bytes: int) -> None:
+    data = masked(Opcode.BINARY, b"x" * payload_bytes)
+
+    drip = copied((data[at : at + 1] for at in range(len(data))), payload_bytes)
+
+    # Some hundred bytes for each call; to copy what is there already would be thousands.
+    assert drip < 500 * len(data)
+
+
+def test_many_small_frames_cost_in_proportion_to_their_bytes() -> None:
+    data = masked(Opcode.PONG, b"") * 40_000
+
+    assert copied([data], MOST) < 20 * len(data)
