@@ -32,11 +32,11 @@ class Patience:
             error: the refusal.
             size: the size in bytes of what was refused. A large packet counts as several.
         """
-        return not isinstance(error, Unavailable) and self.ends_with_ignored(connection_id, size)
+        return not isinstance(error, Unavailable) and self.ends_with_ignored(connection_id, 1, size)
 
-    def ends_with_ignored(self, connection_id: ConnectionId, size: int = 0) -> bool:
-        """Count something that is no command as a refusal; whether the connection has to end."""
+    def ends_with_ignored(self, connection_id: ConnectionId, count: int = 1, size: int = 0) -> bool:
+        """Count packets that are no command as refusals; whether the connection has to end."""
         if self._limiter is None:
             return False
-        cost = 1 + size // BYTES_OF_A_REFUSAL
+        cost = count + size // BYTES_OF_A_REFUSAL
         return self._limiter.admit(connection_id, self._clock.now().timestamp(), cost) > 0

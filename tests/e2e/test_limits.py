@@ -12,13 +12,13 @@ import aiohttp
 import pytest
 
 from socketio_app.adapters.socketio.fast_protocol import FastProtocol
-from socketio_app.adapters.socketio.server import MOST_REFUSED_CONNECTS
+from socketio_app.adapters.socketio.server import MAX_IGNORED_PACKETS, MOST_REFUSED_CONNECTS
 from socketio_app.application.patience import BYTES_OF_A_REFUSAL
 from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import Composition, compose
 from socketio_app.entrypoints.settings import Settings
 from tests.e2e.clients import PythonClient, Refused, settled, until
-from tests.e2e.frame_client import FrameClient, Transport
+from tests.e2e.frame_client import FrameClient, FrameSocket, Transport
 from tests.e2e.raw import raw_polling
 from tests.e2e.serving import serving
 from tests.e2e.test_engine_io import until_empty
@@ -86,7 +86,7 @@ class TestRefusals:
         lines = [vars(line) for line in caplog.records if vars(line).get("user") == "mallory"]
         assert [line.get("reason") for line in lines] == [None, "too_many_refusals"]
 
-    @pytest.mark.parametrize("packet", ["43[]", "461-[]"])
+    @pytest.mark.parametrize("packet", ["43[]", "461-[]", "3"])
     async def test_packets_that_are_no_command_count_as_refusals(
         self, serve: Serve, transport: Transport, packet: str
     ) -> None:
@@ -97,6 +97,35 @@ class TestRefusals:
             await mallory.say_until([packet] * 50, GOODBYE)
 
             assert mallory.received.count(GOODBYE) == 1
+            await mallory.let_go()
+
+    async def test_control_frames_count_as_refusals(self) -> None:
+        settings = Settings(secret_key=SECRET, rate_refusals_per_connection=5, rate_burst_seconds=2)
+        async with serving(application(compose(settings))) as url:
+            mallory = await FrameClient.open(url, "websocket")
+            await mallory.say_until(['40{"token":"%s"}' % token("mallory")], '42["connected"')
+
+            for _ in range(50):
+                mallory.ping()
+            await mallory.say_until([], GOODBYE)
+
+            assert mallory.received.count(GOODBYE) == 1
+            await mallory.let_go()
+
+    @pytest.mark.parametrize("step", ["before it has connected", "during an upgrade"])
+    async def test_control_frames_end_what_is_not_connected(self, step: str) -> None:
+        async with serving(application(compose(Settings(secret_key=SECRET)))) as url:
+            transport: Transport = "polling" if step == "during an upgrade" else "websocket"
+            mallory = await FrameClient.open(url, transport)
+            websocket = mallory.websocket or await FrameSocket.open(
+                mallory.url.replace("polling", "websocket"), has_small_buffer=False
+            )
+
+            for _ in range(2 * MAX_IGNORED_PACKETS):
+                websocket.ping()
+            while not websocket.is_at_end:
+                await websocket.read()
+
             await mallory.let_go()
 
     async def test_a_large_packet_counts_as_several_refusals(self, serve: Serve) -> None:

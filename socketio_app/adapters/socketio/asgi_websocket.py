@@ -6,13 +6,12 @@ It costs what ASGI costs: two tasks, and a dictionary for each message.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from itertools import count
 from typing import Any
 
 from socketio_app.adapters.socketio import frames
 from socketio_app.adapters.socketio.frames import Frame
-from socketio_app.adapters.socketio.inbox import AT_ONCE
 from socketio_app.adapters.socketio.tcp import cut, transport_behind
+from socketio_app.adapters.socketio.turn import Turn
 from socketio_app.adapters.socketio.websocket import CLOSE_SECONDS, Owner
 
 log = logging.getLogger("socketio_app.socketio")
@@ -113,9 +112,11 @@ class AsgiWebSocket:
             self.owner.lost()
 
     async def _read(self) -> None:
-        for number in count(1):
-            if number % AT_ONCE == 0:
+        turn = Turn()
+        while True:
+            if turn.is_over():
                 await asyncio.sleep(0)  # a server that has more does not wait in its `receive`
+                turn = Turn()
             await self._may_read.wait()
             event = await self._receive()
             if event["type"] != "websocket.receive":

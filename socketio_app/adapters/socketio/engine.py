@@ -47,6 +47,7 @@ class ChatEngine(engineio.AsyncServer):
     """Called when a handshake is refused, as its address makes too many."""
     handle_text: Callable[[str, bytes], Coroutine[Any, Any, object]]
     handle_binary: Callable[[str, bytes], Coroutine[Any, Any, None]]
+    handle_ignored: Callable[[str, int], None]
     is_retiring: bool
     """Whether new connections are sent elsewhere."""
     dropped_frames: int

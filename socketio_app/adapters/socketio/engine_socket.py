@@ -26,7 +26,6 @@ from socketio_app.adapters.socketio.arrivals import Arrivals
 from socketio_app.adapters.socketio.asgi_websocket import AsgiWebSocket
 from socketio_app.adapters.socketio.endings import NOT_LET_IN, RESTART, WRITE_FAILED
 from socketio_app.adapters.socketio.frames import Frame
-from socketio_app.adapters.socketio.inbox import AT_ONCE
 from socketio_app.adapters.socketio.link import Link, Probe
 from socketio_app.adapters.socketio.outbox import Outbox
 from socketio_app.adapters.socketio.packets import MessagePacket
@@ -39,6 +38,7 @@ from socketio_app.adapters.socketio.polling import (
 )
 from socketio_app.adapters.socketio.requests import TooLongError
 from socketio_app.adapters.socketio.retirement import FINISH_SECONDS
+from socketio_app.adapters.socketio.turn import Turn
 from socketio_app.adapters.socketio.websocket import (
     EXTENSION,
     FrameWriter,
@@ -67,6 +67,7 @@ class Engine(Protocol):
     begins_at_once: bool
     handle_text: Callable[[str, bytes], Coroutine[Any, Any, object]]
     handle_binary: Callable[[str, bytes], Coroutine[Any, Any, None]]
+    handle_ignored: Callable[[str, int], None]
 
     def say_plain(self) -> None:
         """Note that a WebSocket could not be taken over."""
@@ -303,12 +304,14 @@ class EngineSocket(AsyncSocket):
     async def _take_posted(self, body: bytes) -> None:
         self._posting = self._posting or asyncio.Lock()
         async with self._posting:
-            for number, packet in enumerate(body.split(RECORD_SEPARATOR), start=1):
+            turn = Turn()
+            for packet in body.split(RECORD_SEPARATOR):
                 if self.closed:
                     return
                 await self._handle(message_of(packet))
-                if number % AT_ONCE == 0:
+                if turn.is_over():
                     await asyncio.sleep(0)
+                    turn = Turn()
 
     async def _body_of(self, environ: dict[str, Any]) -> bytes:
         most_bytes = self._engine.max_http_buffer_size
@@ -367,6 +370,7 @@ class EngineSocket(AsyncSocket):
             self._handle,
             at_once=_is_event if self._engine.begins_at_once else _never,
             most_unread_bytes=self._engine.most_unread_bytes,
+            on_ignored=self._note_ignored,
             on_lost=self._lost,
         )
         # First: what comes before its turn is told is kept in order, and a client that does not
@@ -391,6 +395,8 @@ class EngineSocket(AsyncSocket):
             elif payload.startswith(b"4"):
                 await self._engine.handle_text(self.sid, payload)
             elif payload == b"3":
+                if self.pinged_at is None:
+                    self._note_ignored()
                 self.pinged_at = None
             elif payload == b"1":
                 await self._end(self._engine.reason.CLIENT_DISCONNECT)
@@ -403,6 +409,10 @@ class EngineSocket(AsyncSocket):
             log.exception("cancelled while handling what a client sent")
         except Exception:
             log.exception("fault while handling what a client sent")
+
+    def _note_ignored(self, count: int = 1) -> None:
+        """Count packets and frames that nobody asked for."""
+        self._engine.handle_ignored(self.sid, count)
 
     async def _lost(self) -> None:
         why = self._engine.reason.TRANSPORT_CLOSE

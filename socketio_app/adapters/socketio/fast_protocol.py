@@ -18,6 +18,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from socketio_app.adapters.socketio import frames
 from socketio_app.adapters.socketio.frames import FrameError, FrameReader
 from socketio_app.adapters.socketio.tcp import cut
+from socketio_app.adapters.socketio.turn import MAX_TURN_BYTES
 from socketio_app.adapters.socketio.websocket import (
     CLOSE_SECONDS,
     EXTENSION,
@@ -240,7 +241,8 @@ class FastProtocol(WebSocketsSansIOProtocol):
         found: list[tuple[int, bytes]] = []
         code: int | None = None
         try:
-            if reader.feed(data, found):
+            # Where a read fills its buffer, uvloop reads again in the same turn, 32 times.
+            if reader.feed(data, found) or len(data) >= MAX_TURN_BYTES:
                 self._read_on_soon()
         except FrameError as error:
             log.info("closed a connection that sent %s", error)
@@ -281,6 +283,7 @@ class FastProtocol(WebSocketsSansIOProtocol):
         self, found: Sequence[tuple[int, bytes]], code: int | None
     ) -> tuple[list[tuple[int, bytes]], int | None]:
         """Answer control frames; the messages, and what to close with, if anything."""
+        assert self._owner is not None  # noqa: S101  (there is one with the reader)
         messages: list[tuple[int, bytes]] = []
         for opcode, payload in found:
             if opcode in (frames.TEXT, frames.BINARY):
@@ -289,6 +292,7 @@ class FastProtocol(WebSocketsSansIOProtocol):
                 self._answer(frames.frame(frames.PONG, payload))
             elif opcode == frames.CLOSE:
                 return messages, frames.NORMAL_CLOSURE
+        self._owner.ignored(len(found) - len(messages))
         return messages, code
 
 

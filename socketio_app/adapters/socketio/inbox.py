@@ -10,11 +10,13 @@ from typing import Any, Generic, TypeVar
 
 import attrs
 
-AT_ONCE = 16
-"""So much of a connection's is handled before others have their turn."""
+from socketio_app.adapters.socketio.turn import Turn
 
 MOST_WAITING, FEW_WAITING = 64, 32
 """From how many messages on a connection is read no more, and when it is again."""
+
+MAX_WAITING_BYTES = 262_144
+"""From how many bytes of messages on a connection is read no more."""
 
 Message = TypeVar("Message")
 Work = Coroutine[Any, Any, None]
@@ -27,6 +29,7 @@ class Inbox(Generic[Message]):
         handle: handles a message. It raises nothing, but for being cancelled.
         at_once: whether handling a message may begin outside a task. It may where nothing on the
             way asks which task it is in, as timeouts and a host application's code do.
+        size: the size of a message in bytes.
         pause, resume: stop the client's messages from coming, and let them come again.
     """
 
@@ -35,15 +38,18 @@ class Inbox(Generic[Message]):
         handle: Callable[[Message], Work],
         *,
         at_once: Callable[[Message], bool],
+        size: Callable[[Message], int],
         pause: Callable[[], None],
         resume: Callable[[], None],
     ) -> None:
         self._handle = handle
         self._at_once = at_once
+        self._size = size
         self._pause = pause
         self._resume = resume
         # Few wait, and mostly none: an empty list is a twelfth of an empty deque.
         self._waiting: list[Message] = []
+        self._waiting_bytes = 0
         self._task: asyncio.Task[None] | None = None
         self._is_paused = False
         self._last: Callable[[], Work] | None = None
@@ -52,20 +58,33 @@ class Inbox(Generic[Message]):
         """Handle messages after those before them."""
         done = 0
         if self._task is None:
-            for message in messages[:AT_ONCE]:
+            turn = Turn() if len(messages) > 1 else None
+            for message in messages:
                 if not self._at_once(message):
                     break
                 done += 1
-                if not self._begin(self._handle(message)):
+                if not self._begin(self._handle(message)) or (turn and turn.is_over()):
                     break
             if done == len(messages):
                 return
-        self._waiting.extend(messages[done:])
-        if self._waiting and self._task is None:
+        self._wait_with(messages[done:])
+
+    def _wait_with(self, messages: Sequence[Message]) -> None:
+        self._waiting.extend(messages)
+        self._waiting_bytes += sum(map(self._size, messages))
+        if self._task is None:
             self._task = asyncio.create_task(self._work_off(None))
-        if len(self._waiting) > MOST_WAITING and not self._is_paused:
+        if self._has_many and not self._is_paused:
             self._is_paused = True
             self._pause()
+
+    @property
+    def _has_many(self) -> bool:
+        return len(self._waiting) > MOST_WAITING or self._waiting_bytes > MAX_WAITING_BYTES
+
+    @property
+    def _has_few(self) -> bool:
+        return len(self._waiting) < FEW_WAITING and self._waiting_bytes < MAX_WAITING_BYTES
 
     def finish(self, last: Callable[[], Work]) -> None:
         """Do something after all that has come, the last thing for this connection."""
@@ -91,15 +110,17 @@ class Inbox(Generic[Message]):
         try:
             if begun is not None:
                 await begun
-            handled = 0
+            turn = Turn()
             while self._waiting:
-                await self._handle(self._waiting.pop(0))
-                if self._is_paused and len(self._waiting) < FEW_WAITING:
+                message = self._waiting.pop(0)
+                self._waiting_bytes -= self._size(message)
+                await self._handle(message)
+                if self._is_paused and self._has_few:
                     self._is_paused = False
                     self._resume()
-                handled += 1
-                if handled % AT_ONCE == 0:
+                if turn.is_over():
                     await asyncio.sleep(0)
+                    turn = Turn()
         finally:
             self._task = None
             last, self._last = self._last, None

@@ -16,6 +16,9 @@ log = logging.getLogger("socketio_app.socketio")
 UPGRADE_SECONDS = 10.0
 """How long a client may take for the upgrade; meanwhile it gets nothing over the old transport."""
 
+MAX_IGNORED = 100
+"""Control frames during an upgrade; more of them end it."""
+
 
 class Link:
     """One client's WebSocket.
@@ -25,6 +28,7 @@ class Link:
         handle: handles a message.
         at_once: see `Inbox`.
         most_unread_bytes: how much may wait for a client that does not read.
+        on_ignored: see `Owner.ignored`.
         on_lost: the last thing to do, when the connection is gone and all that came is handled.
     """
 
@@ -35,6 +39,7 @@ class Link:
         *,
         at_once: Callable[[Message], bool],
         most_unread_bytes: int,
+        on_ignored: Callable[[int], None],
         on_lost: Callable[[], Work],
     ) -> None:
         self._websocket = websocket
@@ -43,11 +48,14 @@ class Link:
         self._inbox = Inbox(
             handle,
             at_once=at_once,
+            size=_size,
             pause=websocket.pause_reading,
             resume=websocket.resume_reading,
         )
         self.receive: Callable[[Sequence[Message]], None] = self._inbox.take
         """Takes what came."""
+        self.ignored: Callable[[int], None] = on_ignored
+        """See `Owner.ignored`."""
         self._unread: list[Frame] | None = None
         self._unread_bytes = 0
         self.direct: Write | None = websocket.write
@@ -136,6 +144,10 @@ class Link:
         return None if self.direct is None else self._websocket
 
 
+def _size(message: Message) -> int:
+    return len(message[1])
+
+
 class Upgrading(Protocol):
     """An Engine.IO connection that polls, and is about to change to a WebSocket."""
 
@@ -167,6 +179,7 @@ class Probe:
         self._websocket = websocket
         self._connection = connection
         self._was_asked = False
+        self._ignored = 0
         self._deadline = Deadline(UPGRADE_SECONDS, self._fail)
 
     def receive(self, messages: Sequence[Message]) -> None:
@@ -184,6 +197,12 @@ class Probe:
             else:
                 self._fail()
                 return
+
+    def ignored(self, count: int) -> None:
+        """Count them; no client needs more than a few during an upgrade."""
+        self._ignored += count
+        if self._ignored > MAX_IGNORED:
+            self._fail()
 
     def pause_writing(self) -> None:
         """So little is written here that it does not matter."""

@@ -80,9 +80,9 @@ class CommandRunner:
             self._measures.command(event.name, outcome, perf_counter() - begin)
         return outcome
 
-    def count_ignored(self, outlet: Outlet, size: int = 0) -> None:
-        """Count something that is no command; close a connection that sends many of them."""
-        if self._chat.patience.ends_with_ignored(outlet.connection_id, size):
+    def count_ignored(self, outlet: Outlet, count: int = 1, size: int = 0) -> None:
+        """Count packets that are no command; close a connection that sends many of them."""
+        if self._chat.patience.ends_with_ignored(outlet.connection_id, count, size):
             outlet.end(TOO_MANY_REFUSALS, DISCONNECT_FRAME)
 
 

@@ -142,6 +142,7 @@ class ChatServer(socketio.AsyncServer):
         self.eio.begins_at_once = options.begins_at_once and tracing is None
         self.eio.handle_text = self._handle_text
         self.eio.handle_binary = self._handle_binary
+        self.eio.handle_ignored = self._count_ignored
         self._chat = chat
         self._measures = measures
         self._refusals = RefusalLog()
@@ -334,7 +335,7 @@ class ChatServer(socketio.AsyncServer):
             case kinds.BINARY_EVENT:
                 self._attachments.announce(eio_sid, packet)
             case kinds.ACK | kinds.BINARY_ACK:
-                self._count_ignored(eio_sid, len(encoded))
+                self._count_ignored(eio_sid, size=len(encoded))
             case _:
                 raise MalformedPacketError("a packet of no known type")
 
@@ -351,27 +352,28 @@ class ChatServer(socketio.AsyncServer):
 
         Raises:
             MalformedPacketError: the client has not asked to connect before (Socket.IO protocol 5,
-                "Connection to a namespace"), or goes on after it was refused.
+                "Connection to a namespace").
         """
         if eio_sid in self._connections:
             return False
-        self._count_ignored(eio_sid, 0)
+        socket = self.eio.sockets.get(eio_sid)
+        if socket is not None and not socket.refused_connects:
+            raise MalformedPacketError("something else before it had connected")
+        self._count_ignored(eio_sid)
         return True
 
-    def _count_ignored(self, eio_sid: str, size: int) -> None:
-        """Count a packet that is no command; close a connection that sends many of them."""
+    def _count_ignored(self, eio_sid: str, count: int = 1, size: int = 0) -> None:
+        """Count packets that are no command; close a connection that sends many of them."""
         connection = self._connections.get(eio_sid)
         if connection is not None:
-            self._runner.count_ignored(connection.outlet, size)
+            self._runner.count_ignored(connection.outlet, count, size)
             return
         socket = self.eio.sockets.get(eio_sid)
-        if socket is None:
-            return
-        if not socket.refused_connects:
-            raise MalformedPacketError("something else before it had connected")
-        socket.ignored_packets += 1
-        if socket.ignored_packets > MAX_IGNORED_PACKETS:
-            raise MalformedPacketError("packet after packet without being connected")
+        if socket is not None:
+            socket.ignored_packets += count
+            if socket.ignored_packets > MAX_IGNORED_PACKETS:
+                log.info("closed a connection that sent too much before it had connected")
+                socket.dismiss(MALFORMED)
 
     async def _handle_command(self, eio_sid: str, event: CommandEvent) -> None:
         connection = self._connections.get(eio_sid)

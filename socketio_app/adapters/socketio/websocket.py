@@ -28,6 +28,10 @@ class Owner(Protocol):
         """Take the messages, text or binary, that came together."""
         ...
 
+    def ignored(self, count: int) -> None:
+        """Note that the client sent some frames that are no message: pings and pongs."""
+        ...
+
     def pause_writing(self) -> None:
         """Write no more for now: the client does not read."""
         ...

@@ -23,6 +23,9 @@ class LossRecorder:
     def receive(self, messages: Sequence[Message]) -> None:
         raise AssertionError("nothing was sent")
 
+    def ignored(self, count: int) -> None:
+        raise AssertionError("nothing was sent")
+
     def pause_writing(self) -> None:
         pass
 

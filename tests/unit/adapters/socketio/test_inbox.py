@@ -1,10 +1,18 @@
 """What comes over a connection is handled in order, a little at a time, and within a bound."""
 
 import asyncio
+from itertools import count
 
 import pytest
 
-from socketio_app.adapters.socketio.inbox import AT_ONCE, FEW_WAITING, MOST_WAITING, Inbox
+from socketio_app.adapters.socketio import turn
+from socketio_app.adapters.socketio.inbox import (
+    FEW_WAITING,
+    MAX_WAITING_BYTES,
+    MOST_WAITING,
+    Inbox,
+)
+from socketio_app.adapters.socketio.turn import AT_ONCE, MAX_TURN_SECONDS
 
 pytestmark = pytest.mark.anyio
 
@@ -17,7 +25,11 @@ class Handler:
         self.go_on = asyncio.Semaphore(0)
         self.is_paused = False
         self.inbox = Inbox(
-            self.handle, at_once=lambda _: at_once, pause=self.pause, resume=self.resume
+            self.handle,
+            at_once=lambda _: at_once,
+            size=lambda number: number,
+            pause=self.pause,
+            resume=self.resume,
         )
 
     async def handle(self, number: int) -> None:
@@ -96,6 +108,38 @@ async def test_of_many_messages_others_have_their_turn_between(handler: Handler)
     await handler.until(3 * AT_ONCE)
 
 
+async def test_after_what_takes_long_others_have_their_turn(
+    handler: Handler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each look at the clock finds a third of a turn gone."""
+    times = count()
+    monkeypatch.setattr(turn, "perf_counter", lambda: next(times) * MAX_TURN_SECONDS / 3)
+
+    handler.inbox.take([0] * AT_ONCE)
+
+    assert len(handler.handled) <= 3
+    await asyncio.sleep(0)
+    assert len(handler.handled) <= 6
+    await handler.until(AT_ONCE)
+
+
+async def test_with_many_bytes_unhandled_nothing_is_read_until_they_are_few(
+    handler: Handler,
+) -> None:
+    half = MAX_WAITING_BYTES // 2 + 1
+    handler.inbox.take([half | 1, half | 1, half | 1])
+    assert handler.is_paused
+
+    handler.go_on.release()
+    await handler.until(1)
+    handler.go_on.release()
+    await handler.until(2)
+    handler.go_on.release()
+    await handler.until(3)
+
+    assert not handler.is_paused
+
+
 async def test_with_many_unhandled_nothing_is_read_until_they_are_few(handler: Handler) -> None:
     handler.inbox.take([1] * (MOST_WAITING + 2))
     assert handler.is_paused
@@ -121,7 +165,13 @@ async def test_what_is_last_is_done_even_where_a_message_was_cancelled() -> None
     async def last() -> None:
         done.set()
 
-    inbox = Inbox[int](handle, at_once=lambda _: False, pause=lambda: None, resume=lambda: None)
+    inbox = Inbox[int](
+        handle,
+        at_once=lambda _: False,
+        size=lambda _: 0,
+        pause=lambda: None,
+        resume=lambda: None,
+    )
     inbox.take([1])
     inbox.finish(last)
 
