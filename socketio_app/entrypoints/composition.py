@@ -23,6 +23,7 @@ from socketio_app.application.chat import Chat
 from socketio_app.application.measures import Measures
 from socketio_app.application.ports import Clock, Store, TokenVerifier
 from socketio_app.application.tracing import Tracing
+from socketio_app.entrypoints.only_worker import ONLY_WORKER
 from socketio_app.entrypoints.settings import Settings, SettingsError
 
 log = logging.getLogger("socketio_app")
@@ -56,7 +57,10 @@ class Composition:
 
         Raises:
             StoreInUseError, SchemaError, Unavailable: it cannot be had.
+            SettingsError: it is in memory, and another worker of the server has one, too.
         """
+        if isinstance(self.store, MemoryStore):
+            await ONLY_WORKER.acquire(self.chat)
         if isinstance(self.store, NeedsStarting):
             await self.store.start()
         self.chat.open()
@@ -79,6 +83,8 @@ class Composition:
         """Let the store go, once all that was accepted is in it."""
         if isinstance(self.store, NeedsStarting):
             await self.store.close()
+        if isinstance(self.store, MemoryStore):
+            ONLY_WORKER.release(self.chat)
 
 
 def compose(
