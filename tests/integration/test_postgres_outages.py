@@ -1,0 +1,266 @@
+"""What the store does while PostgreSQL cannot do what it is asked, and after."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeAlias
+
+import asyncpg
+import pytest
+
+from socketio_app.adapters.sql.migrations import SchemaError, migrate_postgres
+from socketio_app.adapters.sql.postgres_store import PostgresStore
+from socketio_app.domain.conversations import Pair, Room
+from socketio_app.domain.errors import Unavailable
+from socketio_app.domain.identifiers import UserId
+from tests.builders import ADA, BOB, LOBBY, NOON, draft
+from tests.databases import postgres_database
+from tests.servers import postgres
+
+pytestmark = pytest.mark.anyio
+
+Administration: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+ROOM = Room(LOBBY)
+
+
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[PostgresStore]:
+    store = PostgresStore(url, rooms_per_user=10)
+    await store.start()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def administration(url: str) -> AsyncIterator[Administration]:
+    connection = await asyncpg.connect(url)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def end_all_other_sessions(connection: Administration) -> None:
+    """End them, and wait until they are gone."""
+    await connection.execute(
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+        " WHERE pid <> pg_backend_pid() AND datname = current_database()"
+    )
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    while not await condition():
+        await asyncio.sleep(0.005)
+
+
+async def set_for_new_sessions(connection: Administration, setting: str) -> None:
+    name = await connection.fetchval("SELECT current_database()")
+    await connection.execute(f"ALTER DATABASE {name} {setting}")
+
+
+WRITES: dict[str, Callable[[PostgresStore], Awaitable[object]]] = {
+    "append": lambda store: store.messages.append(draft(ROOM)),
+    "join": lambda store: store.rooms.join(LOBBY, BOB, NOON),
+    "mark_read": lambda store: store.conversations.mark_read(ADA, ROOM, 1),
+}
+
+
+async def test_sessions_with_a_read_only_server_are_dropped() -> None:
+    async with postgres_database() as url, administration(url) as admin:
+        async with opened(url) as store:
+            await store.messages.append(draft(ROOM, BOB))
+        await set_for_new_sessions(admin, "SET default_transaction_read_only = on")
+        async with opened(url) as store:
+            for write in WRITES.values():
+                with pytest.raises(Unavailable):
+                    await write(store)
+            # All of the pool's sessions are now with a server that takes no writes.
+            await asyncio.gather(*[store.messages.last_seq(ROOM) for _ in range(20)])
+            await set_for_new_sessions(admin, "RESET default_transaction_read_only")
+
+            async def all_work() -> bool:
+                outcomes = [
+                    await asyncio.gather(*[write(store) for _ in range(20)], return_exceptions=True)
+                    for write in WRITES.values()
+                ]
+                failed = {type(each) for row in outcomes for each in row} & {Unavailable}
+                return not failed
+
+            async with asyncio.timeout(10):
+                await until(all_work)
+
+
+async def test_of_several_hosts_the_one_that_takes_writes_is_used() -> None:
+    with postgres() as read_only, postgres() as server:
+        async with administration(read_only.url) as admin:
+            await migrate_postgres(read_only.url)
+            await admin.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+            await admin.execute("SELECT pg_reload_conf()")
+        await migrate_postgres(server.url)
+        first, second = (
+            each.url.partition("@")[2].partition("/")[0] for each in (read_only, server)
+        )
+
+        async with opened(f"postgresql://postgres@{first},{second}/postgres") as store:
+            for write in WRITES.values():
+                await write(store)
+
+
+async def test_a_session_that_is_known_to_be_closed_is_opened_again_before_it_is_used() -> None:
+    async with postgres_database() as url, administration(url) as admin, opened(url) as store:
+        await store.messages.append(draft(ROOM))
+        await end_all_other_sessions(admin)
+        await until(lambda: _all_closed(store))
+
+        assert (await store.messages.append(draft(ROOM))).message.seq == 2
+        assert await store.messages.last_seq(ROOM) == 2
+
+
+async def _all_closed(store: PostgresStore) -> bool:
+    return all(each.connection.is_closed() for each in store._connector._sessions)
+
+
+async def test_reconnecting_logs_the_outage_once_and_no_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with postgres() as server:
+        await migrate_postgres(server.url)
+        async with opened(server.url) as store:
+            await store.messages.append(draft(ROOM))
+            caplog.clear()
+            caplog.set_level(logging.INFO)
+            server.stop()
+            for _ in range(2):
+                with pytest.raises(Unavailable):
+                    await store.messages.append(draft(ROOM))
+                with pytest.raises(Unavailable):
+                    await store.messages.last_seq(ROOM)
+            server.start()
+            await store.messages.append(draft(ROOM))
+            await store.messages.last_seq(ROOM)
+
+    assert [record.getMessage() for record in caplog.records] == [
+        "the store is unavailable",
+        "the store is available again",
+    ]
+
+
+async def test_a_statement_that_waits_too_long_is_canceled_and_stores_nothing() -> None:
+    async with postgres_database() as url, administration(url) as admin:
+        async with opened(f"{url}?options=-c%20statement_timeout%3D200") as store:
+            await store.messages.append(draft(ROOM))
+            async with admin.transaction():
+                await admin.execute("SELECT FROM chat_conversation FOR UPDATE")
+                for _ in range(3):
+                    with pytest.raises(Unavailable):
+                        await store.messages.append(draft(ROOM))
+                waiting = await admin.fetchval(WAITING)
+
+            assert waiting == 0
+            assert (await store.messages.append(draft(ROOM))).message.seq == 2
+
+
+WAITING = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock'
+"""
+
+
+@pytest.mark.parametrize("query", ["", "?pgbouncer=true"])
+async def test_the_server_gives_up_before_the_chat_does(query: str) -> None:
+    async with postgres_database() as url, opened(url + query) as store:
+        async with store._pool.connection() as connection:
+            assert await connection.fetchval("SHOW statement_timeout") == "8s"
+        async with store.messages._appending.statement() as connection:
+            assert await connection.fetchval("SHOW statement_timeout") == "8s"
+
+
+async def test_a_read_that_is_given_up_is_canceled_on_the_server() -> None:
+    async with postgres_database() as url, administration(url) as admin, opened(url) as store:
+        async with admin.transaction():
+            await admin.execute("LOCK TABLE chat_conversation")
+            for _ in range(3):
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.05):
+                        await store.messages.last_seq(ROOM)
+
+            async def none_waits() -> bool:
+                return bool(await admin.fetchval(WAITING) == 0)
+
+            async with asyncio.timeout(5):
+                await until(none_waits)
+
+
+async def test_appends_wait_for_no_reader() -> None:
+    async with postgres_database() as url, opened(url) as store:
+        busy = asyncio.Event()
+
+        async def read_slowly() -> None:
+            async with store._pool.connection():
+                await busy.wait()
+
+        readers = [asyncio.create_task(read_slowly()) for _ in range(50)]
+        await asyncio.sleep(0)
+        try:
+            async with asyncio.timeout(5):
+                first = await store.messages.append(draft(Pair.of(ADA, BOB)))
+                others = await asyncio.gather(
+                    *[store.messages.append(draft(Pair.of(ADA, UserId(f"u{n}")))) for n in range(9)]
+                )
+        finally:
+            busy.set()
+            await asyncio.gather(*readers)
+
+        assert first.message.seq == 1
+        assert {each.message.seq for each in others} == {1}
+
+
+@pytest.mark.parametrize("query", ["", "?pgbouncer=true"])
+@pytest.mark.parametrize("level", ["repeatable read", "serializable"])
+async def test_the_databases_default_isolation_level_does_not_matter(
+    level: str, query: str
+) -> None:
+    async with postgres_database() as url, administration(url) as admin:
+        await set_for_new_sessions(admin, f"SET default_transaction_isolation = '{level}'")
+        async with opened(url + query) as one, opened(url + query) as other:
+            appends = [
+                store.messages.append(draft(ROOM, client_message_id=f"m{number // 2}"))
+                for number in range(200)
+                for store in (one, other)
+            ]
+            joins = [
+                store.rooms.join(LOBBY, UserId(f"user-{number}"), NOON)
+                for number in range(50)
+                for store in (one, other)
+            ]
+            stored = await asyncio.gather(*appends)
+            joined = await asyncio.gather(*joins)
+
+    assert {each.message.seq for each in stored} == set(range(1, 101))
+    assert sum(each.joined for each in joined) == 50
+
+
+async def test_failed_starts_leave_no_session_behind() -> None:
+    async with postgres_database() as url, administration(url) as admin:
+        await admin.execute("UPDATE chat_alembic_version SET version_num = '9999'")
+        store = PostgresStore(url, rooms_per_user=10)
+
+        for _ in range(3):
+            with pytest.raises(SchemaError):
+                await store.start()
+
+            async def none_left() -> bool:
+                return bool(await admin.fetchval(OTHERS) == 0)
+
+            async with asyncio.timeout(5):
+                await until(none_left)
+
+
+OTHERS = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
