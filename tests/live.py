@@ -10,6 +10,7 @@ import attrs
 from socketio_app.adapters.jwt import HostVerifier
 from socketio_app.application.chat import Chat
 from socketio_app.application.commands import Actor, Command, Result
+from socketio_app.application.delivery import messages_to
 from socketio_app.application.events import DismissReason, Event
 from socketio_app.application.ports import Identity, Store
 from socketio_app.application.rules import Rules
@@ -53,7 +54,16 @@ class Device:
 
     async def do(self, command: Command[Result]) -> Result:
         """Give a command over this connection."""
-        return await self.chat.execute(Actor(self.user_id, self.connection_id), command)
+        result = await self.chat.execute(Actor(self.user_id, self.connection_id), command)
+        self.listener.unconfirmed += messages_to(self.user_id, result)
+        return result
+
+    def confirm(self) -> None:
+        """Confirm what was written until now, as a client does by answering a ping."""
+        messages = list(self.listener.unconfirmed)
+        self.listener.unconfirmed.clear()
+        if messages:
+            self.chat.delivery.received(messages)
 
     def close(self) -> None:
         """As a transport does it."""
@@ -99,8 +109,8 @@ class LiveChat:
         except BaseException:
             self.broadcast.end(listener)
             raise
-        handed = listener.release(opening)
-        self.chat.sessions.open(user_id, listener.connection_id, handed)
+        listener.release(opening)
+        self.chat.sessions.open(opening)
         return Device(listener, self.chat, self.broadcast)
 
     async def settled(self) -> None:

@@ -1,7 +1,6 @@
 """A broadcast that remembers what each connection was told, in order."""
 
 from collections import defaultdict
-from collections.abc import Sequence
 
 import attrs
 
@@ -10,11 +9,13 @@ from socketio_app.application.events import (
     DismissReason,
     Event,
     Members,
+    MessageSent,
     OneConnection,
     Users,
 )
 from socketio_app.application.handover import Handover, Opening
 from socketio_app.domain.identifiers import ConnectionId, RoomId, UserId
+from socketio_app.domain.messaging import Message
 
 
 @attrs.define(eq=False)
@@ -28,16 +29,23 @@ class Listener:
     connection_id: ConnectionId
     told: list[Event] = attrs.field(factory=list, init=False)
     dismissed: DismissReason | None = attrs.field(default=None, init=False)
+    unconfirmed: list[Message] = attrs.field(factory=list, init=False)
+    """Messages to the user that were written and that the client has not confirmed."""
     _handover: Handover = attrs.field(factory=Handover, init=False)
 
     def hear(self, event: Event) -> None:
         if self._handover.admits(event):
-            self.told.append(event)
+            self._write(event)
 
-    def release(self, opening: Opening) -> Sequence[Event]:
-        """Hear what comes first, and what was held back. What was heard."""
-        self.told += self._handover.release(opening)
-        return list(self.told)
+    def release(self, opening: Opening) -> None:
+        """Hear what comes first, and what was held back."""
+        for event in self._handover.release(opening):
+            self._write(event)
+
+    def _write(self, event: Event) -> None:
+        self.told.append(event)
+        if isinstance(event, MessageSent) and event.message.to_user_id == self.user_id:
+            self.unconfirmed.append(event.message)
 
 
 class RecordingBroadcast:

@@ -1,6 +1,7 @@
 """A way to a client that keeps what is written to it."""
 
 from collections.abc import Callable
+from typing import Any
 
 import attrs
 
@@ -20,6 +21,8 @@ class KeptWay:
     """Whether its client is slow to read."""
     takes_bytes: bool = False
     """Whether it takes joined frames, as a connection that was taken over does."""
+    expected: list[Any] = attrs.field(factory=list)
+    """What is to be reported once its client confirms."""
     ended: str | None = None
     """Why it was ended, if it was."""
     fault: Exception | None = None
@@ -44,6 +47,9 @@ class KeptWay:
     def write_passing(self, frame: Frame) -> None:
         if not self.is_slow:
             self.write(frame)
+
+    def expect(self, receipt: Any) -> None:
+        self.expected.append(receipt)
 
     def dismiss(self, reason: str, goodbye: Frame | None) -> None:
         if goodbye is not None:

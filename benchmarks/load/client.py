@@ -35,6 +35,8 @@ class Tally:
     """Of the deliveries while this is a list, in the order of their coming."""
     when_delivered: Callable[["Client"], None] | None = None
     """Called with the sender when the server says that a message has been delivered."""
+    when_received: Callable[["Client"], None] | None = None
+    """Called with the recipient when a message has come to it."""
 
 
 class Client(picows.WSListener):
@@ -81,6 +83,8 @@ class Client(picows.WSListener):
             if tally.latencies_ms is not None and (mark := packet.find(SENT_AT)) > 0:
                 sent = int(packet[mark + len(SENT_AT) :].split(b"#", 1)[0])
                 tally.latencies_ms.append((time.perf_counter_ns() - sent) / 1e6)
+            if tally.when_received is not None:
+                tally.when_received(self)
         elif packet.startswith(DELIVERED):
             if tally.when_delivered is not None:
                 tally.when_delivered(self)

@@ -44,7 +44,10 @@ async def large(crowd: Crowd, load: Load, server: ServerProcess) -> dict[str, fl
 
 
 async def direct(crowd: Crowd, load: Load, server: ServerProcess) -> dict[str, float]:
-    """Everybody writes to their neighbour, with `window` messages on their way at any time."""
+    """Everybody writes to their neighbour, with `window` messages on their way at any time.
+
+    The sender posts the next when one has come: servers differ in when they say "delivered".
+    """
     content = "x" * load.size
     neighbours = [*crowd.clients[1:], crowd.clients[0]]
     packets = {
@@ -52,9 +55,15 @@ async def direct(crowd: Crowd, load: Load, server: ServerProcess) -> dict[str, f
         f'"content":"{content}"}}]'
         for client, neighbour in zip(crowd.clients, neighbours, strict=True)
     }
-    return await _closed_loop(
-        crowd, load, server, crowd.clients, lambda client: client.send(packets[client])
-    )
+    senders = dict(zip(neighbours, crowd.clients, strict=True))
+
+    def post(client: Client) -> None:
+        client.send(packets[client])
+
+    crowd.tally.when_received = lambda recipient: post(senders[recipient])
+    figures = await _measured(crowd, load, server, crowd.clients, post)
+    crowd.tally.when_received = None
+    return figures
 
 
 async def latency(crowd: Crowd, load: Load, server: ServerProcess) -> dict[str, float]:
@@ -124,6 +133,19 @@ async def _closed_loop(
 ) -> dict[str, float]:
     """The sender of a message that has been delivered posts the next."""
     crowd.tally.when_delivered = post
+    figures = await _measured(crowd, load, server, senders, post)
+    crowd.tally.when_delivered = None
+    return figures
+
+
+async def _measured(
+    crowd: Crowd,
+    load: Load,
+    server: ServerProcess,
+    senders: Sequence[Client],
+    post: Callable[[Client], None],
+) -> dict[str, float]:
+    """Measure, from when each sender has posted its first messages."""
     for client in senders:
         for _ in range(load.window):
             post(client)
@@ -132,7 +154,6 @@ async def _closed_loop(
     await asyncio.sleep(load.seconds)
     deliveries, cpu = crowd.tally.deliveries - deliveries, server.cpu_seconds() - cpu
     seconds = time.perf_counter() - began
-    crowd.tally.when_delivered = None
     return {
         "cpu_us": cpu / deliveries * 1e6,
         "deliveries_per_s": deliveries / seconds,

@@ -64,15 +64,14 @@ class Chat:
         self._admission = Admission(clock, rules.rates)
         self._typing = typing = TypingIndicator(store.rooms, broadcast, clock, user_locks, rules)
         connections = self._connections
-        delivery = Delivery(store.deliveries, broadcast, clock)
-        messaging = Messaging(
-            store, broadcast, clock, new_message_id, connections, delivery, typing, rules
-        )
-        reading = Reading(store, broadcast, clock, delivery, rules)
+        self.delivery = delivery = Delivery(store.deliveries, broadcast, clock)
+        """For transports: where messages are reported that a client has received."""
+        messaging = Messaging(store, broadcast, clock, new_message_id, delivery, typing, rules)
+        reading = Reading(store, broadcast, clock, rules)
         membership = Membership(store, broadcast, clock, typing, user_locks)
         tokens = Tokens(verifier, broadcast, clock, connections)
         self.sessions = Sessions(
-            store, broadcast, clock, connections, delivery, typing, user_locks, tokens, rules
+            store, broadcast, clock, connections, typing, user_locks, tokens, rules
         )
         """For transports: where connections open and close."""
         self.patience = Patience(clock, rules.refusals)

@@ -8,7 +8,6 @@ from socketio_app.application.ports import Broadcast, Clock, NewMessageId, Store
 from socketio_app.application.rules import Rules
 from socketio_app.application.typing_indicator import TypingIndicator
 from socketio_app.application.uncertain import Uncertain
-from socketio_app.domain.connections import Connections
 from socketio_app.domain.conversations import Room, conversation_of
 from socketio_app.domain.errors import Conflict, Unavailable
 from socketio_app.domain.identifiers import ConnectionId
@@ -24,7 +23,6 @@ class Messaging:
         broadcast: Broadcast,
         clock: Clock,
         new_message_id: NewMessageId,
-        connections: Connections,
         delivery: Delivery,
         typing: TypingIndicator,
         rules: Rules,
@@ -34,7 +32,6 @@ class Messaging:
         self._broadcast = broadcast
         self._clock = clock
         self._new_message_id = new_message_id
-        self._connections = connections
         self._delivery = delivery
         self._typing = typing
         self._content_chars = rules.content_chars
@@ -67,11 +64,14 @@ class Messaging:
             self._clock.now(),
             command.client_message_id,
         )
+        self._delivery.begin_sending(draft)
         try:
             stored = await self._messages.append(draft)
         except Unavailable:
             self._uncertain.note(draft)
             raise
+        finally:
+            self._delivery.end_sending(draft)
         if stored.duplicate and stored.message.content != draft.content:
             raise Conflict("client_message_id was used before, for a message with other content")
         was_uncertain = self._uncertain.settle(draft)
@@ -82,11 +82,8 @@ class Messaging:
         message = stored.message
         self._typing.end(actor.user_id, message.conversation)
         self._broadcast.tell(MessageSent(message), _readers(message, actor.connection_id))
-        recipient = message.to_user_id
-        if recipient is None:
-            self._delivery.handed_to_room(message)
-        elif self._connections.is_online(recipient):
-            self._delivery.handed_live(message)
+        if message.to_user_id is None:
+            self._delivery.written_to_room(message)
         return stored
 
 

@@ -84,13 +84,13 @@ class MessageLog(Protocol):
 
 
 class DeliveryLog(Protocol):
-    """Remembers how far each person's messages have been handed to one of their connections.
+    """Remembers how far each person's messages have been received by one of their clients.
 
     It is one cursor for each person and pair; it moves forward only.
     """
 
     async def undelivered(self, user_id: UserId, limit: int) -> Sequence[Message]:
-        """The personal messages to the user that none of their connections has had.
+        """The personal messages to the user that none of their clients has received.
 
         At most `limit`; pairs with the newest messages come first, and each pair's messages are in
         rising `seq`, from the first undelivered one on.

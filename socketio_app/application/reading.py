@@ -15,7 +15,6 @@ from socketio_app.application.commands import (
     Missed,
     ReadMarked,
 )
-from socketio_app.application.delivery import Delivery
 from socketio_app.application.events import Audience, Members, MessageRead, Users
 from socketio_app.application.ports import Broadcast, Clock, Store
 from socketio_app.application.rules import Rules
@@ -35,15 +34,12 @@ STANDINGS_AT_ONCE = 500
 
 
 class Reading:
-    """Reads what is stored. What a connection is given that way counts as delivered to its user."""
+    """Reads what is stored."""
 
-    def __init__(
-        self, store: Store, broadcast: Broadcast, clock: Clock, delivery: Delivery, rules: Rules
-    ) -> None:
+    def __init__(self, store: Store, broadcast: Broadcast, clock: Clock, rules: Rules) -> None:
         self._store = store
         self._broadcast = broadcast
         self._clock = clock
-        self._delivery = delivery
         self._receipt_members = rules.receipt_room_members
         self._most_missed = rules.catch_up_messages
 
@@ -56,9 +52,7 @@ class Reading:
         """
         conversation = await conversation_for(self._store.rooms, actor.user_id, command.target)
         page = await self._store.messages.page(conversation, command.window)
-        page = page.within(MOST_ANSWER_BYTES, command.window)
-        self._note_handed(actor, page.messages)
-        return page
+        return page.within(MOST_ANSWER_BYTES, command.window)
 
     async def list_conversations(
         self, actor: Actor, command: ListConversations
@@ -102,7 +96,6 @@ class Reading:
         beyond = [(each.conversation, had.get(each.conversation, 0)) for each in given]
         messages = await self._store.messages.newest(beyond, command.limit)
         messages = _within_an_answer([*messages, *[()] * (len(news) - len(given))])
-        self._note_handed(actor, [message for each in messages for message in each])
         missed = [
             Missed(standing, of_it, limited=_has_a_hole(of_it, had.get(standing.conversation, 0)))
             for standing, of_it in zip(news, messages, strict=True)
@@ -124,11 +117,6 @@ class Reading:
             event = MessageRead(actor.user_id, conversation, read.read_seq, self._clock.now())
             self._broadcast.tell(event, witnesses)
         return ReadMarked(read.read_seq)
-
-    def _note_handed(self, actor: Actor, messages: Sequence[Message]) -> None:
-        # What the host application reads for somebody has not come to a connection of theirs.
-        if actor.connection_id is not None:
-            self._delivery.handed_to(actor.user_id, messages)
 
     async def _news(
         self, user_id: UserId, had: Mapping[Conversation, int]

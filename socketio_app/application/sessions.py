@@ -1,10 +1,7 @@
 """The use cases of connections: a user comes, and goes."""
 
-from collections.abc import Iterable
-
 from socketio_app.application.commands import MOST_POSITIONS
-from socketio_app.application.delivery import Delivery
-from socketio_app.application.events import Connected, Event, Limits, MessageSent
+from socketio_app.application.events import Connected, Limits
 from socketio_app.application.handover import Opening
 from socketio_app.application.locks import KeyedLock
 from socketio_app.application.ports import Broadcast, Clock, Identity, Store
@@ -20,7 +17,6 @@ from socketio_app.domain.identifiers import (
     ConnectionId,
     UserId,
 )
-from socketio_app.domain.messaging import Message
 
 
 class Sessions:
@@ -38,7 +34,6 @@ class Sessions:
         broadcast: Broadcast,
         clock: Clock,
         connections: Connections,
-        delivery: Delivery,
         typing: TypingIndicator,
         user_locks: KeyedLock,
         tokens: Tokens,
@@ -48,7 +43,6 @@ class Sessions:
         self._broadcast = broadcast
         self._clock = clock
         self._connections = connections
-        self._delivery = delivery
         self._typing = typing
         self._user_locks = user_locks
         self._tokens = tokens
@@ -95,19 +89,12 @@ class Sessions:
         )
         return Opening(connected, undelivered)
 
-    def open(self, user_id: UserId, connection_id: ConnectionId, handed: Iterable[Event]) -> None:
-        """Count the connection in, and the messages among what it was handed as delivered.
-
-        From now on messages to the user reach it live, until its token ends.
-        """
+    def open(self, opening: Opening) -> None:
+        """Count the connection in: from now on messages reach it live, until its token ends."""
+        connected = opening.connected
+        user_id, connection_id = connected.user_id, connected.connection_id
         self._connections.open(user_id, connection_id)
-        messages: list[Message] = []
-        for event in handed:
-            if isinstance(event, MessageSent):
-                messages.append(event.message)
-            elif isinstance(event, Connected):
-                self._tokens.hold(user_id, connection_id, event.token_expires_at)
-        self._delivery.handed_to(user_id, messages)
+        self._tokens.hold(user_id, connection_id, connected.token_expires_at)
 
     def close(self, user_id: UserId, connection_id: ConnectionId) -> None:
         """Count the connection out; with the user's last one, their typing ends."""

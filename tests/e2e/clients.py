@@ -164,6 +164,7 @@ class NodeProcess:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
+        self.pid = process.pid
         self._sockets: dict[int, NodeClient] = {}
 
     async def open(self, url: str, transport: Transport, options: Json) -> "NodeClient":

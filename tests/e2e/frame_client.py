@@ -261,7 +261,8 @@ class FrameClient:
 
     async def _read(self) -> None:
         if self.websocket is not None:
-            self.received += [_as_it_came(frame) for frame in await self.websocket.read()]
+            came = [_as_it_came(frame) for frame in await self.websocket.read()]
+            self.received += [packet for packet in came if packet not in {"2", "6"}]
             self.is_at_end = self.websocket.is_at_end
             return
         async with self.http.get(self.url) as answer:

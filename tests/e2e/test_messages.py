@@ -145,6 +145,7 @@ async def test_a_retry_is_acknowledged_with_the_first_message_and_told_to_nobody
     retry = await ada.call("send_personal_message", command)
 
     assert retry == {"ok": True, "message": first["message"], "duplicate": True}
+    await until(ada, "personal_message_delivered")
     await settled(bob, ada)
     assert bob.inbox.of("receive_personal_message") == [first["message"]]
     assert len(ada.inbox.of("personal_message_delivered")) == 1
@@ -206,7 +207,7 @@ async def test_a_message_to_somebody_away_is_delivered_when_they_come_back(
 async def test_a_message_that_was_delivered_is_not_given_again(connect: Connect) -> None:
     ada, bob = await connect("ada"), await connect("bob")
     await ada.call("send_personal_message", {"to_user_id": "bob", "content": "hello"})
-    await until(bob, "receive_personal_message")
+    await until(ada, "personal_message_delivered")
     await bob.close()
 
     bob = await connect("bob")

@@ -11,6 +11,7 @@ from engineio.packet import OPEN
 from engineio.packet import Packet as EnginePacket
 
 from socketio_app.adapters.socketio.arrivals import LINES, Arrivals, HandshakeLimit, network_of
+from socketio_app.adapters.socketio.confirmations import ConfirmationTimer
 from socketio_app.adapters.socketio.engine_socket import EngineSocket
 from socketio_app.adapters.socketio.pings import PingWheel
 from socketio_app.adapters.socketio.requests import environ_of, wrong_in
@@ -45,6 +46,8 @@ class ChatEngine(engineio.AsyncServer):
     begins_at_once: bool
     on_too_many: Callable[[], None]
     """Called when a handshake is refused, as its address makes too many."""
+    on_received: Callable[[Sequence[Any]], None]
+    """Called with receipts that a client has confirmed."""
     handle_text: Callable[[str, bytes], Coroutine[Any, Any, object]]
     handle_binary: Callable[[str, bytes], Coroutine[Any, Any, None]]
     handle_ignored: Callable[[str, int], None]
@@ -59,6 +62,7 @@ class ChatEngine(engineio.AsyncServer):
         self.start_service_task = False
         self._async = {**self._async, "translate_request": _as_it_is}
         self.pings = PingWheel(self.ping_interval, self.ping_timeout)
+        self.confirmations = ConfirmationTimer()
         self.arrivals = Arrivals()
         self._lines = RateLimiter(LINES)
         self._has_said_plain = False

@@ -24,6 +24,7 @@ from starlette.types import Receive
 from socketio_app.adapters.socketio import frames
 from socketio_app.adapters.socketio.arrivals import Arrivals
 from socketio_app.adapters.socketio.asgi_websocket import AsgiWebSocket
+from socketio_app.adapters.socketio.confirmations import ConfirmationTimer, Unconfirmed
 from socketio_app.adapters.socketio.endings import NOT_LET_IN, RESTART, WRITE_FAILED
 from socketio_app.adapters.socketio.frames import Frame
 from socketio_app.adapters.socketio.link import Link, Probe
@@ -58,6 +59,9 @@ class Engine(Protocol):
     """What a connection needs of its server."""
 
     pings: PingWheel
+    confirmations: ConfirmationTimer
+    on_received: Callable[[Sequence[Any]], None]
+    """Called with receipts that a client has confirmed."""
     arrivals: Arrivals
     sockets: dict[str, Any]
     max_http_buffer_size: int
@@ -88,6 +92,8 @@ class EngineSocket(AsyncSocket):
         self.address = address
         """The client's IPv4 address or IPv6 network; `None` if the server does not know it."""
         self.pinged_at: float | None = None
+        self._unconfirmed: Unconfirmed | None = None
+        self._was_just_pinged = False
         self._ask_no_more: Callable[[], None] | None = None
         self._link: Link | None = None
         self._outbox = Outbox()
@@ -217,7 +223,7 @@ class EngineSocket(AsyncSocket):
         if self._ending is None:
             self._ending = asyncio.create_task(self._end(reason))
 
-    # Pings.
+    # Pings and confirmations.
 
     def schedule_ping(self) -> None:
         """Begin to ask the client whether it is there."""
@@ -225,8 +231,58 @@ class EngineSocket(AsyncSocket):
             self._ask_no_more = self._engine.pings.add(self)
 
     def ping(self) -> None:
-        """Ask."""
+        """Ask. The answer confirms all that was written over a WebSocket before."""
         self._send(EnginePacket(PING))
+        if self._link is not None and self._unconfirmed is not None:
+            self._unconfirmed.note_ping()
+
+    def expect(self, receipt: Any) -> None:
+        """See `Way`."""
+        unconfirmed = self._unconfirmed = self._unconfirmed or Unconfirmed()
+        if self._link is None:
+            unconfirmed.add_polled(receipt, self._outbox.put_packets)
+            return
+        unconfirmed.add_written(receipt)
+        if self.pinged_at is None and not self._was_just_pinged:
+            self._ask_for_confirmation()
+
+    def may_ping_again(self) -> None:
+        """See `Confirming`."""
+        self._was_just_pinged = False
+        self._ask_if_needed()
+
+    def _ask_if_needed(self) -> None:
+        unconfirmed = self._unconfirmed
+        if unconfirmed is None or not unconfirmed.needs_ping or self.closed:
+            return
+        if self.pinged_at is None and not self._was_just_pinged:
+            self._ask_for_confirmation()
+
+    def _ask_for_confirmation(self) -> None:
+        """Ping the client. `PingWheel` ends the connection where it does not answer."""
+        now = asyncio.get_running_loop().time()
+        self.pinged_at = now
+        self._was_just_pinged = True
+        self._engine.confirmations.start(self, now)
+        self.ping()
+
+    def _note_pong(self) -> None:
+        if self.pinged_at is None:
+            self._note_ignored()  # nobody asked
+            return
+        self.pinged_at = None
+        if self._unconfirmed is not None:
+            self._report(self._unconfirmed.note_pong())
+            self._ask_if_needed()
+
+    def _note_poll(self) -> None:
+        """Report what was given to the polls before this one."""
+        if self._unconfirmed is not None:
+            self._report(self._unconfirmed.note_poll(self._outbox.taken_packets))
+
+    def _report(self, received: Sequence[Any]) -> None:
+        if received:
+            self._engine.on_received(received)
 
     def ping_timed_out(self) -> None:
         """End the connection: the client did not answer."""
@@ -253,6 +309,7 @@ class EngineSocket(AsyncSocket):
             await self.close(reason=self._engine.reason.TRANSPORT_ERROR)
             raise QueueEmpty
         self._is_polled = True
+        self._note_poll()
         try:
             return await self.fetch(environ["asgi.receive"])
         except QueueEmpty:
@@ -381,6 +438,9 @@ class EngineSocket(AsyncSocket):
                 link.write(frame_of(packet))
         if self._on_direct is not None:
             self.watch_direct(self._on_direct)
+        if self._unconfirmed is not None:
+            self._unconfirmed.note_upgrade()
+            self._ask_if_needed()
         return link
 
     # From the client.
@@ -395,9 +455,7 @@ class EngineSocket(AsyncSocket):
             elif payload.startswith(b"4"):
                 await self._engine.handle_text(self.sid, payload)
             elif payload == b"3":
-                if self.pinged_at is None:
-                    self._note_ignored()
-                self.pinged_at = None
+                self._note_pong()
             elif payload == b"1":
                 await self._end(self._engine.reason.CLIENT_DISCONNECT)
             else:

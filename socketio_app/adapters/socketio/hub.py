@@ -18,6 +18,7 @@ from socketio_app.application.events import (
     Members,
     MessageDelivered,
     MessageRead,
+    MessageSent,
     OneConnection,
     UserJoined,
     UserLeft,
@@ -111,6 +112,8 @@ class Hub:
             return
         frame: Frame | None = None
         but_connection, told = audience.but_connection, 0
+        message = event.message if type(event) is MessageSent else None
+        recipient = message.to_user_id if message is not None else None
         for user_id in audience.user_ids:
             for outlet in self._outlets.get(user_id, _NOBODY).values():
                 if outlet.connection_id != but_connection:
@@ -119,8 +122,10 @@ class Hub:
                     try:
                         if outlet.direct is not None:
                             outlet.direct(frame)
-                        else:
-                            outlet.tell(event, frame)
+                        elif not outlet.tell(event, frame):
+                            continue
+                        if message is not None and user_id == recipient:
+                            outlet.expect(message)
                     except Exception as error:  # noqa: BLE001  (logged there)
                         outlet.fail(error)
         if self._measures is not None:

@@ -16,7 +16,16 @@ MOST_POLL_BYTES = 262_144
 class Outbox:
     """Packets in their order, until they are fetched."""
 
-    __slots__ = ("_filled", "_has_waited", "_is_ended", "_packets", "bytes", "overdue_bytes")
+    __slots__ = (
+        "_filled",
+        "_has_waited",
+        "_is_ended",
+        "_packets",
+        "bytes",
+        "overdue_bytes",
+        "put_packets",
+        "taken_packets",
+    )
 
     def __init__(self) -> None:
         self._packets: deque[tuple[Packet, int]] | None = None
@@ -28,6 +37,10 @@ class Outbox:
         """How many of them came when others waited already from an earlier turn of the loop: what
         comes in one turn, the client cannot have begun to fetch."""
         self._has_waited = False
+        self.put_packets = 0
+        """Number of packets that were ever put."""
+        self.taken_packets = 0
+        """Number of packets that were ever taken for an answer."""
 
     def put(self, packet: Packet, size: int) -> None:
         """Let a packet of about `size` bytes wait after those before it."""
@@ -36,6 +49,7 @@ class Outbox:
         if not self._packets:
             asyncio.get_running_loop().call_soon(self._note_waiting)
         self._packets.append((packet, size))
+        self.put_packets += 1
         self.bytes += size
         if self._has_waited:
             self.overdue_bytes += size
@@ -67,6 +81,7 @@ class Outbox:
             packet, size = self._packets.popleft()
             taken.append(packet)
             taken_bytes += size
+        self.taken_packets += len(taken)
         self.bytes -= taken_bytes
         self.overdue_bytes = min(self.overdue_bytes, self.bytes)
         self._has_waited = bool(self._packets)

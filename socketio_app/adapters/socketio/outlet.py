@@ -1,7 +1,7 @@
 """Where a connection's frames go out."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import attrs
 
@@ -9,9 +9,10 @@ from socketio_app.adapters.socketio.frames import Frame
 from socketio_app.adapters.socketio.packets import event_frame
 from socketio_app.adapters.socketio.websocket import FrameWriter, Write, WriteJoined
 from socketio_app.adapters.socketio.wire import outgoing
-from socketio_app.application.events import Event
+from socketio_app.application.events import Event, MessageSent
 from socketio_app.application.handover import Handover, Opening
 from socketio_app.domain.identifiers import ConnectionId, UserId
+from socketio_app.domain.messaging import Message
 from socketio_app.domain.typing_board import TypingStarted, TypingStopped
 
 
@@ -24,6 +25,13 @@ class Way(Protocol):
 
     def write_passing(self, frame: Frame) -> None:
         """The same with what is worth nothing later: for who is slow to read, it is dropped."""
+        ...
+
+    def expect(self, receipt: Any) -> None:
+        """Report the receipt once the client has confirmed what was written until now.
+
+        Never, where the connection ends before.
+        """
         ...
 
     def dismiss(self, reason: str, goodbye: Frame | None) -> None:
@@ -44,6 +52,8 @@ class Outlet:
     _way: Way
     write: Write = attrs.field(init=False)
     """Sends a frame after those before it. Never waits."""
+    expect: Callable[[Message], None] = attrs.field(init=False)
+    """Counts a message as delivered once the client has confirmed what was written until now."""
     direct: Write | None = attrs.field(default=None, init=False)
     """Writes one frame at once, while nothing is in the way of it."""
     direct_joined: WriteJoined | None = attrs.field(default=None, init=False)
@@ -53,6 +63,7 @@ class Outlet:
 
     def __attrs_post_init__(self) -> None:
         self.write = self._way.write
+        self.expect = self._way.expect
 
     def set_direct(self, writer: FrameWriter | None) -> None:
         """Set what writes frames directly, if anything does."""
@@ -64,13 +75,15 @@ class Outlet:
         self.direct = None if writer is None else writer.write
         self.direct_joined = None if writer is None else writer.write_joined
 
-    def tell(self, event: Event, frame: Frame) -> None:
-        """Write an event's frame, or hold the event back."""
-        if self._handover is None or self._may_go(event, self._handover):
-            if isinstance(event, PASSING):
-                self._way.write_passing(frame)
-            else:
-                self.write(frame)
+    def tell(self, event: Event, frame: Frame) -> bool:
+        """Write an event's frame, or hold the event back. Whether it was written."""
+        if self._handover is not None and not self._may_go(event, self._handover):
+            return False
+        if isinstance(event, PASSING):
+            self._way.write_passing(frame)
+        else:
+            self.write(frame)
+        return True
 
     def end(self, reason: str, goodbye: Frame | None = None) -> None:
         """Take nothing more from the client, and end its connection.
@@ -85,18 +98,14 @@ class Outlet:
         """Close the connection, and no other, because a write to it raised."""
         self._way.fail(error)
 
-    def release(self, opening: Opening) -> Sequence[Event]:
-        """Write what the connection is to have first; hold nothing back any more.
-
-        Returns:
-            The events written.
-        """
+    def release(self, opening: Opening) -> None:
+        """Write what the connection is to have first; hold nothing back any more."""
         assert self._handover is not None  # noqa: S101  (a connection opens once)
-        events = self._handover.release(opening)
-        for event in events:
+        for event in self._handover.release(opening):
             self.write(frame_of(event))
+            if isinstance(event, MessageSent) and event.message.to_user_id == self.user_id:
+                self.expect(event.message)
         self._end_handover(self._handover)
-        return events
 
     def _may_go(self, event: Event, handover: Handover) -> bool:
         admitted = handover.admits(event)

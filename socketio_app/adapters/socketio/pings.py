@@ -85,11 +85,12 @@ class PingWheel:
         if self._was_late or not is_late:
             self._end_silent()
         self._was_late = is_late and not self._was_late
-        slot = self._slots[self._turns % MOST_SLOTS]
-        connections = [each for each in slot if each.pinged_at is None]
+        # A connection that was pinged for a confirmation has as long to answer from now on.
+        connections = list(self._slots[self._turns % MOST_SLOTS])
         for connection in connections:
-            connection.pinged_at = now
-            connection.ping()
+            if connection.pinged_at is None:
+                connection.pinged_at = now
+                connection.ping()
         if connections:
             self._asked.append(_Asked(now, self._turns + self._timeout_turns, connections))
 

@@ -14,6 +14,7 @@ from socketio_app.adapters.socketio.refusal_log import RefusalLog
 from socketio_app.adapters.socketio.wire import incoming, outgoing
 from socketio_app.application.chat import Chat
 from socketio_app.application.commands import Actor, Command
+from socketio_app.application.delivery import messages_to
 from socketio_app.application.measures import OTHER, Measures
 from socketio_app.application.tracing import Tracing
 from socketio_app.domain.errors import ChatError, TokenRejected
@@ -76,6 +77,8 @@ class CommandRunner:
             if event.ack_id is not None:
                 answer = outgoing.acknowledgement(result, actor.user_id)
                 outlet.write(ack_frame(event.ack_id, answer))
+                for message in messages_to(actor.user_id, result):
+                    outlet.expect(message)
         if self._measures is not None:
             self._measures.command(event.name, outcome, perf_counter() - begin)
         return outcome

@@ -140,6 +140,7 @@ class ChatServer(socketio.AsyncServer):
         self.eio.on_too_many = self._note_too_many_handshakes
         self.eio.arrivals.seconds = options.connect_seconds
         self.eio.begins_at_once = options.begins_at_once and tracing is None
+        self.eio.on_received = chat.delivery.received
         self.eio.handle_text = self._handle_text
         self.eio.handle_binary = self._handle_binary
         self.eio.handle_ignored = self._count_ignored
@@ -178,6 +179,7 @@ class ChatServer(socketio.AsyncServer):
         """Let every connection go at once. Doing it twice is harmless."""
         await self.retire(0)
         self.eio.pings.stop()
+        self.eio.confirmations.stop()
         self.eio.arrivals.stop()
 
     @property
@@ -256,8 +258,8 @@ class ChatServer(socketio.AsyncServer):
         connection.opening = None
         outlet = connection.outlet
         self.eio.arrivals.discard(socket.give_up)
-        handed = outlet.release(opening)
-        self._chat.sessions.open(outlet.user_id, outlet.connection_id, handed)
+        outlet.release(opening)
+        self._chat.sessions.open(opening)
         log.info("connected", extra=_fields(connection))
         if self._measures is not None:
             self._measures.opened += 1

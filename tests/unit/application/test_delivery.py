@@ -8,6 +8,7 @@ from anyio import wait_all_tasks_blocked
 
 from socketio_app.application.commands import JoinRoom
 from socketio_app.application.events import MessageDelivered, MessageSent
+from socketio_app.domain.errors import Unavailable
 from socketio_app.domain.identifiers import MessageId
 from tests.builders import ADA, BOB, EVE, LOBBY, group, personal
 from tests.live import Device, LiveChat
@@ -23,18 +24,53 @@ def delivered(device: Device) -> list[MessageId]:
 
 class TestLive:
     async def test_all_of_the_senders_connections_are_told(self, live: LiveChat) -> None:
-        ada, adas_phone, _ = [await live.connect(user) for user in (ADA, ADA, BOB)]
+        ada, adas_phone, bob = [await live.connect(user) for user in (ADA, ADA, BOB)]
 
         sent = await ada.do(personal(BOB))
+        bob.confirm()
 
         assert delivered(ada) == delivered(adas_phone) == [sent.message.message_id]
+
+    async def test_nobody_is_notified_until_the_recipients_client_has_confirmed(
+        self, live: LiveChat
+    ) -> None:
+        ada, bob = await live.connect(ADA), await live.connect(BOB)
+
+        await ada.do(personal(BOB))
+
+        assert bob.of(MessageSent)
+        assert delivered(ada) == []
+
+    async def test_what_was_not_confirmed_is_pushed_to_the_next_connection(
+        self, live: LiveChat
+    ) -> None:
+        ada, bob = await live.connect(ADA), await live.connect(BOB)
+        sent = await ada.do(personal(BOB))
+        bob.close()
+
+        bob = await live.connect(BOB)
+
+        assert bob.of(MessageSent) == [MessageSent(sent.message)]
+        assert delivered(ada) == []
+
+    async def test_what_one_device_confirmed_is_not_pushed_to_another(self, live: LiveChat) -> None:
+        ada, bob, bobs_phone = [await live.connect(user) for user in (ADA, BOB, BOB)]
+        await ada.do(personal(BOB))
+        bob.confirm()
+        bobs_phone.close()
+
+        bobs_phone = await live.connect(BOB)
+
+        assert bobs_phone.of(MessageSent) == []
 
     async def test_the_sender_is_told_once_however_many_connections_the_recipient_has(
         self, live: LiveChat
     ) -> None:
-        ada, *_ = [await live.connect(user) for user in (ADA, BOB, BOB, BOB)]
+        ada, *bobs = [await live.connect(user) for user in (ADA, BOB, BOB, BOB)]
 
         sent = await ada.do(personal(BOB))
+        for bob in bobs:
+            bob.confirm()
 
         assert delivered(ada) == [sent.message.message_id]
 
@@ -42,23 +78,26 @@ class TestLive:
         ada, bob, eve = [await live.connect(user) for user in (ADA, BOB, EVE)]
 
         await ada.do(personal(BOB))
+        bob.confirm()
 
         assert delivered(bob) == delivered(eve) == []
 
     async def test_what_is_told_names_the_message_and_the_time(self, live: LiveChat) -> None:
-        ada, _ = await live.connect(ADA), await live.connect(BOB)
-        await ada.do(personal(BOB))
+        ada, bob = await live.connect(ADA), await live.connect(BOB)
+        sent = await ada.do(personal(BOB, client_message_id="m1"))
         live.clock.advance(timedelta(seconds=1))
 
-        sent = await ada.do(personal(BOB, client_message_id="m1"))
+        bob.confirm()
 
         assert ada.told[-1] == MessageDelivered(sent.message, delivered_at=live.clock.now())
 
     async def test_a_retry_is_not_delivered_again(self, live: LiveChat) -> None:
-        ada, _ = await live.connect(ADA), await live.connect(BOB)
+        ada, bob = await live.connect(ADA), await live.connect(BOB)
         sent = await ada.do(personal(BOB, client_message_id="m1"))
+        bob.confirm()
 
         await ada.do(personal(BOB, client_message_id="m1"))
+        bob.confirm()
 
         assert delivered(ada) == [sent.message.message_id]
 
@@ -66,13 +105,15 @@ class TestLive:
         ada, adas_phone = await live.connect(ADA), await live.connect(ADA)
 
         sent = await ada.do(personal(ADA))
+        adas_phone.confirm()
 
         assert delivered(ada) == delivered(adas_phone) == [sent.message.message_id]
 
     async def test_the_hosts_message_is_delivered(self, live: LiveChat) -> None:
-        ada, _ = await live.connect(ADA), await live.connect(BOB)
+        ada, bob = await live.connect(ADA), await live.connect(BOB)
 
         sent = await live.host(ADA, personal(BOB))
+        bob.confirm()
 
         assert delivered(ada) == [sent.message.message_id]
 
@@ -91,7 +132,7 @@ class TestLater:
         sent = await ada.do(personal(BOB, client_message_id="m1"))
         live.clock.advance(timedelta(hours=1))
 
-        await live.connect(BOB)
+        (await live.connect(BOB)).confirm()
 
         told = MessageDelivered(sent.message, delivered_at=live.clock.now())
         assert ada.of(MessageDelivered) == adas_phone.of(MessageDelivered) == [told]
@@ -101,7 +142,9 @@ class TestLater:
         sent = [(await ada.do(personal(BOB))).message.message_id for _ in range(3)]
 
         for _ in range(2):
-            (await live.connect(BOB)).close()
+            bob = await live.connect(BOB)
+            bob.confirm()
+            bob.close()
 
         assert delivered(ada) == sent
 
@@ -110,9 +153,9 @@ class TestLater:
     ) -> None:
         ada = await live.connect(ADA)
         sent = await ada.do(personal(BOB))
-        await live.connect(BOB)
+        (await live.connect(BOB)).confirm()
 
-        await live.connect(BOB)
+        (await live.connect(BOB)).confirm()
 
         assert delivered(ada) == [sent.message.message_id]
 
@@ -120,7 +163,7 @@ class TestLater:
         ada = await live.connect(ADA)
         await ada.do(personal(BOB))
         ada.close()
-        await live.connect(BOB)
+        (await live.connect(BOB)).confirm()
 
         assert delivered(await live.connect(ADA)) == []
 
@@ -128,6 +171,72 @@ class TestLater:
         sent = await live.host(ADA, personal(ADA))
 
         ada = await live.connect(ADA)
+        ada.confirm()
+
+        assert delivered(ada) == [sent.message.message_id]
+
+
+class TestBeforeTheAcknowledgement:
+    """The store has a message, and its sender has no answer yet."""
+
+    @pytest.fixture
+    def gate(self) -> Gate:
+        return Gate()
+
+    @pytest.fixture
+    def live(self, gate: Gate) -> LiveChat:
+        return LiveChat(store=HookedStore(after=gate))
+
+    @pytest.mark.parametrize("client_message_id", [None, "m1"])
+    async def test_the_sender_is_notified_after_the_acknowledgement(
+        self, live: LiveChat, gate: Gate, client_message_id: str | None
+    ) -> None:
+        ada = await live.connect(ADA)
+        gate.hold_next("append")
+        sending = asyncio.create_task(ada.do(personal(BOB, client_message_id=client_message_id)))
+        await gate.reached()
+
+        (await live.connect(BOB)).confirm()
+        await live.settled()
+        assert delivered(ada) == []
+
+        gate.let_go()
+        sent = await sending
+        assert delivered(ada) == []
+        live.clock.advance(timedelta(0))
+        assert delivered(ada) == [sent.message.message_id]
+
+    async def test_a_retry_on_another_connection_is_acknowledged_first(
+        self, live: LiveChat, gate: Gate
+    ) -> None:
+        ada = await live.connect(ADA)
+        sent = await ada.do(personal(BOB, client_message_id="m1"))
+        bob = await live.connect(BOB)
+        gate.hold_next("append")
+        retrying = asyncio.create_task(ada.do(personal(BOB, client_message_id="m1")))
+        await gate.reached()
+
+        bob.confirm()
+        await live.settled()
+        assert delivered(ada) == []
+
+        gate.let_go()
+        await retrying
+        live.clock.advance(timedelta(0))
+        assert delivered(ada) == [sent.message.message_id]
+
+    async def test_a_message_whose_append_fails_is_still_delivered(self) -> None:
+        outage, gate = Outage(), Gate()
+        live = LiveChat(store=HookedStore(before=outage, after=gate))
+        ada = await live.connect(ADA)
+        sent = await live.host(ADA, personal(BOB, client_message_id="m1"))
+        bob = await live.connect(BOB)
+        outage.down = {"append"}
+
+        with pytest.raises(Unavailable):
+            await ada.do(personal(BOB, client_message_id="m1"))
+        bob.confirm()
+        await live.settled()
 
         assert delivered(ada) == [sent.message.message_id]
 
@@ -194,10 +303,11 @@ class TestWhereItCannotBeNoted:
         assert bob.of(MessageSent) == [MessageSent(sent.message)]
 
     async def test_the_sender_is_not_told(self, live: LiveChat, outage: Outage) -> None:
-        ada, _ = await live.connect(ADA), await live.connect(BOB)
+        ada, bob = await live.connect(ADA), await live.connect(BOB)
         outage.down = {"delivered"}
 
         await ada.do(personal(BOB))
+        bob.confirm()
 
         await live.settled()
         assert delivered(ada) == []
@@ -205,13 +315,15 @@ class TestWhereItCannotBeNoted:
     async def test_it_is_given_again_and_told_when_the_recipient_next_connects(
         self, live: LiveChat, outage: Outage
     ) -> None:
-        ada, _ = await live.connect(ADA), await live.connect(BOB)
+        ada, bob = await live.connect(ADA), await live.connect(BOB)
         outage.down = {"delivered"}
         sent = await ada.do(personal(BOB))
+        bob.confirm()
         await live.settled()
         outage.down = set()
 
         bobs_phone = await live.connect(BOB)
+        bobs_phone.confirm()
         await live.settled()
 
         assert bobs_phone.of(MessageSent) == [MessageSent(sent.message)]
@@ -223,9 +335,11 @@ class TestWhereItCannotBeNoted:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         outage.down = {"delivered"}
         await ada.do(personal(BOB))
+        bob.confirm()
         await live.settled()
         outage.down = set()
         later = await ada.do(personal(BOB))
+        bob.confirm()
         await live.settled()
 
         bob.close()
@@ -240,6 +354,8 @@ class TestWhereItCannotBeNoted:
         outage.down = {"delivered"}
 
         bob = await live.connect(BOB)
+        bob.confirm()
+        await live.settled()
 
         assert bob.of(MessageSent) == [MessageSent(sent.message)]
         assert delivered(ada) == []
@@ -259,17 +375,19 @@ class TestWithAStoreThatTakesItsTime:
     async def test_of_two_messages_at_once_both_deliveries_are_told(
         self, live: LiveChat, gate: Gate
     ) -> None:
-        ada, adas_phone, _ = [await live.connect(user) for user in (ADA, ADA, BOB)]
+        ada, bob = await live.connect(ADA), await live.connect(BOB)
         gate.hold_next("delivered")
-        first = asyncio.create_task(ada.do(personal(BOB)))
+        first = await ada.do(personal(BOB))
+        bob.confirm()
         await gate.reached()
 
-        second = asyncio.create_task(adas_phone.do(personal(BOB)))
+        second = await ada.do(personal(BOB))
+        bob.confirm()
         await wait_all_tasks_blocked()
         gate.let_go()
         await live.settled()
 
-        sent = [(await each).message.message_id for each in (first, second)]
+        sent = [each.message.message_id for each in (first, second)]
         assert sorted(delivered(ada)) == sorted(sent)
 
     async def test_a_message_that_comes_while_the_missed_ones_are_noted_hides_none_of_them(
@@ -278,14 +396,15 @@ class TestWithAStoreThatTakesItsTime:
         ada = await live.connect(ADA)
         missed = [(await ada.do(personal(BOB))).message.message_id for _ in range(3)]
         gate.hold_next("delivered")
-        coming = asyncio.create_task(live.connect(BOB))
+        bob = await live.connect(BOB)
+        bob.confirm()
         await gate.reached()
 
-        new = asyncio.create_task(ada.do(personal(BOB)))
+        new = await ada.do(personal(BOB))
+        bob.confirm()
         await wait_all_tasks_blocked()
         gate.let_go()
-        await coming
         await live.settled()
 
-        sent = [*missed, (await new).message.message_id]
+        sent = [*missed, new.message.message_id]
         assert sorted(delivered(ada)) == sorted(sent)

@@ -432,9 +432,10 @@ class TestOrder:
 
     async def test_a_message_is_told_before_its_delivery(self, live: LiveChat) -> None:
         ada, adas_phone = await live.connect(ADA), await live.connect(ADA)
-        await live.connect(BOB)
+        bob = await live.connect(BOB)
 
         await ada.do(personal(BOB))
+        bob.confirm()
 
         _, *told = map(type, adas_phone.told)
         assert told == [MessageSent, MessageDelivered]

@@ -99,6 +99,7 @@ class TestHistory:
         bob = await live.connect(BOB)
 
         await bob.do(FetchHistory(TO_ADA, Window(after_seq=0, limit=2)))
+        bob.confirm()
 
         assert delivered(ada) == [1, 2]
 
@@ -199,7 +200,9 @@ class TestConversations:
         ada = await live.connect(ADA)
         await ada.do(personal(BOB))
 
-        await self.listed(await live.connect(BOB))
+        bob = await live.connect(BOB)
+        await self.listed(bob)
+        bob.confirm()
 
         assert delivered(ada) == []
 
@@ -207,7 +210,7 @@ class TestConversations:
         ada = await live.connect(ADA)
         await ada.do(personal(BOB))
         ada.close()
-        await live.connect(BOB)
+        (await live.connect(BOB)).confirm()
 
         (summary,) = (await self.listed(await live.connect(ADA))).conversations
 
@@ -341,7 +344,9 @@ class TestCatchingUp:
         for _ in range(3):
             await ada.do(personal(BOB))
 
-        await missed(await live.connect(BOB), live, limit=2)
+        bob = await live.connect(BOB)
+        await missed(bob, live, limit=2)
+        bob.confirm()
 
         assert delivered(ada) == [2, 3]
 

@@ -113,6 +113,7 @@ class TestMissedMessages:
     async def test_are_those_that_no_connection_has_had(self, live: LiveChat) -> None:
         bob = await live.connect(BOB)
         await live.host(ADA, personal(BOB, "had"))
+        bob.confirm()
         bob.close()
         await live.host(ADA, personal(BOB, "missed"))
 
@@ -121,6 +122,7 @@ class TestMissedMessages:
     async def test_come_once(self, live: LiveChat) -> None:
         await live.host(ADA, personal(BOB))
         bob = await live.connect(BOB)
+        bob.confirm()
         bobs_phone = await live.connect(BOB)
         bob.close()
         bobs_phone.close()
@@ -150,7 +152,11 @@ class TestMissedMessages:
         for content in "abcde":
             await live.host(ADA, personal(BOB, content))
 
-        times = [contents(await live.connect(BOB)) for _ in range(3)]
+        times = []
+        for _ in range(3):
+            bob = await live.connect(BOB)
+            bob.confirm()
+            times.append(contents(bob))
 
         assert times == [["a", "b", "c"], ["d", "e"], []]
 
@@ -160,6 +166,7 @@ class TestMissedMessages:
             await live.host(ADA, personal(BOB, content))
         bob = await live.connect(BOB)
         await live.host(ADA, personal(BOB, "new"))
+        bob.confirm()
         bob.close()
 
         assert contents(bob) == ["a", "b", "c", "new"]
@@ -170,7 +177,7 @@ class TestMissedMessages:
         ada = await live.connect(ADA)
         sent = [(await ada.do(personal(BOB))).message.message_id for _ in range(3)]
 
-        await live.connect(BOB)
+        (await live.connect(BOB)).confirm()
 
         assert [event.message.message_id for event in ada.of(MessageDelivered)] == sent[:2]
 
@@ -202,8 +209,9 @@ class TestWhileAConnectionOpens:
         sent = await ada.do(personal(BOB))
         assert ada.of(MessageDelivered) == []
 
-        handed = listener.release(opening)
-        live.chat.sessions.open(BOB, ConnectionId("phone"), handed)
+        listener.release(opening)
+        live.chat.sessions.open(opening)
+        Device(listener, live.chat, live.broadcast).confirm()
 
         assert [each.message.message_id for each in ada.of(MessageDelivered)] == [
             sent.message.message_id
@@ -216,10 +224,11 @@ class TestWhileAConnectionOpens:
         ada.close()
         await bob.do(personal(ADA))
 
-        handed = listener.release(opening)
-        live.chat.sessions.open(BOB, ConnectionId("phone"), handed)
+        listener.release(opening)
+        live.chat.sessions.open(opening)
+        Device(listener, live.chat, live.broadcast).confirm()
 
-        assert MessageSent in map(type, handed)
+        assert MessageSent in map(type, listener.told)
         assert bob.of(MessageDelivered) == []
 
     async def test_who_goes_before_it_is_open_has_had_nothing(self, live: LiveChat) -> None:

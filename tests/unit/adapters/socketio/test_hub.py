@@ -14,8 +14,10 @@ from socketio_app.adapters.socketio.crowds import MOST_TOGETHER, MOST_WAITING
 from socketio_app.adapters.socketio.frames import Frame, contents
 from socketio_app.adapters.socketio.hub import Hub
 from socketio_app.adapters.socketio.outlet import Outlet
-from socketio_app.application.events import Audience, Members, UserJoined, Users
-from socketio_app.domain.identifiers import ConnectionId, RoomId, UserId
+from socketio_app.application.events import Audience, Members, MessageSent, UserJoined, Users
+from socketio_app.domain.conversations import Conversation, Pair, Room
+from socketio_app.domain.identifiers import ConnectionId, MessageId, RoomId, UserId
+from socketio_app.domain.messaging import Message
 from tests.builders import ADA, BOB, EVE, LOBBY
 from tests.contracts.test_broadcast import OPENING, ListeningToHub, event
 from tests.ways import KeptWay
@@ -157,6 +159,47 @@ async def test_another_room_has_its_turn_between_the_parts(crowd: ListeningToHub
 
     assert ada() == 1
     await all_told(crowd.broadcast)
+
+
+class TestConfirmations:
+    """Whose connections a personal message is to be confirmed by."""
+
+    async def test_the_recipients_connections_only(self) -> None:
+        listening = ListeningToHub()
+        for connection, user_id in (("1", ADA), ("2", ADA), ("3", BOB), ("4", BOB)):
+            listening.listen(user_id, connection)
+        message = message_from(ADA, Pair.of(ADA, BOB))
+
+        listening.broadcast.tell(MessageSent(message), Users((ADA, BOB), ConnectionId("1")))
+
+        expected = {connection: way.expected for connection, way in listening.ways.items()}
+        assert expected == {"1": [], "2": [], "3": [message], "4": [message]}
+
+    async def test_nobodys_for_a_rooms_message(self) -> None:
+        listening = ListeningToHub()
+        listening.listen(BOB, "1")
+        listening.broadcast.enter(LOBBY, BOB)
+
+        listening.broadcast.tell(MessageSent(message_from(ADA, Room(LOBBY))), Members(LOBBY))
+
+        assert listening.ways["1"].expected == []
+
+    async def test_what_is_held_back_is_expected_once_it_is_written(self) -> None:
+        hub, way = Hub(), KeptWay()
+        outlet = Outlet(ConnectionId("1"), BOB, way)
+        hub.attach(outlet)
+        message = message_from(ADA, Pair.of(ADA, BOB))
+
+        hub.tell(MessageSent(message), Users((ADA, BOB)))
+        assert way.expected == []
+
+        outlet.release(OPENING)
+        assert way.expected == [message]
+
+
+def message_from(user_id: UserId, conversation: Conversation) -> Message:
+    at = datetime(2026, 11, 23, tzinfo=UTC)
+    return Message(MessageId("m"), conversation, 1, user_id, "hello", at, None)
 
 
 # However large or small rooms are, each connection hears of each room the same in the same order.

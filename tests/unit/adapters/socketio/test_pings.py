@@ -135,3 +135,17 @@ async def test_a_silent_client_is_ended_even_where_every_turn_is_late(
     wheel.stop()
 
     assert silent.pings == 1
+
+
+async def test_a_client_that_is_being_asked_already_is_not_asked_twice_and_times_out() -> None:
+    wheel, asked = PingWheel(0.05, 0.02), Client(answers=False)
+    asked.pinged_at = asyncio.get_running_loop().time()
+
+    wheel.add(asked)
+    async with asyncio.timeout(10):
+        while not asked.closed:
+            asked.changed.clear()
+            await asked.changed.wait()
+    wheel.stop()
+
+    assert asked.pings == 0
