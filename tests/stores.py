@@ -47,6 +47,10 @@ class HookedStore:
         self.deliveries = HookedDeliveries(store.deliveries, before, after)
         self.conversations = HookedConversations(store.conversations, before, after)
         self.rooms: RoomRepository = HookedRooms(store.rooms, before, after)
+        self._before = before
+
+    async def check(self) -> None:
+        await self._before("check")
 
 
 class HookedMessages:

@@ -76,7 +76,7 @@ class Chat:
         """For transports: where connections open and close."""
         self.patience = Patience(clock, rules.refusals)
         """For transports: when a connection that is refused has to end."""
-        self.readiness = Readiness(store.messages)
+        self.readiness = Readiness(store)
         """For whoever sends clients here: whether they should come."""
         self._use_cases: Mapping[type, Callable[[Actor, Any], Coroutine[Any, Any, Any]]] = {
             SendMessage: messaging.send,

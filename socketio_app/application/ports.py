@@ -183,6 +183,14 @@ class RoomRepository(Protocol):
 class Store(Protocol):
     """What lasts, all of it from one place."""
 
+    async def check(self) -> None:
+        """Check that the store answers and, if its last write has failed, that it writes again.
+
+        Raises:
+            Unavailable: it does not.
+        """
+        ...
+
     @property
     def epoch(self) -> str:
         """Names this incarnation: it changes exactly when kept positions mean nothing any more."""

@@ -5,10 +5,8 @@ import logging
 from datetime import timedelta
 from typing import Literal
 
-from socketio_app.application.ports import MessageLog
-from socketio_app.domain.conversations import Room
+from socketio_app.application.ports import Store
 from socketio_app.domain.errors import Unavailable
-from socketio_app.domain.identifiers import RoomId
 
 log = logging.getLogger("socketio_app")
 
@@ -18,9 +16,6 @@ Obstacle = Literal["draining", "store_unavailable"]
 STORE_LIMIT = timedelta(seconds=2)
 """How long the store may take to answer; those who ask wait no longer than some seconds."""
 
-_ANY_ROOM = Room(RoomId("readyz"))
-"""Whichever; it need not be there: what counts is that there is an answer."""
-
 
 class Readiness:
     """Knows whether the server is ending, and asks the store whether it is there.
@@ -28,12 +23,12 @@ class Readiness:
     However many ask at the same time, the store is asked once.
 
     Args:
-        messages: what to ask.
+        store: what to ask.
         limit: how long it may take to answer.
     """
 
-    def __init__(self, messages: MessageLog, limit: timedelta = STORE_LIMIT) -> None:
-        self._messages = messages
+    def __init__(self, store: Store, limit: timedelta = STORE_LIMIT) -> None:
+        self._store = store
         self._limit = limit
         self._asking: asyncio.Task[bool] | None = None
         self._is_draining = False
@@ -62,7 +57,7 @@ class Readiness:
     async def _store_answers(self) -> bool:
         try:
             async with asyncio.timeout(self._limit.total_seconds()):
-                await self._messages.last_seq(_ANY_ROOM)
+                await self._store.check()
         except (TimeoutError, Unavailable):
             return False
         except Exception:

@@ -33,7 +33,7 @@ async def test_a_server_whose_store_answers_is_alive_and_ready() -> None:
 
 async def test_a_server_whose_store_is_down_is_alive_and_not_ready() -> None:
     outage = Outage()
-    outage.down.add("last_seq")
+    outage.down.add("check")
 
     async with serving(application(chat(outage=outage))) as url:
         assert await get(url, "/healthz") == (200, {"status": "ok"})

@@ -80,6 +80,11 @@ class GroupCommit(Generic[Write, Outcome]):
         """How many writes wait for their transaction."""
         return len(self._waiting)
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last transaction has failed."""
+        return self._outage.is_known
+
     async def drain(self) -> None:
         """Wait until nothing waits."""
         while self._committing is not None:

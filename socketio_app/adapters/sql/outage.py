@@ -15,6 +15,11 @@ class Outage:
     def __init__(self) -> None:
         self._since: float | None = None
 
+    @property
+    def is_known(self) -> bool:
+        """Whether the last transaction has failed."""
+        return self._since is not None
+
     def note(self, failure: Exception | None) -> None:
         """Take note of how a transaction has ended."""
         if isinstance(failure, Unavailable):

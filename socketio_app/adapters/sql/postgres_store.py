@@ -57,6 +57,14 @@ class PostgresStore:
             epoch: str = await connection.fetchval("SELECT epoch FROM chat_store")
         return epoch
 
+    async def check(self) -> None:
+        """See `Store.check`."""
+        is_failing = self.messages.commits.is_failing or self.deliveries.commits.is_failing
+        async with self._pool.connection() as connection:
+            await connection.fetchval("SELECT epoch FROM chat_store")
+            if is_failing:
+                await connection.execute("UPDATE chat_store SET epoch = epoch")
+
     def watch_commits(self, on_commit: OnCommit) -> None:
         """Have each transaction told: how many writes it had, and how long it took."""
         self.messages.commits.on_commit = on_commit

@@ -35,6 +35,10 @@ class SqliteReader:
         self._connection = connection
         self._tables = tables
 
+    def check(self) -> None:
+        """Read something from the file."""
+        self._connection.execute("SELECT epoch FROM chat_store").fetchone()
+
     def last_seq(self, conversation: Conversation) -> int:
         """See `MessageLog.last_seq`."""
         return self._number_and_place(conversation)[1]

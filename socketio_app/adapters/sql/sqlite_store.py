@@ -87,6 +87,12 @@ class SqliteStore:
         self._ownership.give_up()
         self._ownership = None
 
+    async def check(self) -> None:
+        """See `Store.check`."""
+        await self._read(lambda reader: reader.check())
+        if self._commits.is_failing:
+            await self._commits.submit(lambda writer: writer.check())
+
     def watch_commits(self, on_commit: OnCommit) -> None:
         """Have each transaction told: how many writes it had, and how long it took."""
         self._commits.on_commit = on_commit
