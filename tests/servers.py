@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pwd
+import shutil
 import signal
 import socket
 import subprocess
@@ -59,11 +60,7 @@ def postgres(fsync: Literal["on", "off"] = "off") -> Iterator[Postgres]:
         home, data = Path(made), Path(made) / "data"
         data.mkdir()
         options: dict[str, Any] = {"cwd": home, "env": {**os.environ, "LC_ALL": "C"}}
-        if os.geteuid() == 0:
-            nobody = pwd.getpwnam("nobody")
-            options |= {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-            for folder in (home, data):
-                os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+        options |= _as_nobody(home, data)
         initialize: list[str | Path] = [binaries / "initdb", "-D", data, "-U", "postgres"]
         initialize += ["-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions"]
         subprocess.run(initialize, check=True, capture_output=True, **options)
@@ -78,6 +75,67 @@ def postgres(fsync: Literal["on", "off"] = "off") -> Iterator[Postgres]:
             yield server
         finally:
             server.stop()
+
+
+def pgbouncer_binary() -> str | None:
+    """The program, where it is installed."""
+    path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
+    return shutil.which("pgbouncer", path=path)
+
+
+@contextlib.contextmanager
+def pgbouncer(
+    server_url: str, mode: Literal["transaction", "session"] = "transaction", **settings: object
+) -> Iterator[str]:
+    """A PgBouncer on a free port, in front of a server; yields the server's URL through it.
+
+    It has two connections for each database, so that sessions meet those of others. PgBouncer
+    refuses to be root; run by root, it becomes nobody.
+    """
+    binary = pgbouncer_binary()
+    assert binary is not None
+    before, _, database = server_url.rpartition("/")
+    server_port, port = before.rpartition(":")[2], free_port()
+    with tempfile.TemporaryDirectory(prefix="chat-pgbouncer-") as made:
+        home = Path(made)
+        options: dict[str, Any] = {"cwd": home, **_as_nobody(home)}
+        given = {
+            "listen_addr": "127.0.0.1",
+            "listen_port": port,
+            "unix_socket_dir": "",
+            "auth_type": "trust",
+            "auth_file": home / "users",
+            "pool_mode": mode,
+            "default_pool_size": 2,
+            "max_client_conn": 500,
+            **settings,
+        }
+        (home / "users").write_text('"postgres" ""\n')
+        lines = [f"{name} = {value}" for name, value in given.items()]
+        target = f"* = host=127.0.0.1 port={server_port}"
+        (home / "ini").write_text("\n".join(["[databases]", target, "[pgbouncer]", *lines, ""]))
+        log = home / "log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [binary, home / "ini"], stdout=output, stderr=output, **options
+            )
+        try:
+            _wait_until_ready(port, process, log)
+            yield f"postgresql://postgres@127.0.0.1:{port}/{database}"
+        finally:
+            # SIGTERM: without waiting for clients.
+            process.terminate()
+            process.wait(PATIENCE_SECONDS)
+
+
+def _as_nobody(*folders: Path) -> dict[str, Any]:
+    """Options of a process that is not root; the folders become its own."""
+    if os.geteuid() != 0:
+        return {}
+    nobody = pwd.getpwnam("nobody")
+    for folder in folders:
+        os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
 
 
 def _binaries() -> Path:

@@ -210,7 +210,7 @@ class Connector:
             settings = {**DEFAULT_SETTINGS, **given, **more, **REQUIRED_SETTINGS}
             if self._is_pooled:
                 begin = f"BEGIN ISOLATION LEVEL READ COMMITTED; {_set(settings, is_local='true')}"
-                await connection.execute(f"{begin}; ROLLBACK")
+                await _look_up_types(connection, begin)
             else:
                 begin = "BEGIN"
                 await connection.execute(_set(settings, is_local="false"))
@@ -238,6 +238,16 @@ class Connector:
         process_id: int = await statement.fetchval()
         await connection.execute("COMMIT")
         return process_id != connection.get_server_pid()
+
+
+async def _look_up_types(connection: Connection, begin: str) -> None:
+    """Have the driver look up the types of the store's arguments, which it does once.
+
+    It turns off a setting of the session for that, which the end of this transaction undoes.
+    """
+    await connection.execute(begin)
+    await connection.fetch("SELECT $1::bytea[], $2::bigint[], $3::boolean[]", [], [], [])
+    await connection.execute("ROLLBACK")
 
 
 async def _disconnect(connection: Connection) -> None:

@@ -1,0 +1,152 @@
+"""The store behind a real PgBouncer, which lends its connections for a transaction each."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Mapping, Sequence
+
+import asyncpg
+import pytest
+
+from socketio_app.adapters.sql.migrations import migrate_postgres
+from socketio_app.adapters.sql.postgres_store import PostgresStore
+from socketio_app.domain.conversations import Room
+from socketio_app.domain.errors import Unavailable
+from tests.builders import LOBBY, draft
+from tests.databases import postgres_database
+from tests.integration.conftest import NO_PGBOUNCER
+from tests.integration.test_postgres_outages import WAITING, administration, opened
+from tests.integration.test_sql_stores import use_everything
+from tests.servers import pgbouncer, pgbouncer_binary, postgres
+
+pytestmark = pytest.mark.anyio
+
+ROOM = Room(LOBBY)
+
+
+@pytest.fixture(autouse=True)
+def installed() -> None:
+    if pgbouncer_binary() is None:
+        if os.environ.get("CI"):
+            pytest.fail(NO_PGBOUNCER)
+        pytest.skip(NO_PGBOUNCER)
+
+
+@pytest.fixture
+async def direct_url() -> AsyncIterator[str]:
+    async with postgres_database() as url:
+        yield url
+
+
+SESSION_STATE = """
+    SELECT name, setting FROM pg_settings
+    WHERE name IN ('enable_seqscan', 'enable_hashjoin', 'enable_mergejoin', 'jit', 'search_path',
+        'statement_timeout', 'lock_timeout', 'default_transaction_isolation', 'plan_cache_mode')
+    UNION ALL SELECT 'prepared statements', count(*)::text FROM pg_prepared_statements
+"""
+
+
+async def lent_sessions(url: str) -> Sequence[Mapping[str, object]]:
+    """What others find in the two sessions that PgBouncer lends."""
+    both_begun = asyncio.Barrier(2)
+
+    async def look() -> Mapping[str, object]:
+        connection = await asyncpg.connect(url, statement_cache_size=0)
+        async with connection.transaction():
+            await connection.fetchval("SELECT 1")
+            await both_begun.wait()
+            rows = await connection.fetch(SESSION_STATE)
+        await connection.close()
+        return {row["name"]: row["setting"] for row in rows}
+
+    return await asyncio.gather(look(), look())
+
+
+@pytest.mark.parametrize("query", ["", "?pgbouncer=true", "?search_path=public"])
+async def test_everything_works_and_nothing_is_left_in_sessions_of_others(
+    direct_url: str, query: str
+) -> None:
+    with pgbouncer(direct_url) as url:
+        before = await lent_sessions(url)
+        async with opened(url + query) as one, opened(url + query) as other:
+            await asyncio.gather(*[use_everything(each) for each in [one, other] * 10])
+
+            assert await lent_sessions(url) == before
+
+
+async def test_everything_works_in_session_mode(direct_url: str) -> None:
+    with pgbouncer(direct_url, "session", default_pool_size=40) as url:
+        async with opened(url) as one, opened(url) as other:
+            await asyncio.gather(*[use_everything(each) for each in [one, other] * 10])
+
+
+async def test_concurrent_appends_leave_no_gap(direct_url: str) -> None:
+    with pgbouncer(direct_url) as url:
+        async with opened(url) as one, opened(url) as other:
+            stored = await asyncio.gather(
+                *[
+                    store.messages.append(draft(ROOM, client_message_id=f"m{number}"))
+                    for number in range(200)
+                    for store in (one, other)
+                ]
+            )
+
+    assert {each.message.seq for each in stored} == set(range(1, 201))
+    assert sum(not each.duplicate for each in stored) == 200
+
+
+async def test_a_statement_that_waits_too_long_is_canceled(direct_url: str) -> None:
+    with pgbouncer(direct_url) as url:
+        query = "?options=-c%20statement_timeout%3D200"
+        async with administration(direct_url) as admin, opened(url + query) as store:
+            await store.messages.append(draft(ROOM))
+            async with admin.transaction():
+                await admin.execute("SELECT FROM chat_conversation FOR UPDATE")
+                with pytest.raises(Unavailable):
+                    await store.messages.append(draft(ROOM))
+                waiting = await admin.fetchval(WAITING)
+
+            assert waiting == 0
+            assert (await store.messages.append(draft(ROOM))).message.seq == 2
+
+
+async def test_the_tables_are_migrated_through_it() -> None:
+    with postgres() as server, pgbouncer(server.url) as url:
+        before = await lent_sessions(url)
+        await asyncio.gather(*[migrate_postgres(url) for _ in range(2)])
+        assert await lent_sessions(url) == before
+
+        async with opened(url) as store:
+            await use_everything(store)
+
+        # The server goes, and comes back, while PgBouncer stays.
+        async with opened(url) as store:
+            stored = await store.messages.append(draft(ROOM))
+            server.stop()
+            with pytest.raises(Unavailable):
+                await store.messages.append(draft(ROOM))
+            server.start()
+
+            async with asyncio.timeout(30):
+                again = await append_again(store)
+            assert again == stored.message.seq + 1
+
+
+async def append_again(store: PostgresStore) -> int:
+    while True:
+        try:
+            return (await store.messages.append(draft(ROOM))).message.seq
+        except Unavailable:
+            await asyncio.sleep(0.05)
+
+
+async def test_a_pooler_is_found_out_and_a_server_is_not_taken_for_one(direct_url: str) -> None:
+    with pgbouncer(direct_url) as url:
+        async with opened(url) as behind, opened(direct_url) as direct:
+            assert behind._connector._is_pooled
+            assert not direct._connector._is_pooled
+
+
+async def test_with_prepared_statements_of_its_own_it_is_not_found_out(direct_url: str) -> None:
+    async with opened(f"{direct_url}?pgbouncer=false") as store:
+        assert not store._connector._is_pooled
+        await use_everything(store)
