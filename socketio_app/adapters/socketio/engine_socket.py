@@ -388,7 +388,7 @@ class EngineSocket(AsyncSocket):
         send, receive = environ["asgi.send"], environ["asgi.receive"]
         await send({"type": "websocket.accept"})
         most_bytes = self._engine.max_http_buffer_size
-        offered: Offered | None = environ["asgi.scope"].get("extensions", {}).get(EXTENSION)
+        offered: Offered | None = (environ["asgi.scope"].get("extensions") or {}).get(EXTENSION)
         if offered is not None:
             offered.take_over(most_bytes)
             self._begin_on(offered)

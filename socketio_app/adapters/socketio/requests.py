@@ -45,7 +45,7 @@ async def environ_of(scope: Scope, receive: Receive, send: Send) -> dict[str, An
     environ: dict[str, Any] = {
         "REQUEST_METHOD": scope.get("method", "GET"),
         "PATH_INFO": scope["path"],
-        "QUERY_STRING": scope["query_string"].decode("latin-1"),
+        "QUERY_STRING": (scope.get("query_string") or b"").decode("latin-1"),
         "wsgi.input": Body(first, receive),
         "asgi.receive": receive,
         "asgi.send": send,
@@ -59,7 +59,8 @@ async def environ_of(scope: Scope, receive: Receive, send: Send) -> dict[str, An
     environ.pop("HTTP_UPGRADE", None)
     if scope["type"] == "websocket":
         environ["HTTP_UPGRADE"] = "websocket"
-    scheme = {"ws": "http", "wss": "https"}.get(scope["scheme"], scope["scheme"])
+    scheme = scope.get("scheme", "http")
+    scheme = {"ws": "http", "wss": "https"}.get(scheme, scheme)
     environ["wsgi.url_scheme"] = environ.get("HTTP_X_FORWARDED_PROTO", scheme)
     return environ
 

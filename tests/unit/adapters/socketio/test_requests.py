@@ -33,6 +33,23 @@ async def test_the_scheme_is_the_servers(scheme: str, said: str) -> None:
     assert found["wsgi.url_scheme"] == said
 
 
+@pytest.mark.parametrize("optional", [{}, {"query_string": None, "extensions": None}])
+async def test_what_asgi_leaves_optional_may_be_missing(optional: dict[str, Any]) -> None:
+    scope = {"type": "websocket", "path": "/", "headers": [], **optional}
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    async def send(_message: Message) -> None:
+        raise AssertionError
+
+    found = await environ_of(scope, receive, send)
+
+    assert found is not None
+    assert found["wsgi.url_scheme"] == "http"
+    assert found["QUERY_STRING"] == ""
+
+
 async def test_the_scheme_is_the_proxys_where_it_says_so() -> None:
     headers = [(b"x-forwarded-proto", b"https")]
     found = await environ({"type": "http.request"}, headers=headers)
