@@ -1,0 +1,194 @@
+"""The chat works on every ASGI server that the documentation names, started as it says."""
+
+import contextlib
+import http.client
+import importlib.util
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import pairwise
+from pathlib import Path
+
+import attrs
+import pytest
+
+from tests.e2e.clients import Client, PythonClient, Transport, until
+from tests.e2e.frame_client import FrameClient
+from tests.e2e.members import all_messages_reach_all_members
+from tests.e2e.test_serving import free_port
+from tests.tokens import SECRET, token
+
+pytestmark = pytest.mark.anyio
+
+START_SECONDS = 60
+END_SECONDS = 30
+PART = 3
+RECIPIENTS = 2 * PART + 1
+SECTION = (
+    (Path(__file__).parents[2] / "docs" / "running.md")
+    .read_text()
+    .partition("## ASGI servers\n")[2]
+    .partition("\n## ")[0]
+)
+COMMANDS = re.findall(r"^\$ (.*)$", SECTION, re.MULTILINE)
+MODULES = re.findall(r"`(\w+\.py)`.*?```python\n(.*?)```", SECTION, re.DOTALL)
+APPLICATION = f"""
+from socketio_app.entrypoints.asgi import application
+from socketio_app.entrypoints.composition import compose
+from socketio_app.entrypoints.settings import Settings
+
+settings = Settings(secret_key="{SECRET}", rate_limits=False)
+app = application(compose(settings, part={PART}))
+"""
+
+
+@attrs.frozen
+class Server:
+    """A server process that answers."""
+
+    url: str
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+
+def name_of(command: str) -> str:
+    """A command's program, and what tells it apart from others of the program."""
+    program, *arguments = shlex.split(command)
+    options = dict(pairwise(arguments))
+    return "-".join(filter(None, (program, options.get("--ws", "").rpartition(":")[2])))
+
+
+def test_the_documentation_names_every_server() -> None:
+    assert sorted(map(name_of, COMMANDS)) == [
+        "daphne",
+        "granian",
+        "gunicorn",
+        "hypercorn",
+        "socketio-app",
+        "uvicorn-FastProtocol",
+        "uvicorn-websockets",
+        "uvicorn-websockets-sansio",
+        "uvicorn-wsproto",
+    ]
+
+
+@pytest.fixture(scope="module", params=COMMANDS, ids=name_of)
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """A documented command, with another port and with small parts for large rooms."""
+    program, *arguments = shlex.split(request.param)
+    skip_where_missing(program)
+    folder, port = tmp_path_factory.mktemp(program), str(free_port())
+    (folder / "main.py").write_text(APPLICATION)
+    for name, code in MODULES:
+        (folder / name).write_text(code)
+    binaries = Path(sys.executable).parent
+    log = folder / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [binaries / program, *(each.replace("8001", port) for each in arguments)],
+            cwd=folder,
+            env={"PATH": os.environ["PATH"], "SECRET_KEY": SECRET, "SOCKETIO_PORT": port},
+            stdout=output,
+            stderr=output,
+        )
+    found = Server(f"http://127.0.0.1:{port}", process, log)
+    try:
+        wait_until_it_answers(found)
+        yield found
+    finally:
+        process.terminate()
+        try:
+            process.wait(END_SECONDS)
+        finally:
+            process.kill()
+            process.wait()
+
+
+def skip_where_missing(program: str) -> None:
+    module = program.replace("-", "_")
+    if importlib.util.find_spec(module) is None:
+        reason = f"{program} is not installed, so the chat is NOT TESTED on it"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+
+def wait_until_it_answers(server: Server) -> None:
+    end = time.monotonic() + START_SECONDS
+    while server.process.poll() is None and time.monotonic() < end:
+        connection = http.client.HTTPConnection(server.url.removeprefix("http://"))
+        with contextlib.suppress(OSError), contextlib.closing(connection):
+            connection.request("GET", "/healthz")
+            assert connection.getresponse().read() == b'{"status":"ok"}'
+            return
+        time.sleep(0.02)
+    raise AssertionError(server.log.read_text())
+
+
+@asynccontextmanager
+async def clients(url: str, **users: Transport) -> AsyncIterator[list[Client]]:
+    async with AsyncExitStack() as stack:
+        opened: list[Client] = []
+        for user, transport in users.items():
+            options = {"auth": {"token": token(user)}}
+            client = await PythonClient().open(url, transport, options)
+            stack.push_async_callback(client.close)
+            await until(client, "connected")
+            opened.append(client)
+        yield opened
+
+
+async def test_messages_reach_users_and_rooms_over_every_transport(server: Server) -> None:
+    async with clients(server.url, ann="upgrade", bob="websocket", cid="polling") as (
+        ann,
+        bob,
+        cid,
+    ):
+        for recipient, user in ((bob, "bob"), (cid, "cid")):
+            sent = await ann.call("send_personal_message", {"to_user_id": user, "content": "hi"})
+            received = await until(recipient, "receive_personal_message")
+            assert received["message_id"] == sent["message"]["message_id"]
+        for client in (ann, bob, cid):
+            assert (await client.call("join_room", {"room_id": "room"}))["ok"]
+        await cid.call("send_group_message", {"room_id": "room", "content": "hello"})
+        for client in (ann, bob):
+            assert (await until(client, "receive_group_message"))["content"] == "hello"
+        assert isinstance(ann, PythonClient)
+        assert ann._client.transport() == "websocket"
+    assert "Traceback" not in server.log.read_text()
+
+
+async def test_what_is_sent_after_a_client_has_disconnected_waits_for_it(server: Server) -> None:
+    async with clients(server.url, dan="websocket") as (dan,):
+        async with clients(server.url, eve="websocket"):
+            pass
+        async with clients(server.url, eve="polling"):
+            pass
+        sent = await dan.call("send_personal_message", {"to_user_id": "eve", "content": "later"})
+        async with clients(server.url, eve="upgrade") as (eve,):
+            received = await until(eve, "receive_personal_message")
+            assert received["message_id"] == sent["message"]["message_id"]
+    assert "Traceback" not in server.log.read_text()
+
+
+async def test_the_server_sends_no_pings_of_its_own(server: Server) -> None:
+    client = await FrameClient.open(server.url, "websocket")
+    await client.say(["40" + json.dumps({"token": token("ann")})])
+    for _ in range(20):
+        await client.say([])
+    await client.close()
+
+    assert [frame for frame in client.received if frame.startswith("<PING")] == []
+
+
+async def test_every_member_of_a_large_room_gets_every_message_in_order(server: Server) -> None:
+    await all_messages_reach_all_members(server.url, RECIPIENTS, "deflate")
+    assert "Traceback" not in server.log.read_text()
