@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from socketio_app.adapters.socketio import frames
+from socketio_app.adapters.socketio.deadlines import Deadline
 from socketio_app.adapters.socketio.frames import Frame
 from socketio_app.adapters.socketio.tcp import cut, transport_behind
 from socketio_app.adapters.socketio.turn import Turn
@@ -82,7 +83,7 @@ class AsgiWebSocket:
             self._closing = code
             self._has_unsent.set()
             # Also after `serve`: the server may have more that is not read than goes.
-            asyncio.get_running_loop().call_later(CLOSE_SECONDS, self._stop)
+            Deadline(CLOSE_SECONDS, self._stop)
 
     def abort(self) -> None:
         """Close it now."""

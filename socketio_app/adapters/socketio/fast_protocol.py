@@ -16,7 +16,8 @@ from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from socketio_app.adapters.socketio import frames
-from socketio_app.adapters.socketio.frames import FrameError, FrameReader
+from socketio_app.adapters.socketio.deadlines import Deadline
+from socketio_app.adapters.socketio.frames import CloseFinder, FrameError, FrameReader
 from socketio_app.adapters.socketio.tcp import cut
 from socketio_app.adapters.socketio.turn import MAX_TURN_BYTES
 from socketio_app.adapters.socketio.websocket import (
@@ -29,16 +30,18 @@ from socketio_app.adapters.socketio.websocket import (
 log = logging.getLogger("socketio_app.socketio")
 
 _KEPT = (
+    "_close_deadline",
+    "_close_finder",
     "_gathered",
     "_has_connected",
     "_is_behind",
+    "_is_closing",
     "_is_writing_paused",
     "_owner",
     "_owner_reads",
     "_pong",
     "_reader",
     "_undecided",
-    "close_timer",
     "connections",
     "disconnected",
     "logger",
@@ -68,6 +71,10 @@ class FastProtocol(WebSocketsSansIOProtocol):
     _is_writing_paused = False
     _pong: bytes | None = None
     """The answer to the newest ping, for when writing goes on."""
+    _is_closing = False
+    """The Close frame is written; what arrives is discarded."""
+    _close_deadline: Deadline | None = None
+    _close_finder: CloseFinder | None = None
     write: Callable[[bytes], None]
     """Writes frames, one or several joined, after those before them. For the owner."""
 
@@ -143,7 +150,10 @@ class FastProtocol(WebSocketsSansIOProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read what came, or keep it until it is clear who reads."""
-        if self._reader is not None and self._undecided is None:
+        if self._is_closing:
+            if self._close_finder is not None and self._close_finder.feed(data):
+                self.transport.close()
+        elif self._reader is not None and self._undecided is None:
             self._read(data, self._reader)
         elif self._undecided is not None:
             self._undecided += data
@@ -163,6 +173,8 @@ class FastProtocol(WebSocketsSansIOProtocol):
     def resume_writing(self) -> None:
         """It does again."""
         self._is_writing_paused = False
+        if self._is_closing:
+            return
         pong, self._pong = self._pong, None
         if pong is not None:
             self.write(pong)
@@ -179,9 +191,8 @@ class FastProtocol(WebSocketsSansIOProtocol):
             return
         self.connections.discard(self)
         self.disconnected = True
-        if self.close_timer is not None:
-            self.close_timer.cancel()
-            self.close_timer = None
+        if self._close_deadline is not None:
+            self._close_deadline.cancel()
         owner.lost()
 
     def shutdown(self) -> None:
@@ -189,6 +200,7 @@ class FastProtocol(WebSocketsSansIOProtocol):
         if self._owner is None:
             super().shutdown()
         else:
+            self._owner.lost()
             self.close(frames.SERVICE_RESTART)
 
     # For the owner.
@@ -199,17 +211,32 @@ class FastProtocol(WebSocketsSansIOProtocol):
         return self.write
 
     def close(self, code: int) -> None:
-        """Close the connection when what was written has been read, or after some seconds."""
-        if not self.transport.is_closing():
-            self.write(frames.close_frame(code))
-            self._write_gathered()
-            self.transport.close()
-            self.close_timer = self.loop.call_later(CLOSE_SECONDS, self.abort)
+        """Write a Close frame, and nothing after it; discard what still arrives.
+
+        To close the TCP connection while the client is sending would reset it, and the client might
+        not see the Close frame (RFC 6455, section 7.1.1). Only writing is shut down, until the
+        client has closed its side too, or the time is over.
+        """
+        if self._is_closing or self.transport.is_closing():
+            return
+        self._write_last(code)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        elif self._reader is not None:  # TLS: the client's own Close frame is the end
+            self._close_finder = CloseFinder(self._reader.rest)
+        self.transport.resume_reading()
+
+    def _write_last(self, code: int) -> None:
+        self.write(frames.close_frame(code))
+        self._write_gathered()
+        self.write = _drop
+        self._is_closing = True
+        self._close_deadline = Deadline(CLOSE_SECONDS, self.abort)
 
     def pause_reading(self) -> None:
         """Let the client wait with what it sends."""
         self._owner_reads = False
-        if not self.transport.is_closing():
+        if not (self._is_closing or self.transport.is_closing()):
             self.transport.pause_reading()
 
     def resume_reading(self) -> None:
@@ -239,22 +266,34 @@ class FastProtocol(WebSocketsSansIOProtocol):
     def _read(self, data: bytes, reader: FrameReader) -> None:
         assert self._owner is not None  # noqa: S101  (there is one with the reader)
         found: list[tuple[int, bytes]] = []
-        code: int | None = None
+        fault: FrameError | None = None
         try:
             # Where a read fills its buffer, uvloop reads again in the same turn, 32 times.
             if reader.feed(data, found) or len(data) >= MAX_TURN_BYTES:
                 self._read_on_soon()
         except FrameError as error:
-            log.info("closed a connection that sent %s", error)
-            code = error.code
+            fault = error
+        is_closed = False
         for opcode, _ in found:
             if opcode != frames.TEXT:
-                found, code = self._without_controls(found, code)
+                found, is_closed = self._without_controls(found)
                 break
         if found:
             self._owner.receive(found)
-        if code is not None:
-            self.close(code)
+        if is_closed:
+            self._answer_close()
+        elif fault is not None:
+            log.info("closed a connection that sent %s", fault)
+            self._owner.lost()
+            self.close(fault.code)
+
+    def _answer_close(self) -> None:
+        """Answer the client's Close frame, after which it sends and expects nothing."""
+        assert self._owner is not None  # noqa: S101  (there is one with the reader)
+        self._owner.lost()
+        if not (self._is_closing or self.transport.is_closing()):
+            self._write_last(frames.NORMAL_CLOSURE)
+            self.transport.close()
 
     def _read_on_soon(self) -> None:
         """Read what else has come when others have had their turn, and nothing new before."""
@@ -264,7 +303,9 @@ class FastProtocol(WebSocketsSansIOProtocol):
             self.loop.call_soon(self._read_on)
 
     def _read_on(self) -> None:
-        if self._reader is None or not (self._is_behind and self._owner_reads):
+        if self._reader is None or self._is_closing:
+            return
+        if not (self._is_behind and self._owner_reads):
             return
         self._is_behind = False
         if not self.transport.is_closing():
@@ -280,9 +321,9 @@ class FastProtocol(WebSocketsSansIOProtocol):
             self.write(pong)
 
     def _without_controls(
-        self, found: Sequence[tuple[int, bytes]], code: int | None
-    ) -> tuple[list[tuple[int, bytes]], int | None]:
-        """Answer control frames; the messages, and what to close with, if anything."""
+        self, found: Sequence[tuple[int, bytes]]
+    ) -> tuple[list[tuple[int, bytes]], bool]:
+        """Answer pings; return the messages, and whether a Close frame came after them."""
         assert self._owner is not None  # noqa: S101  (there is one with the reader)
         messages: list[tuple[int, bytes]] = []
         for opcode, payload in found:
@@ -291,9 +332,13 @@ class FastProtocol(WebSocketsSansIOProtocol):
             elif opcode == frames.PING:
                 self._answer(frames.frame(frames.PONG, payload))
             elif opcode == frames.CLOSE:
-                return messages, frames.NORMAL_CLOSURE
+                return messages, True
         self._owner.ignored(len(found) - len(messages))
-        return messages, code
+        return messages, False
+
+
+def _drop(_frame: bytes) -> None:
+    """Write nothing: the Close frame was the last."""
 
 
 def loop_gathers_writes(loop: asyncio.AbstractEventLoop) -> bool:

@@ -173,6 +173,11 @@ class FrameReader:
         data, self._begun = bytes(self._begun), None
         return data, 0
 
+    @property
+    def rest(self) -> bytes:
+        """What was fed and is not read, from the beginning of a frame."""
+        return bytes(self._begun) if self._begun is not None else self._unread[self._at :]
+
     def _take_other(self, first: int, payload: bytes, found: list[tuple[int, bytes]]) -> None:
         """What is not simply a whole text message."""
         opcode, is_final = first & 0x0F, bool(first & _FINAL)
@@ -208,6 +213,35 @@ class FrameReader:
         if message[0] == TEXT:
             _check_utf8(message[1])
         return message
+
+
+@attrs.define
+class CloseFinder:
+    """Waits for a client's Close frame, and reads nothing else.
+
+    Where what arrives is not WebSocket, it may find none.
+    """
+
+    _head: bytes
+    """The beginning of a frame, whose header is not complete."""
+    _skip: int = attrs.field(default=0, init=False)
+    """How many bytes of a frame are still to come."""
+
+    def feed(self, data: bytes) -> bool:
+        """Skip frames; return whether there was a Close frame."""
+        data, at = self._head + data, self._skip
+        while len(data) - at >= 2:
+            length, begin = data[at + 1] & 0x7F, at + 2
+            if length >= _TWO_BYTE_LENGTH:
+                begin += 2 if length == _TWO_BYTE_LENGTH else 8
+                if len(data) < begin:
+                    break
+                length = int.from_bytes(data[at + 2 : begin], "big")
+            if data[at] & 0x0F == CLOSE:
+                return True
+            at = begin + _MASK_BYTES + length
+        self._head, self._skip = data[at:], max(0, at - len(data))
+        return False
 
 
 def _long_length(digits: bytes) -> int:

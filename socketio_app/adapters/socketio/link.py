@@ -44,7 +44,7 @@ class Link:
     ) -> None:
         self._websocket = websocket
         self._most_unread_bytes = most_unread_bytes
-        self._on_lost = on_lost
+        self._on_lost: Callable[[], Work] | None = on_lost
         self._inbox = Inbox(
             handle,
             at_once=at_once,
@@ -125,9 +125,11 @@ class Link:
                 self.write(frame)
 
     def lost(self) -> None:
-        """The connection is gone."""
+        """The connection is gone, or about to be."""
         self._stop_writing()
-        self._inbox.finish(self._on_lost)
+        on_lost, self._on_lost = self._on_lost, None
+        if on_lost is not None:
+            self._inbox.finish(on_lost)
 
     def _stop_writing(self) -> None:
         self._unread = None
@@ -178,12 +180,14 @@ class Probe:
     def __init__(self, websocket: WebSocket, connection: Upgrading) -> None:
         self._websocket = websocket
         self._connection = connection
-        self._was_asked = False
+        self._was_asked = self._is_over = False
         self._ignored = 0
         self._deadline = Deadline(UPGRADE_SECONDS, self._fail)
 
     def receive(self, messages: Sequence[Message]) -> None:
         """Take the next steps."""
+        if self._is_over:
+            return
         for number, message in enumerate(messages):
             if message == (frames.TEXT, b"2probe") and not self._was_asked:
                 self._was_asked = True
@@ -212,8 +216,7 @@ class Probe:
 
     def lost(self) -> None:
         """The client has thought better of it."""
-        self._deadline.cancel()
-        self._connection.not_upgraded()
+        self._end()
 
     def _may_upgrade_on(self, message: Message) -> bool:
         is_asked_to = message == (frames.TEXT, b"5") and self._was_asked
@@ -221,6 +224,11 @@ class Probe:
         return is_asked_to and self._connection.may_upgrade()
 
     def _fail(self) -> None:
-        self._deadline.cancel()
-        self._connection.not_upgraded()
+        self._end()
         self._websocket.close(frames.NORMAL_CLOSURE)
+
+    def _end(self) -> None:
+        self._deadline.cancel()
+        if not self._is_over:
+            self._is_over = True
+            self._connection.not_upgraded()

@@ -18,7 +18,7 @@ WriteJoined = Callable[[bytes], None]
 """Writes several whole frames, joined into one piece of bytes. Never waits."""
 
 CLOSE_SECONDS = 5.0
-"""How long a client has to read what was written before its connection was closed."""
+"""How long a client has to read what was written before the Close frame, and to answer it."""
 
 
 class Owner(Protocol):
@@ -41,7 +41,7 @@ class Owner(Protocol):
         ...
 
     def lost(self) -> None:
-        """The connection is gone."""
+        """The connection is gone, or about to be: write nothing more. May be called again."""
         ...
 
 

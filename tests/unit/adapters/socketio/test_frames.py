@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 
 from socketio_app.adapters.socketio import frames
-from socketio_app.adapters.socketio.frames import FrameError, FrameReader
+from socketio_app.adapters.socketio.frames import CloseFinder, FrameError, FrameReader
 
 MOST = 1000
 
@@ -246,3 +246,23 @@ def test_many_small_frames_cost_in_proportion_to_their_bytes() -> None:
     data = masked(Opcode.PONG, b"") * 40_000
 
     assert copied([data], MOST) < 20 * len(data)
+
+
+@given(
+    sizes=st.lists(st.sampled_from([0, 5, 125, 126, 65_535, 65_536])),
+    pieces=st.lists(st.integers(1, 1000)),
+    begun=st.integers(0, 20),
+)
+def test_a_close_frame_is_found_behind_whatever_is_skipped(
+    sizes: list[int], pieces: list[int], begun: int
+) -> None:
+    skipped = b"".join(masked(Opcode.TEXT, b"\xff" * size) for size in sizes)
+    at = min(begun, len(skipped))
+    finder = CloseFinder(skipped[:at])
+
+    for size in pieces:
+        piece = skipped[at : at + size]
+        at += len(piece)
+        assert not finder.feed(piece)
+
+    assert finder.feed(skipped[at:] + masked(Opcode.CLOSE, b"\x03\xe8"))
