@@ -105,7 +105,8 @@ async def test_answers_to_pings_do_not_pile_up_for_a_client_that_does_not_read(
     ping = Frame(Opcode.PING, b"x" * 125).serialize(mask=True)
     async with serving(application(composition)) as url:
         reader, writer = await open_by_hand(url)
-        del reader
+        writer.write(Frame(Opcode.TEXT, CONNECT.encode()).serialize(mask=True))
+        await reader.readuntil(b'42["connected"')
         (connection,) = composition.server.eio.sockets.values()
         for _ in range(200):
             writer.write(ping * 1000)
