@@ -264,3 +264,33 @@ OTHERS = """
     SELECT count(*) FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
+
+
+async def test_a_new_epoch_is_noticed_while_the_server_runs(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with postgres_database() as url, administration(url) as admin, opened(url) as store:
+        first = store.epoch
+        await store.rooms.join(LOBBY, ADA, NOON)
+
+        await admin.execute("UPDATE chat_store SET epoch = 'restored'")
+        assert list(await store.rooms.rooms_of(BOB)) == []
+        assert store.epoch == "restored"
+        await admin.execute("UPDATE chat_store SET epoch = 'again'")
+        assert list(await store.rooms.rooms_of(ADA)) == [LOBBY]
+        assert store.epoch == "again"
+        await admin.execute("UPDATE chat_store SET epoch = $1", first)
+        await store.check()
+
+        assert store.epoch == first
+    assert [each.getMessage() for each in caplog.records] == ["database identity changed"] * 3
+
+
+async def test_migrations_at_the_same_time_take_turns() -> None:
+    async with postgres_database() as url, administration(url) as admin:
+        await admin.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+
+        await asyncio.gather(*[migrate_postgres(url) for _ in range(4)])
+
+        async with opened(url) as store:
+            assert (await store.messages.append(draft(ROOM))).message.seq == 1

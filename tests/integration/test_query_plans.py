@@ -38,7 +38,6 @@ SHARED = [
     statements.page(1, 10, None, None),
     statements.page(1, 10, 5, None),
     statements.page(1, 10, None, 5),
-    statements.rooms_of(ID),
     statements.conversation_at(ID, None, None),
     statements.conversation_at(None, ID, ID),
 ]
@@ -73,6 +72,7 @@ ON_POSTGRESQL: list[tuple[str, Sequence[Any]]] = [
     (postgres_deliveries._MOVE, [[ID], [1], [1]]),
     (postgres_messages.NEWEST, [[ID], [None], [None], [0], 10]),
     (postgres_rooms._IS_MEMBER, [ID, ID]),
+    (postgres_rooms._EPOCH_AND_ROOMS, [ID]),
     (postgres_rooms._COUNT, [ID]),
     (postgres_rooms._COUNT_ROOMS, [ID]),
     (postgres_rooms._LEAVE, [ID, ID]),

@@ -79,6 +79,10 @@ class PostgresMessages:
             found[position - 1].append(message_of(conversation, tuple(row)))
         return found
 
+    def forget_ids(self) -> None:
+        """Look the numbers of conversations up again: this may be another database."""
+        self._ids.forget()
+
     async def close(self) -> None:
         """Commit what waits, and disconnect."""
         await self.commits.drain()
@@ -116,7 +120,7 @@ class PostgresMessages:
         try:
             return await self._append(drafts)
         except StaleNumbersError:
-            log.warning("the database is another than before: looking conversations up again")
+            log.warning("the numbers of conversations changed: looking them up again")
             self._ids.forget()
         return await self._append(drafts)
 

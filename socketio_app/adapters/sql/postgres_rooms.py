@@ -5,8 +5,8 @@ from datetime import datetime
 
 from socketio_app.adapters.sql.postgres_append import find_or_insert
 from socketio_app.adapters.sql.postgres_conversations import mark_read
-from socketio_app.adapters.sql.postgres_pool import PostgresPool, fetch
-from socketio_app.adapters.sql.postgres_statements import ROOMS_OF
+from socketio_app.adapters.sql.postgres_epoch import Epoch
+from socketio_app.adapters.sql.postgres_pool import PostgresPool
 from socketio_app.adapters.sql.rows import milliseconds
 from socketio_app.application.commands import RoomJoined
 from socketio_app.domain.conversations import Room
@@ -17,8 +17,9 @@ from socketio_app.domain.rooms import Left, check_room_count
 class PostgresRooms:
     """Implements `RoomRepository`."""
 
-    def __init__(self, pool: PostgresPool, rooms_per_user: int) -> None:
+    def __init__(self, pool: PostgresPool, epoch: Epoch, rooms_per_user: int) -> None:
         self._pool = pool
+        self._epoch = epoch
         self._rooms_per_user = rooms_per_user
 
     async def join(self, room_id: RoomId, user_id: UserId, at: datetime) -> RoomJoined:
@@ -66,10 +67,14 @@ class PostgresRooms:
         return count or 0
 
     async def rooms_of(self, user_id: UserId) -> Sequence[RoomId]:
-        """See `RoomRepository.rooms_of`."""
+        """See `RoomRepository.rooms_of`.
+
+        A connection that opens asks this first: it is given the epoch that was current then.
+        """
         async with self._pool.connection() as connection:
-            rows = await fetch(connection, ROOMS_OF, user_id.encode())
-        return [RoomId(row[0].decode()) for row in rows]
+            rows = await connection.fetch(_EPOCH_AND_ROOMS, user_id.encode())
+        self._epoch.update(rows[0][0])
+        return [RoomId(room_id.decode()) for _, room_id in rows if room_id is not None]
 
 
 _TAKE_TURNS = (
@@ -103,3 +108,7 @@ _LOCK_AND_COUNT = """
     SELECT member_count FROM chat_conversation WHERE room_id = $1 FOR NO KEY UPDATE
 """
 _COUNT = "SELECT member_count FROM chat_conversation WHERE room_id = $1"
+_EPOCH_AND_ROOMS = """
+    SELECT epoch, room_id FROM chat_store LEFT JOIN chat_member ON user_id = $1
+    WHERE chat_store.id = 1 ORDER BY membership_id
+"""

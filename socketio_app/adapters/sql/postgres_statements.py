@@ -66,7 +66,6 @@ _DIALECT = PGDialect_asyncpg()  # type: ignore[no-untyped-call]  # SQLAlchemy ha
 
 CONVERSATION_AT = Statement(statements.conversation_at)
 PAGE = Statement(statements.page)
-ROOMS_OF = Statement(statements.rooms_of)
 STANDINGS = Statement(conversation_statements.standings)
 STANDINGS_WITH_MESSAGES = Statement(conversation_statements.standings_with_messages)
 UNDELIVERED = Statement(statements.undelivered)

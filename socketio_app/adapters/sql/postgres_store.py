@@ -4,6 +4,7 @@ from socketio_app.adapters.sql.group_commit import OnCommit
 from socketio_app.adapters.sql.migrations import HEAD, VERSION_TABLE, SchemaError
 from socketio_app.adapters.sql.postgres_conversations import PostgresConversations
 from socketio_app.adapters.sql.postgres_deliveries import PostgresDeliveries
+from socketio_app.adapters.sql.postgres_epoch import Epoch
 from socketio_app.adapters.sql.postgres_messages import PostgresMessages
 from socketio_app.adapters.sql.postgres_pool import PostgresPool
 from socketio_app.adapters.sql.postgres_rooms import PostgresRooms
@@ -22,11 +23,16 @@ class PostgresStore:
         """
         self._connector = Connector(parse_postgres_url(url))
         self._pool = PostgresPool(self._connector)
-        self.epoch = ""
         self.messages = PostgresMessages(self._connector, self._pool)
+        self._epoch = Epoch(on_change=self.messages.forget_ids)
         self.deliveries = PostgresDeliveries(self._pool)
         self.conversations = PostgresConversations(self._pool)
-        self.rooms = PostgresRooms(self._pool, rooms_per_user)
+        self.rooms = PostgresRooms(self._pool, self._epoch, rooms_per_user)
+
+    @property
+    def epoch(self) -> str:
+        """See `Store.epoch`. It is read with each opening connection's rooms."""
+        return self._epoch.value
 
     async def start(self) -> None:
         """Connect, and check that the schema is this version's. Doing it again changes nothing.
@@ -40,7 +46,7 @@ class PostgresStore:
             return
         try:
             await self._pool.open()
-            self.epoch = await self._checked_epoch()
+            self._epoch.update(await self._checked_epoch())
         except BaseException:
             await self.close()
             raise
@@ -61,9 +67,10 @@ class PostgresStore:
         """See `Store.check`."""
         is_failing = self.messages.commits.is_failing or self.deliveries.commits.is_failing
         async with self._pool.connection() as connection:
-            await connection.fetchval("SELECT epoch FROM chat_store")
+            epoch = await connection.fetchval("SELECT epoch FROM chat_store")
             if is_failing:
                 await connection.execute("UPDATE chat_store SET epoch = epoch")
+        self._epoch.update(epoch)
 
     def watch_commits(self, on_commit: OnCommit) -> None:
         """Have each transaction told: how many writes it had, and how long it took."""
@@ -81,4 +88,4 @@ class PostgresStore:
         await self.deliveries.drain()
         await self._pool.close()
         await self._connector.close()
-        self.epoch = ""
+        self._epoch.value = ""

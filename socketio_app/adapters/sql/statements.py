@@ -73,15 +73,6 @@ def all_memberships() -> Select[Any]:
     return select(members.c.room_id, members.c.user_id).order_by(members.c.membership_id)
 
 
-def rooms_of(user_id: bytes) -> Select[Any]:
-    """A user's rooms, in the order of joining."""
-    return (
-        select(members.c.room_id)
-        .where(members.c.user_id == user_id)
-        .order_by(members.c.membership_id)
-    )
-
-
 def conversation_at(
     room_id: bytes | None, first: bytes | None, second: bytes | None
 ) -> Select[Any]:
