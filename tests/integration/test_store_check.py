@@ -70,3 +70,47 @@ async def test_postgresql_database_that_has_become_read_only_is_found_out() -> N
         await store.check()
         assert (await store.messages.append(draft(Room(LOBBY)))).message.seq == 1
         await store.close()
+
+
+async def test_read_only_server_is_found_out_before_a_write_fails() -> None:
+    async with postgres_database() as url:
+        admin = await asyncpg.connect(url)
+        name = await admin.fetchval("SELECT quote_ident(current_database())")
+        await admin.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        store = PostgresStore(url, rooms_per_user=10)
+        await store.start()
+
+        with pytest.raises(Unavailable):
+            await store.check()
+
+        await admin.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+        await store.check()
+        await store.close()
+        await admin.close()
+
+
+async def test_full_disk_under_postgresql_is_found_out_until_there_is_space() -> None:
+    async with postgres_database() as url:
+        admin = await asyncpg.connect(url)
+        store = PostgresStore(url, rooms_per_user=10)
+        await store.start()
+
+        # What the server says when a table cannot grow; rows that are there can be changed.
+        await admin.execute(
+            """
+            CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+                $$ BEGIN RAISE EXCEPTION USING ERRCODE = 'disk_full'; END $$;
+            CREATE TRIGGER disk_full BEFORE INSERT ON chat_message EXECUTE FUNCTION refuse()
+            """
+        )
+        await fail_to_append(store)
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                await store.check()
+
+        await admin.execute("DROP TRIGGER disk_full ON chat_message")
+        await store.check()
+        assert await admin.fetchval("SELECT count(*) FROM chat_message") == 0
+        assert (await store.messages.append(draft(Room(LOBBY)))).message.seq == 1
+        await store.close()
+        await admin.close()

@@ -1,5 +1,7 @@
 """The store in PostgreSQL, which several processes may use at once."""
 
+import asyncpg
+
 from socketio_app.adapters.sql.group_commit import OnCommit
 from socketio_app.adapters.sql.migrations import HEAD, VERSION_TABLE, SchemaError
 from socketio_app.adapters.sql.postgres_conversations import PostgresConversations
@@ -66,10 +68,13 @@ class PostgresStore:
     async def check(self) -> None:
         """See `Store.check`."""
         is_failing = self.messages.commits.is_failing or self.deliveries.commits.is_failing
-        async with self._pool.connection() as connection:
-            epoch = await connection.fetchval("SELECT epoch FROM chat_store")
+        async with self._pool.transaction() as connection:
+            ((epoch, is_read_only),) = await connection.fetch(_EPOCH_AND_MODE)
+            if is_read_only == "on":
+                # As if it had been written to: the session is not used again.
+                raise asyncpg.exceptions.ReadOnlySQLTransactionError("the server is read-only")
             if is_failing:
-                await connection.execute("UPDATE chat_store SET epoch = epoch")
+                await connection.execute(_TRY_TO_WRITE)
         self._epoch.update(epoch)
 
     def watch_commits(self, on_commit: OnCommit) -> None:
@@ -89,3 +94,16 @@ class PostgresStore:
         await self._pool.close()
         await self._connector.close()
         self._epoch.value = ""
+
+
+_EPOCH_AND_MODE = "SELECT epoch, current_setting('transaction_read_only') FROM chat_store"
+
+# On a full disk a row can be changed where it is, but no message is stored. No conversation has the
+# number 0, and what is tried is rolled back.
+_TRY_TO_WRITE = """
+    SAVEPOINT try_to_write;
+    INSERT INTO chat_message (conversation_id, seq, message_id, from_user_id, content, created_at)
+        VALUES (0, pg_backend_pid(), '', '', convert_to(repeat('x', 1900), 'UTF8'), 0);
+    ROLLBACK TO SAVEPOINT try_to_write;
+    UPDATE chat_store SET epoch = epoch
+"""
