@@ -14,7 +14,7 @@ import attrs
 from socketio_app.adapters.jwt import KeyConfigurationError, sign_token
 from socketio_app.adapters.sql.migrations import SchemaError, migrate_postgres
 from socketio_app.adapters.sql.postgres_session import ConnectFailedError
-from socketio_app.adapters.sql.sqlite_file import StoreInUseError
+from socketio_app.adapters.sql.sqlite_file import StoreFileError
 from socketio_app.adapters.system import SystemClock
 from socketio_app.application.commands import Actor
 from socketio_app.domain.errors import InvalidPayload, Unavailable
@@ -28,7 +28,7 @@ LONGEST_LIFETIME = timedelta(days=36_500)
 """Of a token where the server has no limit: dates end in the year 9999."""
 
 
-STORE_ERRORS = (StoreInUseError, SchemaError, ConnectFailedError, Unavailable)
+STORE_ERRORS = (StoreFileError, SchemaError, ConnectFailedError, Unavailable)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

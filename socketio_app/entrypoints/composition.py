@@ -56,7 +56,7 @@ class Composition:
         """Make the store ready.
 
         Raises:
-            StoreInUseError, SchemaError, Unavailable: it cannot be had.
+            StoreFileError, SchemaError, Unavailable: it cannot be had.
             SettingsError: it is in memory, and another worker of the server has one, too.
         """
         if isinstance(self.store, MemoryStore):

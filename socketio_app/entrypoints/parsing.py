@@ -135,13 +135,38 @@ def database_url(given: object) -> str:
     database = scheme.partition("+")[0]
     if not separator or database not in _DATABASE_SCHEMES:
         raise ValueError("must begin with memory://, sqlite:/// or postgresql://")
-    if database == "sqlite" and not (rest.startswith("/") and len(rest) > 1):
-        raise ValueError("must name a file, as in sqlite:///chat.db")
+    if database == "sqlite":
+        return f"sqlite:///{_sqlite_file(rest)}"
     if database in {"postgres", "postgresql"}:
         url = f"postgresql://{rest}"
         parse_postgres_url(url)
         return url
     return f"{database}://{rest}"
+
+
+_IGNORED_SQLITE_PARAMETERS = {
+    "cached_statements",
+    "check_same_thread",
+    "detect_types",
+    "isolation_level",
+    "timeout",
+}
+"""Parameters of a host's own connections to the file; the chat opens it in its own way."""
+
+
+def _sqlite_file(rest: str) -> str:
+    """The path in what follows `sqlite://`."""
+    name, _, query = rest.partition("?")
+    file = name.removeprefix("/")
+    if file == ":memory:" or rest == "":
+        raise ValueError("must name a file, as in sqlite:///chat.db, or be memory://")
+    if not name.startswith("/") or not file or file.startswith("file:"):
+        raise ValueError("must name a file, as in sqlite:///chat.db")
+    unknown = {part.partition("=")[0] for part in query.split("&") if part}
+    unknown -= _IGNORED_SQLITE_PARAMETERS
+    if unknown:
+        raise ValueError(f"has parameters that a SQLite file does not take: {min(unknown)}")
+    return file
 
 
 def switch(given: object) -> bool:

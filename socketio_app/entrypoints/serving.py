@@ -108,7 +108,7 @@ def serve(settings: Settings) -> None:
 
     Raises:
         SettingsError: a setting is wrong.
-        StoreInUseError, SchemaError, Unavailable: the store cannot be had.
+        StoreFileError, SchemaError, Unavailable: the store cannot be had.
         SystemExit: the port cannot be had; uvicorn has logged why.
     """
     logging.config.dictConfig(log_config(settings.log_level, log_format(settings)))

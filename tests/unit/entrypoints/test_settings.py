@@ -208,6 +208,36 @@ class TestHostObject:
             Settings.from_object(Host())
 
 
+class TestSqliteUrl:
+    @pytest.mark.parametrize(
+        ("url", "file"),
+        [
+            ("sqlite:///chat.db", "sqlite:///chat.db"),
+            ("sqlite+aiosqlite:///./chat.db", "sqlite:///./chat.db"),
+            ("sqlite:////var/lib/chat.db", "sqlite:////var/lib/chat.db"),
+            ("sqlite:///chat.db?timeout=5&check_same_thread=false", "sqlite:///chat.db"),
+        ],
+    )
+    def test_url_names_a_file_whatever_a_hosts_driver_needs(self, url: str, file: str) -> None:
+        assert of(DATABASE_URL=url).database_url == file
+
+    @pytest.mark.parametrize(
+        ("url", "reason"),
+        [
+            ("sqlite://", "must name a file, as in sqlite:///chat.db, or be memory://"),
+            ("sqlite:///:memory:", "must name a file, as in sqlite:///chat.db, or be memory://"),
+            ("sqlite+aiosqlite:///:memory:", "must name a file, as in sqlite:///chat.db, or be m"),
+            ("sqlite:///", "must name a file"),
+            ("sqlite://chat.db", "must name a file"),
+            ("sqlite:///?timeout=5", "must name a file"),
+            ("sqlite:///file:chat.db?uri=true", "must name a file"),
+            ("sqlite:///chat.db?mode=ro", "has parameters that a SQLite file does not take: mode"),
+        ],
+    )
+    def test_url_that_names_no_file_is_refused(self, url: str, reason: str) -> None:
+        assert refusal(DATABASE_URL=url).startswith(f"DATABASE_URL {reason}")
+
+
 class TestOrigins:
     @pytest.mark.parametrize(
         "given",

@@ -1,0 +1,86 @@
+"""Several connections that read from a SQLite file, so that no read waits for a slow one.
+
+In WAL mode readers neither wait for the writer nor for one another, and SQLite releases Python's
+lock while it works.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from queue import LifoQueue
+from typing import TypeVar
+
+from sqlalchemy.exc import OperationalError
+
+from socketio_app.adapters.sql.sqlite_file import CACHE_KIB, open_connection, tables_of
+from socketio_app.adapters.sql.sqlite_reader import SqliteReader
+from socketio_app.domain.errors import Unavailable
+
+READERS = 4
+"""Number of connections, which is how many reads run at the same time."""
+
+MAX_WAITING_READS = 10_000
+"""Reads that may wait; further ones are refused as `unavailable`.
+
+Each is a user's only one: the use cases of reading run one at a time for each user.
+"""
+
+Outcome = TypeVar("Outcome")
+
+
+class SqliteReaders:
+    """Runs reads in a few threads, in the order in which they were asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._threads: ThreadPoolExecutor | None = None
+        # The one that was used last has the pages that are read most.
+        self._idle: LifoQueue[SqliteReader] = LifoQueue()
+        self._waiting = 0
+
+    async def open(self) -> None:
+        """Open the connections."""
+        self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="sqlite-reader")
+        await asyncio.get_running_loop().run_in_executor(self._threads, self._open)
+
+    async def run(self, read: Callable[[SqliteReader], Outcome]) -> Outcome:
+        """Return what a read returns.
+
+        Raises:
+            Unavailable: The file cannot be read now, or too many reads wait.
+        """
+        if self._threads is None:
+            raise RuntimeError("the store was not started: serve the application's lifespan")
+        if self._waiting >= MAX_WAITING_READS:
+            raise Unavailable("the store has too much to do")
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._run, read)
+        except (sqlite3.OperationalError, OperationalError) as error:
+            raise Unavailable("the store cannot be read now") from error
+        finally:
+            self._waiting -= 1
+
+    async def close(self) -> None:
+        """Close the connections after the reads that are under way. Harmless if not open."""
+        threads, self._threads = self._threads, None
+        if threads is not None:
+            await asyncio.to_thread(threads.shutdown)
+            while not self._idle.empty():
+                self._idle.get().close()
+
+    def _open(self) -> None:
+        for _ in range(READERS):
+            connection = open_connection(self._path)
+            connection.execute("PRAGMA query_only = ON")
+            connection.execute(f"PRAGMA cache_size = -{CACHE_KIB // READERS}")
+            self._idle.put(SqliteReader(connection, tables_of(connection)))
+
+    def _run(self, read: Callable[[SqliteReader], Outcome]) -> Outcome:
+        reader = self._idle.get()  # there are as many as threads
+        try:
+            return read(reader)
+        finally:
+            self._idle.put(reader)
