@@ -52,7 +52,7 @@ class Rules:
     """In a larger room nobody else is told who has read what: its cost is members squared."""
     catch_up_messages: int = 1000
     """How many messages one answer to `CatchUp` carries, of all conversations together."""
-    catch_up_positions: int = 327
+    catch_up_positions: int = 39
     """How many conversations a client may name when it catches up: as many as fit a frame."""
     offline_push: int = 500
     """How many missed personal messages a connection is given when it opens."""

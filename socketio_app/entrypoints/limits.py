@@ -17,13 +17,18 @@ from socketio_app.application.rules import (
     Rules,
     rate,
 )
+from socketio_app.domain.identifiers import USER_ID_CHARS
 from socketio_app.domain.rates import Rate, Rates
 from socketio_app.entrypoints.parsing import integer, seconds, setting, switch
 
 _A_DAY_MS = 86_400_000
 
-_JSON_BYTES_OF_A_POSITION = 200
-"""Of one entry of `catch_up`'s positions, with the longest identifier."""
+_MAX_POSITION_BYTES = 64 + USER_ID_CHARS * 12
+"""Maximum size of one of `catch_up`'s positions: each character of an identifier may be an escaped
+surrogate pair."""
+
+_BYTES_AROUND_POSITIONS = 2048
+"""Reserved for the rest of a `catch_up`."""
 
 _MOST_A_SECOND = 1_000_000
 
@@ -184,12 +189,17 @@ class LimitSettings:
             typing_room_members=self.chat_typing_room_members,
             receipt_room_members=self.chat_receipt_room_members,
             catch_up_messages=self.chat_catch_up_messages,
-            catch_up_positions=self.max_frame_bytes // _JSON_BYTES_OF_A_POSITION,
+            catch_up_positions=self._max_positions,
             offline_push=self.chat_offline_push,
             rates=self._rates(),
             refusals=self._rate(self.rate_refusals_per_connection),
             connections_per_user=self.connections_per_user if self.rate_limits else 0,
         )
+
+    @property
+    def _max_positions(self) -> int:
+        """How many positions fit a frame, whatever their identifiers."""
+        return (self.max_frame_bytes - _BYTES_AROUND_POSITIONS) // _MAX_POSITION_BYTES
 
     @property
     def handshake_rate(self) -> Rate | None:

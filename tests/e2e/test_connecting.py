@@ -86,7 +86,7 @@ async def test_connected_is_the_first_event_and_says_what_a_client_needs(connect
         "client_message_id_chars": 64,
         "rooms_per_user": 1000,
         "page_messages": 200,
-        "catch_up_positions": 327,
+        "catch_up_positions": 39,
         "typing_ttl_ms": 8000,
         "typing_renew_ms": 3000,
     }

@@ -209,3 +209,15 @@ async def test_a_reader_who_is_too_fast_is_told_how_long_to_wait(connect: Connec
 def settings(request: pytest.FixtureRequest) -> Settings:
     too_fast = request.function is test_a_reader_who_is_too_fast_is_told_how_long_to_wait
     return Settings(secret_key=SECRET, rate_limits=too_fast)
+
+
+async def test_as_many_positions_as_the_limits_allow_fit_a_frame(connect: Connect) -> None:
+    ada = await connect("ada")
+    connected = await until(ada, "connected")
+    others = [f"{number:03}".ljust(128, "\N{GRINNING FACE}") for number in range(500)]
+    positions = [{"target": {"to_user_id": other}, "seq": 2**53} for other in others]
+
+    allowed = positions[: connected["limits"]["catch_up_positions"]]
+    answer = await ada.call("catch_up", {"epoch": connected["epoch"], "positions": allowed})
+
+    assert answer == {"ok": True, "recovered": True, "conversations": [], "has_more": False}

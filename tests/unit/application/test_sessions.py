@@ -58,7 +58,7 @@ class TestConnected:
                 room_id_chars=128,
                 client_message_id_chars=64,
                 page_messages=200,
-                catch_up_positions=327,
+                catch_up_positions=39,
                 rooms_per_user=1000,
                 typing_ttl_ms=8000,
                 typing_renew_ms=3000,

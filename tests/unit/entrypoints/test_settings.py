@@ -16,6 +16,8 @@ from pydantic import AnyHttpUrl, AnyUrl, BaseModel, PostgresDsn, Secret, SecretS
 from sqlalchemy import make_url
 
 from socketio_app.application.rules import DEFAULT_RATES, Rules
+from socketio_app.domain.history import LAST_SEQ_EVER
+from socketio_app.domain.identifiers import USER_ID_CHARS
 from socketio_app.entrypoints.composition import key_set
 from socketio_app.entrypoints.settings import Settings, SettingsError, names
 
@@ -343,7 +345,7 @@ class TestValues:
             MAX_FRAME_BYTES="5000",
         ).rules()
 
-        assert rules == Rules(1, 2, timedelta(seconds=3), timedelta(seconds=1.5), 4, 5, 6, 25, 7)
+        assert rules == Rules(1, 2, timedelta(seconds=3), timedelta(seconds=1.5), 4, 5, 6, 1, 7)
 
 
 class TestTogether:
@@ -359,6 +361,18 @@ class TestTogether:
 
         with pytest.raises(SettingsError, match=r"^MAX_FRAME_BYTES must be at least"):
             Settings(chat_content_chars=chars, max_frame_bytes=max(1024, frame - 1))
+
+    @given(chars=st.integers(1, 10_000))
+    def test_the_most_positions_that_clients_may_send_fit_a_frame(self, chars: int) -> None:
+        enough = str(chars * 12 + 4096)
+        settings = of(CHAT_CONTENT_CHARS=str(chars), MAX_FRAME_BYTES=enough)
+        position = {"target": {"to_user_id": "😀" * USER_ID_CHARS}, "seq": LAST_SEQ_EVER}
+
+        positions = settings.rules().catch_up_positions
+        command = {"epoch": "e" * 64, "positions": [position] * positions, "limit": 200}
+
+        assert positions > 0
+        assert len("42999" + json.dumps(["catch_up", command])) <= settings.max_frame_bytes
 
     def test_the_frame_size_that_is_asked_for_is_enough(self) -> None:
         told = refusal(CHAT_CONTENT_CHARS="10000")
