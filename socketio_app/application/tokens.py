@@ -15,7 +15,7 @@ from socketio_app.domain.errors import InvalidPayload, Unauthenticated
 from socketio_app.domain.identifiers import ConnectionId, UserId
 
 WARNING: Final = timedelta(seconds=60)
-"""So long before its token's end a connection is told of it."""
+"""How long before its token's end a connection is warned; half its life where that is shorter."""
 
 _LONGEST_WAIT: Final = timedelta(minutes=5)
 """No timer runs longer: tokens end by wall time, and the machine's clock may be set meanwhile."""
@@ -25,6 +25,7 @@ _LONGEST_WAIT: Final = timedelta(minutes=5)
 class _Token:
     user_id: UserId
     ends_at: datetime
+    is_warned: bool = False
 
 
 class Tokens:
@@ -57,8 +58,13 @@ class Tokens:
         if ends_at is None:
             self.forget(connection_id)
             return
-        self._tokens[connection_id] = _Token(user_id, ends_at)
-        self._deadlines.set(connection_id, ends_at - WARNING)
+        before = self._tokens.get(connection_id)
+        # A client that has no better token is not warned again: it would ask in a loop.
+        is_warned = before is not None and before.is_warned and ends_at <= before.ends_at
+        self._tokens[connection_id] = _Token(user_id, ends_at, is_warned)
+        left = max(ends_at - self._clock.wall_time(), timedelta(0))
+        warning = timedelta(0) if is_warned else min(WARNING, left / 2)
+        self._deadlines.set(connection_id, ends_at - warning)
         self._turn()
 
     def forget(self, connection_id: ConnectionId) -> None:
@@ -97,6 +103,7 @@ class Tokens:
                 del self._tokens[connection_id]
                 self._broadcast.dismiss(audience, "token_expired")
             else:
+                self._tokens[connection_id] = attrs.evolve(token, is_warned=True)
                 self._deadlines.set(connection_id, token.ends_at)
                 self._broadcast.tell(TokenExpiring(token.ends_at, token.ends_at - now), audience)
         self._wait(now)

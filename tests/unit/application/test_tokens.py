@@ -58,15 +58,20 @@ class TestTheEnd:
         live.clock.advance(MINUTE)
         assert ada.of(TokenExpiring) == [expiring]
 
-    async def test_a_token_that_has_less_than_a_minute_left_is_told_at_once(
-        self, live: LiveChat
+    @pytest.mark.parametrize("seconds", [2, 5, 60, 90, 120])
+    async def test_a_short_lived_token_is_warned_of_halfway(
+        self, live: LiveChat, seconds: int
     ) -> None:
-        ada = await connect_for(live, 5 * SECOND)
+        life = seconds * SECOND
+        ada = await connect_for(live, life)
+        expiring = TokenExpiring(ends_in(live, life), life / 2)
 
-        connected, expiring = ada.told
-        assert isinstance(connected, Connected)
-        assert expiring == TokenExpiring(ends_in(live, 5 * SECOND), 5 * SECOND)
-        live.clock.advance(5 * SECOND)
+        live.clock.advance(life / 2 - MOMENT)
+        assert list(map(type, ada.told)) == [Connected]
+
+        live.clock.advance(MOMENT)
+        assert ada.of(TokenExpiring) == [expiring]
+        live.clock.advance(life / 2)
         assert ada.dismissed == "token_expired"
 
     async def test_a_token_that_ends_while_it_is_let_in_is_no_good(self, live: LiveChat) -> None:
@@ -132,6 +137,36 @@ class TestRefreshing:
         live.clock.advance(HOUR - MOMENT)
         assert ada.dismissed is None
         assert len(ada.of(TokenExpiring)) == 2
+        live.clock.advance(MOMENT)
+        assert ada.dismissed == "token_expired"
+
+    @pytest.mark.parametrize("seconds", [2, 60])
+    async def test_a_client_that_refreshes_short_lived_tokens_is_warned_once_for_each(
+        self, live: LiveChat, seconds: int
+    ) -> None:
+        life = seconds * SECOND
+        ada = await connect_for(live, life)
+
+        for warnings in range(1, 11):
+            live.clock.advance(life / 2)
+            assert len(ada.of(TokenExpiring)) == warnings
+            await ada.do(another_token(live, life))
+
+        assert len(ada.of(TokenExpiring)) == 10
+        assert ada.dismissed is None
+
+    async def test_a_client_that_has_no_better_token_is_not_warned_again(
+        self, live: LiveChat
+    ) -> None:
+        ada = await connect_for(live, HOUR)
+        live.clock.advance(HOUR - MINUTE)
+
+        await ada.do(another_token(live, MINUTE))
+        live.clock.advance(MINUTE - MOMENT)
+        await ada.do(another_token(live, MOMENT))
+
+        assert len(ada.of(TokenExpiring)) == 1
+        assert ada.dismissed is None
         live.clock.advance(MOMENT)
         assert ada.dismissed == "token_expired"
 
