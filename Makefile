@@ -14,10 +14,10 @@ ROUNDS ?= 5
 IDLE_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-stress soak fuzz bench bench-check check format lock clean
+.PHONY: help setup run test test-stress test-lowest test-newest test-pythons soak fuzz bench bench-check check format lock clean
 
 help: ## Say what can be made
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 setup: $(STAMP) ## Make the virtual environment and install what is locked
 
@@ -44,6 +44,15 @@ test: setup $(NODE_STAMP) ## Run every test, on all processors
 
 test-stress: setup $(NODE_STAMP) ## Run every test ROUNDS times (3 by default) beside two busy loops
 	$(BIN)/python -m tests.stress $(if $(filter file,$(origin ROUNDS)),3,$(ROUNDS))
+
+test-lowest: setup $(NODE_STAMP) ## Run the tests of dependencies with the lowest versions that are allowed
+	$(BIN)/python -m tests.versions lowest
+
+test-newest: setup $(NODE_STAMP) ## The same with the newest versions there are
+	$(BIN)/python -m tests.versions newest
+
+test-pythons: setup $(NODE_STAMP) ## The same with every later Python that is to be had
+	$(BIN)/python -m tests.versions 3.12 3.13 3.14
 
 soak: setup $(NODE_STAMP) ## Kill the server under load, a thousand times on each database
 	CRASH_ROUNDS=$${CRASH_ROUNDS:-1000} $(BIN)/pytest tests/e2e/test_crashes.py
@@ -73,4 +82,4 @@ lock: setup ## Resolve the dependencies anew and lock them with hashes
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --upgrade pyproject.toml requirements/build.in --group dev -o requirements/dev.txt
 
 clean: ## Remove what setting up made
-	rm -rf $(VENV) $(NODE_CLIENT)/node_modules $(NODE_PEER)/node_modules
+	rm -rf $(VENV) .venvs $(NODE_CLIENT)/node_modules $(NODE_PEER)/node_modules

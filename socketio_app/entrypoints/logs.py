@@ -94,7 +94,8 @@ def _processors(form: Format) -> Sequence[Processor]:
     ]
     if form == "json":
         return [*shared, structlog.processors.JSONRenderer()]
-    return [*shared, structlog.dev.ConsoleRenderer()]
+    plain = structlog.dev.plain_traceback  # others make 25.x warn of the text that is there already
+    return [*shared, structlog.dev.ConsoleRenderer(exception_formatter=plain)]
 
 
 def _add_traceback(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

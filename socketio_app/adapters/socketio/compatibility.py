@@ -1,20 +1,34 @@
-"""Whether what is installed still is what this package was built on.
+"""Whether the installed dependencies still are what this package was built on.
 
-The versions that were tested are in the package's metadata. Who installs others finds out here, at
-start-up, and not by a fault of one connection.
+The package's metadata excludes versions that are too old. A newer one may be installed before it
+was tested; this module then decides at start-up, so that no connection fails. WebSockets are taken
+over only from versions that were tested and have everything that is used; with any others, the
+ASGI server's own implementation serves them.
+
+A test compares the names below with those that the classes of this package use.
 """
 
+import dis
 import inspect
 import logging
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from importlib import import_module
 from importlib.metadata import version
-from types import CodeType
 
 log = logging.getLogger("socketio_app.socketio")
 
 UVICORN = "uvicorn.protocols.websockets.websockets_sansio_impl"
 FAST_PROTOCOL = "socketio_app.adapters.socketio.fast_protocol"
+
+NEWEST_TESTED: Mapping[str, tuple[int, ...]] = {
+    "python-engineio": (4, 15),
+    "python-socketio": (5, 18),
+    "uvicorn": (0, 54),
+    "websockets": (17,),
+}
+"""The newest version of each that was tested, as far as the numbers matter."""
 
 Methods = Mapping[str, Sequence[str]]
 """The names of a class's methods, and of the parameters of each."""
@@ -23,6 +37,7 @@ WEBSOCKET_METHODS: Methods = {
     "handle_connect": ["event"],
     "receive": [],
     "run_asgi": [],
+    "send": ["message"],
     "send_500_response": [],
     "stop_keepalive": [],
     "data_received": ["data"],
@@ -44,6 +59,7 @@ WEBSOCKET_ATTRIBUTES = [
     "logger",
     "loop",
     "queue",
+    "scope",
     "transport",
     "writable",
 ]
@@ -52,7 +68,9 @@ SERVER_METHODS: Methods = {
     "_handle_connect": ["eio_sid", "namespace", "data"],
     "_handle_disconnect": ["eio_sid", "namespace", "reason"],
     "_send_packet": ["eio_sid", "pkt"],
+    "on": ["event", "handler", "namespace"],
 }
+SERVER_ATTRIBUTES = ["eio", "environ", "manager"]
 ENGINE_METHODS: Methods = {
     "_bad_request": ["message"],
     "_log_error_once": ["message", "message_key"],
@@ -67,11 +85,23 @@ ENGINE_METHODS: Methods = {
     "_upgrades": ["sid", "transport"],
     "generate_id": [],
 }
+ENGINE_ATTRIBUTES = [
+    "_async",
+    "max_http_buffer_size",
+    "ping_interval",
+    "ping_timeout",
+    "reason",
+    "sockets",
+    "start_service_task",
+]
 MANAGER_METHODS: Methods = {
     "basic_disconnect": ["sid", "namespace", "kwargs"],
     "basic_enter_room": ["sid", "namespace", "room", "eio_sid"],
     "basic_leave_room": ["sid", "namespace", "room"],
+    "eio_sid_from_sid": ["sid", "namespace"],
+    "sid_from_eio_sid": ["eio_sid", "namespace"],
 }
+MANAGER_ATTRIBUTES = ["pending_disconnect"]
 ENGINE_SOCKET_METHODS: Methods = {
     "_upgrade_websocket": ["environ"],
     "check_ping_timeout": [],
@@ -81,6 +111,7 @@ ENGINE_SOCKET_METHODS: Methods = {
     "schedule_ping": [],
     "send": ["pkt"],
 }
+ENGINE_SOCKET_ATTRIBUTES = ["closed", "closing", "connected", "sid", "upgraded", "upgrading"]
 
 
 def differences(a_class: type, methods: Methods, attributes: Iterable[str] = ()) -> Sequence[str]:
@@ -89,7 +120,7 @@ def differences(a_class: type, methods: Methods, attributes: Iterable[str] = ())
     Args:
         a_class: the class.
         methods: the methods that it should have.
-        attributes: what its `__init__` should set.
+        attributes: what its methods, or those of its bases, should set.
     """
     found = []
     for name, parameters in methods.items():
@@ -100,8 +131,43 @@ def differences(a_class: type, methods: Methods, attributes: Iterable[str] = ())
             *parameters
         ]:
             found.append(f"{name} takes other arguments")
-    code: CodeType = a_class.__init__.__code__  # type: ignore[misc]
-    return found + [f"{each} is gone" for each in attributes if each not in code.co_names]
+    has = set(_attributes_set(a_class))
+    return found + [f"{each} is gone" for each in attributes if each not in has]
+
+
+def _attributes_set(a_class: type) -> Iterable[str]:
+    """Yield the attributes that a class has, and those that its methods set."""
+    yield from dir(a_class)
+    for each in a_class.__mro__:
+        for method in vars(each).values():
+            if inspect.isfunction(method):
+                for instruction in dis.get_instructions(method):
+                    if instruction.opname == "STORE_ATTR":
+                        yield instruction.argval
+
+
+def untested(*packages: str) -> Sequence[str]:
+    """Return which of the packages are newer than any version that was tested."""
+    found = []
+    for package in packages:
+        installed = version(package)
+        newest = NEWEST_TESTED[package]
+        numbers = tuple(int(each) for each in re.findall(r"\d+", installed)[: len(newest)])
+        if numbers > newest:
+            tested = ".".join(map(str, newest))
+            found.append(f"{package} {installed} is newer than {tested}, the newest tested")
+    return found
+
+
+def takeover_problems() -> Sequence[str]:
+    """Return why WebSockets cannot be taken over from uvicorn; nothing if they can."""
+    try:
+        base: type = import_module(UVICORN).WebSocketsSansIOProtocol
+        import_module(FAST_PROTOCOL)
+    except (ImportError, AttributeError) as error:
+        return [str(error)]
+    found = differences(base, WEBSOCKET_METHODS, WEBSOCKET_ATTRIBUTES)
+    return [*found, *untested("uvicorn", "websockets")]
 
 
 def websocket_protocol() -> type | str:
@@ -109,31 +175,37 @@ def websocket_protocol() -> type | str:
 
     Where it is not ours, the log says why.
     """
-    try:
-        base: type = import_module(UVICORN).WebSocketsSansIOProtocol
+    found = takeover_problems()
+    if not found:
         ours: type = import_module(FAST_PROTOCOL).FastProtocol
-        found = differences(base, WEBSOCKET_METHODS, WEBSOCKET_ATTRIBUTES)
-        if not found:
-            return ours
-    except (ImportError, AttributeError) as error:
-        found = [str(error)]
+        return ours
     log.warning(
-        "WebSockets go the plain way, which is several times slower: uvicorn %s is not what this "
-        "was built on: %s",
+        "WebSockets go the plain way, which is several times slower: uvicorn %s and websockets %s "
+        "are not what this was built on: %s",
         version("uvicorn"),
+        version("websockets"),
         ", ".join(found),
     )
     return "auto"
 
 
+@cache
+def engine_problems(
+    server: type, manager: type, engine: type, engine_socket: type
+) -> Sequence[str]:
+    """Return why python-socketio or python-engineio may fail; nothing if they are as tested."""
+    return [
+        *differences(server, SERVER_METHODS, SERVER_ATTRIBUTES),
+        *differences(manager, MANAGER_METHODS, MANAGER_ATTRIBUTES),
+        *differences(engine, ENGINE_METHODS, ENGINE_ATTRIBUTES),
+        *differences(engine_socket, ENGINE_SOCKET_METHODS, ENGINE_SOCKET_ATTRIBUTES),
+        *untested("python-socketio", "python-engineio"),
+    ]
+
+
 def check_engine(server: type, manager: type, engine: type, engine_socket: type) -> None:
     """Warn of a python-socketio or python-engineio that is not what this was built on."""
-    found = [
-        *differences(server, SERVER_METHODS),
-        *differences(manager, MANAGER_METHODS),
-        *differences(engine, ENGINE_METHODS),
-        *differences(engine_socket, ENGINE_SOCKET_METHODS),
-    ]
+    found = engine_problems(server, manager, engine, engine_socket)
     if found:
         log.warning(
             "connections may fail: python-socketio %s and python-engineio %s are not what this "

@@ -16,6 +16,7 @@ from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from socketio_app.adapters.socketio import frames
+from socketio_app.adapters.socketio.compatibility import takeover_problems
 from socketio_app.adapters.socketio.deadlines import Deadline
 from socketio_app.adapters.socketio.frames import CloseFinder, FrameError, FrameReader
 from socketio_app.adapters.socketio.tcp import cut
@@ -85,10 +86,13 @@ class FastProtocol(WebSocketsSansIOProtocol):
         super().handle_connect(event)
         # Where compression was agreed on, uvicorn does it.
         compresses = bool(self.conn.extensions)
-        if hasattr(self, "scope") and b"EIO=" in self.scope["query_string"] and not compresses:
+        if not compresses and hasattr(self, "scope") and self._is_engine_io() and _may_be_taken():
             self._undecided = bytearray()
             extensions: dict[str, Any] = self.scope["extensions"]
             extensions[EXTENSION] = self
+
+    def _is_engine_io(self) -> bool:
+        return b"EIO=" in self.scope["query_string"]
 
     async def receive(self) -> Any:
         """See ASGI. Who reads for themselves after the connect has decided against taking over."""
@@ -339,6 +343,15 @@ class FastProtocol(WebSocketsSansIOProtocol):
 
 def _drop(_frame: bytes) -> None:
     """Write nothing: the Close frame was the last."""
+
+
+@cache
+def _may_be_taken() -> bool:
+    """Whether uvicorn is what this was built on: `ws` may name this class without having asked."""
+    problems = takeover_problems()
+    if problems:
+        log.warning("WebSockets are not taken over from uvicorn: %s", ", ".join(problems))
+    return not problems
 
 
 def loop_gathers_writes(loop: asyncio.AbstractEventLoop) -> bool:

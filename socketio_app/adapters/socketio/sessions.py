@@ -20,7 +20,8 @@ class SessionTable(socketio.AsyncManager):
     def basic_disconnect(self, sid: str, namespace: str, **_options: object) -> None:
         """Forget a connection."""
         self.basic_leave_room(sid, namespace, None)
-        for pending in (self.pending_connect, self.pending_disconnect):
+        # python-socketio has the first from 5.18 on.
+        for pending in (getattr(self, "pending_connect", {}), self.pending_disconnect):
             if sid in pending.get(namespace, ()):
                 pending[namespace].remove(sid)
                 if not pending[namespace]:
