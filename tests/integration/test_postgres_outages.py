@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeAlias
@@ -108,6 +109,22 @@ async def test_of_several_hosts_the_one_that_takes_writes_is_used() -> None:
         async with opened(f"postgresql://postgres@{first},{second}/postgres") as store:
             for write in WRITES.values():
                 await write(store)
+
+
+async def test_a_host_that_does_not_answer_holds_up_the_first_session_only() -> None:
+    # Connections to it are accepted by the system, and nothing ever answers.
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as dead:
+        dead.setblocking(False)
+        address = f"127.0.0.1:{dead.getsockname()[1]},127.0.0.1"
+        async with postgres_database() as url:
+            url = url.replace("127.0.0.1", address) + "?connect_timeout=1"
+            async with opened(url) as store:
+                await store.messages.append(draft(ROOM))
+                await asyncio.gather(*[store.messages.last_seq(ROOM) for _ in range(20)])
+
+        dead.accept()[0].close()
+        with pytest.raises(BlockingIOError):
+            dead.accept()
 
 
 async def test_a_session_that_is_known_to_be_closed_is_opened_again_before_it_is_used() -> None:

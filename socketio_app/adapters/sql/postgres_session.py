@@ -64,6 +64,14 @@ _BROKEN = (
 )
 """Failures after which a session is in an unknown state."""
 
+_NEXT_SERVER = (
+    OSError,
+    TimeoutError,
+    asyncpg.exceptions.CannotConnectNowError,
+    asyncpg.exceptions.TargetServerAttributeNotMatched,
+)
+"""Failures to connect after which another server may do."""
+
 UNAVAILABLE = (
     *_BROKEN,
     asyncpg.exceptions.InsufficientPrivilegeError,
@@ -124,6 +132,7 @@ class Connector:
         self._parameters = parameters
         self._answer_timeout_seconds = answer_timeout_seconds
         self._sessions: set[Session] = set()
+        self._servers = list(parameters.servers)
         self._is_pooled = bool(parameters.is_pooled)
         self._generation = 0
         """Sessions of an earlier one are with a server that may be the wrong one."""
@@ -220,8 +229,28 @@ class Connector:
         return Session(connection, self._is_pooled, generation, begin)
 
     async def _connect(self) -> Connection:
+        """Connect to the first server that takes connections.
+
+        The next time the same one is tried first: there may be no answer from those before it.
+        """
+        failure: Exception | None = None
+        for server in tuple(self._servers):
+            try:
+                connection = await self._connect_to(server)
+            except _NEXT_SERVER as error:
+                failure = error
+            else:
+                self._servers.sort(key=lambda each: each != server)  # it comes first now
+                return connection
+        assert failure is not None  # noqa: S101  (there is at least one server)
+        raise failure
+
+    async def _connect_to(self, server: tuple[str | None, int | None]) -> Connection:
+        host, port = server
         return await asyncpg.connect(
             **self._parameters.connect_arguments(),
+            host=host,
+            port=port,
             command_timeout=self._answer_timeout_seconds,
             statement_cache_size=0 if self._is_pooled else MAX_CACHED_STATEMENTS,
         )

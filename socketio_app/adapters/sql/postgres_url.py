@@ -45,13 +45,18 @@ class ConnectionParameters:
     login: Mapping[str, str] = attrs.field(factory=dict)
     """asyncpg's arguments for other ways to log in than by password."""
 
+    @property
+    def servers(self) -> Sequence[tuple[str | None, int | None]]:
+        """Each host with its port; `None` where the environment or the driver has a default."""
+        hosts: Sequence[str | None] = self.hosts or [None]
+        ports: Sequence[int | None] = self.ports or [None] * len(hosts)
+        return list(zip(hosts, ports, strict=True))
+
     def connect_arguments(self) -> dict[str, Any]:
-        """Return the arguments for `asyncpg.connect`."""
+        """Return the arguments for `asyncpg.connect`, without a host and its port."""
         return {
             # The only way in which asyncpg takes certificate files.
             "dsn": f"postgresql://?{urlencode(self.tls)}" if self.tls else None,
-            "host": list(self.hosts) or None,
-            "port": list(self.ports) or None,
             "user": self.user,
             "password": self.password,
             "database": self.database,
@@ -272,7 +277,7 @@ _PARAMETERS: Mapping[str, Apply] = {
     # The driver has neither channel binding nor encryption by Kerberos: what requires it is wrong.
     "channel_binding": _ignored(_one_of("disable", "prefer")),
     "gssencmode": _ignored(_one_of("disable", "prefer")),
-    **{name: _entry("login", name) for name in ("passfile", "krbsrvname", "gsslib", "service")},
+    **{name: _entry("login", name) for name in ("passfile", "krbsrvname", "gsslib")},
     "client_encoding": _ignored(_one_of("utf8", "UTF8", "utf-8", "UTF-8", "auto")),
     "options": _options,
     "search_path": _entry("session_settings", "search_path"),

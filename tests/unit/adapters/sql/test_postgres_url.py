@@ -92,6 +92,19 @@ def test_parameters(query: str, name: str, value: Any) -> None:
     assert getattr(parsed(f"db/chat?{query}"), name) == value
 
 
+@pytest.mark.parametrize(
+    ("rest", "servers"),
+    [
+        ("", [(None, None)]),
+        ("/chat?port=1", [(None, 1)]),
+        ("db", [("db", None)]),
+        ("one:1,two", [("one", 1), ("two", 5432)]),
+    ],
+)
+def test_servers(rest: str, servers: Any) -> None:
+    assert parsed(rest).servers == servers
+
+
 def test_one_of_several_hosts_must_take_writes_unless_the_url_says_otherwise() -> None:
     assert parsed("one/chat").target_session_attrs is None
     assert parsed("one,two/chat").target_session_attrs == "read-write"
