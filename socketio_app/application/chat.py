@@ -27,6 +27,7 @@ from socketio_app.application.membership import Membership
 from socketio_app.application.messaging import Messaging
 from socketio_app.application.patience import Patience
 from socketio_app.application.ports import Broadcast, Clock, NewMessageId, Store, TokenVerifier
+from socketio_app.application.read_turns import ReadTurns
 from socketio_app.application.readiness import Readiness
 from socketio_app.application.reading import Reading
 from socketio_app.application.rules import Rules
@@ -68,6 +69,7 @@ class Chat:
         """For transports: where messages are reported that a client has received."""
         messaging = Messaging(store, broadcast, clock, new_message_id, delivery, typing, rules)
         reading = Reading(store, broadcast, clock, rules)
+        reads = ReadTurns()
         membership = Membership(store, broadcast, clock, typing, user_locks)
         tokens = Tokens(verifier, broadcast, clock, connections)
         self.sessions = Sessions(
@@ -84,9 +86,9 @@ class Chat:
             LeaveRoom: membership.leave,
             StartTyping: typing.start,
             StopTyping: typing.stop,
-            FetchHistory: reading.fetch_history,
-            ListConversations: reading.list_conversations,
-            CatchUp: reading.catch_up,
+            FetchHistory: reads.taken_by(reading.fetch_history),
+            ListConversations: reads.taken_by(reading.list_conversations),
+            CatchUp: reads.taken_by(reading.catch_up),
             MarkRead: reading.mark_read,
             RefreshToken: tokens.refresh,
         }
