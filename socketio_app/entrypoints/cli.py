@@ -8,18 +8,20 @@ import sys
 from collections.abc import Sequence
 from datetime import timedelta
 from importlib.metadata import version
+from pathlib import Path
 
 import attrs
 
 from socketio_app.adapters.jwt import KeyConfigurationError, sign_token
 from socketio_app.adapters.sql.migrations import SchemaError, migrate_postgres
 from socketio_app.adapters.sql.postgres_session import ConnectFailedError
+from socketio_app.adapters.sql.sqlite_backup import back_up
 from socketio_app.adapters.sql.sqlite_file import StoreFileError
 from socketio_app.adapters.system import SystemClock
 from socketio_app.application.commands import Actor
 from socketio_app.domain.errors import InvalidPayload, Unavailable
 from socketio_app.domain.identifiers import UserId
-from socketio_app.entrypoints.composition import key_set
+from socketio_app.entrypoints.composition import key_set, sqlite_path
 from socketio_app.entrypoints.settings import Settings, SettingsError
 
 DEV_USERS = (UserId("ada"), UserId("bob"))
@@ -63,6 +65,10 @@ def _parser() -> argparse.ArgumentParser:
 
     migrate = commands.add_parser("migrate", help="bring the database's tables up to date")
     migrate.set_defaults(run=_migrate)
+
+    backup = commands.add_parser("backup", help="copy the SQLite file, also while a server runs")
+    backup.add_argument("file", type=Path, help="where the copy goes; it must not exist")
+    backup.set_defaults(run=_backup)
 
     token = commands.add_parser("token", help="print a token for the configured key")
     token.add_argument("user", help="the user's id")
@@ -124,6 +130,15 @@ def _migrate(_options: argparse.Namespace) -> int:
         raise UsageError("only PostgreSQL is migrated by command; a SQLite file migrates itself")
     asyncio.run(migrate_postgres(url))
     print("The chat's tables are up to date.")
+    return 0
+
+
+def _backup(options: argparse.Namespace) -> int:
+    path = sqlite_path(Settings.from_environment(os.environ))
+    if path is None:
+        raise UsageError("only a SQLite file is backed up by command; DATABASE_URL names none")
+    back_up(path, options.file)
+    print(f"{path} is copied to {options.file}.")
     return 0
 
 

@@ -157,13 +157,19 @@ def measured(measures: Measures, chat: Chat, server: ChatServer, store: Store) -
 
 def configured_store(settings: Settings) -> Store:
     """The store that `DATABASE_URL` names."""
-    scheme, _, rest = settings.database_url.partition("://")
-    if scheme == "sqlite":
-        return SqliteStore(Path(rest.removeprefix("/")), settings.chat_rooms_per_user)
-    if scheme == "postgresql":
+    path = sqlite_path(settings)
+    if path is not None:
+        return SqliteStore(path, settings.chat_rooms_per_user)
+    if settings.database_url.startswith("postgresql://"):
         return PostgresStore(settings.database_url, settings.chat_rooms_per_user)
     log.info("messages are kept in memory: they are gone when this process ends (DATABASE_URL)")
     return memory_store(settings)
+
+
+def sqlite_path(settings: Settings) -> Path | None:
+    """The file that `DATABASE_URL` names, if it names one."""
+    scheme, _, rest = settings.database_url.partition("://")
+    return Path(rest.removeprefix("/")) if scheme == "sqlite" else None
 
 
 def memory_store(settings: Settings) -> MemoryStore:

@@ -12,6 +12,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from socketio_app.adapters.sql.sqlite_store import SqliteStore
 from socketio_app.adapters.system import SystemClock
 from socketio_app.application.ports import Identity
 from socketio_app.entrypoints import serving
@@ -207,6 +208,44 @@ class TestDevelopment:
         main(["serve", "--dev"])
 
         assert served[0].backend_cors_origins == ("https://app.example",)
+
+
+class TestBackup:
+    def test_file_that_the_settings_name_is_copied(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        store = SqliteStore(tmp_path / "chat.db", rooms_per_user=10)
+        asyncio.run(start_and_close(store))
+        monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/chat.db")
+
+        status = main(["backup", str(tmp_path / "copy.db")])
+
+        assert status == 0
+        assert (tmp_path / "copy.db").stat().st_size > 0
+        assert capsys.readouterr().out == (f"{tmp_path}/chat.db is copied to {tmp_path}/copy.db.\n")
+
+    def test_backup_that_fails_is_one_line(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/nowhere.db")
+
+        status = main(["backup", str(tmp_path / "copy.db")])
+
+        assert status == 2
+        assert capsys.readouterr().err == f"socketio-app: {tmp_path}/nowhere.db does not exist\n"
+
+    def test_other_stores_have_backups_of_their_own(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setenv("DATABASE_URL", "postgresql://localhost/app")
+
+        assert main(["backup", "copy.db"]) == 2
+        assert "only a SQLite file is backed up by command" in capsys.readouterr().err
+
+
+async def start_and_close(store: SqliteStore) -> None:
+    await store.start()
+    await store.close()
 
 
 class TestToken:
