@@ -8,12 +8,14 @@ from datetime import datetime
 from socketio_app.adapters.memory import MemoryStore
 from socketio_app.application.commands import RoomJoined
 from socketio_app.application.ports import (
+    ActivityLog,
     ConversationLog,
     DeliveryLog,
     MessageLog,
     Place,
     RoomRepository,
 )
+from socketio_app.domain.activity import Change, Mark
 from socketio_app.domain.conversations import Conversation
 from socketio_app.domain.errors import Unavailable
 from socketio_app.domain.history import Page, ReadUpTo, Recent, Standing, Window
@@ -46,6 +48,7 @@ class HookedStore:
         self.messages: MessageLog = HookedMessages(store.messages, before, after)
         self.deliveries = HookedDeliveries(store.deliveries, before, after)
         self.conversations = HookedConversations(store.conversations, before, after)
+        self.activity = HookedActivity(store.activity, before, after)
         self.rooms: RoomRepository = HookedRooms(store.rooms, before, after)
         self._before = before
 
@@ -146,6 +149,39 @@ class HookedConversations:
         read = await self._log.mark_read(user_id, conversation, seq)
         await self._after("mark_read")
         return read
+
+
+class HookedActivity:
+    def __init__(self, log: ActivityLog, before: Hook, after: Hook) -> None:
+        self._log, self._before, self._after = log, before, after
+
+    async def mark(self) -> Mark:
+        await self._before("mark")
+        mark = await self._log.mark()
+        await self._after("mark")
+        return mark
+
+    async def recent_mark(self) -> Mark:
+        await self._before("recent_mark")
+        mark = await self._log.recent_mark()
+        await self._after("recent_mark")
+        return mark
+
+    async def changes(
+        self, user_id: UserId, since: int, given: int, limit: int
+    ) -> Sequence[Change]:
+        await self._before("changes")
+        changes = await self._log.changes(user_id, since, given, limit)
+        await self._after("changes")
+        return changes
+
+    async def new_messages(
+        self, changes: Sequence[Change], beyond: Sequence[int], since: int, limit: int
+    ) -> Sequence[Sequence[Message]]:
+        await self._before("new_messages")
+        messages = await self._log.new_messages(changes, beyond, since, limit)
+        await self._after("new_messages")
+        return messages
 
 
 class HookedRooms:

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 import attrs
 
+from socketio_app.domain.activity import Since
 from socketio_app.domain.conversations import Target
 from socketio_app.domain.errors import InvalidPayload
 from socketio_app.domain.history import (
@@ -172,6 +173,8 @@ class CaughtUp:
     """Those with more than the client has, those with the newest activity first."""
     has_more: bool = False
     """There are others still: catch up again, from where these end."""
+    since: Since | None = None
+    """Where to continue; `None` where the store cannot say yet."""
 
 
 MOST_POSITIONS = 1000
@@ -206,6 +209,9 @@ class CatchUp(Command[CaughtUp]):
     positions: Sequence[Position] = attrs.field(default=(), validator=_check_positions)
     limit: int = attrs.field(default=DEFAULT_ON_A_PAGE, validator=check_limit)
     """How many messages of one conversation."""
+    since: Since | None = None
+    """Where an earlier answer ended. Only what is new since then is read, and `positions` narrows
+    it further."""
 
 
 @attrs.frozen

@@ -5,6 +5,7 @@ from typing import Literal
 
 import attrs
 
+from socketio_app.domain.activity import Since
 from socketio_app.domain.conversations import Conversation
 from socketio_app.domain.identifiers import ConnectionId, RoomId, UserId
 from socketio_app.domain.messaging import Message
@@ -38,6 +39,8 @@ class Connected:
     server_time: datetime
     token_expires_at: datetime | None
     limits: Limits
+    since: Since | None = None
+    """Where catching up starts, after this connection; `None` where the store cannot say yet."""
 
 
 @attrs.frozen

@@ -11,6 +11,7 @@ import attrs
 
 from socketio_app.application.commands import RoomJoined
 from socketio_app.application.events import Audience, DismissReason, Event, OneConnection, Users
+from socketio_app.domain.activity import Change, Mark
 from socketio_app.domain.conversations import Conversation
 from socketio_app.domain.history import Page, ReadUpTo, Recent, Standing, Window
 from socketio_app.domain.identifiers import MessageId, RoomId, UserId
@@ -145,6 +146,55 @@ class ConversationLog(Protocol):
         ...
 
 
+class ActivityLog(Protocol):
+    """Finds what is new in a user's conversations, at a cost in proportion to that."""
+
+    async def mark(self) -> Mark:
+        """Return the mark of this moment. What is read afterwards has all up to `settled`.
+
+        Raises:
+            Unavailable: it cannot be read now.
+        """
+        ...
+
+    async def recent_mark(self) -> Mark:
+        """Return a mark that may be a second old, and costs nothing as a rule.
+
+        Raises:
+            Unavailable: it cannot be read now.
+        """
+        ...
+
+    async def changes(
+        self, user_id: UserId, since: int, given: int, limit: int
+    ) -> Sequence[Change]:
+        """Return a user's conversations with activity beyond `given`, in its rising order.
+
+        Args:
+            user_id: Whose conversations.
+            since: Rooms that the user joined after this activity are marked as joined.
+            given: Only conversations beyond this activity, which is not less than `since`.
+            limit: Maximum number of conversations.
+
+        Raises:
+            Unavailable: they cannot be read now.
+        """
+        ...
+
+    async def new_messages(
+        self, changes: Sequence[Change], beyond: Sequence[int], since: int, limit: int
+    ) -> Sequence[Sequence[Message]]:
+        """Return each conversation's newest messages, in rising `seq`, as of its `Change`.
+
+        Only those with activity beyond `since`, and with a `seq` beyond the conversation's in
+        `beyond`; at most `limit` of each.
+
+        Raises:
+            Unavailable: they cannot be read now.
+        """
+        ...
+
+
 class RoomRepository(Protocol):
     """Keeps who is a member of which room."""
 
@@ -209,6 +259,11 @@ class Store(Protocol):
     @property
     def conversations(self) -> ConversationLog:
         """Whose they are, and how far each has read."""
+        ...
+
+    @property
+    def activity(self) -> ActivityLog:
+        """What is new."""
         ...
 
     @property

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from socketio_app.application.access import conversation_for
+from socketio_app.application.catching_up import CatchingUp
 from socketio_app.application.commands import (
     Actor,
     CatchUp,
@@ -18,6 +19,7 @@ from socketio_app.application.commands import (
 from socketio_app.application.events import Audience, Members, MessageRead, Users
 from socketio_app.application.ports import Broadcast, Clock, Store
 from socketio_app.application.rules import Rules
+from socketio_app.domain.activity import Since
 from socketio_app.domain.conversations import Conversation, Room, conversation_of
 from socketio_app.domain.history import Page, Recent, Standing
 from socketio_app.domain.identifiers import UserId
@@ -42,6 +44,7 @@ class Reading:
         self._clock = clock
         self._receipt_members = rules.receipt_room_members
         self._most_missed = rules.catch_up_messages
+        self._catching_up = CatchingUp(store.activity, rules.catch_up_messages, MOST_ANSWER_BYTES)
 
     async def fetch_history(self, actor: Actor, command: FetchHistory) -> Page:
         """Give a page of a conversation.
@@ -85,12 +88,16 @@ class Reading:
         Raises:
             Unavailable: it cannot be read now.
         """
-        if command.epoch != self._store.epoch:
+        since, epoch = command.since, self._store.epoch
+        if command.epoch != epoch or (since is not None and since.epoch != epoch):
             return CaughtUp(recovered=False)
         had = {
             conversation_of(actor.user_id, position.target): position.seq
             for position in command.positions
         }
+        if since is not None:
+            return await self._catching_up.since(actor.user_id, since, had, command.limit)
+        settled = (await self._store.activity.mark()).settled
         news, has_more = await self._news(actor.user_id, had)
         given = _as_many_as_fit(news, had, command.limit, self._most_missed)
         beyond = [(each.conversation, had.get(each.conversation, 0)) for each in given]
@@ -100,7 +107,10 @@ class Reading:
             Missed(standing, of_it, limited=_has_a_hole(of_it, had.get(standing.conversation, 0)))
             for standing, of_it in zip(news, messages, strict=True)
         ]
-        return CaughtUp(recovered=True, conversations=missed, has_more=has_more)
+        if has_more:
+            settled = 0  # conversations that were not read may be as old as the store
+        next_since = None if settled is None else Since.at(epoch, settled)
+        return CaughtUp(recovered=True, conversations=missed, has_more=has_more, since=next_since)
 
     async def mark_read(self, actor: Actor, command: MarkRead) -> ReadMarked:
         """Note how far the actor has read, and tell those who may know.

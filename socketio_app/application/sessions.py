@@ -8,6 +8,7 @@ from socketio_app.application.ports import Broadcast, Clock, Identity, Store
 from socketio_app.application.rules import Rules
 from socketio_app.application.tokens import Tokens
 from socketio_app.application.typing_indicator import TypingIndicator
+from socketio_app.domain.activity import Since
 from socketio_app.domain.connections import Connections
 from socketio_app.domain.history import MOST_ON_A_PAGE
 from socketio_app.domain.identifiers import (
@@ -75,6 +76,9 @@ class Sessions:
 
     async def _opening(self, identity: Identity, connection_id: ConnectionId) -> Opening:
         user_id = identity.user_id
+        # First: what is stored while this is read comes again when the client catches up.
+        epoch = self._store.epoch
+        settled = (await self._store.activity.recent_mark()).settled
         async with self._user_locks.holding(user_id):
             for room_id in await self._store.rooms.rooms_of(user_id):
                 self._broadcast.enter(room_id, user_id)
@@ -86,6 +90,7 @@ class Sessions:
             self._clock.now(),
             identity.expires_at,
             self._limits,
+            None if settled is None else Since.at(epoch, settled),
         )
         return Opening(connected, undelivered)
 

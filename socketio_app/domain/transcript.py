@@ -52,17 +52,18 @@ class Transcript:
         if window.after_seq is not None:
             first = max(window.after_seq + 1, kept_from)
             last = min(first + window.limit - 1, self.last_seq)
-            return Page(self._between(first, last), last < self.last_seq, self.last_seq)
+            return Page(self.between(first, last), last < self.last_seq, self.last_seq)
         last = self.last_seq if window.before_seq is None else window.before_seq - 1
         last = min(last, self.last_seq)
         first = max(last - window.limit + 1, kept_from)
-        return Page(self._between(first, last), kept_from < first <= last, self.last_seq)
+        return Page(self.between(first, last), kept_from < first <= last, self.last_seq)
 
     def newest(self, after_seq: int, limit: int) -> Sequence[Message]:
         """The newest messages beyond a place that are still kept, in order."""
-        return self._between(max(after_seq, self.last_seq - limit) + 1, self.last_seq)
+        return self.between(max(after_seq, self.last_seq - limit) + 1, self.last_seq)
 
-    def _between(self, first: int, last: int) -> Sequence[Message]:
+    def between(self, first: int, last: int) -> Sequence[Message]:
+        """Return the messages from one place to another that are still kept, in order."""
         if not self._messages:
             return []
         kept_from = self._messages[0].seq

@@ -94,6 +94,7 @@ CAUGHT_UP = st.builds(
 )
 READ = st.one_of(
     CAUGHT_UP,
+    st.builds(lambda since: said("catch_up", {"since": f"{EPOCH.replace(' ', '-')}.{since}"}), SEQ),
     st.builds(lambda target: said("fetch_history", target), TARGET),
     st.builds(lambda target, seq: said("mark_read", {**target, "seq": seq}), TARGET, SEQ),
     st.just(said("list_conversations", {})),

@@ -77,6 +77,7 @@ async def test_connected_is_the_first_event_and_says_what_a_client_needs(connect
         "server_time",
         "token_expires_at",
         "limits",
+        "since",
     }
     assert connected["server_time"] < connected["token_expires_at"]
     assert connected["limits"] == {

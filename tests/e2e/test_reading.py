@@ -132,7 +132,27 @@ async def test_a_client_that_was_away_is_given_what_it_missed(connect: Connect) 
             },
         ],
         "has_more": False,
+        "since": caught_up["since"],
     }
+
+
+async def test_a_client_continues_from_where_it_was(connect: Connect) -> None:
+    ada, bob = await connect("ada"), await connect("bob")
+    await say(ada, TO_BOB, "had")
+    since = (await until(bob, "connected"))["since"]
+    nothing = await bob.call(
+        "catch_up", {"since": since, "positions": [{"target": TO_ADA, "seq": 1}]}
+    )
+    await bob.close()
+    (missed,) = await say(ada, TO_BOB, "missed")
+    bob = await connect("bob")
+
+    caught_up = await bob.call("catch_up", {"since": nothing["since"]})
+    again = await bob.call("catch_up", {"since": caught_up["since"]})
+
+    assert (nothing["conversations"], nothing["has_more"]) == ([], False)
+    assert [each["messages"] for each in caught_up["conversations"]] == [[missed]]
+    assert (again["conversations"], again["has_more"]) == ([], False)
 
 
 async def test_what_a_catch_up_leaves_out_is_marked(connect: Connect) -> None:

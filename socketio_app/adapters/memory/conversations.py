@@ -26,16 +26,19 @@ class MemoryConversations:
         self, user_id: UserId, limit: int, before_activity: int | None = None
     ) -> Sequence[Standing]:
         """See `ConversationLog.of_user`."""
-        conversations: list[Conversation] = list(self._messages.pairs_of(user_id))
-        conversations += map(Room, self._memberships.rooms_of(user_id))
-        standings = [
-            self._messages.standing(user_id, each, self._read.get((user_id, each), 0))
-            for each in conversations
-        ]
-        newest_first = sorted(standings, key=lambda standing: -standing.activity)
+        newest_first = sorted(self.standings(user_id), key=lambda standing: -standing.activity)
         if before_activity is not None:
             newest_first = [each for each in newest_first if each.activity < before_activity]
         return newest_first[:limit]
+
+    def standings(self, user_id: UserId) -> Sequence[Standing]:
+        """Return all of a user's conversations."""
+        conversations: list[Conversation] = list(self._messages.pairs_of(user_id))
+        conversations += map(Room, self._memberships.rooms_of(user_id))
+        return [
+            self._messages.standing(user_id, each, self._read.get((user_id, each), 0))
+            for each in conversations
+        ]
 
     async def recent(
         self, user_id: UserId, limit: int, before_activity: int | None = None

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 
 import attrs
 
@@ -25,6 +26,19 @@ class Kept:
     """Each sender's newest message."""
     delivered_seq: dict[UserId, int] = attrs.field(factory=dict, init=False)
     """How far each of a pair has been given theirs."""
+    activities: deque[int] = attrs.field(factory=deque, init=False)
+    """Of each message that the transcript keeps."""
+
+    def forget_oldest(self) -> None:
+        """Drop the oldest message that is kept."""
+        self.transcript.forget_oldest()
+        self.activities.popleft()
+
+    def since(self, activity: int, beyond: int, last_seq: int, limit: int) -> Sequence[Message]:
+        """Return the newest messages beyond an activity and a place, up to another place."""
+        newer = sum(1 for _ in takewhile(lambda each: each > activity, reversed(self.activities)))
+        first = max(beyond, self.transcript.last_seq - newer, last_seq - limit) + 1
+        return self.transcript.between(first, last_seq)
 
 
 class MemoryMessages:
@@ -39,7 +53,7 @@ class MemoryMessages:
         self._kept_messages = kept_messages
         self._most_conversations = conversations
         self._conversations: dict[Conversation, Kept] = {}
-        self._by_age: deque[Transcript] = deque()
+        self._by_age: deque[Kept] = deque()
         self._pairs: dict[UserId, list[Pair]] = {}
         self._activity = 0
 
@@ -48,13 +62,13 @@ class MemoryMessages:
         kept = self._conversations.get(draft.conversation) or self._begin(draft.conversation)
         stored = kept.transcript.append(draft)
         if not stored.duplicate:
-            self._activity += 1
-            kept.activity = self._activity
+            kept.activity = self.draw_activity()
             kept.sent_seq[draft.from_user_id] = stored.message.seq
             recipient = stored.message.to_user_id
             if recipient is not None:
                 kept.last_seq_to[recipient] = stored.message.seq
-            self._by_age.append(kept.transcript)
+            kept.activities.append(self._activity)
+            self._by_age.append(kept)
             if len(self._by_age) > self._kept_messages:
                 self._by_age.popleft().forget_oldest()
         return stored
@@ -97,9 +111,24 @@ class MemoryMessages:
         room = Room(room_id)
         kept = self._conversations.get(room) or self._begin(room)
         if kept.activity == 0:
-            self._activity += 1
-            kept.activity = self._activity
+            kept.activity = self.draw_activity()
         return kept.transcript.last_seq
+
+    @property
+    def activity(self) -> int:
+        """The highest activity that was drawn."""
+        return self._activity
+
+    def draw_activity(self) -> int:
+        """Return the next activity."""
+        self._activity += 1
+        return self._activity
+
+    def since(
+        self, conversation: Conversation, activity: int, beyond: int, last_seq: int, limit: int
+    ) -> Sequence[Message]:
+        """Return a conversation's newest messages beyond an activity and a place."""
+        return self._conversations[conversation].since(activity, beyond, last_seq, limit)
 
     def pairs_of(self, user_id: UserId) -> Sequence[Pair]:
         """The pairs that a user is in."""

@@ -30,6 +30,7 @@ class MemoryRooms:
         self._memberships = memberships
         self._messages = messages
         self._conversations = conversations
+        self._joined: dict[tuple[UserId, RoomId], int] = {}
 
     async def join(self, room_id: RoomId, user_id: UserId, at: datetime) -> RoomJoined:
         """See `RoomRepository.join`."""
@@ -40,12 +41,18 @@ class MemoryRooms:
             self._memberships.leave(room_id, user_id)
             raise
         if room.joined:
+            self._joined[user_id, room_id] = self._messages.draw_activity()
             self._conversations.read(user_id, Room(room_id), last_seq)
         return RoomJoined(room_id, last_seq, room.member_count, room.joined)
 
     async def leave(self, room_id: RoomId, user_id: UserId) -> Left:
         """See `RoomRepository.leave`."""
+        self._joined.pop((user_id, room_id), None)
         return self._memberships.leave(room_id, user_id)
+
+    def joined_at_activity(self, room_id: RoomId, user_id: UserId) -> int:
+        """Return the activity of a member's join."""
+        return self._joined[user_id, room_id]
 
     async def is_member(self, room_id: RoomId, user_id: UserId) -> bool:
         """See `RoomRepository.is_member`."""

@@ -2,6 +2,7 @@
 
 from uuid import uuid4
 
+from socketio_app.adapters.memory.activity import MemoryActivity
 from socketio_app.adapters.memory.conversations import MemoryConversations
 from socketio_app.adapters.memory.messages import MemoryMessages
 from socketio_app.adapters.memory.rooms import MemoryRooms
@@ -24,6 +25,7 @@ class MemoryStore:
         memberships = Memberships(rooms_per_user)
         self.conversations = MemoryConversations(self.messages, memberships)
         self.rooms = MemoryRooms(memberships, self.messages, self.conversations)
+        self.activity = MemoryActivity(self.messages, self.conversations, self.rooms)
 
     async def check(self) -> None:
         """See `Store.check`. Memory always answers."""

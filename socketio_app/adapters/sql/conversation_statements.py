@@ -8,6 +8,7 @@ user has.
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     FromClause,
     LargeBinary,
@@ -17,6 +18,7 @@ from sqlalchemy import (
     case,
     cast,
     func,
+    literal,
     null,
     select,
     union_all,
@@ -64,6 +66,33 @@ def _page(user_id: bytes, limit: int, before_activity: int | None) -> Subquery:
     return select(theirs).order_by(theirs.c.activity.desc()).limit(limit).subquery("page")
 
 
+def changes(user_id: bytes, since: int, given: int, limit: int) -> Select[Any]:
+    """A user's pairs and rooms with activity beyond `given`, in its rising order.
+
+    The columns are those of `standings`, and then those of a `Change`.
+    """
+    arms = []
+    for name, each in _of_user(user_id).items():
+        activity: ColumnElement[Any] = conversations.c.activity
+        joined: ColumnElement[Any] = literal(0, BigInteger)
+        if name == "in_rooms":
+            joined = members.c.activity
+            activity = case((joined > activity, joined), else_=activity)
+        changed = each.add_columns(
+            activity.label("newest_activity"), joined.label("joined_activity")
+        )
+        changed = changed.where(activity > given).order_by(activity).limit(limit)
+        arms.append(changed.subquery(name))
+    theirs = union_all(*map(select, arms)).subquery("theirs")
+    page = select(theirs).order_by(theirs.c.newest_activity).limit(limit).subquery("page")
+    source, columns = _standing(page, user_id)
+    return (
+        select(*columns, page.c.newest_activity, page.c.joined_activity > since)
+        .select_from(source)
+        .order_by(page.c.newest_activity)
+    )
+
+
 def _of_user(user_id: bytes) -> dict[str, Select[Any]]:
     """A user's pairs as the first and as the second of them, and the user's rooms."""
     as_first = select(
@@ -105,7 +134,7 @@ def _standing(page: Subquery, user_id: bytes) -> _Standing:
         else_=func.coalesce(delivered.c.delivered_seq, 0),
     )
     read_seq = func.coalesce(read.c.read_seq, 0)
-    columns = (
+    columns: tuple[ColumnElement[Any], ...] = (
         page.c.room_id,
         page.c.first_user_id,
         page.c.second_user_id,

@@ -64,6 +64,7 @@ class Statement:
 
 _DIALECT = PGDialect_asyncpg()  # type: ignore[no-untyped-call]  # SQLAlchemy has left it untyped
 
+CHANGES = Statement(conversation_statements.changes)
 CONVERSATION_AT = Statement(statements.conversation_at)
 PAGE = Statement(statements.page)
 STANDINGS = Statement(conversation_statements.standings)

@@ -4,6 +4,7 @@ import asyncpg
 
 from socketio_app.adapters.sql.group_commit import OnCommit
 from socketio_app.adapters.sql.migrations import HEAD, VERSION_TABLE, SchemaError
+from socketio_app.adapters.sql.postgres_activity import PostgresActivity
 from socketio_app.adapters.sql.postgres_conversations import PostgresConversations
 from socketio_app.adapters.sql.postgres_deliveries import PostgresDeliveries
 from socketio_app.adapters.sql.postgres_epoch import Epoch
@@ -26,15 +27,21 @@ class PostgresStore:
         self._connector = Connector(parse_postgres_url(url))
         self._pool = PostgresPool(self._connector)
         self.messages = PostgresMessages(self._connector, self._pool)
-        self._epoch = Epoch(on_change=self.messages.forget_ids)
+        self._epoch = Epoch(on_change=self._forget)
         self.deliveries = PostgresDeliveries(self._pool)
         self.conversations = PostgresConversations(self._pool)
+        self.activity = PostgresActivity(self._pool)
         self.rooms = PostgresRooms(self._pool, self._epoch, rooms_per_user)
 
     @property
     def epoch(self) -> str:
         """See `Store.epoch`. It is read with each opening connection's rooms."""
         return self._epoch.value
+
+    def _forget(self) -> None:
+        """Forget what belongs to another database."""
+        self.messages.forget_ids()
+        self.activity.forget_marks()
 
     async def start(self) -> None:
         """Connect, and check that the schema is this version's. Doing it again changes nothing.

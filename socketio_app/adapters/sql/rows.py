@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from socketio_app.domain.activity import Change
 from socketio_app.domain.conversations import Conversation, Pair, Room
 from socketio_app.domain.history import Page, Recent, Standing, Window
 from socketio_app.domain.identifiers import ClientMessageId, MessageId, RoomId, UserId
@@ -59,6 +60,12 @@ def conversation_of(key: ConversationKey) -> Conversation:
 def standing_of(row: Sequence[Any]) -> Standing:
     """The standing that is in a row of the statement `standings`."""
     return Standing(conversation_of(tuple(row[:3])), *row[3:])
+
+
+def change_of(row: Sequence[Any]) -> Change:
+    """The conversation that is in a row of the statement `changes`."""
+    standing, (activity, is_joined) = standing_of(row[:STANDING_COLUMNS]), row[STANDING_COLUMNS:]
+    return Change(standing, activity, is_joined=bool(is_joined))
 
 
 def recent_of(row: Sequence[Any]) -> Recent:

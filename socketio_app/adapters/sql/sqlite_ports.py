@@ -10,6 +10,7 @@ from socketio_app.adapters.sql.sqlite_reader import SqliteReader
 from socketio_app.adapters.sql.sqlite_writer import Write
 from socketio_app.application.commands import RoomJoined
 from socketio_app.application.ports import Place
+from socketio_app.domain.activity import Change, Mark
 from socketio_app.domain.conversations import Conversation
 from socketio_app.domain.history import Page, ReadUpTo, Recent, Standing, Window
 from socketio_app.domain.identifiers import RoomId, UserId
@@ -101,6 +102,36 @@ class SqliteConversations:
             lambda writer: writer.mark_read(user_id, conversation, seq)
         )
         return read
+
+
+class SqliteActivity:
+    """Implements `ActivityLog`.
+
+    One writer commits numbers in the order in which it draws them: what is committed is settled.
+    """
+
+    def __init__(self, read: Read, committed: Callable[[], int]) -> None:
+        self._read = read
+        self._committed = committed
+
+    async def mark(self) -> Mark:
+        """See `ActivityLog.mark`."""
+        committed = self._committed()
+        return Mark(committed, committed)
+
+    recent_mark = mark
+
+    async def changes(
+        self, user_id: UserId, since: int, given: int, limit: int
+    ) -> Sequence[Change]:
+        """See `ActivityLog.changes`."""
+        return await self._read(lambda reader: reader.changes(user_id, since, given, limit))
+
+    async def new_messages(
+        self, changes: Sequence[Change], beyond: Sequence[int], since: int, limit: int
+    ) -> Sequence[Sequence[Message]]:
+        """See `ActivityLog.new_messages`."""
+        return await self._read(lambda reader: reader.new_messages(changes, beyond, since, limit))
 
 
 class SqliteRooms:

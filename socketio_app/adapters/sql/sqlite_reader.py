@@ -6,14 +6,17 @@ it never checkpoints.
 
 import sqlite3
 from collections.abc import Sequence
+from itertools import takewhile
 
 from sqlalchemy import Connection
 
 from socketio_app.adapters.sql.conversation_statements import (
+    changes,
     standings,
     standings_with_messages,
 )
 from socketio_app.adapters.sql.rows import (
+    change_of,
     conversation_of,
     key_of,
     message_of,
@@ -22,6 +25,7 @@ from socketio_app.adapters.sql.rows import (
     standing_of,
 )
 from socketio_app.adapters.sql.statements import page, undelivered
+from socketio_app.domain.activity import Change
 from socketio_app.domain.conversations import Conversation
 from socketio_app.domain.history import Page, Recent, Standing, Window
 from socketio_app.domain.identifiers import UserId
@@ -73,6 +77,20 @@ class SqliteReader:
         statement = standings_with_messages(user_id.encode(), limit, before_activity)
         return [recent_of(row) for row in self._tables.execute(statement).all()]
 
+    def changes(self, user_id: UserId, since: int, given: int, limit: int) -> Sequence[Change]:
+        """See `ActivityLog.changes`."""
+        statement = changes(user_id.encode(), since, given, limit)
+        return [change_of(row) for row in self._tables.execute(statement).all()]
+
+    def new_messages(
+        self, changes: Sequence[Change], beyond: Sequence[int], since: int, limit: int
+    ) -> Sequence[Sequence[Message]]:
+        """See `ActivityLog.new_messages`."""
+        return [
+            self._new_messages(change.standing, seq, since, limit)
+            for change, seq in zip(changes, beyond, strict=True)
+        ]
+
     def close(self) -> None:
         """Leave the file."""
         self._tables.close()
@@ -82,6 +100,16 @@ class SqliteReader:
         number, _ = self._number_and_place(conversation)
         rows = self._connection.execute(NEWEST, (number, seq, limit)).fetchall()
         return [message_of(conversation, row) for row in reversed(rows)]
+
+    def _new_messages(
+        self, standing: Standing, beyond: int, since: int, limit: int
+    ) -> Sequence[Message]:
+        number, _ = self._number_and_place(standing.conversation)
+        first = max(beyond, standing.last_seq - limit)
+        # Rows are read as they are asked for, and older ones are not: activity rises with `seq`.
+        rows = self._connection.execute(_NEWEST_FIRST, (number, first, standing.last_seq))
+        newest = list(takewhile(lambda row: row[-1] > since, rows))
+        return [message_of(standing.conversation, row[:-1]) for row in reversed(newest)]
 
     def _number_and_place(self, conversation: Conversation) -> tuple[int, int]:
         room_id, *pair = key_of(conversation)
@@ -100,4 +128,8 @@ FIND_PAIR = """
 NEWEST = """
     SELECT seq, message_id, from_user_id, content, created_at, client_message_id FROM chat_message
     WHERE conversation_id = ? AND seq > ? ORDER BY seq DESC LIMIT ?
+"""
+_NEWEST_FIRST = """
+    SELECT seq, message_id, from_user_id, content, created_at, client_message_id, activity
+    FROM chat_message WHERE conversation_id = ? AND seq > ? AND seq <= ? ORDER BY seq DESC
 """

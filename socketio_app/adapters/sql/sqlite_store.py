@@ -17,6 +17,7 @@ from socketio_app.adapters.sql.sqlite_file import (
 )
 from socketio_app.adapters.sql.sqlite_ports import (
     Commits,
+    SqliteActivity,
     SqliteConversations,
     SqliteDeliveries,
     SqliteMessages,
@@ -54,6 +55,7 @@ class SqliteStore:
         self.messages = SqliteMessages(self._commits, self._readers.run)
         self.deliveries = SqliteDeliveries(self._commits, self._readers.run)
         self.conversations = SqliteConversations(self._commits, self._readers.run)
+        self.activity = SqliteActivity(self._readers.run, self._committed_activity)
 
     async def start(self) -> None:
         """Open the file, made where there is none, and bring its schema up to date.
@@ -111,6 +113,11 @@ class SqliteStore:
         return await asyncio.get_running_loop().run_in_executor(
             self._writing, self._writer.commit, writes
         )
+
+    def _committed_activity(self) -> int:
+        if self._writer is None:
+            raise RuntimeError(_NOT_STARTED)
+        return self._writer.committed_activity
 
     def _open(self) -> None:
         with clear_errors(self._path):

@@ -64,6 +64,8 @@ class SqliteWriter:
         self._moved: dict[int, Head] = {}
         self._sent: dict[tuple[bytes, bytes], int] = {}
         self._activity: int = connection.execute(_LATEST_ACTIVITY).fetchone()[0]
+        self.committed_activity: int = self._activity
+        """The highest activity that readers can see; read from other threads."""
 
     def commit(self, writes: Sequence[Write]) -> list[Any]:
         """Do some writes in one transaction; a write that fails does so alone.
@@ -77,6 +79,7 @@ class SqliteWriter:
             outcomes = [self._outcome(write) for write in writes]
             self._store_heads()
             self.connection.execute("COMMIT")
+            self.committed_activity = self._activity
         except sqlite3.Error as error:
             self._roll_back()
             raise Unavailable("the store cannot be written to now") from error

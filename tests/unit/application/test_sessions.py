@@ -17,6 +17,7 @@ from socketio_app.application.events import (
 )
 from socketio_app.application.ports import Identity
 from socketio_app.application.rules import Rules
+from socketio_app.domain.activity import Since
 from socketio_app.domain.conversations import Person, Room
 from socketio_app.domain.errors import Unavailable
 from socketio_app.domain.identifiers import ConnectionId
@@ -63,6 +64,7 @@ class TestConnected:
                 typing_ttl_ms=8000,
                 typing_renew_ms=3000,
             ),
+            since=Since.at(live.store.epoch, 0),
         )
 
     async def test_names_no_end_of_a_token_that_has_none(self, live: LiveChat) -> None:

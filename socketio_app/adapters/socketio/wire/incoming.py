@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from socketio_app.adapters.socketio.wire.since import parse_since
 from socketio_app.application.commands import (
     CatchUp,
     Command,
@@ -87,9 +88,10 @@ class PositionPayload(msgspec.Struct, kw_only=True):
 class CatchUpPayload(msgspec.Struct, kw_only=True):
     """`catch_up`."""
 
-    epoch: str
-    positions: list[PositionPayload]
+    epoch: str | None = None
+    positions: list[PositionPayload] | None = None
     limit: int = DEFAULT_ON_A_PAGE
+    since: str | None = None
 
 
 class ReadPayload(TargetPayload, kw_only=True):
@@ -153,9 +155,14 @@ _CURSOR = re.compile(r"[0-9]{1,18}")
 
 
 def _catch_up(payload: CatchUpPayload) -> CatchUp:
-    check_positions(len(payload.positions))
-    positions = [Position(_target(each.target), each.seq) for each in payload.positions]
-    return CatchUp(payload.epoch, positions, payload.limit)
+    check_positions(len(payload.positions or ()))
+    since = None if payload.since is None else parse_since(payload.since)
+    epoch = payload.epoch if since is None else payload.epoch or since.epoch
+    for field, value in (("epoch", epoch), ("positions", payload.positions)):
+        if value is None and since is None:
+            raise InvalidPayload(f"{field} is required without since", field=field)
+    positions = [Position(_target(each.target), each.seq) for each in payload.positions or ()]
+    return CatchUp(epoch or "", positions, payload.limit, since)
 
 
 COMMANDS: Mapping[str, tuple[type[msgspec.Struct], Callable[[Any], Command[Any]]]] = {

@@ -11,6 +11,7 @@ from socketio_app.adapters.socketio.wire.incoming import (
     GroupMessagePayload,
     PersonalMessagePayload,
 )
+from socketio_app.adapters.socketio.wire.since import since_text
 from socketio_app.application.commands import (
     CaughtUp,
     ConversationPage,
@@ -67,7 +68,7 @@ def acknowledgement(result: object, reader: UserId) -> Payload:
             listed = [_summary(reader, each) for each in conversations]
             more = {} if next_cursor is None else {"next_cursor": str(next_cursor)}
             return {"ok": True, "conversations": listed, **more}
-        case CaughtUp(recovered, conversations, has_more):
+        case CaughtUp(recovered, conversations, has_more, since):
             if not recovered:
                 return {"ok": True, "recovered": False}
             missed = [_missed(reader, each) for each in conversations]
@@ -76,6 +77,7 @@ def acknowledgement(result: object, reader: UserId) -> Payload:
                 "recovered": True,
                 "conversations": missed,
                 "has_more": has_more,
+                "since": since_text(since),
             }
         case ReadMarked(read_seq):
             return {"ok": True, "read_seq": read_seq}
@@ -199,6 +201,7 @@ def _connected(event: Connected) -> tuple[str, Payload]:
         "server_time": time(event.server_time),
         "token_expires_at": _time_or_none(event.token_expires_at),
         "limits": attrs.asdict(event.limits),
+        "since": since_text(event.since),
     }
 
 

@@ -8,6 +8,7 @@ import pytest
 from socketio_app.adapters.socketio.wire import incoming, outgoing
 from socketio_app.application.commands import (
     CatchUp,
+    CaughtUp,
     FetchHistory,
     JoinRoom,
     LeaveRoom,
@@ -19,6 +20,7 @@ from socketio_app.application.commands import (
     StopTyping,
 )
 from socketio_app.application.events import Event
+from socketio_app.domain.activity import Since
 from socketio_app.domain.conversations import Person, Room
 from socketio_app.domain.errors import InvalidPayload, RateLimited, UnknownCommand
 from socketio_app.domain.history import Window
@@ -128,6 +130,14 @@ def test_an_event_that_is_no_command_is_unknown() -> None:
             {"epoch": "e", "positions": [{"target": {"to_user_id": 7}, "seq": 3}], "limit": 9},
             CatchUp("e", [Position(Person(UserId("7")), 3)], 9),
         ),
+        ("catch_up", {"since": "e.7"}, CatchUp("e", [], since=Since("e", 7, 7, 7))),
+        (
+            "catch_up",
+            {"since": "e.7.9.8", "epoch": "f", "positions": [], "limit": 9},
+            CatchUp("f", [], 9, Since("e", 7, 9, 8)),
+        ),
+        # A walk goes forward, whatever a client makes up.
+        ("catch_up", {"since": "e.7.2.3"}, CatchUp("e", [], since=Since("e", 7, 7, 7))),
         ("mark_read", {"room_id": "lobby", "seq": 3}, MarkRead(LOBBY, 3)),
     ],
 )
@@ -178,6 +188,14 @@ def test_an_error_event_echoes_no_client_message_id_that_is_none(given: object) 
         ("list_conversations", {"cursor": "x"}, "cursor"),
         ("catch_up", {"positions": []}, "epoch"),
         ("catch_up", {"epoch": "e"}, "positions"),
+        ("catch_up", {"since": ""}, "since"),
+        ("catch_up", {"since": "e"}, "since"),
+        ("catch_up", {"since": "e.-1"}, "since"),
+        ("catch_up", {"since": "e.1.2"}, "since"),
+        ("catch_up", {"since": "e.\u0661"}, "since"),
+        ("catch_up", {"since": "e." + "9" * 19}, "since"),
+        ("catch_up", {"since": "e" * 33 + ".1"}, "since"),
+        ("catch_up", {"since": 7}, "since"),
         ("catch_up", {"epoch": "e", "positions": [{"room_id": "a"}]}, "target"),
         ("mark_read", {"to_user_id": "bob"}, "seq"),
         ("mark_read", {"to_user_id": "bob", "seq": 2**70}, "seq"),
@@ -194,3 +212,12 @@ def test_what_is_out_of_bounds_in_reading_is_named(
 
 def test_every_event_has_its_payload() -> None:
     assert set(outgoing.EVENTS) == set(get_args(Event))
+
+
+@pytest.mark.parametrize("since", [Since.at("e", 0), Since.at("0f" * 16, 7), Since("e", 7, 9, 8)])
+def test_a_place_comes_back_from_a_client_as_it_was(since: Since) -> None:
+    text = outgoing.acknowledgement(CaughtUp(recovered=True, since=since), UserId("ada"))["since"]
+
+    command = incoming.parse("catch_up", [{"since": text}])
+
+    assert command == CatchUp(since.epoch, [], since=since)

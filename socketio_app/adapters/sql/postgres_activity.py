@@ -1,0 +1,192 @@
+"""What is new in a user's conversations, in PostgreSQL, where several processes write.
+
+Transactions do not commit in the order in which they drew their numbers. A mark is taken by reading
+the highest number drawn, and then getting a transaction id of one's own. A transaction that draws a
+number has an id already, as it holds the lock of a conversation's row: all that drew up to the mark
+have lower ids. Once the lowest id that runs is beyond the mark's own, they have all ended, and the
+mark is settled. (The snapshot's `xmax` would not do: it follows the highest id that has ended, and
+lower ones may still run.)
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+
+import attrs
+
+from socketio_app.adapters.sql.postgres_pool import PostgresPool, fetch
+from socketio_app.adapters.sql.postgres_statements import CHANGES
+from socketio_app.adapters.sql.rows import change_of, key_columns, message_of
+from socketio_app.domain.activity import Change, Mark
+from socketio_app.domain.identifiers import UserId
+from socketio_app.domain.messaging import Message
+
+RECENT_SECONDS = 1.0
+"""Maximum age of a mark that is used again."""
+
+MARK_TIMEOUT_SECONDS = 60.0
+"""A mark counts as settled after this time. A transaction of ours has ended by then, but another
+application's in the same cluster may hold the lowest running id for hours."""
+
+MAX_MARKS = 64
+"""Maximum number of marks that wait to be settled, not closer than `MARK_TIMEOUT_SECONDS` / 64."""
+
+MAX_CHECKS = 5
+"""How often a new mark is checked before an older one is used."""
+
+
+@attrs.frozen
+class _Taken:
+    activity: int
+    transaction_id: int
+    at: float
+
+
+class ActivityMarks:
+    """The marks of one process.
+
+    Args:
+        pool: The database's connections.
+        monotonic: The time, in seconds.
+    """
+
+    def __init__(self, pool: PostgresPool, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._pool = pool
+        self._monotonic = monotonic
+        self._taking = asyncio.Lock()
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget all marks: they belong to another database."""
+        self._waiting: deque[_Taken] = deque()
+        self._mark = Mark(None, 0)
+        self._taken_at = float("-inf")
+
+    async def take(self) -> Mark:
+        """Take a mark now, and return it, or the newest one that is settled."""
+        async with self._pool.connection() as connection:
+            ((activity, transaction_id),) = await connection.fetch(_TAKE)
+        taken = _Taken(activity, transaction_id, self._monotonic())
+        self._mark = attrs.evolve(self._mark, latest=activity)
+        self._taken_at = taken.at
+        for _ in range(MAX_CHECKS):
+            # Each in a transaction of its own, behind a pooler too.
+            async with self._pool.connection() as connection:
+                lowest_running = await connection.fetchval(_LOWEST_RUNNING)
+            self._settle(taken, lowest_running)
+            if self._mark.settled is not None and self._mark.settled >= activity:
+                return self._mark
+        self._wait_for(taken)
+        return self._mark
+
+    async def recent(self) -> Mark:
+        """Return a mark that is not older than `RECENT_SECONDS`, taken if there is none."""
+        if self._is_old():
+            async with self._taking:
+                if self._is_old():
+                    await self.take()
+        return self._mark
+
+    def _is_old(self) -> bool:
+        return self._monotonic() - self._taken_at > RECENT_SECONDS
+
+    def _settle(self, taken: _Taken, lowest_running: int) -> None:
+        """Note which of the marks are settled, given the lowest id of a running transaction."""
+        settled = self._mark.settled
+        long_ago = taken.at - MARK_TIMEOUT_SECONDS
+        while self._waiting and (
+            self._waiting[0].transaction_id < lowest_running or self._waiting[0].at < long_ago
+        ):
+            settled = max(settled or 0, self._waiting.popleft().activity)
+        if taken.transaction_id < lowest_running:
+            settled = max(settled or 0, taken.activity)
+        self._mark = attrs.evolve(self._mark, settled=settled)
+
+    def _wait_for(self, taken: _Taken) -> None:
+        """Check the mark again later, unless another one of nearly this moment waits already."""
+        apart = MARK_TIMEOUT_SECONDS / MAX_MARKS
+        if not self._waiting or taken.at - self._waiting[-1].at >= apart:
+            self._waiting.append(taken)
+
+
+class PostgresActivity:
+    """Implements `ActivityLog`."""
+
+    def __init__(self, pool: PostgresPool) -> None:
+        self._pool = pool
+        self._marks = ActivityMarks(pool)
+
+    def forget_marks(self) -> None:
+        """Forget all marks: the database has become another one."""
+        self._marks.forget()
+
+    async def mark(self) -> Mark:
+        """See `ActivityLog.mark`."""
+        return await self._marks.take()
+
+    async def recent_mark(self) -> Mark:
+        """See `ActivityLog.recent_mark`."""
+        return await self._marks.recent()
+
+    async def changes(
+        self, user_id: UserId, since: int, given: int, limit: int
+    ) -> Sequence[Change]:
+        """See `ActivityLog.changes`."""
+        async with self._pool.connection() as connection:
+            rows = await fetch(connection, CHANGES, user_id.encode(), since, given, limit)
+        return [change_of(row) for row in rows]
+
+    async def new_messages(
+        self, changes: Sequence[Change], beyond: Sequence[int], since: int, limit: int
+    ) -> Sequence[Sequence[Message]]:
+        """See `ActivityLog.new_messages`."""
+        conversations = [change.standing.conversation for change in changes]
+        columns = key_columns(conversations)
+        last_seqs = [change.standing.last_seq for change in changes]
+        async with self._pool.connection() as connection:
+            rows = await connection.fetch(
+                NEW_MESSAGES, *columns, last_seqs, list(beyond), since, limit
+            )
+        found: list[list[Message]] = [[] for _ in changes]
+        for position, *row in rows:
+            found[position - 1].append(message_of(conversations[position - 1], tuple(row)))
+        return found
+
+
+_TAKE = """
+    SELECT CASE WHEN is_called THEN last_value ELSE last_value - 1 END,
+        pg_current_xact_id()::text::bigint
+    FROM chat_activity
+"""
+_LOWEST_RUNNING = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+
+# From the newest message on, as long as they are new: activity rises with `seq`, which has no gaps.
+NEW_MESSAGES = """
+    WITH key AS (
+        SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::bytea[], $4::bigint[], $5::bigint[])
+            WITH ORDINALITY
+            AS key (room_id, first_user_id, second_user_id, newest_seq, beyond, position)
+    ), place AS (
+        SELECT position, conversation_id, newest_seq, beyond
+        FROM key JOIN chat_conversation USING (room_id)
+        UNION ALL
+        SELECT position, conversation_id, newest_seq, beyond
+        FROM key JOIN chat_conversation USING (first_user_id, second_user_id)
+    )
+    SELECT position, seq, message_id, from_user_id, content, created_at, client_message_id
+    FROM place CROSS JOIN LATERAL (
+        WITH RECURSIVE newest AS (
+            SELECT message.* FROM chat_message message
+            WHERE message.conversation_id = place.conversation_id
+              AND message.seq = place.newest_seq
+              AND message.seq > place.beyond AND message.activity > $6
+            UNION ALL
+            SELECT message.* FROM newest JOIN chat_message message
+            ON message.conversation_id = newest.conversation_id AND message.seq = newest.seq - 1
+            WHERE message.seq > place.beyond AND message.activity > $6
+        )
+        SELECT * FROM newest LIMIT $7
+    ) newest
+    ORDER BY position, seq
+"""

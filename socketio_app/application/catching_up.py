@@ -1,0 +1,117 @@
+"""Catching up with everything that is new since an earlier answer.
+
+The conversations are walked in the order of their activity, from the oldest that is new. One that
+gets news meanwhile moves on in that order, never back, so the walk meets it later: with all that is
+new since the walk began, because messages are compared with where it began. What commits late, in
+the part that was walked already, is beyond the mark that was settled before the first answer, and
+so in the next walk. Messages that are visible, but beyond that mark, come again then.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import attrs
+
+from socketio_app.application.commands import CaughtUp, Missed
+from socketio_app.application.ports import ActivityLog
+from socketio_app.domain.activity import Change, Since
+from socketio_app.domain.conversations import Conversation
+from socketio_app.domain.identifiers import UserId
+from socketio_app.domain.messaging import Message, content_bytes, newest_within
+
+MAX_CHANGES = 200
+"""Maximum number of conversations in one answer."""
+
+MAX_MESSAGES_AT_ONCE = 4000
+"""Maximum number of messages that are read from the store at once."""
+
+
+class CatchingUp:
+    """Answers `CatchUp` commands that say since when.
+
+    Args:
+        activity: What is new.
+        max_messages: Maximum number of messages in one answer.
+        max_bytes: Maximum size of their contents.
+    """
+
+    def __init__(self, activity: ActivityLog, max_messages: int, max_bytes: int) -> None:
+        self._activity = activity
+        self._max_messages = max_messages
+        self._max_bytes = max_bytes
+
+    async def since(
+        self, user_id: UserId, since: Since, had: Mapping[Conversation, int], limit: int
+    ) -> CaughtUp:
+        """Return what is new for a user, and where the next answer starts.
+
+        Raises:
+            Unavailable: it cannot be read now.
+        """
+        next_activity = since.next_activity
+        if since.is_first:
+            mark = await self._activity.mark()
+            if since.activity > mark.latest:
+                return CaughtUp(recovered=False)  # the database is older than the client
+            next_activity = max(since.activity, mark.settled or 0)
+        found = await self._activity.changes(user_id, since.activity, since.given, MAX_CHANGES + 1)
+        walked, missed = await self._missed(found[:MAX_CHANGES], since.activity, had, limit)
+        if len(walked) == len(found):
+            following = Since.at(since.epoch, next_activity)
+        else:
+            following = since.after(walked[-1].activity, next_activity)
+        return CaughtUp(
+            recovered=True,
+            conversations=missed,
+            has_more=len(walked) < len(found),
+            since=following,
+        )
+
+    async def _missed(
+        self, found: Sequence[Change], since: int, had: Mapping[Conversation, int], limit: int
+    ) -> tuple[Sequence[Change], Sequence[Missed]]:
+        """The first of the changes, as many as one answer carries, and what is new in them."""
+        answer = _Answer(self._max_messages, self._max_bytes)
+        size = max(1, MAX_MESSAGES_AT_ONCE // (limit + 1))
+        for begin in range(0, len(found), size):
+            part = found[begin : begin + size]
+            beyond = [had.get(each.standing.conversation, 0) for each in part]
+            # One more than the limit, to know whether there is one. Messages of before schema
+            # 0002 have activity 0, and are new to a client that has nothing.
+            news = await self._activity.new_messages(part, beyond, since or -1, limit + 1)
+            for at, (change, messages) in enumerate(zip(part, news, strict=True)):
+                had_seq = had.get(change.standing.conversation)
+                if not answer.add(change, had_seq, messages, limit):
+                    return found[: begin + at], answer.missed
+        return found, answer.missed
+
+
+@attrs.define
+class _Answer:
+    """What fits one answer."""
+
+    messages_left: int
+    bytes_left: int
+    missed: list[Missed] = attrs.field(factory=list, init=False)
+
+    def add(
+        self, change: Change, had_seq: int | None, messages: Sequence[Message], limit: int
+    ) -> bool:
+        """Add a conversation. The first one is added whatever its size, with what fits of it."""
+        standing = change.standing
+        newest = messages[-limit:]
+        if not self.missed:
+            newest = newest_within(newest[-self.messages_left :], self.bytes_left) or newest[-1:]
+        size = content_bytes(newest)
+        if self.missed and (len(newest) > self.messages_left or size > self.bytes_left):
+            return False
+        self.messages_left -= len(newest)
+        self.bytes_left -= size
+        is_unknown = change.is_joined and had_seq is None
+        if not newest and not is_unknown:
+            return True
+        has_hole = len(newest) < len(messages)
+        if change.is_joined:
+            first_seq = newest[0].seq if newest else standing.last_seq + 1
+            has_hole = first_seq > (had_seq or 0) + 1
+        self.missed.append(Missed(standing, newest, limited=has_hole))
+        return True

@@ -1,0 +1,304 @@
+"""Catching up from where an earlier answer ended."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+import attrs
+import pytest
+
+from socketio_app.application.catching_up import MAX_CHANGES
+from socketio_app.application.commands import CatchUp, CaughtUp, JoinRoom, LeaveRoom, Position
+from socketio_app.application.events import Connected, MessageDelivered
+from socketio_app.application.rules import Rules
+from socketio_app.domain.activity import Since
+from socketio_app.domain.conversations import Conversation, Pair, Person, Room
+from socketio_app.domain.identifiers import UserId
+from tests.builders import ADA, BOB, EVE, LOBBY, draft, group, personal
+from tests.live import Device, LiveChat
+
+pytestmark = pytest.mark.anyio
+
+IN_LOBBY, TO_BOB, TO_EVE = Room(LOBBY), Pair.of(ADA, BOB), Pair.of(ADA, EVE)
+
+
+@attrs.define
+class Client:
+    """Keeps what it is given, and hands back where it was."""
+
+    live: LiveChat
+    user_id: UserId
+    since: Since
+    limit: int = 50
+    seqs: dict[Conversation, list[int]] = attrs.field(factory=lambda: defaultdict(list))
+    limited: dict[Conversation, bool] = attrs.field(factory=dict)
+
+    @classmethod
+    def connected_as(cls, device: Device, live: LiveChat, limit: int = 50) -> "Client":
+        (connected,) = device.of(Connected)
+        assert connected.since is not None
+        return cls(live, device.user_id, connected.since, limit)
+
+    async def catch_up(self, **had: int) -> CaughtUp:
+        """Ask once; the names are of people, or of the lobby."""
+        positions = [
+            Position(IN_LOBBY if name == "lobby" else Person(UserId(name)), seq)
+            for name, seq in had.items()
+        ]
+        command = CatchUp(self.since.epoch, positions, self.limit, self.since)
+        answer = await self.live.host(self.user_id, command)
+        for each in answer.conversations:
+            conversation = each.standing.conversation
+            self.seqs[conversation] += [message.seq for message in each.messages]
+            self.limited[conversation] = each.limited
+        self.since = answer.since or self.since
+        return answer
+
+    async def catch_up_to_the_end(self) -> int:
+        """Ask as long as there is more. How often that was."""
+        for count in range(1, 100):
+            if not (await self.catch_up()).has_more:
+                return count
+        raise AssertionError("this does not converge")
+
+
+def conversations(answer: CaughtUp) -> Mapping[Conversation, Sequence[int]]:
+    return {
+        each.standing.conversation: [message.seq for message in each.messages]
+        for each in answer.conversations
+    }
+
+
+async def client_of(live: LiveChat, user_id: UserId = ADA, limit: int = 50) -> Client:
+    return Client.connected_as(await live.connect(user_id), live, limit)
+
+
+async def test_nothing_is_new_at_first(live: LiveChat) -> None:
+    await live.host(ADA, personal(BOB))
+    ada = await client_of(live)
+
+    answer = await ada.catch_up()
+
+    assert answer == CaughtUp(recovered=True, conversations=[], has_more=False, since=ada.since)
+
+
+async def test_what_was_sent_since_is_new_once(live: LiveChat) -> None:
+    await live.host(BOB, personal(ADA))
+    ada = await client_of(live)
+    await live.host(BOB, personal(ADA))
+    await live.host(ADA, personal(EVE))
+
+    assert conversations(await ada.catch_up()) == {TO_BOB: [2], TO_EVE: [1]}
+    assert conversations(await ada.catch_up()) == {}
+
+
+async def test_more_conversations_than_a_client_could_name_converge(live: LiveChat) -> None:
+    others = [UserId(f"user{number}") for number in range(1500)]
+    for other in others:
+        await live.host(other, personal(ADA))
+    ada = await client_of(live)
+    assert await ada.catch_up_to_the_end() == 1
+    assert ada.seqs == {}
+    for other in others:
+        await live.host(other, personal(ADA))
+
+    assert await ada.catch_up_to_the_end() == 1500 // MAX_CHANGES + 1
+
+    assert ada.seqs == {Pair.of(ADA, other): [2] for other in others}
+    assert (await ada.catch_up()).conversations == []
+
+
+async def test_what_moves_while_a_client_walks_is_given_without_a_hole(live: LiveChat) -> None:
+    ada = await client_of(live)
+    others = [UserId(f"user{number}") for number in range(2 * MAX_CHANGES)]
+    for other in others:
+        await live.host(other, personal(ADA))
+
+    first = await ada.catch_up()
+    # One that was given, and one that was not.
+    for other in (others[0], others[-1]):
+        await live.host(other, personal(ADA))
+    await ada.catch_up_to_the_end()
+    await ada.catch_up_to_the_end()
+
+    assert first.has_more
+    assert {each: set(seqs) for each, seqs in ada.seqs.items()} == {
+        Pair.of(ADA, other): {1, 2} if other in (others[0], others[-1]) else {1} for other in others
+    }
+
+
+async def test_more_messages_than_the_limit_leave_a_hole_that_is_marked(live: LiveChat) -> None:
+    ada = await client_of(live, limit=2)
+    for _ in range(3):
+        await live.host(BOB, personal(ADA))
+    for _ in range(2):
+        await live.host(EVE, personal(ADA))
+
+    assert conversations(await ada.catch_up()) == {TO_BOB: [2, 3], TO_EVE: [1, 2]}
+
+    assert ada.limited == {TO_BOB: True, TO_EVE: False}
+
+
+async def test_what_one_answer_does_not_carry_is_in_the_next() -> None:
+    live = LiveChat(Rules(catch_up_messages=3, rates={}))
+    ada = await client_of(live)
+    for other in (BOB, EVE):
+        for _ in range(2):
+            await live.host(other, personal(ADA))
+
+    first, second = await ada.catch_up(), await ada.catch_up()
+
+    assert (conversations(first), first.has_more) == ({TO_BOB: [1, 2]}, True)
+    assert (conversations(second), second.has_more) == ({TO_EVE: [1, 2]}, False)
+    assert not any(ada.limited.values())
+
+
+async def test_one_conversation_with_more_than_an_answer_carries_is_cut() -> None:
+    live = LiveChat(Rules(catch_up_messages=3, rates={}))
+    ada = await client_of(live)
+    for _ in range(5):
+        await live.host(BOB, personal(ADA))
+
+    answer = await ada.catch_up()
+
+    assert (conversations(answer), answer.has_more) == ({TO_BOB: [3, 4, 5]}, False)
+    assert ada.limited == {TO_BOB: True}
+
+
+async def test_an_answer_is_bounded_in_bytes(live: LiveChat) -> None:
+    ada = await client_of(live)
+    people = [UserId(f"user{number}") for number in range(3)]
+    for user_id in people:
+        for _ in range(20):
+            await live.store.messages.append(draft(Pair.of(ADA, user_id), user_id, "x" * 30_000))
+
+    answers = [await ada.catch_up() for _ in people]
+
+    assert [len(each.conversations) for each in answers] == [1, 1, 1]
+    assert [each.has_more for each in answers] == [True, True, False]
+    assert not any(ada.limited.values())
+
+
+async def test_positions_narrow_what_is_given(live: LiveChat) -> None:
+    ada = await client_of(live)
+    for _ in range(3):
+        await live.host(BOB, personal(ADA))
+    await live.host(EVE, personal(ADA))
+
+    assert conversations(await ada.catch_up(bob=2, eve=1)) == {TO_BOB: [3]}
+    assert ada.limited == {TO_BOB: False}
+
+
+async def test_a_room_that_another_device_has_joined_is_there(live: LiveChat) -> None:
+    for user_id in (BOB, EVE):
+        await live.host(user_id, JoinRoom(LOBBY))
+    await live.host(BOB, group(LOBBY))
+    ada = await client_of(live)
+    await live.host(ADA, JoinRoom(LOBBY))
+    assert conversations(await ada.catch_up()) == {IN_LOBBY: []}
+    assert ada.limited == {IN_LOBBY: True}
+
+    await live.host(BOB, group(LOBBY))
+
+    assert conversations(await ada.catch_up()) == {IN_LOBBY: [2]}
+    assert ada.limited == {IN_LOBBY: False}
+
+
+async def test_a_joined_room_that_the_client_names_is_not(live: LiveChat) -> None:
+    await live.host(BOB, JoinRoom(LOBBY))
+    await live.host(BOB, group(LOBBY))
+    ada = await client_of(live)
+    await live.host(ADA, JoinRoom(LOBBY))
+
+    assert conversations(await ada.catch_up(lobby=1)) == {}
+
+
+async def test_a_room_that_was_left_is_not(live: LiveChat) -> None:
+    await live.host(ADA, JoinRoom(LOBBY))
+    await live.host(BOB, JoinRoom(LOBBY))
+    ada = await client_of(live)
+    await live.host(BOB, group(LOBBY))
+    await live.host(ADA, LeaveRoom(LOBBY))
+
+    assert conversations(await ada.catch_up()) == {}
+
+
+@pytest.mark.parametrize(
+    ("activity", "given", "next_activity"), [(0, 0, 0), (0, 2, 0), (2, 2, 2), (1, 1, 10**17)]
+)
+async def test_a_forged_place_gives_nothing_of_others(
+    live: LiveChat, activity: int, given: int, next_activity: int
+) -> None:
+    await live.host(BOB, personal(EVE))
+    await live.host(BOB, JoinRoom(LOBBY))
+    await live.host(BOB, group(LOBBY))
+    await live.host(BOB, personal(ADA))
+    ada = Client(live, ADA, Since(live.store.epoch, activity, given, next_activity))
+
+    assert conversations(await ada.catch_up()) == {TO_BOB: [1]}
+
+
+@pytest.mark.parametrize("limit", [1, 50])
+async def test_from_the_beginning_everything_is_new(live: LiveChat, limit: int) -> None:
+    await live.host(ADA, JoinRoom(LOBBY))
+    await live.host(ADA, group(LOBBY))
+    await live.host(BOB, personal(ADA))
+    ada = Client(live, ADA, Since.at(live.store.epoch, 0), limit)
+
+    assert conversations(await ada.catch_up()) == {IN_LOBBY: [1], TO_BOB: [1]}
+
+
+async def test_of_another_epoch_is_not_recovered(live: LiveChat) -> None:
+    ada = await client_of(live)
+    ada.since = attrs.evolve(ada.since, epoch="another")
+
+    assert await ada.catch_up() == CaughtUp(recovered=False)
+
+
+async def test_beyond_what_the_store_has_is_not_recovered(live: LiveChat) -> None:
+    ada = await client_of(live)
+    ada.since = Since.at(ada.since.epoch, ada.since.activity + 1)
+
+    # As after a database was restored from a backup.
+    assert await ada.catch_up() == CaughtUp(recovered=False)
+
+
+async def test_after_positions_the_answer_says_where_to_continue(live: LiveChat) -> None:
+    await live.host(BOB, personal(ADA))
+
+    answer = await live.host(ADA, CatchUp(live.store.epoch, [Position(Person(BOB), 1)]))
+
+    assert answer.since is not None
+    ada = Client(live, ADA, answer.since)
+    await live.host(EVE, personal(ADA))
+    assert conversations(await ada.catch_up()) == {TO_EVE: [1]}
+
+
+async def test_after_too_many_conversations_for_positions_the_walk_has_all(live: LiveChat) -> None:
+    others = [UserId(f"user{number}") for number in range(1200)]
+    for other in others:
+        await live.host(other, personal(ADA))
+
+    answer = await live.host(ADA, CatchUp(live.store.epoch))
+
+    assert answer.has_more
+    assert answer.since is not None
+    ada = Client(live, ADA, answer.since)
+    await ada.catch_up_to_the_end()
+    assert set(ada.seqs) == {Pair.of(ADA, other) for other in others}
+    assert (await ada.catch_up()).conversations == []
+
+
+async def test_what_is_given_is_delivered() -> None:
+    live = LiveChat(Rules(offline_push=0, rates={}))
+    bob = await live.connect(BOB)
+    adas_phone = await live.connect(ADA)
+    (connected,) = adas_phone.of(Connected)
+    adas_phone.close()
+    await bob.do(personal(ADA))
+    assert bob.of(MessageDelivered) == []
+    adas_phone = await live.connect(ADA)
+
+    await adas_phone.do(CatchUp(live.store.epoch, since=connected.since))
+    adas_phone.confirm()
+
+    assert [event.message.seq for event in bob.of(MessageDelivered)] == [1]
