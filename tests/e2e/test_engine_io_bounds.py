@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Literal
 
 import aiohttp
+import attrs
 import pytest
 from websockets.frames import Frame, Opcode
 
@@ -99,9 +100,8 @@ async def test_what_waits_is_bounded_after_an_upgrade_too(
                 await talk_until(bob, lambda: composition.chat.connection_count == 1)
 
 
-async def test_answers_to_pings_do_not_pile_up_for_a_client_that_does_not_read(
-    composition: Composition,
-) -> None:
+async def test_answers_to_pings_do_not_pile_up_for_a_client_that_does_not_read() -> None:
+    composition = compose(attrs.evolve(SETTINGS, rate_limits=False))
     ping = Frame(Opcode.PING, b"x" * 125).serialize(mask=True)
     async with serving(application(composition)) as url:
         reader, writer = await open_by_hand(url)

@@ -1,5 +1,6 @@
 """Clients that stop to read while their room is busy: a real process, measured from outside."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,8 +8,16 @@ from pathlib import Path
 import psutil
 import pytest
 
+from socketio_app.adapters.socketio.fast_protocol import FastProtocol
+from socketio_app.application.commands import Actor, SendMessage
+from socketio_app.domain.conversations import Person
+from socketio_app.domain.identifiers import UserId
+from socketio_app.entrypoints.asgi import application
+from socketio_app.entrypoints.composition import compose
+from socketio_app.entrypoints.settings import Settings
 from tests.e2e.clients import PythonClient
-from tests.e2e.frame_client import FrameClient, Transport
+from tests.e2e.frame_client import SMALL_BUFFER, FrameClient, Transport
+from tests.e2e.serving import serving
 from tests.e2e.test_serving import Served, served
 from tests.tokens import SECRET, token
 
@@ -82,6 +91,32 @@ async def test_who_does_not_read_costs_a_bounded_memory_and_nobody_a_message(
     lines = [json.loads(line) for line in errors.splitlines()]
     ended = [line for line in lines if line["event"] == "closed a connection that does not read"]
     assert len(ended) == len(STALLED)
+
+
+@pytest.mark.parametrize("protocol", [FastProtocol, "websockets-sansio"], ids=["taken", "plain"])
+async def test_a_slow_reader_gets_every_answer_that_it_asked_for_at_once(
+    protocol: type[asyncio.Protocol] | str,
+) -> None:
+    """Four pages of 250 KB, of which only one waits at a time."""
+    settings = Settings(secret_key=SECRET, rate_limits=False, max_unread_bytes=65_536)
+    composition = compose(settings)
+    app = application(composition)
+    async with serving(app, protocol, system_buffer_bytes=SMALL_BUFFER) as url:
+        for number in range(200):
+            post = SendMessage(Person(UserId("bob")), f"{number}" + "x" * 1000)
+            await composition.chat.execute(Actor(UserId("mallory")), post)
+        client = await FrameClient.open(url, "websocket", has_small_buffer=True)
+        await client.say_until(['40{"token":"%s"}' % token("mallory")], '42["connected"')
+        fetch = '["fetch_history",{"to_user_id":"bob","limit":200}]'
+        pages = [client.command(fetch) for _ in range(4)]
+
+        assert client.websocket is not None
+        client.websocket.send(pages)
+        await client.say_until([], f"43{len(pages)}[")
+
+        answers = [packet for packet in client.received if packet.startswith("43")]
+        assert len(answers) == len(pages)
+        await client.close()
 
 
 async def caught_up(server: Served, seq: int) -> list[int]:

@@ -295,6 +295,13 @@ class EngineSocket(AsyncSocket):
         """Nothing: the wheel looks after that."""
         return True
 
+    def _is_pong(self, message: Message) -> bool:
+        """Take a pong, which says that the client is there, though its commands wait."""
+        if message != (frames.TEXT, b"3"):
+            return False
+        self._note_pong()
+        return True
+
     # Polling.
 
     async def handle_get_request(self, environ: dict[str, Any]) -> Any:
@@ -426,6 +433,7 @@ class EngineSocket(AsyncSocket):
             websocket,
             self._handle,
             at_once=_is_event if self._engine.begins_at_once else _never,
+            overtakes=self._is_pong,
             most_unread_bytes=self._engine.most_unread_bytes,
             on_ignored=self._note_ignored,
             on_lost=self._lost,

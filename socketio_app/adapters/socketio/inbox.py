@@ -30,6 +30,8 @@ class Inbox(Generic[Message]):
         at_once: whether handling a message may begin outside a task. It may where nothing on the
             way asks which task it is in, as timeouts and a host application's code do.
         size: the size of a message in bytes.
+        overtakes: handles a message that need not wait for those before it, while the inbox is
+            held; whether it was one.
         pause, resume: stop the client's messages from coming, and let them come again.
     """
 
@@ -39,12 +41,14 @@ class Inbox(Generic[Message]):
         *,
         at_once: Callable[[Message], bool],
         size: Callable[[Message], int],
+        overtakes: Callable[[Message], bool],
         pause: Callable[[], None],
         resume: Callable[[], None],
     ) -> None:
         self._handle = handle
         self._at_once = at_once
         self._size = size
+        self._overtakes = overtakes
         self._pause = pause
         self._resume = resume
         # Few wait, and mostly none: an empty list is a twelfth of an empty deque.
@@ -52,22 +56,29 @@ class Inbox(Generic[Message]):
         self._waiting_bytes = 0
         self._task: asyncio.Task[None] | None = None
         self._is_paused = False
+        self._is_held = False
+        self._released: asyncio.Event | None = None
         self._last: Callable[[], Work] | None = None
 
     def take(self, messages: Sequence[Message]) -> None:
         """Handle messages after those before them."""
-        done = 0
-        if self._task is None:
-            turn = Turn() if len(messages) > 1 else None
-            for message in messages:
-                if not self._at_once(message):
-                    break
-                done += 1
-                if not self._begin(self._handle(message)) or (turn and turn.is_over()):
-                    break
-            if done == len(messages):
-                return
-        self._wait_with(messages[done:])
+        begun = 0
+        if self._is_held:
+            messages = [each for each in messages if not self._overtakes(each)]
+        elif self._task is None:
+            begun = self._begin_some(messages)
+        if begun < len(messages):
+            self._wait_with(messages[begun:])
+
+    def _begin_some(self, messages: Sequence[Message]) -> int:
+        """Begin with messages until one of them waits or the turn is over; return how many."""
+        turn = Turn() if len(messages) > 1 else None
+        for begun, message in enumerate(messages):
+            if self._is_held or not self._at_once(message):
+                return begun
+            if not self._begin(self._handle(message)) or (turn and turn.is_over()):
+                return begun + 1
+        return len(messages)
 
     def _wait_with(self, messages: Sequence[Message]) -> None:
         self._waiting.extend(messages)
@@ -86,9 +97,21 @@ class Inbox(Generic[Message]):
     def _has_few(self) -> bool:
         return len(self._waiting) < FEW_WAITING and self._waiting_bytes < MAX_WAITING_BYTES
 
+    def hold(self) -> None:
+        """Begin with no more messages for now: the client does not read what they give."""
+        self._is_held = True
+
+    def release(self) -> None:
+        """Go on with them."""
+        self._is_held = False
+        if self._released is not None:
+            self._released.set()
+            self._released = None
+
     def finish(self, last: Callable[[], Work]) -> None:
         """Do something after all that has come, the last thing for this connection."""
         self._last = last
+        self.release()
         if self._task is None:
             self._task = asyncio.create_task(self._work_off(None))
 
@@ -112,6 +135,9 @@ class Inbox(Generic[Message]):
                 await begun
             turn = Turn()
             while self._waiting:
+                while self._is_held:
+                    self._released = self._released or asyncio.Event()
+                    await self._released.wait()
                 message = self._waiting.pop(0)
                 self._waiting_bytes -= self._size(message)
                 await self._handle(message)

@@ -26,7 +26,7 @@ class Link:
     Args:
         websocket: it.
         handle: handles a message.
-        at_once: see `Inbox`.
+        at_once, overtakes: see `Inbox`.
         most_unread_bytes: how much may wait for a client that does not read.
         on_ignored: see `Owner.ignored`.
         on_lost: the last thing to do, when the connection is gone and all that came is handled.
@@ -38,6 +38,7 @@ class Link:
         handle: Callable[[Message], Work],
         *,
         at_once: Callable[[Message], bool],
+        overtakes: Callable[[Message], bool],
         most_unread_bytes: int,
         on_ignored: Callable[[int], None],
         on_lost: Callable[[], Work],
@@ -49,6 +50,7 @@ class Link:
             handle,
             at_once=at_once,
             size=_size,
+            overtakes=overtakes,
             pause=websocket.pause_reading,
             resume=websocket.resume_reading,
         )
@@ -75,9 +77,11 @@ class Link:
             except Exception as error:  # noqa: BLE001  (logged there)
                 self.fail(error)
         elif self._unread is not None:
+            # One answer may be larger than that; there is never more than one.
+            is_full = self._unread_bytes > self._most_unread_bytes
             self._unread.append(frame)
             self._unread_bytes += len(frame)
-            if self._unread_bytes > self._most_unread_bytes:
+            if is_full:
                 log.info("closed a connection that does not read")
                 self.dropped = len(self._unread)
                 self.cut(NOT_READING)
@@ -111,7 +115,8 @@ class Link:
     # What the protocol says.
 
     def pause_writing(self) -> None:
-        """The client does not read: keep what comes."""
+        """The client does not read: keep what comes, and let its commands wait."""
+        self._inbox.hold()
         if self.direct is not None:
             self._unread, self._unread_bytes = [], 0
             self._set_direct(None)
@@ -123,6 +128,8 @@ class Link:
             self._set_direct(self._websocket)
             for frame in kept:
                 self.write(frame)
+            if self.direct is not None:
+                self._inbox.release()
 
     def lost(self) -> None:
         """The connection is gone, or about to be."""

@@ -16,6 +16,8 @@ from socketio_app.adapters.socketio.turn import AT_ONCE, MAX_TURN_SECONDS
 
 pytestmark = pytest.mark.anyio
 
+OVERTAKING = 1000
+
 
 class Handler:
     """Handles numbers; odd ones wait until they may go on."""
@@ -28,6 +30,7 @@ class Handler:
             self.handle,
             at_once=lambda _: at_once,
             size=lambda number: number,
+            overtakes=self.overtakes,
             pause=self.pause,
             resume=self.resume,
         )
@@ -39,6 +42,12 @@ class Handler:
 
     async def last(self) -> None:
         self.handled.append("last")
+
+    def overtakes(self, number: int) -> bool:
+        if number != OVERTAKING:
+            return False
+        self.handled.append(number)
+        return True
 
     def pause(self) -> None:
         self.is_paused = True
@@ -140,6 +149,72 @@ async def test_with_many_bytes_unhandled_nothing_is_read_until_they_are_few(
     assert not handler.is_paused
 
 
+async def test_while_it_is_held_nothing_begins_but_what_overtakes(handler: Handler) -> None:
+    handler.inbox.hold()
+    handler.inbox.take([0, OVERTAKING, 2])
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert handler.handled == [OVERTAKING]
+
+    handler.inbox.release()
+    await handler.until(3)
+
+    assert handler.handled == [OVERTAKING, 0, 2]
+
+
+async def test_what_is_held_in_the_middle_goes_on_in_order(handler: Handler) -> None:
+    handler.inbox.take([0, 1, 2])
+    await handler.until(1)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    handler.inbox.hold()
+    handler.go_on.release()
+    await handler.until(2)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert handler.handled == [0, 1]
+
+    handler.inbox.release()
+    handler.inbox.take([4])
+    await handler.until(4)
+
+    assert handler.handled == [0, 1, 2, 4]
+
+
+async def test_what_holds_the_inbox_while_it_is_handled_is_the_last_to_begin() -> None:
+    handled: list[int] = []
+
+    async def handle(number: int) -> None:
+        handled.append(number)
+        inbox.hold()
+
+    inbox = Inbox[int](
+        handle,
+        at_once=lambda _: True,
+        size=lambda _: 0,
+        overtakes=lambda _: False,
+        pause=lambda: None,
+        resume=lambda: None,
+    )
+    inbox.take([1, 2])
+    await asyncio.sleep(0)
+
+    assert handled == [1]
+    inbox.release()
+    await inbox.settled()
+    assert handled == [1, 2]
+
+
+async def test_the_end_releases_what_is_held(handler: Handler) -> None:
+    handler.inbox.hold()
+    handler.inbox.take([0, 2])
+
+    handler.inbox.finish(handler.last)
+    await handler.until(3)
+
+    assert handler.handled == [0, 2, "last"]
+
+
 async def test_with_many_unhandled_nothing_is_read_until_they_are_few(handler: Handler) -> None:
     handler.inbox.take([1] * (MOST_WAITING + 2))
     assert handler.is_paused
@@ -169,6 +244,7 @@ async def test_what_is_last_is_done_even_where_a_message_was_cancelled() -> None
         handle,
         at_once=lambda _: False,
         size=lambda _: 0,
+        overtakes=lambda _: False,
         pause=lambda: None,
         resume=lambda: None,
     )
