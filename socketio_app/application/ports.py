@@ -103,8 +103,9 @@ class DeliveryLog(Protocol):
     ) -> None:
         """Move the cursors of some personal messages' recipients up to them.
 
-        This does not wait. `first_time` is called once it is stored, with those messages that
-        were beyond the cursors, in order, if any were; where it cannot be stored now, never.
+        This does not wait, and no append waits for it. `first_time` is called with those messages
+        that were beyond the cursors, in order, when they are stored, which may be some of them at a
+        time; what cannot be stored now is not among them.
         """
         ...
 

@@ -118,6 +118,21 @@ async def test_of_messages_noted_together_those_that_are_first_are_told_in_order
     assert await deliver(store, known, *fresh) == fresh
 
 
+async def test_many_messages_of_several_conversations_are_noted_together_in_order(
+    store: Store,
+) -> None:
+    messages = [await send(store, (ADA, EVE)[number % 2], BOB) for number in range(120)]
+    to_ada = await send(store, BOB, ADA)
+    known = messages[:11]
+    await deliver(store, *known)
+
+    noted = await deliver(store, *messages, to_ada)
+
+    assert noted == [*messages[11:], to_ada]
+    assert list(await store.deliveries.undelivered(BOB, 10)) == []
+    assert list(await store.deliveries.undelivered(ADA, 10)) == []
+
+
 async def test_of_two_messages_noted_one_after_the_other_both_are_told(store: Store) -> None:
     first, second = await send(store, ADA, BOB), await send(store, ADA, BOB)
     noted: list[Message] = []

@@ -22,6 +22,9 @@ log = logging.getLogger("socketio_app.store")
 Write = TypeVar("Write")
 Outcome = TypeVar("Outcome")
 
+Settle = Callable[[Outcome | Exception], None]
+"""Takes a write's outcome."""
+
 OnCommit = Callable[[int, float], None]
 """Takes the number of writes in a transaction, and how long it took, in seconds."""
 
@@ -34,6 +37,9 @@ class GroupCommit(Generic[Write, Outcome]):
             write alone has failed. When it raises, nothing of the batch was stored.
         most_waiting: how many writes may wait; further ones are refused.
         largest_batch: how many writes one transaction may have.
+        largest_background: how many of them may be writes that nobody waits for; `None`: all. They
+            share a transaction with the others and never come before them, so it bounds how much
+            longer those take.
     """
 
     def __init__(
@@ -42,11 +48,14 @@ class GroupCommit(Generic[Write, Outcome]):
         *,
         most_waiting: int,
         largest_batch: int,
+        largest_background: int | None = None,
     ) -> None:
         self._commit = commit
         self._most_waiting = most_waiting
         self._largest_batch = largest_batch
-        self._waiting: deque[tuple[Write, Callable[[Outcome | Exception], None]]] = deque()
+        self._largest_background = largest_background or largest_batch
+        self._waiting: deque[tuple[Write, Settle[Outcome]]] = deque()
+        self._background: deque[tuple[Write, Settle[Outcome]]] = deque()
         self._committing: asyncio.Task[None] | None = None
         self.on_commit: OnCommit | None = None
         """Told of each batch, and how long it took."""
@@ -59,26 +68,32 @@ class GroupCommit(Generic[Write, Outcome]):
             Unavailable: too many are waiting.
             Exception: what `commit` raised, or gave for this write.
         """
+        if len(self._waiting) >= self._most_waiting:
+            raise Unavailable("the store has too much to do")
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self.submit_soon(write, partial(_settle, outcome))
+        self._waiting.append((write, partial(_settle, outcome)))
+        self._begin()
         return await outcome
 
-    def submit_soon(self, write: Write, settle: Callable[[Outcome | Exception], None]) -> None:
-        """Commit a write that nobody waits for; `settle` is called with what became of it.
+    def submit_soon(self, write: Write, settle: Settle[Outcome]) -> None:
+        """Commit a write that nobody waits for, after those that somebody waits for.
+
+        Args:
+            write: what to commit. Such writes take effect in their own order.
+            settle: called with what became of it.
 
         Raises:
             Unavailable: too many are waiting.
         """
-        if len(self._waiting) >= self._most_waiting:
+        if len(self._background) >= self._most_waiting:
             raise Unavailable("the store has too much to do")
-        self._waiting.append((write, settle))
-        if self._committing is None:
-            self._committing = asyncio.create_task(self._commit_what_waits())
+        self._background.append((write, settle))
+        self._begin()
 
     @property
     def waiting(self) -> int:
         """How many writes wait for their transaction."""
-        return len(self._waiting)
+        return len(self._waiting) + len(self._background)
 
     @property
     def is_failing(self) -> bool:
@@ -90,11 +105,20 @@ class GroupCommit(Generic[Write, Outcome]):
         while self._committing is not None:
             await asyncio.wait([self._committing])
 
+    def _begin(self) -> None:
+        if self._committing is None:
+            self._committing = asyncio.create_task(self._commit_what_waits())
+
+    def _next_batch(self) -> list[tuple[Write, Settle[Outcome]]]:
+        waiting, background = self._waiting, self._background
+        batch = [waiting.popleft() for _ in range(min(len(waiting), self._largest_batch))]
+        left = min(self._largest_background, self._largest_batch - len(batch))
+        return batch + [background.popleft() for _ in range(min(len(background), left))]
+
     async def _commit_what_waits(self) -> None:
         try:
-            while self._waiting:
-                size = min(len(self._waiting), self._largest_batch)
-                batch = [self._waiting.popleft() for _ in range(size)]
+            while batch := self._next_batch():
+                size = len(batch)
                 begin = perf_counter()
                 try:
                     outcomes = await self._commit([write for write, _ in batch])

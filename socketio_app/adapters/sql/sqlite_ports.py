@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from socketio_app.adapters.sql.deliveries import submit_deliveries
 from socketio_app.adapters.sql.group_commit import GroupCommit
 from socketio_app.adapters.sql.sqlite_reader import SqliteReader
-from socketio_app.adapters.sql.sqlite_writer import Write
+from socketio_app.adapters.sql.sqlite_writer import SqliteWriter, Write
 from socketio_app.application.commands import RoomJoined
 from socketio_app.application.ports import Place
 from socketio_app.domain.activity import Change, Mark
@@ -16,6 +17,9 @@ from socketio_app.domain.history import Page, ReadUpTo, Recent, Standing, Window
 from socketio_app.domain.identifiers import RoomId, UserId
 from socketio_app.domain.messaging import Draft, Message, Stored
 from socketio_app.domain.rooms import Left, Memberships, check_room_count
+
+MAX_MESSAGES_NOTED = 50
+"""Messages in one note of deliveries, which bounds how long an append waits for it."""
 
 Commits = GroupCommit[Write, Any]
 
@@ -74,7 +78,14 @@ class SqliteDeliveries:
         self, messages: Sequence[Message], first_time: Callable[[Sequence[Message]], None]
     ) -> None:
         """See `DeliveryLog.delivered`."""
-        submit_deliveries(self._commits, lambda writer: writer.deliver(messages), first_time)
+        for begin in range(0, len(messages), MAX_MESSAGES_NOTED):
+            some = messages[begin : begin + MAX_MESSAGES_NOTED]
+            write: Write = partial(_deliver, some)
+            submit_deliveries(self._commits, write, first_time)
+
+
+def _deliver(messages: Sequence[Message], writer: SqliteWriter) -> Sequence[Message]:
+    return writer.deliver(messages)
 
 
 class SqliteConversations:

@@ -34,6 +34,9 @@ MOST_WAITING = 20_000
 LARGEST_BATCH = 1_000
 """Writes in one transaction: what gathers in some milliseconds, and is lost together."""
 
+MAX_BACKGROUND_WRITES = 8
+"""Notes of deliveries in one transaction: some milliseconds that a message waits for them."""
+
 
 class SqliteStore:
     """Keeps everything in a file. Implements the `Store` port.
@@ -45,7 +48,10 @@ class SqliteStore:
     def __init__(self, path: Path, rooms_per_user: int) -> None:
         self._path = path
         self._commits: Commits = GroupCommit(
-            self._commit, most_waiting=MOST_WAITING, largest_batch=LARGEST_BATCH
+            self._commit,
+            most_waiting=MOST_WAITING,
+            largest_batch=LARGEST_BATCH,
+            largest_background=MAX_BACKGROUND_WRITES,
         )
         self._ownership: Ownership | None = None
         self._writer: SqliteWriter | None = None

@@ -106,7 +106,9 @@ class SqliteWriter:
 
     def deliver(self, messages: Sequence[Message]) -> Sequence[Message]:
         """Move the recipients' cursors up to some messages. Those that were beyond them."""
-        return [message for message in messages if self._deliver(message)]
+        if len(messages) == 1:
+            return [message for message in messages if self._deliver(message)]
+        return self._deliver_many(messages)
 
     def mark_read(self, user_id: UserId, conversation: Conversation, seq: int) -> ReadUpTo:
         """Move a person's place of reading forward."""
@@ -157,6 +159,33 @@ class SqliteWriter:
         conversation_id = self._head(message.conversation).conversation_id
         row = (recipient.encode(), conversation_id, message.seq)
         return self.connection.execute(_DELIVER, row).rowcount == 1
+
+    def _deliver_many(self, messages: Sequence[Message]) -> Sequence[Message]:
+        """The same with one write for each recipient's conversation, not for each message."""
+        newest: dict[tuple[UserId, Conversation], Message] = {}
+        for message in messages:
+            recipient = message.to_user_id
+            if recipient is not None:
+                cursor = recipient, message.conversation
+                newest[cursor] = max(newest.get(cursor, message), message, key=_seq)
+        delivered = {cursor: self._delivered_seq(*cursor) for cursor, message in newest.items()}
+        for message in newest.values():
+            self._deliver(message)
+        first: list[Message] = []
+        for message in messages:
+            recipient = message.to_user_id
+            if recipient is not None:
+                cursor = recipient, message.conversation
+                if message.seq > delivered[cursor]:
+                    delivered[cursor] = message.seq
+                    first.append(message)
+        return first
+
+    def _delivered_seq(self, user_id: UserId, conversation: Conversation) -> int:
+        conversation_id = self._head(conversation).conversation_id
+        row = (user_id.encode(), conversation_id)
+        found = self.connection.execute(_FIND_DELIVERED, row).fetchone()
+        return found[0] if found else 0
 
     def _outcome(self, write: Write) -> Any:
         try:
@@ -215,6 +244,10 @@ class SqliteWriter:
             self.connection.execute("ROLLBACK")
 
 
+def _seq(message: Message) -> int:
+    return message.seq
+
+
 def _head_row(head: Head) -> tuple[int, ...]:
     return (
         head.last_seq,
@@ -264,6 +297,7 @@ _READ = """
     ON CONFLICT (user_id, conversation_id) DO UPDATE SET read_seq = excluded.read_seq
     WHERE read_seq < excluded.read_seq
 """
+_FIND_DELIVERED = "SELECT delivered_seq FROM chat_cursor WHERE user_id = ? AND conversation_id = ?"
 _FIND_READ = "SELECT read_seq FROM chat_cursor WHERE user_id = ? AND conversation_id = ?"
 _JOIN = """
     INSERT INTO chat_member (room_id, user_id, joined_at, activity) VALUES (?, ?, ?, ?)

@@ -146,3 +146,57 @@ async def test_draining_waits_for_all_that_was_accepted() -> None:
     await commits.drain()
 
     assert all(task.done() for task in tasks)
+
+
+async def submit_background(commits: GroupCommit[int, int], writes: range) -> list[int | Exception]:
+    outcomes: list[int | Exception] = []
+    for write in writes:
+        commits.submit_soon(write, outcomes.append)
+    await asyncio.sleep(0)
+    return outcomes
+
+
+def bounded(disk: Disk) -> GroupCommit[int, int]:
+    return GroupCommit(disk.commit, most_waiting=100, largest_batch=10, largest_background=2)
+
+
+async def test_background_write_never_comes_before_one_that_somebody_waits_for() -> None:
+    disk = Disk()
+    commits = bounded(disk)
+    first = await submit_all(commits, range(1))
+    await asyncio.sleep(0)
+    await submit_background(commits, range(100, 103))
+    others = await submit_all(commits, range(1, 4))
+
+    disk.turning.set()
+    await asyncio.gather(*first, *others)
+    await commits.drain()
+
+    assert disk.batches == [[0], [1, 2, 3, 100, 101], [102]]
+
+
+async def test_background_writes_of_one_transaction_are_few_however_many_wait() -> None:
+    disk = Disk()
+    commits = bounded(disk)
+    outcomes = await submit_background(commits, range(1, 8))
+
+    disk.turning.set()
+    await commits.drain()
+
+    assert [len(batch) for batch in disk.batches] == [2, 2, 2, 1]
+    assert outcomes == [2 * write for write in range(1, 8)]
+
+
+async def test_background_writes_over_the_bound_are_refused_and_others_are_not() -> None:
+    disk = Disk()
+    commits = group_commit(disk, most_waiting=2)
+    await submit_all(commits, range(1))
+    await asyncio.sleep(0)
+    await submit_background(commits, range(100, 102))
+
+    with pytest.raises(Unavailable):
+        commits.submit_soon(102, lambda _outcome: None)
+
+    waiting = await submit_all(commits, range(1, 3))
+    disk.turning.set()
+    assert await asyncio.gather(*waiting) == [2, 4]
