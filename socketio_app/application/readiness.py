@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Literal
 
 from socketio_app.application.ports import Store
+from socketio_app.application.tasks import start_task
 from socketio_app.domain.errors import Unavailable
 
 log = logging.getLogger("socketio_app")
@@ -46,7 +47,7 @@ class Readiness:
         if self._is_draining:
             return "draining"
         if self._asking is None:
-            self._asking = asyncio.create_task(self._store_answers())
+            self._asking = start_task(self._store_answers())
             self._asking.add_done_callback(self._asked)
         # Who asked first may go away, and the others wait still.
         return None if await asyncio.shield(self._asking) else "store_unavailable"

@@ -9,6 +9,8 @@ from typing import Any
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from socketio_app.application.tasks import start_task
+
 log = logging.getLogger("socketio_app")
 
 _NOT_THE_HOSTS = {"app", "router", "endpoint", "path_params", "starlette.exception_handlers"}
@@ -60,8 +62,12 @@ async def host_lifespan(host: ASGIApp) -> AsyncIterator[dict[str, Any]]:
         "asgi": {"version": "3.0", "spec_version": "2.0"},
         "state": state,
     }
+
+    async def live() -> None:
+        await host(scope, to_host.get, from_host.put)
+
     # One task for all of it: a host's context variables and task groups live from start to end.
-    task = asyncio.ensure_future(host(scope, to_host.get, from_host.put))
+    task = start_task(live())
     try:
         speaks = await _ask(task, to_host, from_host, "startup")
         try:
@@ -85,7 +91,7 @@ async def _ask(
 ) -> bool:
     """Send the host into a phase and await its answer; False if it speaks no lifespan protocol."""
     await to_host.put({"type": f"lifespan.{phase}"})
-    answer = asyncio.ensure_future(from_host.get())
+    answer = start_task(from_host.get())
     either: set[asyncio.Future[Any]] = {task, answer}
     await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
     if not answer.done():

@@ -7,13 +7,15 @@ import asyncio
 import json
 import shutil
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self
 
 import aiohttp
 import attrs
 import socketio
+
+from tests.tokens import token
 
 Json = dict[str, Any]
 Transport = Literal["polling", "websocket", "upgrade"]
@@ -227,6 +229,20 @@ class NodeClient:
 
     def _emit(self, event: str, payload: tuple[Any, ...], **ack: int) -> None:
         self._node.tell({"do": "emit", "socket": self._number, "args": [event, *payload], **ack})
+
+
+@asynccontextmanager
+async def clients(url: str, **users: Transport) -> AsyncIterator[list[Client]]:
+    """Python clients of users who are connected, each over its transport, in their order."""
+    async with AsyncExitStack() as stack:
+        opened: list[Client] = []
+        for user, transport in users.items():
+            options = {"auth": {"token": token(user)}}
+            client = await PythonClient().open(url, transport, options)
+            stack.push_async_callback(client.close)
+            await until(client, "connected")
+            opened.append(client)
+        yield opened
 
 
 def node_is_installed() -> bool:

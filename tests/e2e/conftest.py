@@ -59,6 +59,10 @@ class Connect(Protocol):
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     if not node_is_installed():
         terminalreporter.section(NO_NODE, sep="!", red=True)
+    skipped = {report.longrepr[2] for report in terminalreporter.getreports("skipped")}
+    for reason in sorted(skipped):
+        if "NOT TESTED" in reason and NO_NODE not in reason:
+            terminalreporter.section(reason.removeprefix("Skipped: "), sep="!", red=True)
 
 
 @pytest.fixture(params=KINDS, ids=str)

@@ -10,15 +10,14 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import attrs
 import pytest
 
-from tests.e2e.clients import Client, PythonClient, Transport, until
+from tests.e2e.clients import PythonClient, clients, until
 from tests.e2e.frame_client import FrameClient
 from tests.e2e.members import all_messages_reach_all_members
 from tests.e2e.test_serving import free_port
@@ -131,19 +130,6 @@ def wait_until_it_answers(server: Server) -> None:
             return
         time.sleep(0.02)
     raise AssertionError(server.log.read_text())
-
-
-@asynccontextmanager
-async def clients(url: str, **users: Transport) -> AsyncIterator[list[Client]]:
-    async with AsyncExitStack() as stack:
-        opened: list[Client] = []
-        for user, transport in users.items():
-            options = {"auth": {"token": token(user)}}
-            client = await PythonClient().open(url, transport, options)
-            stack.push_async_callback(client.close)
-            await until(client, "connected")
-            opened.append(client)
-        yield opened
 
 
 async def test_messages_reach_users_and_rooms_over_every_transport(server: Server) -> None:

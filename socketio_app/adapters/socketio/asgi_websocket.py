@@ -14,6 +14,7 @@ from socketio_app.adapters.socketio.frames import Frame
 from socketio_app.adapters.socketio.tcp import cut, transport_behind
 from socketio_app.adapters.socketio.turn import Turn
 from socketio_app.adapters.socketio.websocket import CLOSE_SECONDS, Owner
+from socketio_app.application.tasks import start_task
 
 log = logging.getLogger("socketio_app.socketio")
 
@@ -100,8 +101,8 @@ class AsgiWebSocket:
 
     async def serve(self) -> None:
         """Read and write until it is closed, by either side."""
-        self._reading = asyncio.create_task(self._read())
-        writing = asyncio.create_task(self._write())
+        self._reading = start_task(self._read())
+        writing = start_task(self._write())
         try:
             await asyncio.wait([self._reading, writing], return_when=asyncio.FIRST_COMPLETED)
         finally:

@@ -47,7 +47,7 @@ from socketio_app.adapters.socketio.websocket import (
     Offered,
     WebSocket,
 )
-from socketio_app.application.tasks import to_the_end, we_are_cancelled
+from socketio_app.application.tasks import start_task, to_the_end, we_are_cancelled
 
 log = logging.getLogger("socketio_app.socketio")
 
@@ -221,7 +221,7 @@ class EngineSocket(AsyncSocket):
 
     def _end_soon(self, reason: str) -> None:
         if self._ending is None:
-            self._ending = asyncio.create_task(self._end(reason))
+            self._ending = start_task(self._end(reason))
 
     # Pings and confirmations.
 
@@ -334,8 +334,8 @@ class EngineSocket(AsyncSocket):
         """
         if self._outbox.bytes:
             return self._outbox.take()
-        filled = asyncio.create_task(self._outbox.filled())
-        given_up = asyncio.create_task(given_up_by(receive))
+        filled = start_task(self._outbox.filled())
+        given_up = start_task(given_up_by(receive))
         try:
             await asyncio.wait([filled, given_up], return_when=asyncio.FIRST_COMPLETED)
             if given_up.done():

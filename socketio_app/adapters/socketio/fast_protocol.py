@@ -84,9 +84,19 @@ class FastProtocol(WebSocketsSansIOProtocol):
     def handle_connect(self, event: Any) -> None:
         """Offer the connection, in the scope, to Engine.IO."""
         super().handle_connect(event)
+        self._offer()
+
+    def _offer(self) -> None:
+        """Offer the connection before anything reads from it.
+
+        Twice: a task that is eager has begun when uvicorn's `handle_connect` returns, and one that
+        is not begins after more may have been received.
+        """
+        is_rejected = not hasattr(self, "scope")
+        if is_rejected or self._has_connected or self._undecided is not None:
+            return
         # Where compression was agreed on, uvicorn does it.
-        compresses = bool(self.conn.extensions)
-        if not compresses and hasattr(self, "scope") and self._is_engine_io() and _may_be_taken():
+        if not self.conn.extensions and self._is_engine_io() and _may_be_taken():
             self._undecided = bytearray()
             extensions: dict[str, Any] = self.scope["extensions"]
             extensions[EXTENSION] = self
@@ -105,6 +115,7 @@ class FastProtocol(WebSocketsSansIOProtocol):
 
     async def run_asgi(self) -> None:
         """Run the application; the connection outlasts it when it was taken over."""
+        self._offer()
         try:
             await self.app(self.scope, self.receive, self.send)
         except ClientDisconnected:

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 import attrs
 
 from socketio_app.adapters.socketio.turn import Turn
+from socketio_app.application.tasks import start_task
 
 MOST_WAITING, FEW_WAITING = 64, 32
 """From how many messages on a connection is read no more, and when it is again."""
@@ -84,7 +85,7 @@ class Inbox(Generic[Message]):
         self._waiting.extend(messages)
         self._waiting_bytes += sum(map(self._size, messages))
         if self._task is None:
-            self._task = asyncio.create_task(self._work_off(None))
+            self._task = start_task(self._work_off(None))
         if self._has_many and not self._is_paused:
             self._is_paused = True
             self._pause()
@@ -113,7 +114,7 @@ class Inbox(Generic[Message]):
         self._last = last
         self.release()
         if self._task is None:
-            self._task = asyncio.create_task(self._work_off(None))
+            self._task = start_task(self._work_off(None))
 
     async def settled(self) -> None:
         """Wait until all that has come is handled."""
@@ -126,7 +127,7 @@ class Inbox(Generic[Message]):
             awaited = work.send(None)
         except StopIteration:
             return True
-        self._task = asyncio.create_task(self._work_off(_Begun(work, awaited)))
+        self._task = start_task(self._work_off(_Begun(work, awaited)))
         return False
 
     async def _work_off(self, begun: "_Begun | None") -> None:

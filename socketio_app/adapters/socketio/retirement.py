@@ -8,6 +8,8 @@ import logging
 from collections.abc import Sequence
 from typing import Protocol
 
+from socketio_app.application.tasks import start_task
+
 log = logging.getLogger("socketio_app.socketio")
 
 LEAST_A_SECOND = 200
@@ -47,7 +49,7 @@ async def retire_all(connections: Sequence[Retiring], seconds: float) -> None:
             await asyncio.sleep(wait)
         elif number % AT_ONCE == 0:
             await asyncio.sleep(0)
-        task = asyncio.create_task(_retire(connection))
+        task = start_task(_retire(connection))
         retiring.add(task)
         task.add_done_callback(retiring.discard)
     if retiring:

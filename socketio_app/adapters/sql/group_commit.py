@@ -15,6 +15,7 @@ from time import perf_counter
 from typing import Generic, TypeVar
 
 from socketio_app.adapters.sql.outage import Outage
+from socketio_app.application.tasks import start_task
 from socketio_app.domain.errors import Unavailable
 
 log = logging.getLogger("socketio_app.store")
@@ -107,7 +108,7 @@ class GroupCommit(Generic[Write, Outcome]):
 
     def _begin(self) -> None:
         if self._committing is None:
-            self._committing = asyncio.create_task(self._commit_what_waits())
+            self._committing = start_task(self._commit_what_waits())
 
     def _next_batch(self) -> list[tuple[Write, Settle[Outcome]]]:
         waiting, background = self._waiting, self._background

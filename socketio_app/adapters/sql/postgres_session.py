@@ -16,6 +16,7 @@ import asyncpg
 import attrs
 
 from socketio_app.adapters.sql.postgres_url import ConnectionParameters
+from socketio_app.application.tasks import start_task
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -184,7 +185,7 @@ class Connector:
         if session.connection.is_closed():
             session.connection.terminate()
             return
-        task = asyncio.create_task(_disconnect(session.connection))
+        task = start_task(_disconnect(session.connection))
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
 

@@ -1,0 +1,29 @@
+"""Tasks start in the same way on every event loop."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from socketio_app.application.tasks import start_task
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_task_begins_in_a_later_turn_of_the_loop() -> None:
+    loop = asyncio.get_running_loop()
+    eager: Any = getattr(asyncio, "eager_task_factory", None)
+    loop.set_task_factory(eager)
+    steps: list[str] = []
+
+    async def work() -> str:
+        steps.append("began")
+        return "result"
+
+    try:
+        task = start_task(work())
+    finally:
+        loop.set_task_factory(None)
+
+    assert steps == []
+    assert await task == "result"
