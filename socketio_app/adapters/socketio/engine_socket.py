@@ -396,8 +396,7 @@ class EngineSocket(AsyncSocket):
         await send({"type": "websocket.accept"})
         most_bytes = self._engine.max_http_buffer_size
         offered: Offered | None = (environ["asgi.scope"].get("extensions") or {}).get(EXTENSION)
-        if offered is not None:
-            offered.take_over(most_bytes)
+        if offered is not None and offered.take_over(most_bytes):
             self._begin_on(offered)
         else:
             self._engine.say_plain()

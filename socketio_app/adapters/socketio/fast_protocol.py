@@ -105,13 +105,22 @@ class FastProtocol(WebSocketsSansIOProtocol):
         return b"EIO=" in self.scope["query_string"]
 
     async def receive(self) -> Any:
-        """See ASGI. Who reads for themselves after the connect has decided against taking over."""
+        """See ASGI. To read on after the connect is to decide against taking over."""
+        if self._reader is not None:
+            return await self._end_of_what_was_taken_over()
         if self._has_connected and self._undecided is not None:
             early, self._undecided = bytes(self._undecided), None
             if early:
                 super().data_received(early)
         self._has_connected = True
         return await super().receive()
+
+    async def _end_of_what_was_taken_over(self) -> Any:
+        """Wait for the end, which is all that middleware that reads ahead can get."""
+        queue: asyncio.Queue[Any] | None = self.__dict__.get("queue")
+        if queue is None or (self.disconnected and queue.empty()):
+            return _disconnect()
+        return await queue.get()
 
     async def run_asgi(self) -> None:
         """Run the application; the connection outlasts it when it was taken over."""
@@ -135,13 +144,16 @@ class FastProtocol(WebSocketsSansIOProtocol):
         elif self.close_timer is None:
             self.transport.close()
 
-    def take_over(self, most_bytes: int) -> None:
+    def take_over(self, most_bytes: int) -> bool:
         """Read and write frames for an owner from now on, and for the application no more.
 
-        Call it after the accept and before any receive, and `hand_to` next.
+        Call it after the accept, and `hand_to` next. False where middleware has read ahead.
         """
+        if self._undecided is None:
+            return False
         self._reader = FrameReader(most_bytes)
         self.write = self.transport.write if loop_gathers_writes(self.loop) else self._gather
+        return True
 
     def hand_to(self, owner: Owner) -> None:
         """From now on what comes is the owner's; what has come already, too."""
@@ -157,8 +169,7 @@ class FastProtocol(WebSocketsSansIOProtocol):
     def _free(self) -> None:
         """Let go of what only the handshake needed."""
         self.stop_keepalive()
-        # For a middleware that reads ahead.
-        self.queue.put_nowait({"type": "websocket.disconnect", "code": frames.NORMAL_CLOSURE})
+        self.queue.put_nowait(_disconnect())
         self.__dict__ = {name: self.__dict__[name] for name in _KEPT if name in self.__dict__}
 
     # What the transport says.
@@ -208,6 +219,8 @@ class FastProtocol(WebSocketsSansIOProtocol):
         self.disconnected = True
         if self._close_deadline is not None:
             self._close_deadline.cancel()
+        if "queue" in self.__dict__:  # the application's call has not returned
+            self.queue.put_nowait(_disconnect())
         owner.lost()
 
     def shutdown(self) -> None:
@@ -363,6 +376,10 @@ def _may_be_taken() -> bool:
     if problems:
         log.warning("WebSockets are not taken over from uvicorn: %s", ", ".join(problems))
     return not problems
+
+
+def _disconnect() -> Any:
+    return {"type": "websocket.disconnect", "code": frames.NORMAL_CLOSURE}
 
 
 def loop_gathers_writes(loop: asyncio.AbstractEventLoop) -> bool:

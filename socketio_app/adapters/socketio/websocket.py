@@ -85,6 +85,10 @@ class WebSocket(FrameWriter, Protocol):
 class Offered(WebSocket, Protocol):
     """A WebSocket of the server's own that may be taken over, after the accept."""
 
-    def take_over(self, most_bytes: int) -> None:
-        """Read and write frames from now on; call `hand_to` next."""
+    def take_over(self, most_bytes: int) -> bool:
+        """Read and write frames from now on; call `hand_to` next.
+
+        Returns:
+            Whether it could: not where somebody else has begun to read from it.
+        """
         ...
