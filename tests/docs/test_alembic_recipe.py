@@ -1,0 +1,84 @@
+"""A host application's Alembic leaves the chat's tables alone with the documented recipe."""
+
+import re
+import runpy
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Column, Connection, Integer, MetaData, Table, create_engine
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from socketio_app.adapters.sql.sqlite_store import SqliteStore
+from tests.databases import postgres_database
+
+pytestmark = pytest.mark.anyio
+
+PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
+
+HOST = MetaData()
+Table("invoices", HOST, Column("id", Integer, primary_key=True))
+
+
+def recipe(tmp_path: Path) -> Callable[..., bool]:
+    """The function under its mark on the page, run as the module that it would be in."""
+    found = re.search(
+        r"<!-- snippet: alembic-include-name -->\n```python\n(.*?)```", PAGE, re.DOTALL
+    )
+    assert found is not None
+    module = tmp_path / "env.py"
+    module.write_text(found.group(1))
+    include_name: Callable[..., bool] = runpy.run_path(str(module))["include_name"]
+    return include_name
+
+
+def differences(connection: Connection, options: dict[str, Any]) -> list[str]:
+    """The operations that `alembic revision --autogenerate` would write."""
+    context = MigrationContext.configure(connection, opts=options)
+    return [
+        f"{operation} {subject.name}" for operation, subject, *_ in compare_metadata(context, HOST)
+    ]
+
+
+@asynccontextmanager
+async def sqlite(tmp_path: Path) -> AsyncIterator[Callable[[dict[str, Any]], Any]]:
+    store = SqliteStore(tmp_path / "app.db", rooms_per_user=10)
+    await store.start()
+    await store.close()
+    engine = create_engine(f"sqlite:///{tmp_path}/app.db")
+
+    async def compare(options: dict[str, Any]) -> list[str]:
+        with engine.connect() as connection:
+            return differences(connection, options)
+
+    yield compare
+    engine.dispose()
+
+
+@asynccontextmanager
+async def in_postgres(_tmp_path: Path) -> AsyncIterator[Callable[[dict[str, Any]], Any]]:
+    async with postgres_database() as url:
+        engine = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://"))
+
+        async def compare(options: dict[str, Any]) -> list[str]:
+            async with engine.connect() as connection:
+                return await connection.run_sync(differences, options)
+
+        yield compare
+        await engine.dispose()
+
+
+@pytest.mark.parametrize("database", [sqlite, in_postgres])
+async def test_autogenerate_proposes_nothing_about_the_chats_tables(
+    database: Callable[[Path], Any], tmp_path: Path
+) -> None:
+    async with database(tmp_path) as compare:
+        without = await compare({})
+        with_recipe = await compare({"include_name": recipe(tmp_path)})
+
+    assert "remove_table chat_message" in without
+    assert with_recipe == ["add_table invoices"]
