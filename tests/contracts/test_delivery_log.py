@@ -103,6 +103,60 @@ async def test_the_pair_with_the_newest_message_comes_first(store: Store) -> Non
     assert list(await store.deliveries.undelivered(BOB, 2)) == [from_ada, newest]
 
 
+PEOPLE = [UserId(f"user{number:03}") for number in range(220)]
+
+
+class TestManyPairs:
+    """More than a store looks at before it notes what is delivered."""
+
+    async def all_send(self, store: Store) -> list[Message]:
+        return list(await asyncio.gather(*[send(store, each, BOB) for each in PEOPLE]))
+
+    async def test_nothing_waits_when_all_is_delivered(self, store: Store) -> None:
+        await deliver(store, *await self.all_send(store))
+
+        for _ in range(3):
+            assert list(await store.deliveries.undelivered(BOB, 500)) == []
+
+    async def test_what_is_sent_afterwards_waits(self, store: Store) -> None:
+        await deliver(store, *await self.all_send(store))
+        await store.deliveries.undelivered(BOB, 500)
+        message = await send(store, PEOPLE[7], BOB)
+
+        for _ in range(3):
+            assert list(await store.deliveries.undelivered(BOB, 500)) == [message]
+
+    async def test_the_oldest_waits_behind_all_others(self, store: Store) -> None:
+        oldest, *others = await self.all_send(store)
+        await deliver(store, *others)
+
+        for _ in range(3):
+            assert list(await store.deliveries.undelivered(BOB, 500)) == [oldest]
+        await deliver(store, oldest)
+        assert list(await store.deliveries.undelivered(BOB, 500)) == []
+
+    async def test_as_many_as_the_limit_wait_at_a_time(self, store: Store) -> None:
+        messages = await self.all_send(store)
+        found: list[Message] = []
+
+        while some := list(await store.deliveries.undelivered(BOB, 90)):
+            assert len(some) <= 90
+            found += some
+            await deliver(store, *some)
+
+        assert {each.message_id for each in found} == {each.message_id for each in messages}
+        assert len(found) == len(messages)
+
+    async def test_ones_own_messages_in_between_do_not_wait(self, store: Store) -> None:
+        first = await send(store, ADA, BOB)
+        for _ in range(5):
+            await send(store, BOB, ADA)
+        last = await send(store, ADA, BOB)
+        from_eve = await send(store, EVE, BOB)
+
+        assert list(await store.deliveries.undelivered(BOB, 3)) == [from_eve, first, last]
+
+
 async def test_a_limit_of_nothing_gives_nothing(store: Store) -> None:
     await send(store, ADA, BOB)
 

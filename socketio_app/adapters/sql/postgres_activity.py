@@ -113,13 +113,9 @@ class ActivityMarks:
 class PostgresActivity:
     """Implements `ActivityLog`."""
 
-    def __init__(self, pool: PostgresPool) -> None:
+    def __init__(self, pool: PostgresPool, marks: ActivityMarks) -> None:
         self._pool = pool
-        self._marks = ActivityMarks(pool)
-
-    def forget_marks(self) -> None:
-        """Forget all marks: the database has become another one."""
-        self._marks.forget()
+        self._marks = marks
 
     async def mark(self) -> Mark:
         """See `ActivityLog.mark`."""

@@ -4,11 +4,17 @@ from collections.abc import Callable, Sequence
 
 from socketio_app.adapters.sql.deliveries import submit_deliveries
 from socketio_app.adapters.sql.group_commit import GroupCommit
+from socketio_app.adapters.sql.postgres_activity import ActivityMarks
 from socketio_app.adapters.sql.postgres_append import find_numbers
-from socketio_app.adapters.sql.postgres_pool import PostgresPool, fetch
+from socketio_app.adapters.sql.postgres_pool import PostgresPool
 from socketio_app.adapters.sql.postgres_session import Connection
-from socketio_app.adapters.sql.postgres_statements import UNDELIVERED
-from socketio_app.adapters.sql.rows import conversation_of, message_of
+from socketio_app.adapters.sql.rows import message_of
+from socketio_app.adapters.sql.undelivered import (
+    WAITING_PAIRS,
+    WaitingPair,
+    enough_pairs,
+    waiting_pairs_of,
+)
 from socketio_app.domain.identifiers import UserId
 from socketio_app.domain.messaging import Message
 
@@ -24,23 +30,51 @@ Cursor = tuple[UserId, int]
 class PostgresDeliveries:
     """Implements `DeliveryLog`. What waits at the same time shares one transaction."""
 
-    def __init__(self, pool: PostgresPool) -> None:
+    def __init__(self, pool: PostgresPool, marks: ActivityMarks) -> None:
         self._pool = pool
+        self._marks = marks
         self.commits: GroupCommit[Sequence[Message], Sequence[Message]] = GroupCommit(
             self._commit, most_waiting=MOST_WAITING, largest_batch=LARGEST_BATCH
         )
 
     async def undelivered(self, user_id: UserId, limit: int) -> Sequence[Message]:
         """See `DeliveryLog.undelivered`."""
+        user = user_id.encode()
+        settled = (await self._marks.recent()).settled
         async with self._pool.connection() as connection:
-            rows = await fetch(connection, UNDELIVERED, user_id.encode(), limit)
-        return [message_of(conversation_of(tuple(row[:3])), tuple(row[3:])) for row in rows]
+            waiting = waiting_pairs_of(await connection.fetch(WAITING_PAIRS, user, limit))
+            following = waiting.next_delivered_activity(settled, limit)
+            if following is not None:
+                await connection.execute(_MOVE_DELIVERED_ACTIVITY, user, following)
+        found: list[Message] = []
+        pairs = waiting.pairs
+        while pairs and len(found) < limit:
+            some = enough_pairs(pairs, limit - len(found))
+            found += await self._undelivered(user, some, limit - len(found))
+            pairs = pairs[len(some) :]
+        return found
 
     def delivered(
         self, messages: Sequence[Message], first_time: Callable[[Sequence[Message]], None]
     ) -> None:
         """See `DeliveryLog.delivered`."""
         submit_deliveries(self.commits, messages, first_time)
+
+    async def _undelivered(
+        self, user: bytes, pairs: Sequence[WaitingPair], limit: int
+    ) -> Sequence[Message]:
+        columns = zip(
+            *[
+                (each.conversation_id, each.delivered_seq, each.last_seq, each.is_to_oneself)
+                for each in pairs
+            ],
+            strict=True,
+        )
+        async with self._pool.connection() as connection:
+            rows = await connection.fetch(_UNDELIVERED, *map(list, columns), user, limit)
+        return [
+            message_of(pairs[position - 1].conversation, tuple(row)) for position, *row in rows
+        ][:limit]
 
     async def drain(self) -> None:
         """Wait until nothing waits."""
@@ -88,6 +122,24 @@ async def _move(connection: Connection, reached: dict[Cursor, int]) -> dict[Curs
     return {ordered[position - 1]: delivered_seq for position, delivered_seq in rows}
 
 
+_UNDELIVERED = """
+    SELECT position, seq, message_id, from_user_id, content, created_at, client_message_id
+    FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::boolean[]) WITH ORDINALITY
+        AS pair (conversation_id, delivered_seq, last_seq, to_oneself, position)
+    CROSS JOIN LATERAL (
+        SELECT * FROM chat_message message
+        WHERE message.conversation_id = pair.conversation_id
+          AND message.seq > pair.delivered_seq AND message.seq <= pair.last_seq
+          AND (pair.to_oneself OR message.from_user_id <> $5)
+        ORDER BY message.seq LIMIT $6
+    ) message
+    ORDER BY position, seq
+"""
+_MOVE_DELIVERED_ACTIVITY = """
+    INSERT INTO chat_user (user_id, delivered_activity) VALUES ($1, $2)
+    ON CONFLICT (user_id) DO UPDATE SET delivered_activity = excluded.delivered_activity
+    WHERE chat_user.delivered_activity < excluded.delivered_activity
+"""
 _MAKE = """
     INSERT INTO chat_cursor (user_id, conversation_id, delivered_seq, read_seq)
     SELECT user_id, conversation_id, 0, 0

@@ -4,7 +4,7 @@ import asyncpg
 
 from socketio_app.adapters.sql.group_commit import OnCommit
 from socketio_app.adapters.sql.migrations import HEAD, VERSION_TABLE, SchemaError
-from socketio_app.adapters.sql.postgres_activity import PostgresActivity
+from socketio_app.adapters.sql.postgres_activity import ActivityMarks, PostgresActivity
 from socketio_app.adapters.sql.postgres_conversations import PostgresConversations
 from socketio_app.adapters.sql.postgres_deliveries import PostgresDeliveries
 from socketio_app.adapters.sql.postgres_epoch import Epoch
@@ -26,11 +26,12 @@ class PostgresStore:
         """
         self._connector = Connector(parse_postgres_url(url))
         self._pool = PostgresPool(self._connector)
+        self._marks = ActivityMarks(self._pool)
         self.messages = PostgresMessages(self._connector, self._pool)
         self._epoch = Epoch(on_change=self._forget)
-        self.deliveries = PostgresDeliveries(self._pool)
+        self.deliveries = PostgresDeliveries(self._pool, self._marks)
         self.conversations = PostgresConversations(self._pool)
-        self.activity = PostgresActivity(self._pool)
+        self.activity = PostgresActivity(self._pool, self._marks)
         self.rooms = PostgresRooms(self._pool, self._epoch, rooms_per_user)
 
     @property
@@ -41,7 +42,7 @@ class PostgresStore:
     def _forget(self) -> None:
         """Forget what belongs to another database."""
         self.messages.forget_ids()
-        self.activity.forget_marks()
+        self._marks.forget()
 
     async def start(self) -> None:
         """Connect, and check that the schema is this version's. Doing it again changes nothing.

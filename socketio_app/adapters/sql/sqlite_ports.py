@@ -66,13 +66,29 @@ class SqliteMessages:
 class SqliteDeliveries:
     """Implements `DeliveryLog`."""
 
-    def __init__(self, commits: Commits, read: Read) -> None:
+    def __init__(self, commits: Commits, read: Read, committed: Callable[[], int]) -> None:
         self._commits = commits
         self._read = read
+        self._committed = committed
 
     async def undelivered(self, user_id: UserId, limit: int) -> Sequence[Message]:
         """See `DeliveryLog.undelivered`."""
-        return await self._read(lambda reader: reader.undelivered(user_id, limit))
+        committed = self._committed()
+
+        def read(reader: SqliteReader) -> tuple[Sequence[Message], int | None]:
+            waiting = reader.waiting_pairs(user_id, limit)
+            following = waiting.next_delivered_activity(committed, limit)
+            return reader.undelivered(user_id, waiting.pairs, limit), following
+
+        messages, following = await self._read(read)
+        if following is not None:
+            activity = following
+            submit_deliveries(
+                self._commits,
+                lambda writer: writer.move_delivered_activity(user_id, activity),
+                _nobody_waits,
+            )
+        return messages
 
     def delivered(
         self, messages: Sequence[Message], first_time: Callable[[Sequence[Message]], None]
@@ -86,6 +102,10 @@ class SqliteDeliveries:
 
 def _deliver(messages: Sequence[Message], writer: SqliteWriter) -> Sequence[Message]:
     return writer.deliver(messages)
+
+
+def _nobody_waits(_outcome: object) -> None:
+    """Take note of nothing."""
 
 
 class SqliteConversations:

@@ -10,6 +10,7 @@ from itertools import takewhile
 
 from sqlalchemy import Connection
 
+from socketio_app.adapters.sql import undelivered
 from socketio_app.adapters.sql.conversation_statements import (
     changes,
     standings,
@@ -17,14 +18,14 @@ from socketio_app.adapters.sql.conversation_statements import (
 )
 from socketio_app.adapters.sql.rows import (
     change_of,
-    conversation_of,
     key_of,
     message_of,
     page_of,
     recent_of,
     standing_of,
 )
-from socketio_app.adapters.sql.statements import page, undelivered
+from socketio_app.adapters.sql.statements import page
+from socketio_app.adapters.sql.undelivered import WaitingPair, WaitingPairs, waiting_pairs_of
 from socketio_app.domain.activity import Change
 from socketio_app.domain.conversations import Conversation
 from socketio_app.domain.history import Page, Recent, Standing, Window
@@ -60,10 +61,24 @@ class SqliteReader:
         """See `MessageLog.newest`."""
         return [self._newest(conversation, seq, limit) for conversation, seq in beyond]
 
-    def undelivered(self, user_id: UserId, limit: int) -> Sequence[Message]:
-        """See `DeliveryLog.undelivered`."""
-        rows = self._tables.execute(undelivered(user_id.encode(), limit)).all()
-        return [message_of(conversation_of(row[:3]), row[3:]) for row in rows]
+    def waiting_pairs(self, user_id: UserId, limit: int) -> WaitingPairs:
+        """Return the pairs that hold undelivered messages to a user."""
+        rows = self._connection.execute(WAITING_PAIRS, (user_id.encode(), limit)).fetchall()
+        return waiting_pairs_of(rows)
+
+    def undelivered(
+        self, user_id: UserId, pairs: Sequence[WaitingPair], limit: int
+    ) -> Sequence[Message]:
+        """Return the first undelivered messages of some pairs."""
+        found: list[Message] = []
+        for pair in pairs:
+            place = (pair.conversation_id, pair.delivered_seq, pair.last_seq)
+            values = (*place, pair.is_to_oneself, user_id.encode(), limit - len(found))
+            rows = self._connection.execute(UNDELIVERED, values).fetchall()
+            found += [message_of(pair.conversation, row) for row in rows]
+            if len(found) >= limit:
+                break
+        return found
 
     def of_user(
         self, user_id: UserId, limit: int, before_activity: int | None
@@ -107,7 +122,7 @@ class SqliteReader:
         number, _ = self._number_and_place(standing.conversation)
         first = max(beyond, standing.last_seq - limit)
         # Rows are read as they are asked for, and older ones are not: activity rises with `seq`.
-        rows = self._connection.execute(_NEWEST_FIRST, (number, first, standing.last_seq))
+        rows = self._connection.execute(NEWEST_FIRST, (number, first, standing.last_seq))
         newest = list(takewhile(lambda row: row[-1] > since, rows))
         return [message_of(standing.conversation, row[:-1]) for row in reversed(newest)]
 
@@ -129,7 +144,13 @@ NEWEST = """
     SELECT seq, message_id, from_user_id, content, created_at, client_message_id FROM chat_message
     WHERE conversation_id = ? AND seq > ? ORDER BY seq DESC LIMIT ?
 """
-_NEWEST_FIRST = """
+WAITING_PAIRS = undelivered.WAITING_PAIRS.replace("$", "?")
+UNDELIVERED = """
+    SELECT seq, message_id, from_user_id, content, created_at, client_message_id FROM chat_message
+    WHERE conversation_id = ?1 AND seq > ?2 AND seq <= ?3 AND (?4 OR from_user_id <> ?5)
+    ORDER BY seq LIMIT ?6
+"""
+NEWEST_FIRST = """
     SELECT seq, message_id, from_user_id, content, created_at, client_message_id, activity
     FROM chat_message WHERE conversation_id = ? AND seq > ? AND seq <= ? ORDER BY seq DESC
 """

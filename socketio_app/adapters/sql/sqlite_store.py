@@ -59,7 +59,9 @@ class SqliteStore:
         self.epoch = ""
         self.rooms = SqliteRooms(self._commits, rooms_per_user)
         self.messages = SqliteMessages(self._commits, self._readers.run)
-        self.deliveries = SqliteDeliveries(self._commits, self._readers.run)
+        self.deliveries = SqliteDeliveries(
+            self._commits, self._readers.run, self._committed_activity
+        )
         self.conversations = SqliteConversations(self._commits, self._readers.run)
         self.activity = SqliteActivity(self._readers.run, self._committed_activity)
 

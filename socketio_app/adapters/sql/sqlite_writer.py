@@ -110,6 +110,10 @@ class SqliteWriter:
             return [message for message in messages if self._deliver(message)]
         return self._deliver_many(messages)
 
+    def move_delivered_activity(self, user_id: UserId, activity: int) -> None:
+        """Note up to which activity nothing is undelivered to a user."""
+        self.connection.execute(_MOVE_DELIVERED_ACTIVITY, (user_id.encode(), activity))
+
     def mark_read(self, user_id: UserId, conversation: Conversation, seq: int) -> ReadUpTo:
         """Move a person's place of reading forward."""
         head = self._heads.get(conversation) or self._stored_head(conversation)
@@ -290,6 +294,11 @@ _DELIVER = """
     VALUES (?, ?, ?, 0)
     ON CONFLICT (user_id, conversation_id) DO UPDATE SET delivered_seq = excluded.delivered_seq
     WHERE delivered_seq < excluded.delivered_seq
+"""
+_MOVE_DELIVERED_ACTIVITY = """
+    INSERT INTO chat_user (user_id, delivered_activity) VALUES (?, ?)
+    ON CONFLICT (user_id) DO UPDATE SET delivered_activity = excluded.delivered_activity
+    WHERE delivered_activity < excluded.delivered_activity
 """
 _READ = """
     INSERT INTO chat_cursor (user_id, conversation_id, delivered_seq, read_seq)

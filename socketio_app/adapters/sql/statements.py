@@ -5,9 +5,9 @@ None of them is asked for each message; those are each database's own.
 
 from typing import Any
 
-from sqlalchemy import Select, and_, func, or_, select, union_all
+from sqlalchemy import Select, select
 
-from socketio_app.adapters.sql.schema import conversations, cursors, members, messages
+from socketio_app.adapters.sql.schema import conversations, members, messages
 
 MESSAGE = (
     messages.c.seq,
@@ -17,41 +17,6 @@ MESSAGE = (
     messages.c.created_at,
     messages.c.client_message_id,
 )
-
-
-def undelivered(user_id: bytes, limit: int) -> Select[Any]:
-    """The personal messages to a user beyond their cursors: a pair's key, and the message.
-
-    The pairs with the newest messages come first, and each pair's messages in rising `seq`.
-    """
-    as_first = select(
-        conversations, conversations.c.last_seq_to_first.label("last_seq_to_user")
-    ).where(conversations.c.first_user_id == user_id)
-    as_second = select(
-        conversations, conversations.c.last_seq_to_second.label("last_seq_to_user")
-    ).where(
-        conversations.c.second_user_id == user_id,
-        conversations.c.first_user_id != user_id,  # notes to oneself are among the others already
-    )
-    pairs = union_all(as_first, as_second).subquery("pairs")
-    cursor = and_(
-        cursors.c.conversation_id == pairs.c.conversation_id, cursors.c.user_id == user_id
-    )
-    delivered_seq = func.coalesce(cursors.c.delivered_seq, 0)
-    to_user = or_(
-        messages.c.from_user_id != user_id, pairs.c.first_user_id == pairs.c.second_user_id
-    )
-    return (
-        select(pairs.c.room_id, pairs.c.first_user_id, pairs.c.second_user_id, *MESSAGE)
-        .select_from(
-            pairs.outerjoin(cursors, cursor).join(
-                messages, messages.c.conversation_id == pairs.c.conversation_id
-            )
-        )
-        .where(pairs.c.last_seq_to_user > delivered_seq, messages.c.seq > delivered_seq, to_user)
-        .order_by(pairs.c.activity.desc(), messages.c.seq)
-        .limit(limit)
-    )
 
 
 def page(

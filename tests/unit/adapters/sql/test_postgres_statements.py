@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import Select
 
-from socketio_app.adapters.sql import statements
+from socketio_app.adapters.sql import conversation_statements, statements
 from socketio_app.adapters.sql.postgres_statements import Statement
 
 
@@ -43,6 +43,6 @@ def test_arguments_become_the_values_of_the_parameters_in_their_order() -> None:
 
 
 def test_constants_of_a_statement_keep_their_values() -> None:
-    _, values = Statement(statements.undelivered).text(b"ada", 500)
+    _, values = Statement(conversation_statements.standings).text(b"ada", 500, None)
 
     assert set(values) == {b"ada", 500, 0}
