@@ -40,7 +40,8 @@ async def direct_url() -> AsyncIterator[str]:
 SESSION_STATE = """
     SELECT name, setting FROM pg_settings
     WHERE name IN ('enable_seqscan', 'enable_hashjoin', 'enable_mergejoin', 'jit', 'search_path',
-        'statement_timeout', 'lock_timeout', 'default_transaction_isolation', 'plan_cache_mode')
+        'statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout',
+        'default_transaction_isolation', 'plan_cache_mode')
     UNION ALL SELECT 'prepared statements', count(*)::text FROM pg_prepared_statements
 """
 

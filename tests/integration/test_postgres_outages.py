@@ -187,13 +187,31 @@ WAITING = """
 """
 
 
+async def test_a_process_that_stops_in_a_transaction_keeps_no_locks() -> None:
+    async with postgres_database() as url:
+        query = "?options=-c%20idle_in_transaction_session_timeout%3D100"
+        async with opened(url + query) as stopped, opened(url) as other:
+            await other.messages.append(draft(ROOM))
+
+            async def stop_in_a_transaction() -> None:
+                async with stopped._pool.transaction() as connection:
+                    await connection.execute("SELECT FROM chat_conversation FOR UPDATE")
+                    # It runs while this one does nothing: its lock is gone before it gives up.
+                    assert (await other.messages.append(draft(ROOM))).message.seq == 2
+                    await connection.execute("SELECT")
+
+            with pytest.raises(Unavailable):
+                await stop_in_a_transaction()
+            assert await stopped.messages.last_seq(ROOM) == 2
+
+
 @pytest.mark.parametrize("query", ["", "?pgbouncer=true"])
 async def test_the_server_gives_up_before_the_chat_does(query: str) -> None:
     async with postgres_database() as url, opened(url + query) as store:
-        async with store._pool.connection() as connection:
-            assert await connection.fetchval("SHOW statement_timeout") == "8s"
-        async with store.messages._appending.statement() as connection:
-            assert await connection.fetchval("SHOW statement_timeout") == "8s"
+        for session in (store._pool.connection(), store.messages._appending.statement()):
+            async with session as connection:
+                for name in ("statement_timeout", "idle_in_transaction_session_timeout"):
+                    assert await connection.fetchval(f"SHOW {name}") == "8s"
 
 
 async def test_a_read_that_is_given_up_is_canceled_on_the_server() -> None:

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from time import monotonic
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import asyncpg
 import attrs
@@ -27,6 +27,8 @@ so that nothing is stored after its sender was told that it was not."""
 DEFAULT_SETTINGS: Mapping[str, str] = {
     "statement_timeout": "8s",
     "lock_timeout": "0",
+    # A process that stops in the middle of a transaction must not keep its locks from the others.
+    "idle_in_transaction_session_timeout": "8s",
     # The statements are short and run often: compiling one costs more than running it.
     "jit": "off",
 }
@@ -62,6 +64,7 @@ _BROKEN = (
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,  # as when a connection ends in the middle of an answer
     asyncpg.PostgresConnectionError,
+    asyncpg.exceptions.IdleInTransactionSessionTimeoutError,
 )
 """Failures after which a session is in an unknown state."""
 
@@ -84,6 +87,14 @@ UNAVAILABLE = (
     asyncpg.exceptions.PostgresSystemError,
 )
 """Failures with which the store is `unavailable`. Any other error is a fault of the program."""
+
+
+class _UnnamedStatements(asyncpg.Connection):
+    """A connection whose prepared statements have no names, SQLAlchemy's neither."""
+
+    async def prepare(self, query: str, **options: Any) -> Any:
+        """Prepare a statement, and give it no name, whatever the caller says."""
+        return await super().prepare(query, **{**options, "name": ""})
 
 
 @attrs.define(eq=False)
@@ -254,6 +265,7 @@ class Connector:
             port=port,
             command_timeout=self._answer_timeout_seconds,
             statement_cache_size=0 if self._is_pooled else MAX_CACHED_STATEMENTS,
+            connection_class=_UnnamedStatements if self._is_pooled else asyncpg.Connection,
         )
 
     async def _is_lent(self, connection: Connection) -> bool:

@@ -65,16 +65,7 @@ async def migrate_postgres(url: str) -> None:
     async def connect() -> AsyncpgConnection:
         return (await connector.open()).connection
 
-    engine = create_async_engine(
-        "postgresql+asyncpg://",
-        async_creator=connect,
-        poolclass=NullPool,
-        # Behind a pooler, another's session could have a statement of the same name.
-        connect_args={
-            "prepared_statement_cache_size": 0,
-            "prepared_statement_name_func": lambda: "",
-        },
-    )
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
     settings = {**parameters.session_settings, **_MIGRATION_SETTINGS}
     try:
         async with engine.begin() as connection:
@@ -91,7 +82,7 @@ async def migrate_postgres(url: str) -> None:
 
 
 # A migration may take any time, and waits for transactions of servers that still run.
-_MIGRATION_SETTINGS = {"statement_timeout": "0"}
+_MIGRATION_SETTINGS = {"statement_timeout": "0", "idle_in_transaction_session_timeout": "0"}
 _SET = text("SELECT set_config(:name, :value, true)")
 _TAKE_TURNS = text("SELECT pg_advisory_xact_lock(hashtextextended('chat_alembic_version', 0))")
 
