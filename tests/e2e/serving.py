@@ -44,8 +44,7 @@ async def serving(
             app,
             log_level="error",
             ws=websockets,
-            timeout_graceful_shutdown=5,
-            **{"ws_per_message_deflate": False, **options},
+            **{"ws_per_message_deflate": False, "timeout_graceful_shutdown": 5, **options},
         )
         server = uvicorn.Server(config)
         # Signals are the test runner's.

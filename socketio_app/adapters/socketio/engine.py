@@ -15,6 +15,7 @@ from socketio_app.adapters.socketio.confirmations import ConfirmationTimer
 from socketio_app.adapters.socketio.engine_socket import EngineSocket
 from socketio_app.adapters.socketio.pings import PingWheel
 from socketio_app.adapters.socketio.requests import environ_of, wrong_in
+from socketio_app.adapters.socketio.server_shutdown import ShutdownNotice
 from socketio_app.domain.rates import RateLimiter
 
 log = logging.getLogger("socketio_app.socketio")
@@ -48,6 +49,8 @@ class ChatEngine(engineio.AsyncServer):
     """Called when a handshake is refused, as its address makes too many."""
     on_received: Callable[[Sequence[Any]], None]
     """Called with receipts that a client has confirmed."""
+    shutdown_notice: ShutdownNotice
+    """Notices when the server that polls come from shuts down."""
     handle_text: Callable[[str, bytes], Coroutine[Any, Any, object]]
     handle_binary: Callable[[str, bytes], Coroutine[Any, Any, None]]
     handle_ignored: Callable[[str, int], None]
@@ -94,6 +97,8 @@ class ChatEngine(engineio.AsyncServer):
         environ = await environ_of(*request)
         if environ is None:
             return None
+        if environ["asgi.scope"]["type"] == "http":
+            self.shutdown_notice.watch(environ["asgi.receive"])
         wrong = wrong_in(environ)
         if wrong is not None:
             return await self._make_response(self._bad_request(wrong), environ)

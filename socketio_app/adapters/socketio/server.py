@@ -9,6 +9,7 @@ It is python-socketio's server with these differences, each because the chat pro
 - A packet that is not Socket.IO ends its connection; one that is, but carries nonsense, does not.
 """
 
+import asyncio
 import logging
 from collections.abc import Coroutine, Mapping, Sequence
 from time import monotonic
@@ -45,6 +46,7 @@ from socketio_app.adapters.socketio.refusal_log import RefusalLog
 from socketio_app.adapters.socketio.requests import token_of
 from socketio_app.adapters.socketio.retirement import retire_all
 from socketio_app.adapters.socketio.runner import CommandRunner, new_error_id
+from socketio_app.adapters.socketio.server_shutdown import ShutdownNotice
 from socketio_app.adapters.socketio.sessions import SessionTable
 from socketio_app.adapters.socketio.wire import outgoing
 from socketio_app.application.chat import Chat
@@ -52,6 +54,7 @@ from socketio_app.application.commands import Actor
 from socketio_app.application.handover import Opening
 from socketio_app.application.measures import Measures
 from socketio_app.application.ports import TokenVerifier
+from socketio_app.application.tasks import start_task
 from socketio_app.application.tracing import Tracing
 from socketio_app.domain.errors import ChatError
 from socketio_app.domain.identifiers import ConnectionId
@@ -141,6 +144,7 @@ class ChatServer(socketio.AsyncServer):
         self.eio.arrivals.seconds = options.connect_seconds
         self.eio.begins_at_once = options.begins_at_once and tracing is None
         self.eio.on_received = chat.delivery.received
+        self.eio.shutdown_notice = ShutdownNotice(self._retire_soon)
         self.eio.handle_text = self._handle_text
         self.eio.handle_binary = self._handle_binary
         self.eio.handle_ignored = self._count_ignored
@@ -152,6 +156,7 @@ class ChatServer(socketio.AsyncServer):
         self._verifier = verifier
         self._connects = ConnectLimit(options.connects)
         self._connections: dict[str, Connection] = {}
+        self._retiring: asyncio.Task[None] | None = None
         self._attachments = Attachments()
         self.on("connect", self._let_in)
         self.on("disconnect", self._let_out)
@@ -162,6 +167,7 @@ class ChatServer(socketio.AsyncServer):
     def start(self) -> None:
         """Take connections: from the beginning, and again after `stop`."""
         self.eio.is_retiring = False
+        self._retiring = None
 
     async def retire(self, seconds: float) -> None:
         """Take no new connections, and let those that are there go, to another server.
@@ -175,8 +181,15 @@ class ChatServer(socketio.AsyncServer):
         if sockets:
             log.info("closed all connections", extra={"connections": len(sockets)})
 
+    def _retire_soon(self) -> None:
+        """Close all connections: the server shuts down, and waits for polls."""
+        self._retiring = start_task(self.retire(0))
+
     async def stop(self) -> None:
         """Let every connection go at once. Doing it twice is harmless."""
+        self.eio.shutdown_notice.leave()
+        if self._retiring is not None:
+            await asyncio.wait([self._retiring])
         await self.retire(0)
         self.eio.pings.stop()
         self.eio.confirmations.stop()
