@@ -16,6 +16,7 @@ from socketio_app.adapters.sql.postgres_statements import Statement
 from socketio_app.domain.errors import Unavailable
 
 MAX_SESSIONS = 10
+"""Maximum number of sessions; beyond, callers wait for one in their order."""
 
 MAX_WAITING = 20_000
 """Maximum number of callers that wait for a session; any more are refused as `unavailable`."""
