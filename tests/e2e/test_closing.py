@@ -5,6 +5,7 @@ import contextlib
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from socketio_app.entrypoints.composition import Composition, compose
 from tests.e2e.raw_frames import RawFrames, close_code
 from tests.e2e.serving import serving
 from tests.e2e.test_engine_io import CONNECT, SETTINGS, until_empty
+from tests.stores import HookedStore
 from tests.unit.adapters.jwt.forging import RSA_KEY, certificate
 
 pytestmark = pytest.mark.anyio
@@ -102,6 +104,49 @@ async def test_a_client_that_is_still_sending_sees_that_the_server_restarts(
         sending.cancel()
         client.send_close(1012)
         assert await client.receive() is None
+
+
+async def a_turn(_call: str) -> None:
+    """What a store that is not in this process takes at least."""
+    await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("websockets", [FastProtocol, "websockets-sansio"])
+async def test_a_server_that_ends_acknowledges_every_message_that_it_has_stored(
+    websockets: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("socketio_app.adapters.socketio.engine_socket.FINISH_SECONDS", 120)
+    composition = compose(SETTINGS, store=HookedStore(before=a_turn))
+    async with serving(application(composition), websockets) as url, mallory(url) as client:
+        sending = asyncio.create_task(send_messages_until_closed(client))
+        await client.receive_until("4310")
+
+        async with asyncio.timeout(30):
+            await composition.retire(0)
+
+        acknowledged = 10
+        while (frame := await client.receive()) is not None and frame[0] is not Opcode.CLOSE:
+            acknowledged += frame[1].startswith(b"43")
+        sending.cancel()
+        assert close_code(frame) == 1012
+        assert acknowledged == await stored(composition)
+
+
+async def send_messages_until_closed(client: RawFrames) -> None:
+    """Send messages faster than they are handled; the acknowledgements begin with 431."""
+    numbers = count(1)
+    with contextlib.suppress(ConnectionError):
+        while True:
+            for number in islice(numbers, 200):
+                content = '{"room_id":"lobby","content":"hello"}'
+                client.send(f'42{number}["send_group_message",{content}]')
+            await client.writer.drain()
+            await asyncio.sleep(0)
+
+
+async def stored(composition: Composition) -> int:
+    """How many messages the lobby has."""
+    return (await composition.chat.execute(BOB, JoinRoom(LOBBY))).last_seq
 
 
 async def test_over_tls_the_connection_ends_when_the_client_has_answered(

@@ -116,6 +116,11 @@ class Inbox(Generic[Message]):
         if self._task is None:
             self._task = start_task(self._work_off(None))
 
+    def stop_reading(self) -> None:
+        """Pause reading for good: handling what waits does not resume it."""
+        self._resume = _stay_paused
+        self._pause()
+
     async def settled(self) -> None:
         """Wait until all that has come is handled."""
         while self._task is not None:
@@ -153,6 +158,10 @@ class Inbox(Generic[Message]):
             last, self._last = self._last, None
             if last is not None:
                 await last()
+
+
+def _stay_paused() -> None:
+    pass
 
 
 @attrs.define

@@ -88,7 +88,7 @@ class Link:
 
     async def finish(self) -> None:
         """Read no more, and wait until all that came is handled."""
-        self._websocket.pause_reading()
+        self._inbox.stop_reading()
         await self._inbox.settled()
 
     def close(self, code: int = frames.NORMAL_CLOSURE) -> None:

@@ -253,3 +253,15 @@ async def test_what_is_last_is_done_even_where_a_message_was_cancelled() -> None
 
     async with asyncio.timeout(60):
         await done.wait()
+
+
+async def test_once_reading_is_stopped_nothing_resumes_it(handler: Handler) -> None:
+    handler.inbox.take([1] * (MOST_WAITING + 2))
+
+    handler.inbox.stop_reading()
+    for _ in range(MOST_WAITING + 2):
+        handler.go_on.release()
+    await handler.inbox.settled()
+
+    assert len(handler.handled) == MOST_WAITING + 2
+    assert handler.is_paused
