@@ -13,12 +13,14 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from websockets.frames import Opcode
 
+from socketio_app.adapters.socketio.endings import EXPIRED
 from socketio_app.adapters.socketio.fast_protocol import FastProtocol
 from socketio_app.application.commands import Actor, JoinRoom, SendMessage
 from socketio_app.domain.conversations import Room
 from socketio_app.domain.identifiers import RoomId, UserId
 from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import Composition, compose
+from tests.e2e.raw import raw_polling
 from tests.e2e.raw_frames import RawFrames, close_code
 from tests.e2e.serving import serving
 from tests.e2e.test_engine_io import CONNECT, SETTINGS, until_empty
@@ -206,6 +208,36 @@ async def test_nothing_follows_the_close_frame_though_much_is_unread(
         assert close_code(last) == {"close frame": 1000, "too large": 1009, "restart": 1012}[ending]
         assert messages
         await until_empty(composition)
+
+
+@pytest.mark.parametrize(
+    "ending", ["close packet", "not Engine.IO", "no pong", "not connected", "expired", "restart"]
+)
+async def test_an_open_poll_is_answered_with_a_packet_when_its_session_ends(
+    url: str, composition: Composition, ending: str
+) -> None:
+    async with raw_polling(url) as polling:
+        (connection,) = composition.server.eio.sockets.values()
+        polled = asyncio.create_task(polling.get())
+        async with asyncio.timeout(20):
+            while connection._outbox._filled is None:  # nothing else says that the poll is open
+                await asyncio.sleep(0.01)
+
+        match ending:
+            case "close packet":
+                assert await polling.post("1") == 200
+            case "not Engine.IO":
+                await polling.post("x")
+            case "no pong":
+                connection.ping_timed_out()
+            case "not connected":
+                connection.give_up()
+            case "expired":
+                connection.dismiss(EXPIRED)
+            case "restart":
+                await composition.retire(0)
+
+        assert await polled == ["6"]
 
 
 def tls_files(folder: Path) -> dict[str, Any]:

@@ -326,7 +326,10 @@ class EngineSocket(AsyncSocket):
             self._is_polled = False
 
     async def fetch(self, receive: Receive) -> Sequence[EnginePacket]:
-        """Wait for packets to a client that polls; the next ping is one.
+        """Wait for packets to a client that polls; the next ping is one, and so is the end.
+
+        At the end there is a NOOP where nothing else is: no packet at all is no payload of
+        Engine.IO's, and clients report an error.
 
         Raises:
             QueueEmpty: the client has given the poll up, which ends its connection: it cannot know
@@ -340,7 +343,7 @@ class EngineSocket(AsyncSocket):
             await asyncio.wait([filled, given_up], return_when=asyncio.FIRST_COMPLETED)
             if given_up.done():
                 raise QueueEmpty
-            return self._outbox.take()
+            return self._outbox.take() or [EnginePacket(NOOP)]
         finally:
             filled.cancel()
             given_up.cancel()
