@@ -20,8 +20,8 @@ from socketio_app.domain.conversations import Room
 from socketio_app.domain.identifiers import RoomId, UserId
 from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import Composition, compose
-from tests.e2e.raw import raw_polling
-from tests.e2e.raw_frames import RawFrames, close_code
+from tests.e2e.raw import RawPolling, raw_polling
+from tests.e2e.raw_frames import OPEN, RawFrames, close_code
 from tests.e2e.serving import serving
 from tests.e2e.test_engine_io import CONNECT, SETTINGS, until_empty
 from tests.stores import HookedStore
@@ -210,6 +210,97 @@ async def test_nothing_follows_the_close_frame_though_much_is_unread(
         await until_empty(composition)
 
 
+async def messages_of(bob: Actor, composition: Composition, number: int) -> None:
+    await composition.chat.execute(bob, JoinRoom(LOBBY))
+    for _ in range(number):
+        await composition.chat.execute(bob, SendMessage(Room(LOBBY), MUCH))
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("websockets", [FastProtocol, "websockets-sansio"])
+@pytest.mark.parametrize("ending", ["ban", "too large", "restart"])
+async def test_a_slow_reader_gets_what_was_kept_for_it_before_the_close_frame(
+    websockets: Any, composition: Composition, ending: str
+) -> None:
+    app = application(composition)
+    async with serving(app, websockets, system_buffer_bytes=65_536) as url:
+        async with mallory(url, receive_buffer_bytes=SMALL_BUFFER) as client:
+            await messages_of(BOB, composition, 200)
+            (connection,) = composition.server.eio.sockets.values()
+            assert connection.unread_bytes
+
+            match ending:
+                case "ban":
+                    composition.chat.disconnect_user(UserId("mallory"))
+                case "too large":
+                    client.send("x" * 100_000)
+                case "restart":
+                    await composition.retire(0)
+            *received, last = await client.receive_all()
+
+    assert close_code(last) == {"ban": 1008, "too large": 1009, "restart": 1012}[ending]
+    packets = [payload for _, payload in received]
+    assert sum(packet.startswith(b'42["receive_group_message"') for packet in packets) == 200
+    if ending == "ban":
+        assert packets[-1] == b"41"
+
+
+async def test_a_client_that_reads_nothing_is_cut_after_some_seconds(
+    composition: Composition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"{FAST}.CLOSE_SECONDS", 0.1)
+    app = application(composition)
+    async with serving(app, FastProtocol, system_buffer_bytes=65_536) as url:
+        async with mallory(url, receive_buffer_bytes=SMALL_BUFFER) as client:
+            await messages_of(BOB, composition, 200)
+            (connection,) = composition.server.eio.sockets.values()
+            assert connection.unread_bytes
+
+            composition.chat.disconnect_user(UserId("mallory"))
+
+            transport = connection._link._websocket.transport
+            async with asyncio.timeout(20):
+                while not transport.is_closing():
+                    await asyncio.sleep(0.01)
+            with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+                await client.receive_all()
+
+
+@pytest.mark.parametrize("ending", ["ban", "restart"])
+async def test_a_client_between_two_polls_can_fetch_what_was_kept_for_it(
+    url: str, composition: Composition, ending: str
+) -> None:
+    async with raw_polling(url) as polling:
+        await polling.post(CONNECT, '421["join_room",{"room_id":"lobby"}]')
+        await messages_of(BOB, composition, 40)
+
+        retired = None
+        if ending == "ban":
+            composition.chat.disconnect_user(UserId("mallory"))
+        else:
+            retired = asyncio.create_task(composition.retire(0))
+        await until_empty(composition)
+        assert await polling.post("3") == 200
+        packets = await everything(polling)
+
+        assert sum("receive_group_message" in packet for packet in packets) == 40
+        assert any(packet.startswith("431[") for packet in packets)
+        assert ("41" in packets) == (ending == "ban")
+        if retired is not None:
+            await retired
+        assert await polling.post("3") == 400
+
+
+async def everything(polling: RawPolling) -> list[str]:
+    """What the client gets until its session is gone."""
+    packets: list[str] = []
+    while True:
+        async with polling.http.get(polling.url) as answer:
+            if answer.status != 200:
+                return packets
+            packets += (await answer.text()).split("\x1e")
+
+
 @pytest.mark.parametrize(
     "ending", ["close packet", "not Engine.IO", "no pong", "not connected", "expired", "restart"]
 )
@@ -238,6 +329,39 @@ async def test_an_open_poll_is_answered_with_a_packet_when_its_session_ends(
                 await composition.retire(0)
 
         assert await polled == ["6"]
+
+
+async def test_what_a_client_does_not_fetch_is_dropped_after_some_seconds(
+    url: str, composition: Composition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("socketio_app.adapters.socketio.leftovers.CLOSE_SECONDS", 0.1)
+    async with raw_polling(url) as polling:
+        await polling.post(CONNECT)
+
+        async with asyncio.timeout(20):
+            await composition.retire(0)
+
+        assert await everything(polling) == []
+
+
+async def test_a_client_that_upgrades_while_it_is_banned_gets_the_goodbye(
+    url: str, composition: Composition
+) -> None:
+    async with raw_polling(url) as polling:
+        await polling.post(CONNECT)
+        session = polling.url.rpartition("sid=")[2]
+        async with RawFrames.open(url, f"{OPEN}&sid={session}") as websocket:
+            websocket.send("2probe")
+            await websocket.receive_until("3probe")
+
+            composition.chat.disconnect_user(UserId("mallory"))
+            await until_empty(composition)
+            websocket.send("5")
+
+            *received, last = await websocket.receive_all()
+            assert close_code(last) == 1008
+            assert received[-1] == (Opcode.TEXT, b"41")
+            assert await everything(polling) == []
 
 
 def tls_files(folder: Path) -> dict[str, Any]:

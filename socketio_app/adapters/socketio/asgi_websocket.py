@@ -126,6 +126,7 @@ class AsgiWebSocket:
             message = _message_of(event)
             if len(message[1]) > self._most_bytes:
                 log.info("closed a connection that sent a frame over the limit")
+                self.owner.flush()
                 self.close(frames.MESSAGE_TOO_BIG)
                 await asyncio.Event().wait()  # the writer closes, and that ends this
             self.owner.receive([message])

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Coroutine, Sequence
 from time import monotonic
 from typing import Any
+from urllib.parse import parse_qs
 
 import engineio
 from engineio.exceptions import QueueEmpty
@@ -13,8 +14,9 @@ from engineio.packet import Packet as EnginePacket
 from socketio_app.adapters.socketio.arrivals import LINES, Arrivals, HandshakeLimit, network_of
 from socketio_app.adapters.socketio.confirmations import ConfirmationTimer
 from socketio_app.adapters.socketio.engine_socket import EngineSocket
+from socketio_app.adapters.socketio.leftovers import Leftovers
 from socketio_app.adapters.socketio.pings import PingWheel
-from socketio_app.adapters.socketio.requests import environ_of, wrong_in
+from socketio_app.adapters.socketio.requests import TooLongError, environ_of, wrong_in
 from socketio_app.adapters.socketio.server_shutdown import ShutdownNotice
 from socketio_app.domain.rates import RateLimiter
 
@@ -67,6 +69,16 @@ class ChatEngine(engineio.AsyncServer):
         self.pings = PingWheel(self.ping_interval, self.ping_timeout)
         self.confirmations = ConfirmationTimer()
         self.arrivals = Arrivals()
+        self.leftovers = Leftovers()
+        self.reasons_of_clients = frozenset(
+            [
+                self.reason.CLIENT_DISCONNECT,
+                self.reason.PING_TIMEOUT,
+                self.reason.TRANSPORT_CLOSE,
+                self.reason.TRANSPORT_ERROR,
+            ]
+        )
+        """Reasons after which nobody fetches what is left of a session."""
         self._lines = RateLimiter(LINES)
         self._has_said_plain = False
         self.is_retiring = False
@@ -102,7 +114,32 @@ class ChatEngine(engineio.AsyncServer):
         wrong = wrong_in(environ)
         if wrong is not None:
             return await self._make_response(self._bad_request(wrong), environ)
+        sid = self._sid_with_leftovers(environ)
+        if sid is not None:
+            return await self._make_response(
+                await self._answer_after_the_end(sid, environ), environ
+            )
         return await super().handle_request(environ)
+
+    def _sid_with_leftovers(self, environ: dict[str, Any]) -> str | None:
+        """The session of a polling request, where it has ended and something is left of it."""
+        if not self.leftovers or environ["REQUEST_METHOD"] not in {"GET", "POST"}:
+            return None
+        sid = parse_qs(environ["QUERY_STRING"]).get("sid", [""])[0]
+        if sid not in self.leftovers or environ["asgi.scope"]["type"] != "http":
+            return None
+        origin, allowed = environ.get("HTTP_ORIGIN"), self._cors_allowed_origins(environ)
+        return sid if not origin or allowed is None or origin in allowed else None
+
+    async def _answer_after_the_end(self, sid: str, environ: dict[str, Any]) -> dict[str, Any]:
+        """Give a poll what is left of its session; discard what a client sends."""
+        if environ["REQUEST_METHOD"] == "GET":
+            return self._ok(self.leftovers.take(sid))
+        try:
+            await environ["wsgi.input"].read(self.max_http_buffer_size)
+        except TooLongError:
+            return self._bad_request()
+        return self._ok()
 
     async def _handle_connect(
         self, environ: dict[str, Any], transport: str, jsonp_index: int | None = None

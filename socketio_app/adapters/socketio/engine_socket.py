@@ -27,6 +27,7 @@ from socketio_app.adapters.socketio.asgi_websocket import AsgiWebSocket
 from socketio_app.adapters.socketio.confirmations import ConfirmationTimer, Unconfirmed
 from socketio_app.adapters.socketio.endings import NOT_LET_IN, RESTART, WRITE_FAILED
 from socketio_app.adapters.socketio.frames import Frame
+from socketio_app.adapters.socketio.leftovers import Leftovers
 from socketio_app.adapters.socketio.link import Link, Probe
 from socketio_app.adapters.socketio.outbox import Outbox
 from socketio_app.adapters.socketio.packets import MessagePacket
@@ -68,6 +69,8 @@ class Engine(Protocol):
     most_unread_bytes: int
     passing_unread_bytes: int
     dropped_frames: int
+    leftovers: Leftovers
+    reasons_of_clients: frozenset[str]
     begins_at_once: bool
     handle_text: Callable[[str, bytes], Coroutine[Any, Any, object]]
     handle_binary: Callable[[str, bytes], Coroutine[Any, Any, None]]
@@ -106,6 +109,7 @@ class EngineSocket(AsyncSocket):
         """Packets dropped because the client is not authenticated."""
         self._on_direct: Callable[[FrameWriter | None], None] | None = None
         self._close_code = frames.NORMAL_CLOSURE
+        self._is_client_there = self._has_broken_protocol = False
 
     # To the client.
 
@@ -160,6 +164,15 @@ class EngineSocket(AsyncSocket):
             self._link.close(self._close_code)
         else:
             self._outbox.end()
+            is_of_client = self._has_broken_protocol or reason in self._engine.reasons_of_clients
+            self._is_client_there = not is_of_client
+            if not self._is_polled:
+                self._keep_leftovers()
+
+    def _keep_leftovers(self) -> None:
+        """Let a client that is still there fetch what it has not fetched yet."""
+        if self._is_client_there and self._outbox.has_messages:
+            self._engine.leftovers.keep(self.sid, self._outbox)
 
     def dismiss(self, reason: str, goodbye: Frame | None = None) -> None:
         """See `Way`."""
@@ -192,8 +205,6 @@ class EngineSocket(AsyncSocket):
             async with asyncio.timeout(FINISH_SECONDS):
                 await self._finish()
         self._close_code = frames.SERVICE_RESTART
-        if self._link is None:
-            self._send(EnginePacket(NOOP))  # its next poll finds no session
         await self.close(abort=True, reason=RESTART)
 
     async def _finish(self) -> None:
@@ -324,6 +335,8 @@ class EngineSocket(AsyncSocket):
             raise
         finally:
             self._is_polled = False
+            if self.closed:
+                self._keep_leftovers()
 
     async def fetch(self, receive: Receive) -> Sequence[EnginePacket]:
         """Wait for packets to a client that polls; the next ping is one, and so is the end.
@@ -364,6 +377,7 @@ class EngineSocket(AsyncSocket):
             await to_the_end(self._take_posted(body))
         except EngineIOError:
             if not self.closed:  # else there is nothing left to end
+                self._has_broken_protocol = True
                 raise
         finally:
             self._is_posted = False
@@ -426,6 +440,14 @@ class EngineSocket(AsyncSocket):
     def not_upgraded(self) -> None:
         """See `Upgrading`."""
         self.upgrading = False
+
+    def end_on(self, websocket: WebSocket) -> None:
+        """See `Upgrading`."""
+        for packet in self._outbox.take_all():
+            if packet.packet_type not in (NOOP, PING):
+                websocket.write(frame_of(packet))
+        self._engine.leftovers.drop(self.sid)
+        websocket.close(self._close_code)
 
     def upgraded_to(self, websocket: WebSocket) -> Link:
         """See `Upgrading`."""

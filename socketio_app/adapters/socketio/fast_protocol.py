@@ -228,8 +228,7 @@ class FastProtocol(WebSocketsSansIOProtocol):
         if self._owner is None:
             super().shutdown()
         else:
-            self._owner.lost()
-            self.close(frames.SERVICE_RESTART)
+            self._end(self._owner, frames.SERVICE_RESTART)
 
     # For the owner.
 
@@ -312,8 +311,13 @@ class FastProtocol(WebSocketsSansIOProtocol):
             self._answer_close()
         elif fault is not None:
             log.info("closed a connection that sent %s", fault)
-            self._owner.lost()
-            self.close(fault.code)
+            self._end(self._owner, fault.code)
+
+    def _end(self, owner: Owner, code: int) -> None:
+        """Close the connection, which its owner has not asked for."""
+        owner.flush()
+        owner.lost()
+        self.close(code)
 
     def _answer_close(self) -> None:
         """Answer the client's Close frame, after which it sends and expects nothing."""

@@ -92,7 +92,8 @@ class Link:
         await self._inbox.settled()
 
     def close(self, code: int = frames.NORMAL_CLOSURE) -> None:
-        """Close it, once what was written has been read."""
+        """Close it, after what was kept for a client that did not read."""
+        self.flush()
         self._stop_writing()
         self._websocket.close(code)
 
@@ -130,6 +131,18 @@ class Link:
                 self.write(frame)
             if self.direct is not None:
                 self._inbox.release()
+
+    def flush(self) -> None:
+        """Write what was kept, whether the client reads or not: the end of the connection is near.
+
+        The WebSocket bounds the time that this takes.
+        """
+        kept, self._unread = self._unread, None
+        try:
+            for frame in kept or ():
+                self._websocket.write(frame)
+        except Exception as error:  # noqa: BLE001  (logged there)
+            self.fail(error)
 
     def lost(self) -> None:
         """The connection is gone, or about to be."""
@@ -176,6 +189,10 @@ class Upgrading(Protocol):
         """Go on polling."""
         ...
 
+    def end_on(self, websocket: WebSocket) -> None:
+        """Close a WebSocket that can no longer be used, after what the client has not fetched."""
+        ...
+
 
 class Probe:
     """Goes through the upgrade from polling (Engine.IO protocol 4, "Upgrade").
@@ -200,14 +217,20 @@ class Probe:
                 self._was_asked = True
                 self._websocket.write(frames.frame(frames.TEXT, b"3probe"))
                 self._connection.end_poll()
-            elif self._may_upgrade_on(message):
-                self._deadline.cancel()
-                link = self._connection.upgraded_to(self._websocket)
-                link.receive(messages[number + 1 :])
+            elif message == (frames.TEXT, b"5") and self._was_asked:
+                self._upgrade(messages[number + 1 :])
                 return
             else:
                 self._fail()
                 return
+
+    def _upgrade(self, messages: Sequence[Message]) -> None:
+        if self._connection.may_upgrade():
+            self._deadline.cancel()
+            self._connection.upgraded_to(self._websocket).receive(messages)
+        else:  # another WebSocket was faster, or the session has ended
+            self._end()
+            self._connection.end_on(self._websocket)
 
     def ignored(self, count: int) -> None:
         """Count them; no client needs more than a few during an upgrade."""
@@ -221,14 +244,12 @@ class Probe:
     def resume_writing(self) -> None:
         """Likewise."""
 
+    def flush(self) -> None:
+        """Nothing is kept here."""
+
     def lost(self) -> None:
         """The client has thought better of it."""
         self._end()
-
-    def _may_upgrade_on(self, message: Message) -> bool:
-        is_asked_to = message == (frames.TEXT, b"5") and self._was_asked
-        # Another WebSocket may have been faster, or the session have ended.
-        return is_asked_to and self._connection.may_upgrade()
 
     def _fail(self) -> None:
         self._end()

@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 
-from engineio.packet import Packet
+from engineio.packet import MESSAGE, Packet
 
 MOST_IN_A_POLL = 16
 """python-engineio's client takes no more packets in one answer."""
@@ -54,6 +54,11 @@ class Outbox:
         if self._has_waited:
             self.overdue_bytes += size
         self._wake()
+
+    @property
+    def has_messages(self) -> bool:
+        """Whether something other than Engine.IO's own packets waits."""
+        return any(packet.packet_type == MESSAGE for packet, _ in self._packets or ())
 
     def end(self) -> None:
         """Let nobody wait for packets any more."""

@@ -173,8 +173,13 @@ class ChatServer(socketio.AsyncServer):
         """Take no new connections, and let those that are there go, to another server.
 
         Args:
-            seconds: over how long. Those who are still there are served.
+            seconds: over how long. Those who are still there are served, and those that poll can
+                then fetch what they have not fetched.
         """
+        await self._retire(seconds)
+        await self.eio.leftovers.fetched()
+
+    async def _retire(self, seconds: float) -> None:
         self.eio.is_retiring = True
         sockets = list(self.eio.sockets.values())
         await retire_all(sockets, seconds)
@@ -183,14 +188,15 @@ class ChatServer(socketio.AsyncServer):
 
     def _retire_soon(self) -> None:
         """Close all connections: the server shuts down, and waits for polls."""
-        self._retiring = start_task(self.retire(0))
+        self._retiring = start_task(self._retire(0))
 
     async def stop(self) -> None:
         """Let every connection go at once. Doing it twice is harmless."""
         self.eio.shutdown_notice.leave()
         if self._retiring is not None:
             await asyncio.wait([self._retiring])
-        await self.retire(0)
+        await self._retire(0)
+        self.eio.leftovers.stop()
         self.eio.pings.stop()
         self.eio.confirmations.stop()
         self.eio.arrivals.stop()

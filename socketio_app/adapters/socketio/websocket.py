@@ -40,6 +40,10 @@ class Owner(Protocol):
         """Go on writing."""
         ...
 
+    def flush(self) -> None:
+        """Write what is kept for a client that does not read; `lost` or a close follows."""
+        ...
+
     def lost(self) -> None:
         """The connection is gone, or about to be: write nothing more. May be called again."""
         ...

@@ -32,6 +32,9 @@ class LossRecorder:
     def resume_writing(self) -> None:
         pass
 
+    def flush(self) -> None:
+        pass
+
     def lost(self) -> None:
         self.is_lost = True
 

@@ -34,6 +34,9 @@ class Owner:
     def resume_writing(self) -> None:
         raise AssertionError("nothing is written")
 
+    def flush(self) -> None:
+        pass
+
     def lost(self) -> None:
         raise AssertionError("nobody closes it")
 
