@@ -114,8 +114,8 @@ class LimitSettings:
     max_frame_bytes: int = setting(
         65_536,
         integer(1024, 16_777_216),
-        "The largest frame, or polling request, that a client may send; a larger one ends its "
-        "connection.",
+        "The largest frame, or packet of a polling request, that a client may send; a larger one "
+        "ends its connection. A polling request may have 16 such packets.",
     )
     max_unread_bytes: int = setting(
         1_048_576,

@@ -13,12 +13,13 @@ from typing import get_args
 
 import pytest
 
+from socketio_app.adapters.socketio.polling import max_post_bytes
 from socketio_app.entrypoints.settings import Settings, names
 from socketio_app.main import create_socketio_app
 from tests.e2e.clients import PythonClient, Transport, until
 from tests.e2e.serving import serving
 from tests.e2e.test_serving import PATIENCE_SECONDS, free_port
-from tests.tokens import token
+from tests.tokens import SECRET, token
 
 pytestmark = pytest.mark.anyio
 
@@ -107,6 +108,13 @@ async def test_behind_nginx_every_transport_stays_with_its_process(
         assert (await until(bob, "receive_personal_message", 20))["content"] == "Hello 19"
         for client in (ada, bob):
             await client.close()
+
+
+def test_nginx_accepts_the_largest_polling_request() -> None:
+    site = (DEPLOY / "nginx.conf").read_text()
+    (kibibytes,) = re.findall(r"^\s*client_max_body_size (\d+)k;$", site, re.MULTILINE)
+
+    assert int(kibibytes) * 1024 >= max_post_bytes(Settings(secret_key=SECRET).max_frame_bytes)
 
 
 @pytest.mark.skipif(SYSTEMD_ANALYZE is None, reason="systemd-analyze is not installed")

@@ -123,17 +123,6 @@ async def test_an_upgrade_that_fails_goes_on_polling(
         assert (await answered(polling, 1))["ok"]
 
 
-async def test_too_much_in_one_polling_request_ends_the_connection(
-    url: str, composition: Composition
-) -> None:
-    async with raw_polling(url) as polling:
-        await polling.post(CONNECT)
-
-        assert await polling.post("4" + "x" * 70_000) == 400
-
-    await until_empty(composition)
-
-
 async def test_as_many_packets_as_fit_may_come_in_one_polling_request(url: str) -> None:
     async with raw_polling(url) as polling:
         await polling.post(CONNECT)
@@ -141,6 +130,47 @@ async def test_as_many_packets_as_fit_may_come_in_one_polling_request(url: str) 
         await polling.post(*['42["a"]'] * 5000, '421["join_room",{"room_id":"lobby"}]')
 
         assert (await answered(polling, 1))["ok"]
+
+
+LARGE = '42%d["send_group_message",{"room_id":"lobby","content":"%s"}]'
+
+
+async def test_a_polling_request_may_have_sixteen_packets_of_the_limit(url: str) -> None:
+    async with raw_polling(url) as polling:
+        await polling.post(CONNECT, '421["join_room",{"room_id":"lobby"}]')
+        await answered(polling, 1)
+
+        packets = [LARGE % (number, r"\ud83d\ude00" * 4000) for number in range(2, 18)]
+        assert await polling.post(*packets) == 200
+
+        assert (await answered(polling, 17))["ok"]
+
+
+@pytest.mark.parametrize(
+    ("is_connected", "packets"),
+    [(False, [CONNECT, *["4" * 40_000] * 2]), (True, ["4" * 5_000] * 17), (True, ["4" * 70_000])],
+    ids=["not connected", "seventeen packets", "one over the limit"],
+)
+async def test_more_in_one_polling_request_ends_the_connection(
+    url: str, composition: Composition, is_connected: bool, packets: list[str]
+) -> None:
+    async with raw_polling(url) as polling:
+        if is_connected:
+            await polling.post(CONNECT)
+
+        assert await polling.post(*packets) == 400
+
+    await until_empty(composition)
+
+
+async def test_pythons_client_sends_several_large_messages_at_once_over_polling(url: str) -> None:
+    ada = await PythonClient().open(url, "polling", {"auth": {"token": token("ada")}})
+    message = {"to_user_id": "bob", "content": "😀" * 2800}
+
+    answers = await asyncio.gather(*[ada.call("send_personal_message", message) for _ in range(6)])
+
+    assert all(answer["ok"] for answer in answers)
+    await ada.close()
 
 
 async def test_a_connect_after_the_goodbye_is_none(url: str, composition: Composition) -> None:

@@ -33,10 +33,11 @@ from socketio_app.adapters.socketio.outbox import Outbox
 from socketio_app.adapters.socketio.packets import MessagePacket
 from socketio_app.adapters.socketio.pings import PingWheel
 from socketio_app.adapters.socketio.polling import (
-    RECORD_SEPARATOR,
     frame_of,
     given_up_by,
+    max_post_bytes,
     message_of,
+    packets_in,
 )
 from socketio_app.adapters.socketio.requests import TooLongError
 from socketio_app.adapters.socketio.retirement import FINISH_SECONDS
@@ -372,9 +373,9 @@ class EngineSocket(AsyncSocket):
             raise EngineIOError
         self._is_posted = True
         try:
-            body = await self._body_of(environ)
+            packets = await self._posted_in(environ)
             # To the end, also where the server stops waiting for the answer.
-            await to_the_end(self._take_posted(body))
+            await to_the_end(self._take_posted(packets))
         except EngineIOError:
             if not self.closed:  # else there is nothing left to end
                 self._has_broken_protocol = True
@@ -382,11 +383,11 @@ class EngineSocket(AsyncSocket):
         finally:
             self._is_posted = False
 
-    async def _take_posted(self, body: bytes) -> None:
+    async def _take_posted(self, packets: Sequence[bytes]) -> None:
         self._posting = self._posting or asyncio.Lock()
         async with self._posting:
             turn = Turn()
-            for packet in body.split(RECORD_SEPARATOR):
+            for packet in packets:
                 if self.closed:
                     return
                 await self._handle(message_of(packet))
@@ -394,16 +395,20 @@ class EngineSocket(AsyncSocket):
                     await asyncio.sleep(0)
                     turn = Turn()
 
-    async def _body_of(self, environ: dict[str, Any]) -> bytes:
+    async def _posted_in(self, environ: dict[str, Any]) -> Sequence[bytes]:
         most_bytes = self._engine.max_http_buffer_size
+        # Only a client whose token was verified sends several commands at once.
+        is_connected = self._on_direct is not None
         try:
-            body: bytes | None = await environ["wsgi.input"].read(most_bytes)
+            body: bytes | None = await environ["wsgi.input"].read(
+                max_post_bytes(most_bytes) if is_connected else most_bytes
+            )
+            if body is None:
+                raise EngineIOError  # a part of it could be something else than the whole
+            return packets_in(body, most_bytes)
         except TooLongError:
             log.info("closed a connection that sent too much at once")
             raise ContentTooLongError from None
-        if body is None:
-            raise EngineIOError  # a part of it could be something else than the whole
-        return body
 
     # The WebSocket.
 

@@ -1,6 +1,7 @@
 """Engine.IO packets between polling requests and the rest, which has WebSocket frames."""
 
 from base64 import b64decode
+from collections.abc import Sequence
 
 from engineio.packet import Packet as EnginePacket
 from starlette.types import Receive
@@ -8,10 +9,37 @@ from starlette.types import Receive
 from socketio_app.adapters.socketio import frames
 from socketio_app.adapters.socketio.frames import Frame
 from socketio_app.adapters.socketio.packets import MessagePacket
+from socketio_app.adapters.socketio.requests import TooLongError
 from socketio_app.adapters.socketio.websocket import Message
 
 RECORD_SEPARATOR = b"\x1e"
 """Stands between the packets of one polling request (Engine.IO protocol 4, "Packet encoding")."""
+
+
+MAX_POST_PACKETS = 16
+"""Packets in a polling request that is larger than the limit of one packet.
+
+python-engineio's client puts that many into a request, whatever `maxPayload` says.
+"""
+
+
+def max_post_bytes(max_packet_bytes: int) -> int:
+    """Maximum size of a polling request, in bytes."""
+    return MAX_POST_PACKETS * (max_packet_bytes + len(RECORD_SEPARATOR))
+
+
+def packets_in(body: bytes, max_packet_bytes: int) -> Sequence[bytes]:
+    """Return the packets of a polling request.
+
+    Raises:
+        TooLongError: a packet is over the limit, or there are too many large ones.
+    """
+    if len(body) <= max_packet_bytes:
+        return body.split(RECORD_SEPARATOR)
+    packets = body.split(RECORD_SEPARATOR, MAX_POST_PACKETS)
+    if len(packets) > MAX_POST_PACKETS or max(map(len, packets)) > max_packet_bytes:
+        raise TooLongError
+    return packets
 
 
 async def given_up_by(receive: Receive) -> None:
