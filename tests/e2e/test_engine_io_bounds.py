@@ -1,15 +1,17 @@
 """What a client can make the server hold or do is bounded, and ends with its connection."""
 
 import asyncio
+import contextlib
 import logging
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Literal
 
 import aiohttp
 import attrs
 import pytest
+from starlette.types import Message, Receive, Scope, Send
 from websockets.frames import Frame, Opcode
 
 from socketio_app.adapters.socketio.fast_protocol import FastProtocol
@@ -137,25 +139,73 @@ async def open_by_hand(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWr
     return reader, writer
 
 
-async def test_only_the_first_of_two_websockets_takes_a_session_over(
-    url: str, composition: Composition
-) -> None:
+async def test_a_session_has_one_upgrade_under_way(url: str, composition: Composition) -> None:
     async with raw_polling(url) as polling, aiohttp.ClientSession(url) as http:
         await polling.post(CONNECT)
         there = f"{OPEN_WEBSOCKET}&sid={polling.url.rpartition('sid=')[2]}"
-        async with http.ws_connect(there) as first, http.ws_connect(there) as second:
-            for websocket in (first, second):
-                await websocket.send_str("2probe")
-                await next_text(websocket, "3probe")
-            await first.send_str("5")
-            await first.send_str(JOIN)
-            await next_text(first, "431")
+        async with AsyncExitStack() as stack:
+            opening = [stack.enter_async_context(http.ws_connect(there)) for _ in range(20)]
+            opened = await asyncio.gather(*opening, return_exceptions=True)
+            (websocket,) = [
+                each for each in opened if isinstance(each, aiohttp.ClientWebSocketResponse)
+            ]
+            refused = [each for each in opened if isinstance(each, aiohttp.WSServerHandshakeError)]
+            assert len(refused) == 19
 
-            await second.send_str("5")
+            await websocket.send_str("2probe")
+            await next_text(websocket, "3probe")
+            await websocket.send_str("5")
+            await websocket.send_str(JOIN)
+            await next_text(websocket, "431")
+    await until_empty(composition)
 
-            assert (await second.receive(timeout=60)).type is aiohttp.WSMsgType.CLOSE
-            await first.send_str(JOIN.replace("421", "422"))
-            await next_text(first, "432")
+
+@pytest.mark.parametrize("sent", [[], ["2probe"], ["x"]], ids=repr)
+async def test_after_an_upgrade_that_failed_there_may_be_another(url: str, sent: list[str]) -> None:
+    async with raw_polling(url) as polling, aiohttp.ClientSession(url) as http:
+        await polling.post(CONNECT)
+        there = f"{OPEN_WEBSOCKET}&sid={polling.url.rpartition('sid=')[2]}"
+        async with http.ws_connect(there) as first:
+            for packet in sent:
+                await first.send_str(packet)
+        async with asyncio.timeout(60), AsyncExitStack() as stack:
+            second = None
+            while second is None:  # until the server has noticed
+                with contextlib.suppress(aiohttp.WSServerHandshakeError):
+                    second = await stack.enter_async_context(http.ws_connect(there))
+
+            await second.send_str("2probe")
+
+            await next_text(second, "3probe")
+
+
+@pytest.mark.parametrize("websockets", [FastProtocol, "websockets-sansio"])
+async def test_a_session_that_ends_before_its_websocket_is_accepted_closes_it(
+    websockets: Any, composition: Composition
+) -> None:
+    is_waiting, may_go_on = asyncio.Event(), asyncio.Event()
+    app = application(composition)
+
+    async def accepts_slowly(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_slowly(message: Message) -> None:
+            if message["type"] == "websocket.accept":
+                is_waiting.set()
+                await may_go_on.wait()
+            await send(message)
+
+        await app(scope, receive, send_slowly)
+
+    async with serving(accepts_slowly, websockets) as url, aiohttp.ClientSession(url) as http:
+        opening = asyncio.create_task(http.ws_connect(OPEN_WEBSOCKET))
+        await is_waiting.wait()
+
+        await composition.retire(0)
+        may_go_on.set()
+
+        async with await opening as websocket:
+            while (message := await websocket.receive(timeout=60)).type is aiohttp.WSMsgType.TEXT:
+                pass
+            assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1012)
     await until_empty(composition)
 
 

@@ -189,6 +189,11 @@ class ChatEngine(engineio.AsyncServer):
         answer = super()._ok(packets, headers, jsonp_index)
         return answer if packets is not None else {**answer, "response": b"ok"}
 
+    def refuse_probe(self) -> dict[str, Any]:
+        """Return the answer to an upgrade while another of the same session is under way."""
+        answer: dict[str, Any] = self._bad_request("An upgrade is under way")
+        return answer
+
     def _method_not_found(self) -> dict[str, Any]:
         """Answer a method that is neither GET nor POST, as any other wrong request."""
         return self._bad_request("Invalid method")

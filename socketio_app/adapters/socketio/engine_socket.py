@@ -77,6 +77,10 @@ class Engine(Protocol):
     handle_binary: Callable[[str, bytes], Coroutine[Any, Any, None]]
     handle_ignored: Callable[[str, int], None]
 
+    def refuse_probe(self) -> dict[str, Any]:
+        """Return the answer to an upgrade while another is under way."""
+        ...
+
     def say_plain(self) -> None:
         """Note that a WebSocket could not be taken over."""
         ...
@@ -103,7 +107,7 @@ class EngineSocket(AsyncSocket):
         self._outbox = Outbox()
         self._posting: asyncio.Lock | None = None
         self._ending: asyncio.Task[None] | None = None
-        self._is_polled = self._is_posted = False
+        self._is_polled = self._is_posted = self._is_probed = False
         self.refused_connects = 0
         """How often nobody was let in over it."""
         self.ignored_packets = 0
@@ -415,7 +419,14 @@ class EngineSocket(AsyncSocket):
     async def _upgrade_websocket(self, environ: dict[str, Any]) -> Any:
         """Open a WebSocket: the connection's own, or one that it may change to."""
         send, receive = environ["asgi.send"], environ["asgi.receive"]
-        await send({"type": "websocket.accept"})
+        if self._is_probed:
+            return self._engine.refuse_probe()
+        self._is_probed = self.connected
+        try:
+            await send({"type": "websocket.accept"})
+        except BaseException:
+            self._is_probed = False
+            raise
         most_bytes = self._engine.max_http_buffer_size
         offered: Offered | None = (environ["asgi.scope"].get("extensions") or {}).get(EXTENSION)
         if offered is not None and offered.take_over(most_bytes):
@@ -430,8 +441,10 @@ class EngineSocket(AsyncSocket):
     def _begin_on(self, websocket: WebSocket) -> None:
         if self.connected:
             websocket.hand_to(Probe(websocket, self))
-        else:
-            self.upgraded_to(websocket)
+            return
+        link = self.upgraded_to(websocket)
+        if self.closed:  # while the accept waited
+            link.close(self._close_code)
 
     def may_upgrade(self) -> bool:
         """See `Upgrading`."""
@@ -444,7 +457,7 @@ class EngineSocket(AsyncSocket):
 
     def not_upgraded(self) -> None:
         """See `Upgrading`."""
-        self.upgrading = False
+        self.upgrading = self._is_probed = False
 
     def end_on(self, websocket: WebSocket) -> None:
         """See `Upgrading`."""
