@@ -1,7 +1,10 @@
 """Which web origins may connect."""
 
+from collections.abc import Sequence
+
 import aiohttp
 import pytest
+from multidict import CIMultiDict
 
 from socketio_app.entrypoints.settings import Settings
 from socketio_app.main import create_socketio_app
@@ -55,6 +58,45 @@ async def test_a_named_origin_is_let_in() -> None:
 
 async def test_an_origin_that_is_not_among_the_named_is_kept_out() -> None:
     assert await handshakes("https://evil.example", "https://app.example") == (False, False, None)
+
+
+@pytest.mark.parametrize("allowed", [(), ("https://other.example",)])
+@pytest.mark.parametrize(
+    "forwarded",
+    [
+        [("X-Forwarded-Host", "chat.example"), ("X-Forwarded-Proto", "https")],
+        [("X-Forwarded-Host", "chat.example, inner.example"), ("X-Forwarded-Proto", "https,http")],
+        [
+            ("X-Forwarded-Host", "chat.example"),
+            ("X-Forwarded-Proto", "https"),
+            ("X-Forwarded-Host", "inner.example"),
+            ("X-Forwarded-Proto", "http"),
+        ],
+        [("X-Forwarded-Host", "chat.example"), ("X-Forwarded-Proto", "wss")],
+        [("Host", "chat.example"), ("X-Forwarded-Proto", "https,http")],
+    ],
+)
+async def test_the_servers_own_origin_behind_proxies_is_allowed(
+    allowed: tuple[str, ...], forwarded: Sequence[tuple[str, str]]
+) -> None:
+    settings = Settings(secret_key=SECRET, backend_cors_origins=allowed)
+    headers = CIMultiDict([("Origin", "https://chat.example"), *forwarded])
+    async with (
+        serving(create_socketio_app(settings=settings)) as base_url,
+        aiohttp.ClientSession(base_url) as http,
+    ):
+        async with http.get(HANDSHAKE + "polling", headers=headers) as answer:
+            assert answer.status == 200
+            assert answer.headers["Access-Control-Allow-Origin"] == "https://chat.example"
+        async with http.ws_connect(HANDSHAKE + "websocket", headers=headers):
+            pass
+
+
+@pytest.mark.parametrize("origin", ["capacitor://localhost", "null"])
+async def test_origin_of_an_app_is_allowed_when_it_is_named(origin: str) -> None:
+    assert await handshakes(origin, origin) == (True, True, origin)
+    assert await handshakes(origin, "https://app.example") == (False, False, None)
+    assert await handshakes(origin) == (False, False, None)
 
 
 async def test_the_star_lets_every_origin_in() -> None:

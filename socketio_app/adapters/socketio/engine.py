@@ -16,7 +16,12 @@ from socketio_app.adapters.socketio.confirmations import ConfirmationTimer
 from socketio_app.adapters.socketio.engine_socket import EngineSocket
 from socketio_app.adapters.socketio.leftovers import Leftovers
 from socketio_app.adapters.socketio.pings import PingWheel
-from socketio_app.adapters.socketio.requests import TooLongError, environ_of, wrong_in
+from socketio_app.adapters.socketio.requests import (
+    TooLongError,
+    environ_of,
+    own_origins,
+    wrong_in,
+)
 from socketio_app.adapters.socketio.server_shutdown import ShutdownNotice
 from socketio_app.domain.rates import RateLimiter
 
@@ -201,10 +206,7 @@ class ChatEngine(engineio.AsyncServer):
     def _cors_allowed_origins(self, environ: dict[str, Any]) -> list[str] | None:
         """The web origins that may connect from here, the server's own always among them."""
         named = super()._cors_allowed_origins(environ)
-        if named is None or "HTTP_HOST" not in environ:
-            return named
-        scheme = environ["wsgi.url_scheme"].replace("ws", "http")
-        return [*named, f"{scheme}://{environ['HTTP_HOST']}"]
+        return None if named is None else [*named, *own_origins(environ)]
 
 
 def _as_it_is(environ: dict[str, Any]) -> dict[str, Any]:

@@ -59,10 +59,16 @@ async def environ_of(scope: Scope, receive: Receive, send: Send) -> dict[str, An
     environ.pop("HTTP_UPGRADE", None)
     if scope["type"] == "websocket":
         environ["HTTP_UPGRADE"] = "websocket"
-    scheme = scope.get("scheme", "http")
-    scheme = {"ws": "http", "wss": "https"}.get(scheme, scheme)
-    environ["wsgi.url_scheme"] = environ.get("HTTP_X_FORWARDED_PROTO", scheme)
+    forwarded = _first(environ.get("HTTP_X_FORWARDED_PROTO", ""))
+    scheme = forwarded or scope.get("scheme", "http")
+    environ["wsgi.url_scheme"] = {"ws": "http", "wss": "https"}.get(scheme, scheme)
     return environ
+
+
+def own_origins(environ: Mapping[str, Any]) -> list[str]:
+    """The web origins that are the server's own: by its own name, and by its outermost proxy's."""
+    hosts = (environ.get("HTTP_HOST", ""), _first(environ.get("HTTP_X_FORWARDED_HOST", "")))
+    return [f"{environ['wsgi.url_scheme']}://{host}" for host in hosts if host]
 
 
 def wrong_in(environ: dict[str, Any]) -> str | None:
@@ -94,6 +100,11 @@ def token_of(auth: object, environ: Mapping[str, Any]) -> str:
     if scheme.lower() == "bearer" and token:
         return token.strip()
     raise Unauthenticated("there is no token: give it as auth.token", reason="no token")
+
+
+def _first(listed: str) -> str:
+    """The first item of a header, which the outermost proxy has added."""
+    return listed.partition(",")[0].strip()
 
 
 def _key(name: str) -> str:
