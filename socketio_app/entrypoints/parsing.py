@@ -197,17 +197,26 @@ def origins(given: object) -> tuple[str, ...]:
     return found if found == ("*",) else tuple(map(_origin, found))
 
 
-_ORIGIN = re.compile(r"(https?)://([a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?/?")
+_ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://([a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?/?")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+
+_ORIGINS_WITHOUT_HOST = {"null", "file://"}
+"""Browsers name these for sandboxed frames and local files."""
+
+_SCHEMES_OF_NO_ORIGIN = {"ftp", "ws", "wss"}
+"""Browsers never name these: whoever sets them means another scheme."""
 
 
 def _origin(given: str) -> str:
     """An origin in lower case and without its scheme's own port: any other never matches."""
+    if given.lower() in _ORIGINS_WITHOUT_HOST:
+        return given.lower()
     found = _ORIGIN.fullmatch(given.lower())
-    if found is None or not 1 <= int(found[3] or 1) <= 65_535:
+    is_origin = found is not None and found[1] not in _SCHEMES_OF_NO_ORIGIN
+    if found is None or not is_origin or not 1 <= int(found[3] or 1) <= 65_535:
         raise ValueError("must be a list of origins such as https://app.example.com, or * alone")
     scheme, host, port = found.groups()
-    if port is None or int(port) == _DEFAULT_PORTS[scheme]:
+    if port is None or int(port) == _DEFAULT_PORTS.get(scheme):
         return f"{scheme}://{host}"
     return f"{scheme}://{host}:{int(port)}"
 

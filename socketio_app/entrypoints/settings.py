@@ -124,7 +124,9 @@ class Settings(LimitSettings):
         "",
         origins,
         "The web origins that browsers may connect from, separated by commas or as a JSON list, "
-        "beside the server's own, which always may; `*`: all.",
+        "beside the server's own, which always may; `*`: all. Apps and extensions have origins "
+        "such as `capacitor://localhost`; `null` is that of every sandboxed frame and most local "
+        "files.",
     )
     database_url: str = setting(
         "memory://",

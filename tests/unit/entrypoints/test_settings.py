@@ -262,6 +262,14 @@ class TestOrigins:
             ("http://app.example:80/", "http://app.example"),
             ("https://app.example:80", "https://app.example:80"),
             ("http://[::1]:3000", "http://[::1]:3000"),
+            ("capacitor://localhost", "capacitor://localhost"),
+            ("ionic://localhost/", "ionic://localhost"),
+            ("Tauri://localhost", "tauri://localhost"),
+            ("app+local://localhost:443", "app+local://localhost:443"),
+            ("chrome-extension://abcdefghijklmnop", "chrome-extension://abcdefghijklmnop"),
+            ("moz-extension://0c5e-42-aa", "moz-extension://0c5e-42-aa"),
+            ("file://", "file://"),
+            ("null", "null"),
         ],
     )
     def test_an_origin_is_kept_as_browsers_write_it(
@@ -278,6 +286,9 @@ class TestOrigins:
         [
             "a.example",
             "ftp://a.example",
+            "wss://a.example",
+            "capacitor://",
+            "capacitor://localhost/path",
             "https://a.example/path",
             "https://a.example?q",
             "https://*.example",
@@ -286,7 +297,6 @@ class TestOrigins:
             "https://a.example:0",
             "https://a.example:65536",
             "https://",
-            "null",
             '["https://a.example", null]',
             '{"https://a.example": 1}',
             "[" * 100_000,
