@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, cast
 
 from starlette.applications import Starlette
-from starlette.routing import BaseRoute, Mount
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from socketio_app.adapters.http import HEALTH, ready
@@ -82,6 +82,25 @@ def application(
 
     own = [HEALTH, ready(composition.chat.readiness), *more]
     beside: Sequence[BaseRoute] = [HostRoute(host)] if host else own
-    starlette = Starlette(routes=[Mount("/socket.io", serve_socketio), *beside], lifespan=lifespan)
+    starlette = Starlette(routes=[*_socketio_routes(serve_socketio), *beside], lifespan=lifespan)
     starlette.state.chat = composition.chat
     return starlette
+
+
+PATH = "/socket.io"
+
+
+def _socketio_routes(serve: ASGIApp) -> Sequence[BaseRoute]:
+    """The chat at its path, with and without a slash at the end (`addTrailingSlash` of clients)."""
+    endpoint = _AsgiEndpoint(serve)
+    return [Route(PATH, endpoint), WebSocketRoute(PATH, endpoint), Mount(PATH, serve)]
+
+
+class _AsgiEndpoint:
+    """An ASGI application that is no function: of functions Starlette makes request handlers."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
