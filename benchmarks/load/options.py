@@ -19,7 +19,7 @@ class Load:
     clients: int = _option(200, "connections, each of a user of its own")
     senders: int = _option(4, "how many of them send, in fanout")
     window: int = _option(4, "messages in flight for each sender, in fanout and direct")
-    rate: float = _option(20.0, "messages a second, in latency and flood")
+    rate: float = _option(20.0, "messages a second, in latency, flood and quiet")
     size: int = _option(64, "characters of a message's content")
     seconds: float = _option(2.0, "how long is measured")
     warm_up: float = _option(1.0, "seconds of the same load before")

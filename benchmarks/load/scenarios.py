@@ -66,6 +66,18 @@ async def direct(crowd: Crowd, load: Load, server: ServerProcess) -> dict[str, f
     return figures
 
 
+async def quiet(crowd: Crowd, load: Load, server: ServerProcess) -> dict[str, float]:
+    """Everybody writes to their neighbour now and then: `rate` messages a second, of all together.
+
+    With fewer messages a second than clients, each delivery has a ping and a pong of its own.
+    """
+    await _write_in_turn(crowd, load.rate, load.warm_up)
+    cpu, deliveries = server.cpu_seconds(), crowd.tally.deliveries
+    await _write_in_turn(crowd, load.rate, load.seconds)
+    deliveries = crowd.tally.deliveries - deliveries
+    return {"cpu_us": (server.cpu_seconds() - cpu) / deliveries * 1e6}
+
+
 async def latency(crowd: Crowd, load: Load, server: ServerProcess) -> dict[str, float]:
     """One room; somebody else speaks every 1/`rate` seconds, whatever has become of the others."""
     await crowd.join(ROOM)
@@ -111,7 +123,7 @@ async def idle(_crowd: Crowd, load: Load, server: ServerProcess) -> dict[str, fl
 
 
 SCENARIOS: Mapping[str, Scenario] = {
-    scenario.__name__: scenario for scenario in (fanout, large, direct, latency, flood, idle)
+    scenario.__name__: scenario for scenario in (fanout, large, direct, quiet, latency, flood, idle)
 }
 
 
@@ -159,6 +171,15 @@ async def _measured(
         "deliveries_per_s": deliveries / seconds,
         "cpu_percent": cpu / seconds * 100,
     }
+
+
+async def _write_in_turn(crowd: Crowd, rate: float, seconds: float) -> None:
+    began, clients = time.perf_counter(), crowd.clients
+    for number in range(round(rate * seconds)):
+        await asyncio.sleep(began + number / rate - time.perf_counter())
+        neighbour = clients[(number + 1) % len(clients)].user_id
+        sender = clients[number % len(clients)]
+        sender.emit("send_personal_message", to_user_id=neighbour, content="hello")
 
 
 async def _speak(crowd: Crowd, rate: float, seconds: float) -> Sequence[float]:

@@ -311,9 +311,9 @@ class EngineSocket(AsyncSocket):
         """Nothing: the wheel looks after that."""
         return True
 
-    def _is_pong(self, message: Message) -> bool:
+    def _take_pong(self, message: Message) -> bool:
         """Take a pong, which says that the client is there, though its commands wait."""
-        if message != (frames.TEXT, b"3"):
+        if not _is_pong(message):
             return False
         self._note_pong()
         return True
@@ -474,8 +474,8 @@ class EngineSocket(AsyncSocket):
         link = self._link = Link(
             websocket,
             self._handle,
-            at_once=_is_event if self._engine.begins_at_once else _never,
-            overtakes=self._is_pong,
+            at_once=_is_event_or_pong if self._engine.begins_at_once else _is_pong,
+            overtakes=self._take_pong,
             most_unread_bytes=self._engine.most_unread_bytes,
             on_ignored=self._note_ignored,
             on_lost=self._lost,
@@ -533,10 +533,11 @@ class EngineSocket(AsyncSocket):
         await self.close(abort=True, reason=reason)
 
 
-def _is_event(message: Message) -> bool:
-    """Whether it is a Socket.IO event. Who connects is let in by the host's code, perhaps."""
-    return message[1].startswith(b"42")
+def _is_pong(message: Message) -> bool:
+    """Whether it is a pong. Nothing that handles one asks which task it is in."""
+    return message == (frames.TEXT, b"3")
 
 
-def _never(_message: Message) -> bool:
-    return False
+def _is_event_or_pong(message: Message) -> bool:
+    """Whether it is a pong or a Socket.IO event; a CONNECT may call the host's code."""
+    return message[1].startswith(b"42") or message == (frames.TEXT, b"3")
