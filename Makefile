@@ -14,7 +14,7 @@ ROUNDS ?= 5
 IDLE_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-stress test-lowest test-newest test-pythons soak fuzz bench bench-check check format lock clean
+.PHONY: help setup run test test-stress test-lowest test-newest test-pythons soak fuzz bench bench-stores bench-check check format lock clean
 
 help: ## Say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -63,6 +63,9 @@ fuzz: setup ## Compare what clients get on every path, in a thousand random scen
 
 bench: setup $(NODE_PEER_STAMP) ## Measure against Node, and write docs/benchmarks.md (20 minutes; ROUNDS=1: a look)
 	$(BIN)/python -m benchmarks --rounds $(ROUNDS) --idle-seconds $(IDLE_SECONDS) $(if $(RECORD),--record)
+
+bench-stores: setup ## Measure each command on stores with a million messages, and write its table (10 minutes)
+	$(BIN)/python -m benchmarks.large_stores
 
 bench-check: setup ## Fail where the chat has lost its lead over plain python-socketio
 	$(BIN)/python -m benchmarks.check

@@ -5,6 +5,7 @@ import argparse
 import msgspec
 
 from benchmarks.reached import record, speed_ups
+from benchmarks.report.large_stores import section_of
 from benchmarks.report.page import page, picture
 from benchmarks.servers import HERE
 from benchmarks.suite import Results, measure_all
@@ -30,7 +31,8 @@ def main() -> None:
         results = measure_all(given.rounds, given.idle_seconds)
         RESULTS.write_bytes(msgspec.json.format(msgspec.json.encode(results)))
     results = msgspec.json.decode(RESULTS.read_bytes(), type=Results)
-    (DOCS / "benchmarks.md").write_text(page(results))
+    large_stores = section_of((DOCS / "benchmarks.md").read_text())
+    (DOCS / "benchmarks.md").write_text(page(results, large_stores))
     (DOCS / "benchmarks.svg").write_text(picture(results))
     if given.record:
         record(speed_ups(results.against_all))

@@ -7,6 +7,7 @@ from benchmarks.aims import AIMS
 from benchmarks.appends import Figures as AppendFigures
 from benchmarks.compare import Comparison
 from benchmarks.machine import Machine
+from benchmarks.report.large_stores import NOT_MEASURED
 from benchmarks.report.plot import plot
 from benchmarks.report.tables import number, table, times
 from benchmarks.servers import FLOOR, NODE, OURS, PLAIN
@@ -18,12 +19,18 @@ TITLES = {aim.comparison: aim.title for aim in reversed(AIMS)}
 """A comparison is called as the first of its aims."""
 
 
-def page(results: Results) -> str:
-    """The page, in Markdown; it shows `benchmarks.svg`."""
+def page(results: Results, large_stores: str = NOT_MEASURED) -> str:
+    """The page, in Markdown; it shows `benchmarks.svg`.
+
+    Args:
+        results: What `make bench` measured.
+        large_stores: The section that `make bench-stores` wrote.
+    """
     return TEMPLATE.read_text().format(
         taken_on=f"{results.taken_on:%-d %B %Y}",
         rounds=results.rounds,
         machine=_machine(results.machine),
+        large_stores=large_stores,
         against_node=_against_node(results),
         throughput=_throughput(results.against_all),
         rooms=_rooms(results.rooms),

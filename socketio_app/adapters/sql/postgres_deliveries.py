@@ -10,6 +10,7 @@ from socketio_app.adapters.sql.postgres_pool import PostgresPool
 from socketio_app.adapters.sql.postgres_session import Connection
 from socketio_app.adapters.sql.rows import message_of
 from socketio_app.adapters.sql.undelivered import (
+    FIRST_PAIRS,
     WAITING_PAIRS,
     WaitingPair,
     enough_pairs,
@@ -41,17 +42,12 @@ class PostgresDeliveries:
         """See `DeliveryLog.undelivered`."""
         user = user_id.encode()
         settled = (await self._marks.recent()).settled
-        async with self._pool.connection() as connection:
-            waiting = waiting_pairs_of(await connection.fetch(WAITING_PAIRS, user, limit))
-            following = waiting.next_delivered_activity(settled, limit)
-            if following is not None:
-                await connection.execute(_MOVE_DELIVERED_ACTIVITY, user, following)
-        found: list[Message] = []
-        pairs = waiting.pairs
-        while pairs and len(found) < limit:
-            some = enough_pairs(pairs, limit - len(found))
-            found += await self._undelivered(user, some, limit - len(found))
-            pairs = pairs[len(some) :]
+        found: Sequence[Message] = ()
+        for max_pairs in (min(limit, FIRST_PAIRS), limit):
+            pairs = await self._waiting_pairs(user, settled, max_pairs)
+            found = await self._undelivered(user, pairs, limit)
+            if len(found) == limit or len(pairs) < max_pairs:
+                break
         return found
 
     def delivered(
@@ -60,7 +56,27 @@ class PostgresDeliveries:
         """See `DeliveryLog.delivered`."""
         submit_deliveries(self.commits, messages, first_time)
 
+    async def _waiting_pairs(
+        self, user: bytes, settled: int | None, limit: int
+    ) -> Sequence[WaitingPair]:
+        async with self._pool.connection() as connection:
+            waiting = waiting_pairs_of(await connection.fetch(WAITING_PAIRS, user, limit), limit)
+            following = waiting.next_delivered_activity(settled, limit)
+            if following is not None:
+                await connection.execute(_MOVE_DELIVERED_ACTIVITY, user, following)
+        return waiting.pairs
+
     async def _undelivered(
+        self, user: bytes, pairs: Sequence[WaitingPair], limit: int
+    ) -> Sequence[Message]:
+        found: list[Message] = []
+        while pairs and len(found) < limit:
+            some = enough_pairs(pairs, limit - len(found))
+            found += await self._messages(user, some, limit - len(found))
+            pairs = pairs[len(some) :]
+        return found
+
+    async def _messages(
         self, user: bytes, pairs: Sequence[WaitingPair], limit: int
     ) -> Sequence[Message]:
         columns = zip(

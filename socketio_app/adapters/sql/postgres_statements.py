@@ -1,68 +1,22 @@
-"""The shared statements as PostgreSQL's text, compiled once.
+"""The shared statements as PostgreSQL's text."""
 
-Compiling a statement costs ten times what running it costs this process.
-"""
+from collections.abc import Callable
 
-from collections.abc import Callable, Sequence
-from typing import Any
-
-import attrs
-from sqlalchemy import BigInteger, LargeBinary, bindparam
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.sql import ClauseElement
-from sqlalchemy.types import TypeEngine
 
 from socketio_app.adapters.sql import conversation_statements, statements
-
-_TYPES: dict[type, TypeEngine[Any]] = {bytes: LargeBinary(), int: BigInteger()}
-"""The column type of each type of argument."""
-
-
-@attrs.frozen
-class _Text:
-    sql: str
-    slots: Sequence[tuple[int | None, Any]]
-    """For each parameter, the argument it takes, or else its constant."""
-
-
-class Statement:
-    """A statement that takes arguments.
-
-    It has as many texts as there are sets of arguments that are `None`: those are left out of the
-    statement. Each is compiled when it is first used.
-
-    Args:
-        build: Makes the statement from values, or from what stands for them.
-    """
-
-    def __init__(self, build: Callable[..., ClauseElement]) -> None:
-        self._build = build
-        self._texts: dict[tuple[bool, ...], _Text] = {}
-
-    def text(self, *arguments: bytes | int | None) -> tuple[str, Sequence[Any]]:
-        """Return the SQL and the values of its parameters, in their order."""
-        given = tuple(argument is not None for argument in arguments)
-        text = self._texts.get(given)
-        if text is None:
-            text = self._texts[given] = self._compile(arguments)
-        return text.sql, [constant if at is None else arguments[at] for at, constant in text.slots]
-
-    def _compile(self, arguments: Sequence[bytes | int | None]) -> _Text:
-        names = [f"argument_{at}" for at in range(len(arguments))]
-        stand_ins: list[Any] = [
-            None if argument is None else bindparam(name, type_=_TYPES[type(argument)])
-            for name, argument in zip(names, arguments, strict=True)
-        ]
-        compiled = self._build(*stand_ins).compile(dialect=_DIALECT)
-        constants = compiled.params
-        slots = [
-            (names.index(name) if name in names else None, constants[name])
-            for name in getattr(compiled, "positiontup", None) or ()
-        ]
-        return _Text(str(compiled), slots)
-
+from socketio_app.adapters.sql.compiled_statement import CompiledStatement
 
 _DIALECT = PGDialect_asyncpg()  # type: ignore[no-untyped-call]  # SQLAlchemy has left it untyped
+
+
+class Statement(CompiledStatement):
+    """A statement that takes arguments, for PostgreSQL."""
+
+    def __init__(self, build: Callable[..., ClauseElement]) -> None:
+        super().__init__(build, _DIALECT)
+
 
 CHANGES = Statement(conversation_statements.changes)
 CONVERSATION_AT = Statement(statements.conversation_at)

@@ -9,6 +9,7 @@ from socketio_app.adapters.sql.deliveries import submit_deliveries
 from socketio_app.adapters.sql.group_commit import GroupCommit
 from socketio_app.adapters.sql.sqlite_reader import SqliteReader
 from socketio_app.adapters.sql.sqlite_writer import SqliteWriter, Write
+from socketio_app.adapters.sql.undelivered import FIRST_PAIRS
 from socketio_app.application.commands import RoomJoined
 from socketio_app.application.ports import Place
 from socketio_app.domain.activity import Change, Mark
@@ -76,9 +77,15 @@ class SqliteDeliveries:
         committed = self._committed()
 
         def read(reader: SqliteReader) -> tuple[Sequence[Message], int | None]:
-            waiting = reader.waiting_pairs(user_id, limit)
-            following = waiting.next_delivered_activity(committed, limit)
-            return reader.undelivered(user_id, waiting.pairs, limit), following
+            found: Sequence[Message] = ()
+            following = None
+            for max_pairs in (min(limit, FIRST_PAIRS), limit):
+                waiting = reader.waiting_pairs(user_id, max_pairs)
+                following = waiting.next_delivered_activity(committed, max_pairs)
+                found = reader.undelivered(user_id, waiting.pairs, limit)
+                if len(found) == limit or len(waiting.pairs) < max_pairs:
+                    break
+            return found, following
 
         messages, following = await self._read(read)
         if following is not None:

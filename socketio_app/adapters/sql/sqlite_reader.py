@@ -7,10 +7,12 @@ it never checkpoints.
 import sqlite3
 from collections.abc import Sequence
 from itertools import takewhile
+from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy.dialects import sqlite
 
 from socketio_app.adapters.sql import undelivered
+from socketio_app.adapters.sql.compiled_statement import CompiledStatement
 from socketio_app.adapters.sql.conversation_statements import (
     changes,
     standings,
@@ -36,9 +38,8 @@ from socketio_app.domain.messaging import Message
 class SqliteReader:
     """Reads what is committed. Everything here runs in the reader's thread."""
 
-    def __init__(self, connection: sqlite3.Connection, tables: Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._tables = tables
 
     def check(self) -> None:
         """Read something from the file."""
@@ -51,8 +52,8 @@ class SqliteReader:
     def page(self, conversation: Conversation, window: Window) -> Page:
         """See `MessageLog.page`."""
         number, last_seq = self._number_and_place(conversation)
-        statement = page(number, window.limit + 1, window.before_seq, window.after_seq)
-        rows = self._tables.execute(statement).all()
+        asked = (number, window.limit + 1, window.before_seq, window.after_seq)
+        rows = self._fetch(_PAGE, *asked)
         return page_of(conversation, window, last_seq, rows)
 
     def newest(
@@ -64,7 +65,7 @@ class SqliteReader:
     def waiting_pairs(self, user_id: UserId, limit: int) -> WaitingPairs:
         """Return the pairs that hold undelivered messages to a user."""
         rows = self._connection.execute(WAITING_PAIRS, (user_id.encode(), limit)).fetchall()
-        return waiting_pairs_of(rows)
+        return waiting_pairs_of(rows, limit)
 
     def undelivered(
         self, user_id: UserId, pairs: Sequence[WaitingPair], limit: int
@@ -84,18 +85,18 @@ class SqliteReader:
         self, user_id: UserId, limit: int, before_activity: int | None
     ) -> Sequence[Standing]:
         """See `ConversationLog.of_user`."""
-        rows = self._tables.execute(standings(user_id.encode(), limit, before_activity)).all()
+        rows = self._fetch(_STANDINGS, user_id.encode(), limit, before_activity)
         return [standing_of(row) for row in rows]
 
     def recent(self, user_id: UserId, limit: int, before_activity: int | None) -> Sequence[Recent]:
         """See `ConversationLog.recent`."""
-        statement = standings_with_messages(user_id.encode(), limit, before_activity)
-        return [recent_of(row) for row in self._tables.execute(statement).all()]
+        rows = self._fetch(_STANDINGS_WITH_MESSAGES, user_id.encode(), limit, before_activity)
+        return [recent_of(row) for row in rows]
 
     def changes(self, user_id: UserId, since: int, given: int, limit: int) -> Sequence[Change]:
         """See `ActivityLog.changes`."""
-        statement = changes(user_id.encode(), since, given, limit)
-        return [change_of(row) for row in self._tables.execute(statement).all()]
+        rows = self._fetch(_CHANGES, user_id.encode(), since, given, limit)
+        return [change_of(row) for row in rows]
 
     def new_messages(
         self, changes: Sequence[Change], beyond: Sequence[int], since: int, limit: int
@@ -108,8 +109,11 @@ class SqliteReader:
 
     def close(self) -> None:
         """Leave the file."""
-        self._tables.close()
         self._connection.close()
+
+    def _fetch(self, statement: CompiledStatement, *arguments: bytes | int | None) -> Sequence[Any]:
+        sql, values = statement.text(*arguments)
+        return self._connection.execute(sql, values).fetchall()
 
     def _newest(self, conversation: Conversation, seq: int, limit: int) -> Sequence[Message]:
         number, _ = self._number_and_place(conversation)
@@ -134,6 +138,12 @@ class SqliteReader:
             found = self._connection.execute(FIND_PAIR, pair).fetchone()
         return found or (0, 0)
 
+
+# Compiling a statement costs more than running it.
+_PAGE = CompiledStatement(page, sqlite.dialect())
+_STANDINGS = CompiledStatement(standings, sqlite.dialect())
+_STANDINGS_WITH_MESSAGES = CompiledStatement(standings_with_messages, sqlite.dialect())
+_CHANGES = CompiledStatement(changes, sqlite.dialect())
 
 FIND_ROOM = "SELECT conversation_id, last_seq FROM chat_conversation WHERE room_id = ?"
 FIND_PAIR = """

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from sqlalchemy.exc import OperationalError
 
-from socketio_app.adapters.sql.sqlite_file import CACHE_KIB, open_connection, tables_of
+from socketio_app.adapters.sql.sqlite_file import CACHE_KIB, open_connection
 from socketio_app.adapters.sql.sqlite_reader import SqliteReader
 from socketio_app.domain.errors import Unavailable
 
@@ -76,7 +76,7 @@ class SqliteReaders:
             connection = open_connection(self._path)
             connection.execute("PRAGMA query_only = ON")
             connection.execute(f"PRAGMA cache_size = -{CACHE_KIB // READERS}")
-            self._idle.put(SqliteReader(connection, tables_of(connection)))
+            self._idle.put(SqliteReader(connection))
 
     def _run(self, read: Callable[[SqliteReader], Outcome]) -> Outcome:
         reader = self._idle.get()  # there are as many as threads

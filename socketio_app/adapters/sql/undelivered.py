@@ -17,6 +17,10 @@ MIN_EXAMINED = 100
 """From this number of examined pairs on, as first or as second of them, a read moves the mark."""
 
 
+FIRST_PAIRS = 20
+"""Number of pairs that are read first: their messages are often as many as are asked for."""
+
+
 @attrs.frozen
 class WaitingPair:
     """A pair with messages beyond a user's cursor."""
@@ -62,8 +66,8 @@ class WaitingPairs:
         return following if following > self.delivered_activity else None
 
 
-def waiting_pairs_of(rows: Sequence[Any]) -> WaitingPairs:
-    """Return what is in the rows of the statement `WAITING_PAIRS`."""
+def waiting_pairs_of(rows: Sequence[Any], limit: int) -> WaitingPairs:
+    """Return what is in the rows of the statement `WAITING_PAIRS`, as many pairs as its limit."""
     pairs = [
         WaitingPair(
             number,
@@ -77,7 +81,7 @@ def waiting_pairs_of(rows: Sequence[Any]) -> WaitingPairs:
     ]
     ((delivered_activity, examined),) = (row[3:5] for row in rows if not row[0])
     newest_first = sorted(pairs, key=lambda pair: -pair.activity)
-    return WaitingPairs(newest_first, delivered_activity, examined)
+    return WaitingPairs(newest_first[:limit], delivered_activity, examined)
 
 
 def enough_pairs(pairs: Sequence[WaitingPair], limit: int) -> Sequence[WaitingPair]:
@@ -90,43 +94,45 @@ def enough_pairs(pairs: Sequence[WaitingPair], limit: int) -> Sequence[WaitingPa
     return pairs
 
 
-# The last row, without a conversation, has the mark and the number of pairs beyond it.
+def _waiting_as(user: str, last_seq: str, condition: str) -> str:
+    """Return the statement of the user's pairs as the first or as the second of them."""
+    return f"""
+        SELECT conversation.conversation_id, first_user_id, second_user_id, activity,
+            coalesce(delivered_seq, 0), {last_seq}
+        FROM chat_conversation conversation LEFT JOIN chat_cursor delivery
+        ON delivery.user_id = $1 AND delivery.conversation_id = conversation.conversation_id
+        WHERE {user} = $1 AND {condition}
+          AND activity > (SELECT delivered_activity FROM mark)
+          AND {last_seq} > coalesce(delivered_seq, 0)
+        ORDER BY activity DESC LIMIT $2
+    """  # noqa: S608  (constants)
+
+
+def _examined_as(user: str) -> str:
+    return f"""
+        SELECT count(*) FROM (
+            SELECT 1 FROM chat_conversation
+            WHERE {user} = $1 AND activity > (SELECT delivered_activity FROM mark)
+            LIMIT {MIN_EXAMINED}
+        ) examined
+    """  # noqa: S608  (constants)
+
+
+# Each half follows an index by activity, and ends with its limit. The last row, without a
+# conversation, has the mark and the number of pairs beyond it.
 WAITING_PAIRS = f"""
     WITH mark AS (
         SELECT coalesce(max(delivered_activity), 0) AS delivered_activity
         FROM chat_user WHERE user_id = $1
-    ), pair AS (
-        SELECT conversation_id, first_user_id, second_user_id, activity,
-            last_seq_to_first AS last_seq
-        FROM chat_conversation
-        WHERE first_user_id = $1 AND activity > (SELECT delivered_activity FROM mark)
-        UNION ALL
-        SELECT conversation_id, first_user_id, second_user_id, activity, last_seq_to_second
-        FROM chat_conversation
-        WHERE second_user_id = $1 AND first_user_id <> $1
-          AND activity > (SELECT delivered_activity FROM mark)
     )
-    SELECT * FROM (
-        SELECT pair.conversation_id, first_user_id, second_user_id, activity,
-            coalesce(delivered_seq, 0), last_seq
-        FROM pair LEFT JOIN chat_cursor
-        ON user_id = $1 AND chat_cursor.conversation_id = pair.conversation_id
-        WHERE last_seq > coalesce(delivered_seq, 0)
-        ORDER BY activity DESC LIMIT $2
-    ) waiting
+    SELECT * FROM ({_waiting_as("first_user_id", "last_seq_to_first", "TRUE")}) as_first
     UNION ALL
-    SELECT 0, $1, $1, delivered_activity, (
-        SELECT count(*) FROM (
-            SELECT 1 FROM chat_conversation
-            WHERE first_user_id = $1 AND activity > (SELECT delivered_activity FROM mark)
-            LIMIT {MIN_EXAMINED}
-        ) as_first
-    ) + (
-        SELECT count(*) FROM (
-            SELECT 1 FROM chat_conversation
-            WHERE second_user_id = $1 AND activity > (SELECT delivered_activity FROM mark)
-            LIMIT {MIN_EXAMINED}
-        ) as_second
-    ), 0 FROM mark
-"""  # noqa: S608  (a constant)
-"""Takes a user and a limit. SQLite's parameters are `?1` and `?2`."""
+    SELECT * FROM (
+        {_waiting_as("second_user_id", "last_seq_to_second", "first_user_id <> $1")}
+    ) as_second
+    UNION ALL
+    SELECT 0, $1, $1, delivered_activity,
+        ({_examined_as("first_user_id")}) + ({_examined_as("second_user_id")}), 0
+    FROM mark
+"""  # noqa: S608  (constants)
+"""Takes a user, and a limit for each half. SQLite's parameters are `?1` and `?2`."""

@@ -1,0 +1,1 @@
+"""What each command costs on a store that holds a million messages."""
