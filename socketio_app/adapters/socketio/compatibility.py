@@ -56,6 +56,7 @@ WEBSOCKET_ATTRIBUTES = [
     "disconnected",
     "frames",
     "handshake_complete",
+    "initial_response",
     "logger",
     "loop",
     "queue",

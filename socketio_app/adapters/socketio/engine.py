@@ -22,6 +22,7 @@ from socketio_app.adapters.socketio.requests import (
     own_origins,
     wrong_in,
 )
+from socketio_app.adapters.socketio.responses import make_response
 from socketio_app.adapters.socketio.server_shutdown import ShutdownNotice
 from socketio_app.domain.rates import RateLimiter
 
@@ -70,7 +71,8 @@ class ChatEngine(engineio.AsyncServer):
         # To compress what a client polls would hold up everybody else.
         super().__init__(**options, http_compression=False)
         self.start_service_task = False
-        self._async = {**self._async, "translate_request": _as_it_is}
+        drivers = {"translate_request": _as_it_is, "make_response": make_response}
+        self._async = {**self._async, **drivers}
         self.pings = PingWheel(self.ping_interval, self.ping_timeout)
         self.confirmations = ConfirmationTimer()
         self.arrivals = Arrivals()

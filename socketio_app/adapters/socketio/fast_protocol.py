@@ -136,7 +136,7 @@ class FastProtocol(WebSocketsSansIOProtocol):
             if self._owner is not None:
                 self._free()
                 return
-            if not self.handshake_complete:
+            if not self.handshake_complete and self.initial_response is None:
                 self.logger.error("ASGI callable returned without completing handshake.")
                 self.send_500_response()
         if self._owner is not None:
