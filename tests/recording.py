@@ -1,6 +1,7 @@
 """A broadcast that remembers what each connection was told, in order."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 import attrs
 
@@ -13,7 +14,9 @@ from socketio_app.application.events import (
     OneConnection,
     Users,
 )
-from socketio_app.application.handover import Handover, Opening
+from socketio_app.application.handover import Opening
+from socketio_app.application.live_merge import LiveMerge
+from socketio_app.domain.conversations import Room
 from socketio_app.domain.identifiers import ConnectionId, RoomId, UserId
 from socketio_app.domain.messaging import Message
 
@@ -31,21 +34,21 @@ class Listener:
     dismissed: DismissReason | None = attrs.field(default=None, init=False)
     unconfirmed: list[Message] = attrs.field(factory=list, init=False)
     """Messages to the user that were written and that the client has not confirmed."""
-    _handover: Handover = attrs.field(factory=Handover, init=False)
+    merge: LiveMerge = attrs.field(factory=lambda: LiveMerge(holds_all=True), init=False)
 
     def hear(self, event: Event) -> None:
-        if self._handover.admits(event):
-            self._write(event)
+        if self.merge.accepts(event):
+            self.write([event])
 
     def release(self, opening: Opening) -> None:
         """Hear what comes first, and what was held back."""
-        for event in self._handover.release(opening):
-            self._write(event)
+        self.write([opening.connected, *self.merge.release_all(opening.undelivered)])
 
-    def _write(self, event: Event) -> None:
-        self.told.append(event)
-        if isinstance(event, MessageSent) and event.message.to_user_id == self.user_id:
-            self.unconfirmed.append(event.message)
+    def write(self, events: Sequence[Event]) -> None:
+        for event in events:
+            self.told.append(event)
+            if isinstance(event, MessageSent) and event.message.to_user_id == self.user_id:
+                self.unconfirmed.append(event.message)
 
 
 class RecordingBroadcast:
@@ -59,9 +62,13 @@ class RecordingBroadcast:
         """All that was ever told, whoever heard it."""
         self._listeners: list[Listener] = []
         self._members: dict[RoomId, set[UserId]] = defaultdict(set)
+        self._held: set[tuple[RoomId, UserId]] = set()
 
     def listen(self, user_id: UserId, connection_id: ConnectionId) -> Listener:
         listener = Listener(user_id, connection_id)
+        for room_id, held_from in self._held:
+            if held_from == user_id:
+                listener.merge.hold_room(Room(room_id))
         self._listeners.append(listener)
         return listener
 
@@ -71,6 +78,7 @@ class RecordingBroadcast:
         if not self._is_listening(listener.user_id):
             for members in self._members.values():
                 members.discard(listener.user_id)
+            self._held = {each for each in self._held if each[1] != listener.user_id}
 
     def dismiss(self, audience: Users | OneConnection, reason: DismissReason) -> None:
         for listener in [each for each in self._listeners if self._is_in(audience, each)]:
@@ -86,12 +94,31 @@ class RecordingBroadcast:
             if self._is_in(audience, listener):
                 listener.hear(event)
 
-    def enter(self, room_id: RoomId, user_id: UserId) -> None:
+    def hears(self, room_id: RoomId, user_id: UserId) -> bool:
+        return user_id in self._members[room_id] and (room_id, user_id) not in self._held
+
+    def hold(self, room_id: RoomId, user_id: UserId) -> None:
+        if self._is_listening(user_id):
+            self._held.add((room_id, user_id))
+            self._members[room_id].add(user_id)
+        for listener in self._of(user_id):
+            listener.merge.hold_room(Room(room_id))
+
+    def enter(self, room_id: RoomId, user_id: UserId, given_seq: int = 0) -> None:
         if self._is_listening(user_id):
             self._members[room_id].add(user_id)
+        self._held.discard((room_id, user_id))
+        for listener in self._of(user_id):
+            listener.write(listener.merge.release_room(Room(room_id), given_seq))
 
     def leave(self, room_id: RoomId, user_id: UserId) -> None:
         self._members[room_id].discard(user_id)
+        self._held.discard((room_id, user_id))
+        for listener in self._of(user_id):
+            listener.merge.drop_room(Room(room_id), user_id, is_lagging=False)
+
+    def _of(self, user_id: UserId) -> list[Listener]:
+        return [listener for listener in self._listeners if listener.user_id == user_id]
 
     def _is_listening(self, user_id: UserId) -> bool:
         return any(listener.user_id == user_id for listener in self._listeners)

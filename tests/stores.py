@@ -21,7 +21,7 @@ from socketio_app.domain.errors import Unavailable
 from socketio_app.domain.history import Page, ReadUpTo, Recent, Standing, Window
 from socketio_app.domain.identifiers import RoomId, UserId
 from socketio_app.domain.messaging import Draft, Message, Stored
-from socketio_app.domain.rooms import Left
+from socketio_app.domain.rooms import Left, Membership
 
 Hook = Callable[[str], Awaitable[None]]
 """What happens before or after a call of a store's, which it is handed the name of."""
@@ -199,6 +199,12 @@ class HookedRooms:
         left = await self._rooms.leave(room_id, user_id)
         await self._after("leave")
         return left
+
+    async def membership(self, room_id: RoomId, user_id: UserId) -> Membership:
+        await self._before("membership")
+        membership = await self._rooms.membership(room_id, user_id)
+        await self._after("membership")
+        return membership
 
     async def is_member(self, room_id: RoomId, user_id: UserId) -> bool:
         await self._before("is_member")

@@ -30,6 +30,7 @@ from socketio_app.application.ports import Broadcast, Clock, NewMessageId, Store
 from socketio_app.application.read_turns import ReadTurns
 from socketio_app.application.readiness import Readiness
 from socketio_app.application.reading import Reading
+from socketio_app.application.repairs import Repairs
 from socketio_app.application.rules import Rules
 from socketio_app.application.sessions import Sessions
 from socketio_app.application.tasks import to_the_end
@@ -67,10 +68,13 @@ class Chat:
         connections = self._connections
         self.delivery = delivery = Delivery(store.deliveries, broadcast, clock)
         """For transports: where messages are reported that a client has received."""
+        self._repairs = repairs = Repairs(clock)
         messaging = Messaging(store, broadcast, clock, new_message_id, delivery, typing, rules)
         reading = Reading(store, broadcast, clock, rules)
         reads = ReadTurns()
-        membership = Membership(store, broadcast, clock, typing, user_locks)
+        self._membership = membership = Membership(
+            store, broadcast, clock, typing, connections, user_locks, repairs
+        )
         tokens = Tokens(verifier, broadcast, clock, connections)
         self.sessions = Sessions(
             store, broadcast, clock, connections, typing, user_locks, tokens, rules
@@ -138,6 +142,8 @@ class Chat:
     def open(self) -> None:
         """Take commands, in the running event loop: from the beginning, and again after `close`."""
         self._home_loop.enter()
+        self._membership.clear()
+        self._repairs.open()
         self._admission.open()
         self._typing.open()
         self.readiness.open()
@@ -147,3 +153,4 @@ class Chat:
         self.readiness.drain()
         self._admission.close()
         self._typing.close()
+        self._repairs.close()

@@ -6,7 +6,7 @@ from typing import Literal
 import attrs
 
 from socketio_app.domain.activity import Since
-from socketio_app.domain.conversations import Conversation
+from socketio_app.domain.conversations import Conversation, Room
 from socketio_app.domain.identifiers import ConnectionId, RoomId, UserId
 from socketio_app.domain.messaging import Message
 from socketio_app.domain.rooms import LeaveReason
@@ -108,6 +108,17 @@ Event = (
     | TypingStarted
     | TypingStopped
 )
+
+
+def conversation_of_event(event: Event) -> Conversation | None:
+    """The conversation in which an event happened, if it is of one."""
+    if isinstance(event, MessageSent | MessageDelivered):
+        return event.message.conversation
+    if isinstance(event, UserJoined | UserLeft):
+        return Room(event.room_id)
+    if isinstance(event, MessageRead | TypingStarted | TypingStopped):
+        return event.conversation
+    return None
 
 
 @attrs.frozen

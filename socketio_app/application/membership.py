@@ -1,11 +1,23 @@
 """The use cases of rooms: joining and leaving."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
 from socketio_app.application.commands import Actor, JoinRoom, LeaveRoom, RoomJoined, RoomLeft
-from socketio_app.application.events import Members, UserJoined, UserLeft
+from socketio_app.application.events import Members, UserJoined, UserLeft, Users
 from socketio_app.application.locks import KeyedLock
 from socketio_app.application.ports import Broadcast, Clock, Store
+from socketio_app.application.repairs import Repairs
 from socketio_app.application.typing_indicator import TypingIndicator
+from socketio_app.domain.connections import Connections
 from socketio_app.domain.conversations import Room
+from socketio_app.domain.errors import InvalidPayload
+from socketio_app.domain.identifiers import RoomId, UserId
+
+MAX_DOUBTS = 10_000
+"""Maximum number of memberships in doubt; beyond, the user of the oldest hears its room no more
+until one of their connections opens."""
 
 
 class Membership:
@@ -13,6 +25,10 @@ class Membership:
 
     One user's changes of membership go one after the other (the lock is shared with the opening of
     connections), so that what is stored and who is told cannot drift apart.
+
+    While a user joins, what happens in the room is held back from them; the messages up to the
+    newest at the moment of joining are dropped. Where the store's answer is lost, the membership
+    is in doubt: what happens in the room is held back until the store has been asked.
     """
 
     def __init__(
@@ -21,27 +37,41 @@ class Membership:
         broadcast: Broadcast,
         clock: Clock,
         typing: TypingIndicator,
+        connections: Connections,
         user_locks: KeyedLock,
+        repairs: Repairs,
     ) -> None:
         self._rooms = store.rooms
         self._broadcast = broadcast
         self._clock = clock
+        self._connections = connections
         self._typing = typing
         self._user_locks = user_locks
+        self._repairs = repairs
+        self._doubts: dict[tuple[RoomId, UserId], bool] = {}
+        """Memberships in doubt, and whether the room was last notified of a member."""
 
     async def join(self, actor: Actor, command: JoinRoom) -> RoomJoined:
         """Make the actor a member, on all their connections, and tell the room once.
 
         Raises:
             InvalidPayload: the actor is in as many rooms as one may be.
-            Unavailable: nothing was stored and nobody was told.
+            Unavailable: nothing was stored, or that is not known yet; the room is notified as soon
+                as it is.
         """
         room_id, user_id = command.room_id, actor.user_id
         async with self._user_locks.holding(user_id):
+            is_member = self._broadcast.hears(room_id, user_id)
+            if not is_member:
+                self._broadcast.hold(room_id, user_id)
             now = self._clock.now()
-            room = await self._rooms.join(room_id, user_id, now)
-            self._broadcast.enter(room_id, user_id)
-            if room.joined:
+            with self._in_doubt_if_unknown(room_id, user_id, was_notified=is_member):
+                room = await self._rooms.join(room_id, user_id, now)
+            was_notified = self._doubts.pop((room_id, user_id), True)
+            is_news = room.joined or not was_notified
+            # A member of before is given what was held back, however old.
+            self._broadcast.enter(room_id, user_id, room.last_seq if is_news else 0)
+            if is_news:
                 self._broadcast.tell(
                     UserJoined(room_id, user_id, now, room.member_count), Members(room_id)
                 )
@@ -51,16 +81,80 @@ class Membership:
         """End the actor's membership, and tell the room: those who stay, and the actor's devices.
 
         Raises:
-            Unavailable: nothing was stored and nobody was told.
+            Unavailable: nothing was stored, or that is not known yet; the room is notified as soon
+                as it is.
         """
         room_id, user_id = command.room_id, actor.user_id
         async with self._user_locks.holding(user_id):
-            room = await self._rooms.leave(room_id, user_id)
-            if room.left:
-                self._typing.end(user_id, Room(room_id))
-                self._broadcast.tell(
-                    UserLeft(room_id, user_id, self._clock.now(), room.member_count, "left"),
-                    Members(room_id),
-                )
-            self._broadcast.leave(room_id, user_id)
+            is_member = self._broadcast.hears(room_id, user_id)
+            # Whether somebody without connections is a member is for the store to say.
+            was_notified = is_member or not self._connections.is_online(user_id)
+            with self._in_doubt_if_unknown(room_id, user_id, was_notified=was_notified):
+                room = await self._rooms.leave(room_id, user_id)
+            was_notified = self._doubts.pop((room_id, user_id), False)
+            self._end(room_id, user_id, room.member_count, is_news=room.left or was_notified)
         return RoomLeft(room.left)
+
+    def clear(self) -> None:
+        """Forget doubts: another store may be there."""
+        self._doubts.clear()
+
+    def _end(self, room_id: RoomId, user_id: UserId, member_count: int, *, is_news: bool) -> None:
+        """End what the user hears of the room; notify it and them if it is news."""
+        if not is_news:
+            self._broadcast.leave(room_id, user_id)
+            return
+        self._typing.end(user_id, Room(room_id))
+        hears = self._broadcast.hears(room_id, user_id)
+        event = UserLeft(room_id, user_id, self._clock.now(), member_count, "left")
+        self._broadcast.tell(event, Members(room_id))
+        self._broadcast.leave(room_id, user_id)
+        if not hears:  # it was held back from them, and dropped
+            self._broadcast.tell(event, Users((user_id,)))
+
+    @contextmanager
+    def _in_doubt_if_unknown(
+        self, room_id: RoomId, user_id: UserId, *, was_notified: bool
+    ) -> Iterator[None]:
+        """Put the membership in doubt where a change of it fails, unless it was refused."""
+        try:
+            yield
+        except InvalidPayload:  # only those who are no members are refused
+            self._broadcast.leave(room_id, user_id)
+            raise
+        except BaseException:
+            self._doubt(room_id, user_id, was_notified=was_notified)
+            raise
+
+    def _doubt(self, room_id: RoomId, user_id: UserId, *, was_notified: bool) -> None:
+        if self._broadcast.hears(room_id, user_id):
+            self._broadcast.hold(room_id, user_id)
+        self._doubts.setdefault((room_id, user_id), was_notified)
+        if len(self._doubts) > MAX_DOUBTS:
+            oldest = next(iter(self._doubts))
+            del self._doubts[oldest]
+            self._broadcast.leave(*oldest)
+        repair = partial(self._settle, room_id, user_id)
+        self._repairs.request(("membership", room_id, user_id), repair)
+
+    async def _settle(self, room_id: RoomId, user_id: UserId) -> None:
+        """Ask the store for a membership in doubt, and notify the room of what is news to it.
+
+        Raises:
+            Unavailable: it cannot be read now.
+        """
+        async with self._user_locks.holding(user_id):
+            if (room_id, user_id) not in self._doubts:
+                return
+            membership = await self._rooms.membership(room_id, user_id)
+            was_notified = self._doubts.pop((room_id, user_id), membership.is_member)
+            if not membership.is_member:
+                self._end(room_id, user_id, membership.member_count, is_news=was_notified)
+                return
+            if not was_notified:  # nobody has been given a place to go on from: from now on
+                self._broadcast.leave(room_id, user_id)
+                self._broadcast.hold(room_id, user_id)
+            self._broadcast.enter(room_id, user_id)
+            if not was_notified:
+                event = UserJoined(room_id, user_id, self._clock.now(), membership.member_count)
+                self._broadcast.tell(event, Members(room_id))

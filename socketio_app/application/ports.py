@@ -16,7 +16,7 @@ from socketio_app.domain.conversations import Conversation
 from socketio_app.domain.history import Page, ReadUpTo, Recent, Standing, Window
 from socketio_app.domain.identifiers import MessageId, RoomId, UserId
 from socketio_app.domain.messaging import Draft, Message, Stored
-from socketio_app.domain.rooms import Left
+from socketio_app.domain.rooms import Left, Membership
 
 
 @attrs.frozen
@@ -197,7 +197,11 @@ class ActivityLog(Protocol):
 
 
 class RoomRepository(Protocol):
-    """Keeps who is a member of which room."""
+    """Keeps who is a member of which room.
+
+    Joins, leaves and `membership` of one room return in the order in which they took effect, each
+    with the count of that moment.
+    """
 
     async def join(self, room_id: RoomId, user_id: UserId, at: datetime) -> RoomJoined:
         """Make the user a member. The room's newest message is that of the moment of joining.
@@ -215,6 +219,14 @@ class RoomRepository(Protocol):
 
         Raises:
             Unavailable: it cannot be stored now, and was not.
+        """
+        ...
+
+    async def membership(self, room_id: RoomId, user_id: UserId) -> Membership:
+        """Whether the user is in the room, and how many are.
+
+        Raises:
+            Unavailable: it cannot be read now.
         """
         ...
 
@@ -294,8 +306,22 @@ class Broadcast(Protocol):
         """
         ...
 
-    def enter(self, room_id: RoomId, user_id: UserId) -> None:
-        """From now on the user's connections, later ones too, are in the room's audience."""
+    def hears(self, room_id: RoomId, user_id: UserId) -> bool:
+        """Whether what happens in the room reaches the user's live connections at once."""
+        ...
+
+    def hold(self, room_id: RoomId, user_id: UserId) -> None:
+        """Hold back from the user's connections what happens in the room, from now on.
+
+        It reaches them with `enter`, or is dropped with `leave`.
+        """
+        ...
+
+    def enter(self, room_id: RoomId, user_id: UserId, given_seq: int = 0) -> None:
+        """From now on the user's connections, later ones too, are in the room's audience.
+
+        Messages up to `given_seq` are not for them any more, whenever they are broadcast.
+        """
         ...
 
     def leave(self, room_id: RoomId, user_id: UserId) -> None:

@@ -26,7 +26,7 @@ class Sessions:
     Opening has two steps, because a transport has something to say between them. The transport
     holds back what is told to the connection from before `prepare` until it has handed over the
     `Opening`; so nothing is lost between what was read from the store and what is told live
-    (`Handover` does it). Then, without waiting, it calls `open`.
+    (`LiveMerge` does it). Then, without waiting, it calls `open`.
     """
 
     def __init__(

@@ -34,6 +34,14 @@ class Left:
     member_count: int
 
 
+@attrs.frozen
+class Membership:
+    """Whether a user is in a room, and how many are."""
+
+    is_member: bool
+    member_count: int
+
+
 @attrs.define
 class Memberships:
     """The members of every room."""
@@ -73,6 +81,10 @@ class Memberships:
         if not rooms:
             del self._rooms[user_id]
         return Left(left=True, member_count=len(members))
+
+    def membership(self, room_id: RoomId, user_id: UserId) -> Membership:
+        """Whether the user is in the room, and how many are."""
+        return Membership(self.is_member(room_id, user_id), self.member_count(room_id))
 
     def is_member(self, room_id: RoomId, user_id: UserId) -> bool:
         """Whether the user is in the room."""

@@ -15,13 +15,16 @@ from socketio_app.application.events import (
     Event,
     Limits,
     Members,
+    MessageSent,
     OneConnection,
     UserJoined,
     Users,
 )
 from socketio_app.application.handover import Opening
 from socketio_app.application.ports import Broadcast
+from socketio_app.domain.conversations import Room
 from socketio_app.domain.identifiers import ConnectionId, RoomId, UserId
+from tests.builders import draft
 from tests.ways import KeptWay
 
 ADA, BOB, EVE = UserId("ada"), UserId("bob"), UserId("eve")
@@ -87,6 +90,10 @@ def listening(request: pytest.FixtureRequest) -> Listening:
 
 def event() -> Event:
     return UserJoined(LOBBY, ADA, datetime(2026, 11, 23, tzinfo=UTC), 1)
+
+
+def sent(seq: int) -> Event:
+    return MessageSent(draft(Room(LOBBY)).at(seq))
 
 
 def test_a_users_every_connection_is_told(listening: Listening) -> None:
@@ -230,3 +237,75 @@ def test_leaving_a_room_never_entered_is_harmless(listening: Listening) -> None:
     listening.broadcast.tell(event(), Members(LOBBY))
 
     assert ada() == 0
+
+
+def test_what_happens_while_a_room_is_held_back_comes_with_entering(listening: Listening) -> None:
+    laptop = listening.listen(ADA, "1")
+    listening.broadcast.hold(LOBBY, ADA)
+    phone, bob = listening.listen(ADA, "2"), listening.listen(BOB, "3")
+    listening.broadcast.enter(LOBBY, BOB)
+
+    listening.broadcast.tell(event(), Members(LOBBY))
+    listening.broadcast.tell(event(), Users((ADA, BOB)))
+    assert (laptop(), phone(), bob()) == (0, 0, 2)
+    assert not listening.broadcast.hears(LOBBY, ADA)
+
+    listening.broadcast.enter(LOBBY, ADA)
+    listening.broadcast.tell(event(), Members(LOBBY))
+
+    assert (laptop(), phone(), bob()) == (3, 3, 3)
+    assert listening.broadcast.hears(LOBBY, ADA)
+
+
+def test_what_happens_while_a_room_is_held_back_is_dropped_with_leaving(
+    listening: Listening,
+) -> None:
+    ada = listening.listen(ADA, "1")
+    listening.broadcast.enter(LOBBY, ADA)
+    listening.broadcast.hold(LOBBY, ADA)
+    listening.broadcast.tell(event(), Members(LOBBY))
+
+    listening.broadcast.leave(LOBBY, ADA)
+    listening.broadcast.tell(event(), Members(LOBBY))
+
+    assert ada() == 0
+    assert not listening.broadcast.hears(LOBBY, ADA)
+    listening.broadcast.tell(event(), Users((ADA,)))
+    assert ada() == 1
+
+
+def test_messages_from_before_entering_do_not_come(listening: Listening) -> None:
+    ada = listening.listen(ADA, "1")
+    listening.broadcast.hold(LOBBY, ADA)
+    for seq in (2, 3):
+        listening.broadcast.tell(sent(seq), Members(LOBBY))
+
+    listening.broadcast.enter(LOBBY, ADA, given_seq=4)
+    listening.broadcast.tell(sent(4), Members(LOBBY))
+    assert ada() == 0
+
+    listening.broadcast.tell(sent(5), Members(LOBBY))
+    assert ada() == 1
+
+
+def test_who_is_not_there_hears_nothing_and_nothing_is_held_back(listening: Listening) -> None:
+    listening.broadcast.hold(LOBBY, EVE)
+    eve = listening.listen(EVE, "1")
+    listening.broadcast.tell(event(), Members(LOBBY))
+    assert not listening.broadcast.hears(LOBBY, EVE)
+
+    listening.broadcast.enter(LOBBY, EVE)
+    listening.broadcast.tell(event(), Members(LOBBY))
+
+    assert eve() == 1
+
+
+def test_a_user_who_has_gone_comes_back_to_nothing_held_back(listening: Listening) -> None:
+    listening.listen(ADA, "1")
+    listening.broadcast.hold(LOBBY, ADA)
+    listening.end("1")
+    ada = listening.listen(ADA, "2")
+
+    listening.broadcast.tell(event(), Users((ADA,)))
+
+    assert ada() == 1

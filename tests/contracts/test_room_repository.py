@@ -1,6 +1,7 @@
 """What every room repository does."""
 
 import asyncio
+from itertools import accumulate
 
 import pytest
 
@@ -8,7 +9,7 @@ from socketio_app.application.commands import RoomJoined
 from socketio_app.application.ports import Store
 from socketio_app.domain.errors import InvalidPayload
 from socketio_app.domain.identifiers import RoomId, UserId
-from socketio_app.domain.rooms import Left
+from socketio_app.domain.rooms import Left, Membership
 from tests.builders import ADA, BOB, NOON
 from tests.contracts.conftest import ROOMS_PER_USER
 
@@ -101,3 +102,26 @@ async def test_what_changes_no_membership_changes_no_count(store: Store) -> None
     await store.rooms.leave(LOBBY, BOB)
 
     assert await store.rooms.member_count(LOBBY) == 1
+
+
+async def test_a_membership_is_looked_up_with_the_count(store: Store) -> None:
+    assert await store.rooms.membership(LOBBY, ADA) == Membership(False, 0)
+    await store.rooms.join(LOBBY, ADA, NOON)
+
+    assert await store.rooms.membership(LOBBY, ADA) == Membership(True, 1)
+    assert await store.rooms.membership(LOBBY, BOB) == Membership(False, 1)
+
+
+async def test_joins_and_leaves_return_in_the_order_of_their_counts(store: Store) -> None:
+    returned: list[tuple[int, int]] = []
+
+    async def come_and_go(user_id: UserId) -> None:
+        for _ in range(3):
+            joined = await store.rooms.join(LOBBY, user_id, NOON)
+            returned.append((1, joined.member_count))
+            left = await store.rooms.leave(LOBBY, user_id)
+            returned.append((-1, left.member_count))
+
+    await asyncio.gather(*[come_and_go(UserId(f"user-{number}")) for number in range(8)])
+
+    assert [count for _, count in returned] == list(accumulate(change for change, _ in returned))

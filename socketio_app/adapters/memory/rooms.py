@@ -9,7 +9,7 @@ from socketio_app.application.commands import RoomJoined
 from socketio_app.domain.conversations import Room
 from socketio_app.domain.errors import Unavailable
 from socketio_app.domain.identifiers import RoomId, UserId
-from socketio_app.domain.rooms import Left, Memberships
+from socketio_app.domain.rooms import Left, Membership, Memberships
 
 
 class MemoryRooms:
@@ -53,6 +53,10 @@ class MemoryRooms:
     def joined_at_activity(self, room_id: RoomId, user_id: UserId) -> int:
         """Return the activity of a member's join."""
         return self._joined[user_id, room_id]
+
+    async def membership(self, room_id: RoomId, user_id: UserId) -> Membership:
+        """See `RoomRepository.membership`."""
+        return self._memberships.membership(room_id, user_id)
 
     async def is_member(self, room_id: RoomId, user_id: UserId) -> bool:
         """See `RoomRepository.is_member`."""

@@ -23,5 +23,8 @@ WRITE_FAILED: Final = "write failed"
 TOO_MANY_REFUSALS: Final = "too many refusals"
 """The client went on regardless."""
 
+TOO_FAR_BEHIND: Final = "too far behind"
+"""More was broadcast to it than may be held back while the store is read for it."""
+
 DISCONNECTED: Final = "disconnected"
 """Whoever runs the chat wants the user here no more."""

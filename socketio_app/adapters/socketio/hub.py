@@ -45,6 +45,7 @@ class Hub:
         self._outlets: dict[UserId, dict[ConnectionId, Outlet]] = {}
         self._audiences: dict[RoomId, dict[ConnectionId, Outlet]] = {}
         self._rooms: dict[UserId, set[RoomId]] = {}
+        self._held: dict[UserId, set[RoomId]] = {}
         self._crowds = Crowds(part, measures)
 
     def attach(self, outlet: Outlet) -> None:
@@ -52,6 +53,8 @@ class Hub:
         self._outlets.setdefault(outlet.user_id, {})[outlet.connection_id] = outlet
         for room_id in self._rooms.get(outlet.user_id, ()):
             self._audiences[room_id][outlet.connection_id] = outlet
+        for room_id in self._held.get(outlet.user_id, ()):
+            outlet.hold_room(Room(room_id))
 
     def detach(self, outlet: Outlet) -> None:
         """Let it hear nothing any more."""
@@ -63,6 +66,7 @@ class Hub:
         if not outlets:
             del self._outlets[outlet.user_id]
             self._rooms.pop(outlet.user_id, None)
+            self._held.pop(outlet.user_id, None)
 
     async def keeping_up(self, room_id: RoomId) -> None:
         """See `Broadcast.keeping_up`."""
@@ -153,23 +157,63 @@ class Hub:
             if outlet.connection_id != audience.but_connection
         ]
 
-    def enter(self, room_id: RoomId, user_id: UserId) -> None:
+    def hears(self, room_id: RoomId, user_id: UserId) -> bool:
+        """See `Broadcast.hears`."""
+        return room_id in self._rooms.get(user_id, ()) and not self._is_held(room_id, user_id)
+
+    def hold(self, room_id: RoomId, user_id: UserId) -> None:
+        """See `Broadcast.hold`."""
+        outlets = self._outlets.get(user_id)
+        if outlets is None:
+            return
+        self._held.setdefault(user_id, set()).add(room_id)
+        for outlet in outlets.values():
+            outlet.hold_room(Room(room_id))
+        self._enter(room_id, user_id, outlets)
+
+    def enter(self, room_id: RoomId, user_id: UserId, given_seq: int = 0) -> None:
         """See `Broadcast.enter`."""
         outlets = self._outlets.get(user_id)
         if outlets is None:
             return
+        self._enter(room_id, user_id, outlets)
+        if self._end_hold(room_id, user_id) or given_seq:
+            for outlet in outlets.values():
+                outlet.release_room(Room(room_id), given_seq)
+
+    def leave(self, room_id: RoomId, user_id: UserId) -> None:
+        """See `Broadcast.leave`."""
+        rooms = self._rooms.get(user_id, set())
+        if room_id not in rooms:
+            return
+        rooms.remove(room_id)
+        outlets = self._outlets[user_id]
+        self._remove(room_id, outlets)
+        if self._end_hold(room_id, user_id):
+            is_lagging = room_id in self._crowds.rooms
+            for outlet in outlets.values():
+                outlet.drop_room(Room(room_id), is_lagging=is_lagging)
+
+    def _enter(
+        self, room_id: RoomId, user_id: UserId, outlets: Mapping[ConnectionId, Outlet]
+    ) -> None:
         rooms = self._rooms.setdefault(user_id, set())
         if room_id in rooms:
             return  # with all of the user's connections: `attach` sees to it
         rooms.add(room_id)
         self._audiences.setdefault(room_id, {}).update(outlets)
 
-    def leave(self, room_id: RoomId, user_id: UserId) -> None:
-        """See `Broadcast.leave`."""
-        rooms = self._rooms.get(user_id, set())
-        if room_id in rooms:
-            rooms.remove(room_id)
-            self._remove(room_id, self._outlets[user_id])
+    def _is_held(self, room_id: RoomId, user_id: UserId) -> bool:
+        return bool(self._held) and room_id in self._held.get(user_id, ())
+
+    def _end_hold(self, room_id: RoomId, user_id: UserId) -> bool:
+        """Hold the room back for the user no more. Whether it was held back."""
+        if not self._is_held(room_id, user_id):
+            return False
+        self._held[user_id].remove(room_id)
+        if not self._held[user_id]:
+            del self._held[user_id]
+        return True
 
     def _remove(self, room_id: RoomId, connection_ids: Collection[ConnectionId]) -> None:
         audience = self._audiences[room_id]

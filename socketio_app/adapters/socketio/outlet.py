@@ -1,19 +1,25 @@
 """Where a connection's frames go out."""
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import attrs
 
+from socketio_app.adapters.socketio.endings import TOO_FAR_BEHIND
 from socketio_app.adapters.socketio.frames import Frame
 from socketio_app.adapters.socketio.packets import event_frame
 from socketio_app.adapters.socketio.websocket import FrameWriter, Write, WriteJoined
 from socketio_app.adapters.socketio.wire import outgoing
 from socketio_app.application.events import Event, MessageSent
-from socketio_app.application.handover import Handover, Opening
+from socketio_app.application.handover import Opening
+from socketio_app.application.live_merge import LiveMerge
+from socketio_app.domain.conversations import Conversation, Room
 from socketio_app.domain.identifiers import ConnectionId, UserId
 from socketio_app.domain.messaging import Message
 from socketio_app.domain.typing_board import TypingStarted, TypingStopped
+
+log = logging.getLogger("socketio_app.socketio")
 
 
 class Way(Protocol):
@@ -45,7 +51,11 @@ class Way(Protocol):
 
 @attrs.define(eq=False)
 class Outlet:
-    """One connection's way out. While it opens, what it is told is held back."""
+    """One connection's way out. While it opens, what it is told is held back.
+
+    So is what happens in a room while its user's membership there is being changed, and everything
+    while its client catches up.
+    """
 
     connection_id: ConnectionId
     user_id: UserId
@@ -59,11 +69,13 @@ class Outlet:
     direct_joined: WriteJoined | None = attrs.field(default=None, init=False)
     """The same for several frames in one piece; `None` also where the transport takes none."""
     _transport: FrameWriter | None = attrs.field(default=None, init=False)
-    _handover: Handover | None = attrs.field(factory=Handover, init=False)
+    _merge: LiveMerge | None = attrs.field(init=False)
+    """Says what may go out; `None` where everything may."""
 
     def __attrs_post_init__(self) -> None:
         self.write = self._way.write
         self.expect = self._way.expect
+        self._merge = LiveMerge(holds_all=True)
 
     def set_direct(self, writer: FrameWriter | None) -> None:
         """Set what writes frames directly, if anything does."""
@@ -71,18 +83,15 @@ class Outlet:
         self._update_direct()
 
     def _update_direct(self) -> None:
-        writer = self._transport if self._handover is None else None
+        writer = self._transport if self._merge is None else None
         self.direct = None if writer is None else writer.write
         self.direct_joined = None if writer is None else writer.write_joined
 
     def tell(self, event: Event, frame: Frame) -> bool:
         """Write an event's frame, or hold the event back. Whether it was written."""
-        if self._handover is not None and not self._may_go(event, self._handover):
+        if self._merge is not None and not self._may_go(event, self._merge):
             return False
-        if isinstance(event, PASSING):
-            self._way.write_passing(frame)
-        else:
-            self.write(frame)
+        self._send(event, frame)
         return True
 
     def end(self, reason: str, goodbye: Frame | None = None) -> None:
@@ -100,21 +109,66 @@ class Outlet:
 
     def release(self, opening: Opening) -> None:
         """Write what the connection is to have first; hold nothing back any more."""
-        assert self._handover is not None  # noqa: S101  (a connection opens once)
-        for event in self._handover.release(opening):
-            self.write(frame_of(event))
+        assert self._merge is not None  # noqa: S101  (a connection opens once)
+        self._send_merged([opening.connected, *self._merge.release_all(opening.undelivered)])
+
+    def hold_all(self) -> None:
+        """Hold back everything that the connection is told."""
+        self._begin_merge().hold_all()
+
+    def release_all(self, given: Mapping[Conversation, int]) -> None:
+        """Write what was held back, but for messages up to the places that were given."""
+        if self._merge is not None:
+            self._send_merged(self._merge.release_all(given=given))
+
+    def hold_room(self, room: Room) -> None:
+        """Hold back what the connection is told of a room."""
+        self._begin_merge().hold_room(room)
+
+    def release_room(self, room: Room, given_seq: int) -> None:
+        """Write what was held back of a room, but for messages up to `given_seq`."""
+        if given_seq:
+            self._begin_merge()
+        if self._merge is not None:
+            self._send_merged(self._merge.release_room(room, given_seq))
+
+    def drop_room(self, room: Room, *, is_lagging: bool) -> None:
+        """Drop what was held back of a room, and what may still come (`LiveMerge.drop_room`)."""
+        if self._merge is not None:
+            self._merge.drop_room(room, self.user_id, is_lagging=is_lagging)
+            self._end_merge(self._merge)
+
+    def _begin_merge(self) -> LiveMerge:
+        self._merge = self._merge or LiveMerge()
+        self._update_direct()
+        return self._merge
+
+    def _send_merged(self, events: Sequence[Event]) -> None:
+        for event in events:
+            self._send(event, frame_of(event))
             if isinstance(event, MessageSent) and event.message.to_user_id == self.user_id:
                 self.expect(event.message)
-        self._end_handover(self._handover)
+        if self._merge is not None:
+            self._end_merge(self._merge)
 
-    def _may_go(self, event: Event, handover: Handover) -> bool:
-        admitted = handover.admits(event)
-        self._end_handover(handover)
-        return admitted
+    def _send(self, event: Event, frame: Frame) -> None:
+        if isinstance(event, PASSING):
+            self._way.write_passing(frame)
+        else:
+            self.write(frame)
 
-    def _end_handover(self, handover: Handover) -> None:
-        if handover.is_over:
-            self._handover = None
+    def _may_go(self, event: Event, merge: LiveMerge) -> bool:
+        accepted = merge.accepts(event)
+        if accepted:
+            self._end_merge(merge)
+        elif merge.is_full:
+            log.info("closed a connection: too much was held back while the store was read")
+            self.end(TOO_FAR_BEHIND)
+        return accepted
+
+    def _end_merge(self, merge: LiveMerge) -> None:
+        if merge.is_over:
+            self._merge = None
             self._update_direct()
 
 

@@ -9,23 +9,29 @@ from socketio_app.adapters.sql.postgres_epoch import Epoch
 from socketio_app.adapters.sql.postgres_pool import PostgresPool
 from socketio_app.adapters.sql.rows import milliseconds
 from socketio_app.application.commands import RoomJoined
+from socketio_app.application.locks import KeyedLock
 from socketio_app.domain.conversations import Room
 from socketio_app.domain.identifiers import RoomId, UserId
-from socketio_app.domain.rooms import Left, check_room_count
+from socketio_app.domain.rooms import Left, Membership, check_room_count
 
 
 class PostgresRooms:
-    """Implements `RoomRepository`."""
+    """Implements `RoomRepository`.
+
+    A room's changes take turns here, as they would in the database, where those that wait would
+    each keep one of the pool's connections; and so they return in the order of their commits.
+    """
 
     def __init__(self, pool: PostgresPool, epoch: Epoch, rooms_per_user: int) -> None:
         self._pool = pool
         self._epoch = epoch
         self._rooms_per_user = rooms_per_user
+        self._room_locks = KeyedLock()
 
     async def join(self, room_id: RoomId, user_id: UserId, at: datetime) -> RoomJoined:
         """See `RoomRepository.join`."""
         room, user = room_id.encode(), user_id.encode()
-        async with self._pool.transaction() as connection:
+        async with self._room_locks.holding(room_id), self._pool.transaction() as connection:
             number = (await find_or_insert(connection, [Room(room_id)]))[Room(room_id)]
             # One user's joins and leaves take turns, here and on other processes: or two joins
             # together could go over the limit.
@@ -45,7 +51,7 @@ class PostgresRooms:
     async def leave(self, room_id: RoomId, user_id: UserId) -> Left:
         """See `RoomRepository.leave`."""
         room, user = room_id.encode(), user_id.encode()
-        async with self._pool.transaction() as connection:
+        async with self._room_locks.holding(room_id), self._pool.transaction() as connection:
             await connection.execute(_TAKE_TURNS, user)
             # The conversation first, as in an append, so that neither waits for the other.
             member_count = await connection.fetchval(_LOCK_AND_COUNT, room) or 0
@@ -53,6 +59,13 @@ class PostgresRooms:
             if left:
                 member_count = await connection.fetchval(_COUNT_ONE_LESS, room)
         return Left(left, member_count)
+
+    async def membership(self, room_id: RoomId, user_id: UserId) -> Membership:
+        """See `RoomRepository.membership`."""
+        room, user = room_id.encode(), user_id.encode()
+        async with self._room_locks.holding(room_id), self._pool.connection() as connection:
+            ((is_member, count),) = await connection.fetch(_MEMBERSHIP, room, user)
+        return Membership(is_member, count)
 
     async def is_member(self, room_id: RoomId, user_id: UserId) -> bool:
         """See `RoomRepository.is_member`."""
@@ -81,6 +94,10 @@ _TAKE_TURNS = (
     "SELECT pg_advisory_xact_lock(hashtextextended('chat_member', hashtext(encode($1, 'hex'))))"
 )
 _IS_MEMBER = "SELECT EXISTS (SELECT FROM chat_member WHERE room_id = $1 AND user_id = $2)"
+_MEMBERSHIP = f"""
+    {_IS_MEMBER},
+        coalesce((SELECT member_count FROM chat_conversation WHERE room_id = $1), 0)
+"""  # noqa: S608  (a constant)
 _COUNT_AND_LAST = """
     SELECT member_count, last_seq FROM chat_conversation WHERE conversation_id = $1
 """

@@ -17,7 +17,7 @@ from socketio_app.domain.conversations import Conversation
 from socketio_app.domain.history import Page, ReadUpTo, Recent, Standing, Window
 from socketio_app.domain.identifiers import RoomId, UserId
 from socketio_app.domain.messaging import Draft, Message, Stored
-from socketio_app.domain.rooms import Left, Memberships, check_room_count
+from socketio_app.domain.rooms import Left, Membership, Memberships, check_room_count
 
 MAX_MESSAGES_NOTED = 50
 """Messages in one note of deliveries, which bounds how long an append waits for it."""
@@ -201,6 +201,10 @@ class SqliteRooms:
             row = (room_id.encode(), user_id.encode())
             await self._commits.submit(lambda writer: writer.leave(row))
         return self._memberships.leave(room_id, user_id)
+
+    async def membership(self, room_id: RoomId, user_id: UserId) -> Membership:
+        """See `RoomRepository.membership`."""
+        return self._memberships.membership(room_id, user_id)
 
     async def is_member(self, room_id: RoomId, user_id: UserId) -> bool:
         """See `RoomRepository.is_member`."""

@@ -266,6 +266,7 @@ class TestUnavailable:
         with pytest.raises(Unavailable):
             await ada.do(command)
 
+        await wait_all_tasks_blocked()  # until the store was asked what became of it
         assert [device.told for device in (ada, bob)] == told
         to_lobby = await bob.do(group(LOBBY))
         await bob.do(group(DEN))

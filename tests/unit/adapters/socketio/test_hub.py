@@ -14,6 +14,7 @@ from socketio_app.adapters.socketio.crowds import MOST_TOGETHER, MOST_WAITING
 from socketio_app.adapters.socketio.frames import Frame, contents
 from socketio_app.adapters.socketio.hub import Hub
 from socketio_app.adapters.socketio.outlet import Outlet
+from socketio_app.application import live_merge
 from socketio_app.application.events import Audience, Members, MessageSent, UserJoined, Users
 from socketio_app.domain.conversations import Conversation, Pair, Room
 from socketio_app.domain.identifiers import ConnectionId, MessageId, RoomId, UserId
@@ -77,6 +78,40 @@ async def test_who_is_left_out_is_left_out_of_every_part(crowd: ListeningToHub) 
 
     await all_told(crowd.broadcast)
     assert (ada(), eve()) == (0, 2)
+
+
+async def test_who_has_left_a_held_room_hears_nothing_that_was_still_under_way(
+    crowd: ListeningToHub,
+) -> None:
+    ada = crowd.listen(ADA, "ada's")
+    crowd.broadcast.enter(LOBBY, ADA)
+    crowd.broadcast.tell(event(), Members(LOBBY))
+    crowd.broadcast.hold(LOBBY, ADA)
+
+    crowd.broadcast.leave(LOBBY, ADA)
+    await all_told(crowd.broadcast)
+    assert ada() == 0
+
+    crowd.broadcast.hold(LOBBY, ADA)
+    crowd.broadcast.enter(LOBBY, ADA)
+    crowd.broadcast.tell(event(), Members(LOBBY))
+    await all_told(crowd.broadcast)
+    assert ada() == 1
+
+
+async def test_a_connection_that_falls_too_far_behind_is_closed(
+    crowd: ListeningToHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_merge, "MAX_HELD", 2)
+    crowd.listen(ADA, "ada's")
+    crowd.broadcast.hold(LOBBY, ADA)
+
+    for _ in range(3):
+        assert not crowd.was_ended("ada's")
+        crowd.broadcast.tell(event(), Members(LOBBY))
+        await all_told(crowd.broadcast)
+
+    assert crowd.was_ended("ada's")
 
 
 async def test_who_comes_meanwhile_is_not_told(crowd: ListeningToHub) -> None:

@@ -1,0 +1,161 @@
+"""Reading from the store, then going live: the one rule for it.
+
+It serves a connection that opens, a user who joins a room, and a client that catches up. Before the
+store is read, what is broadcast is held back. Then what was read goes out, and what was held back
+after it: of each conversation in rising `seq`, each message once. A message may come both ways, or
+be in the store before it is broadcast; what was given is remembered until the conversation has gone
+beyond it.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import attrs
+
+from socketio_app.application.events import Event, MessageSent, UserLeft, conversation_of_event
+from socketio_app.domain.conversations import Conversation, Room
+from socketio_app.domain.identifiers import UserId
+from socketio_app.domain.messaging import Message
+
+MAX_HELD = 4096
+"""Maximum number of events held back for one connection; beyond, the connection is closed, and its
+client connects again and catches up."""
+
+
+@attrs.define
+class LiveMerge:
+    """Says of each event for one connection whether it may go out now; holds back the others."""
+
+    _holds_all: bool = attrs.field(default=False, alias="holds_all")
+    _held_rooms: set[Room] = attrs.field(factory=set, init=False)
+    _dropped_rooms: dict[Room, UserId] = attrs.field(factory=dict, init=False)
+    _held: list[Event] = attrs.field(factory=list, init=False)
+    _given: dict[Conversation, int] = attrs.field(factory=dict, init=False)
+    """The place up to which a conversation was given; only where it has not gone beyond since."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether every later event is accepted."""
+        return not (self._holds_all or self._held_rooms or self._dropped_rooms or self._given)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether more is held back than may be."""
+        return len(self._held) > MAX_HELD
+
+    def accepts(self, event: Event) -> bool:
+        """Whether the event may go out; it is held back, or was given before, if not."""
+        if self._is_held(event):
+            self._held.append(event)
+            return False
+        if self._dropped_rooms and self._is_dropped(event):
+            return False
+        return not isinstance(event, MessageSent) or self._is_new(event.message)
+
+    def hold_all(self) -> None:
+        """Hold back everything from now on."""
+        self._holds_all = True
+
+    def hold_room(self, room: Room) -> None:
+        """Hold back from now on what happens in a room."""
+        self._held_rooms.add(room)
+        self._dropped_rooms.pop(room, None)
+
+    def release_all(
+        self, read: Iterable[Message] = (), given: Mapping[Conversation, int] | None = None
+    ) -> Sequence[Event]:
+        """Hold everything back no more.
+
+        Args:
+            read: messages to give now, those of one conversation in any order.
+            given: the places up to which conversations have been given already.
+
+        Returns:
+            What goes out now: what was read, merged with what was held back, each conversation in
+            one piece; then the rest of what was held back.
+        """
+        self._holds_all = False
+        self._give(given or {})
+        merged = _by_conversation(read)
+        for event in self._take(lambda event: _conversation_of_message(event) in merged):
+            if isinstance(event, MessageSent):
+                merged[event.message.conversation][event.message.seq] = event.message
+        events: list[Event] = []
+        for conversation, messages in merged.items():
+            events += [MessageSent(messages[seq]) for seq in sorted(messages)]
+            self._give({conversation: max(messages)})
+        return events + self._new_ones(self._take(lambda event: not self._is_held(event)))
+
+    def release_room(self, room: Room, given_seq: int) -> Sequence[Event]:
+        """Hold a room back no more; its messages up to `given_seq` are not to go out.
+
+        Returns:
+            What goes out now of what was held back.
+        """
+        self._held_rooms.discard(room)
+        self._dropped_rooms.pop(room, None)
+        if given_seq:
+            self._give({room: given_seq})
+        return self._new_ones(self._take(lambda event: not self._is_held(event)))
+
+    def drop_room(self, room: Room, user_id: UserId, *, is_lagging: bool) -> None:
+        """Hold a room back no more, and drop what was held back of it.
+
+        Args:
+            room: one that was held back.
+            user_id: the connection's user.
+            is_lagging: whether some of what was broadcast may still come. It is dropped as well,
+                up to the notice that the user has left.
+        """
+        self._held_rooms.discard(room)
+        self._take(lambda event: conversation_of_event(event) == room)
+        if is_lagging:
+            self._dropped_rooms[room] = user_id
+
+    def _is_held(self, event: Event) -> bool:
+        return self._holds_all or (
+            bool(self._held_rooms) and conversation_of_event(event) in self._held_rooms
+        )
+
+    def _is_dropped(self, event: Event) -> bool:
+        room = conversation_of_event(event)
+        if not isinstance(room, Room) or room not in self._dropped_rooms:
+            return False
+        if isinstance(event, UserLeft) and event.user_id == self._dropped_rooms[room]:
+            del self._dropped_rooms[room]
+            return False
+        return True
+
+    def _is_new(self, message: Message) -> bool:
+        if message.seq <= self._given.get(message.conversation, 0):
+            return False
+        self._given.pop(message.conversation, None)
+        return True
+
+    def _new_ones(self, events: Iterable[Event]) -> list[Event]:
+        return [
+            event
+            for event in events
+            if not isinstance(event, MessageSent) or self._is_new(event.message)
+        ]
+
+    def _give(self, given: Mapping[Conversation, int]) -> None:
+        for conversation, seq in given.items():
+            self._given[conversation] = max(seq, self._given.get(conversation, 0))
+
+    def _take(self, wanted: Callable[[Event], bool]) -> Sequence[Event]:
+        """Take some of what is held back, in order."""
+        taken = [event for event in self._held if wanted(event)]
+        if taken:
+            self._held = [event for event in self._held if not wanted(event)]
+        return taken
+
+
+def _conversation_of_message(event: Event) -> Conversation | None:
+    return event.message.conversation if isinstance(event, MessageSent) else None
+
+
+def _by_conversation(messages: Iterable[Message]) -> dict[Conversation, dict[int, Message]]:
+    found: dict[Conversation, dict[int, Message]] = {}
+    for message in messages:
+        found.setdefault(message.conversation, {})[message.seq] = message
+    return found

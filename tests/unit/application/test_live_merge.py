@@ -1,0 +1,169 @@
+"""What was read from a store merged with what is live."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from socketio_app.application import live_merge
+from socketio_app.application.events import Event, MessageSent, UserJoined, UserLeft
+from socketio_app.application.live_merge import LiveMerge
+from socketio_app.domain.conversations import Conversation, Pair, Room
+from socketio_app.domain.messaging import Message
+from tests.builders import ADA, BOB, DEN, EVE, LOBBY, draft
+
+PAIR = Pair.of(ADA, BOB)
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
+
+
+def message(seq: int, conversation: Conversation = PAIR) -> Message:
+    return draft(conversation).at(seq)
+
+
+def sent(seq: int, conversation: Conversation = PAIR) -> MessageSent:
+    return MessageSent(message(seq, conversation))
+
+
+def joined() -> Event:
+    return UserJoined(LOBBY, EVE, NOW, 2)
+
+
+def seqs(events: object) -> list[int]:
+    assert isinstance(events, list)
+    return [event.message.seq for event in events if isinstance(event, MessageSent)]
+
+
+def test_nothing_is_held_back_without_a_reason() -> None:
+    merge = LiveMerge()
+
+    assert merge.accepts(sent(1))
+    assert merge.is_over
+
+
+def test_what_was_read_comes_before_what_was_held_back() -> None:
+    merge = LiveMerge(holds_all=True)
+    assert not any(merge.accepts(each) for each in (sent(3), joined(), sent(4)))
+
+    events = merge.release_all([message(1), message(2), message(3)])
+
+    assert seqs(events) == [1, 2, 3, 4]
+    assert events[-1] == joined()
+    assert not merge.is_over
+    assert not merge.accepts(sent(4))
+    assert merge.accepts(sent(5))
+    assert merge.is_over
+
+
+def test_what_was_given_does_not_come_again() -> None:
+    merge = LiveMerge()
+    merge.hold_all()
+    for seq in (3, 4, 5):
+        merge.accepts(sent(seq))
+
+    assert seqs(merge.release_all(given={PAIR: 4})) == [5]
+    assert merge.is_over
+
+
+def test_a_room_that_is_held_back_holds_up_no_other() -> None:
+    merge = LiveMerge()
+    merge.hold_room(Room(LOBBY))
+
+    assert not merge.accepts(sent(1, Room(LOBBY)))
+    assert not merge.accepts(joined())
+    assert merge.accepts(sent(1, Room(DEN)))
+    assert merge.accepts(sent(1))
+    assert [type(each) for each in merge.release_room(Room(LOBBY), 0)] == [MessageSent, UserJoined]
+    assert merge.is_over
+
+
+def test_a_rooms_messages_from_before_joining_do_not_come_late_either() -> None:
+    merge = LiveMerge()
+    merge.hold_room(Room(LOBBY))
+    merge.accepts(sent(4, Room(LOBBY)))
+
+    assert seqs(merge.release_room(Room(LOBBY), 5)) == []
+    assert not merge.accepts(sent(5, Room(LOBBY)))
+    assert merge.accepts(sent(6, Room(LOBBY)))
+
+
+def test_a_room_that_is_held_back_waits_while_everything_else_goes_out() -> None:
+    merge = LiveMerge(holds_all=True)
+    merge.hold_room(Room(LOBBY))
+    for event in (sent(1, Room(LOBBY)), sent(1, Room(DEN))):
+        merge.accepts(event)
+
+    (in_the_den,) = merge.release_all()
+    assert isinstance(in_the_den, MessageSent)
+    assert in_the_den.message.conversation == Room(DEN)
+    assert seqs(merge.release_room(Room(LOBBY), 0)) == [1]
+
+
+def test_a_room_that_was_left_comes_to_nothing() -> None:
+    merge = LiveMerge()
+    merge.hold_room(Room(LOBBY))
+    merge.accepts(sent(1, Room(LOBBY)))
+
+    merge.drop_room(Room(LOBBY), ADA, is_lagging=False)
+
+    assert merge.is_over
+    assert merge.release_all() == []
+
+
+def test_what_lags_behind_is_dropped_up_to_the_notice_of_leaving() -> None:
+    merge = LiveMerge()
+    merge.hold_room(Room(LOBBY))
+    merge.drop_room(Room(LOBBY), ADA, is_lagging=True)
+
+    assert not merge.accepts(sent(1, Room(LOBBY)))
+    assert not merge.accepts(UserLeft(LOBBY, BOB, NOW, 2, "left"))
+    assert merge.accepts(sent(1, Room(DEN)))
+    assert merge.accepts(UserLeft(LOBBY, ADA, NOW, 1, "left"))
+    assert merge.is_over
+
+
+@pytest.mark.parametrize("again", ["hold", "release"])
+def test_a_room_that_is_joined_again_is_heard_again(again: str) -> None:
+    merge = LiveMerge()
+    merge.hold_room(Room(LOBBY))
+    merge.drop_room(Room(LOBBY), ADA, is_lagging=True)
+
+    if again == "hold":
+        merge.hold_room(Room(LOBBY))
+    merge.release_room(Room(LOBBY), 0)
+
+    assert merge.accepts(sent(1, Room(LOBBY)))
+
+
+def test_what_is_held_back_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_merge, "MAX_HELD", 2)
+    merge = LiveMerge(holds_all=True)
+    for seq in (1, 2):
+        merge.accepts(sent(seq))
+    assert not merge.is_full
+
+    merge.accepts(sent(3))
+
+    assert merge.is_full
+
+
+@given(
+    read=st.sets(st.integers(1, 9)),
+    held=st.sets(st.integers(1, 12)),
+    late=st.sets(st.integers(1, 12)),
+)
+def test_each_conversation_rises_and_each_message_comes_once(
+    read: set[int], held: set[int], late: set[int]
+) -> None:
+    merge = LiveMerge(holds_all=True)
+    for seq in sorted(held):
+        merge.accepts(sent(seq))
+    heard = seqs(list(merge.release_all(map(message, read))))
+    newest = max(heard, default=0)
+    heard += [
+        seq for seq in sorted(late) if seq > max(held, default=0) and merge.accepts(sent(seq))
+    ]
+
+    assert heard == sorted(set(heard))
+    assert {*read, *held} <= {*heard}
+    assert {seq for seq in late if seq > newest} <= {*heard}
