@@ -27,6 +27,7 @@ from socketio_app.application.membership import Membership
 from socketio_app.application.messaging import Messaging
 from socketio_app.application.patience import Patience
 from socketio_app.application.ports import Broadcast, Clock, NewMessageId, Store, TokenVerifier
+from socketio_app.application.publishing import Publisher
 from socketio_app.application.read_turns import ReadTurns
 from socketio_app.application.readiness import Readiness
 from socketio_app.application.reading import Reading
@@ -69,7 +70,8 @@ class Chat:
         self.delivery = delivery = Delivery(store.deliveries, broadcast, clock)
         """For transports: where messages are reported that a client has received."""
         self._repairs = repairs = Repairs(clock)
-        messaging = Messaging(store, broadcast, clock, new_message_id, delivery, typing, rules)
+        self._publisher = publisher = Publisher(store, broadcast, delivery, typing, repairs)
+        messaging = Messaging(store, broadcast, clock, new_message_id, delivery, publisher, rules)
         reading = Reading(store, broadcast, clock, rules)
         reads = ReadTurns()
         self._membership = membership = Membership(
@@ -142,6 +144,7 @@ class Chat:
     def open(self) -> None:
         """Take commands, in the running event loop: from the beginning, and again after `close`."""
         self._home_loop.enter()
+        self._publisher.clear()
         self._membership.clear()
         self._repairs.open()
         self._admission.open()

@@ -3,15 +3,12 @@
 from socketio_app.application.access import conversation_for
 from socketio_app.application.commands import Actor, SendMessage
 from socketio_app.application.delivery import Delivery
-from socketio_app.application.events import Audience, Members, MessageSent, Users
 from socketio_app.application.ports import Broadcast, Clock, NewMessageId, Store
+from socketio_app.application.publishing import Publisher
 from socketio_app.application.rules import Rules
-from socketio_app.application.typing_indicator import TypingIndicator
-from socketio_app.application.uncertain import Uncertain
 from socketio_app.domain.conversations import Room, conversation_of
-from socketio_app.domain.errors import Conflict, Unavailable
-from socketio_app.domain.identifiers import ConnectionId
-from socketio_app.domain.messaging import Draft, Message, Stored, check_content
+from socketio_app.domain.errors import Conflict
+from socketio_app.domain.messaging import Draft, Stored, check_content
 
 
 class Messaging:
@@ -24,7 +21,7 @@ class Messaging:
         clock: Clock,
         new_message_id: NewMessageId,
         delivery: Delivery,
-        typing: TypingIndicator,
+        publisher: Publisher,
         rules: Rules,
     ) -> None:
         self._messages = store.messages
@@ -33,9 +30,8 @@ class Messaging:
         self._clock = clock
         self._new_message_id = new_message_id
         self._delivery = delivery
-        self._typing = typing
+        self._publisher = publisher
         self._content_chars = rules.content_chars
-        self._uncertain = Uncertain()
 
     async def send(self, actor: Actor, command: SendMessage) -> Stored:
         """Store a message and tell its conversation.
@@ -45,9 +41,10 @@ class Messaging:
             NotAMember: the target is a room that the actor is not in.
             Conflict: the actor has used the `client_message_id` for a message with other content.
                 Nothing was stored or sent.
-            Unavailable: nobody was told, and nothing was stored; or that cannot be known, as where
-                the connection to a database broke before it had answered. Who sends it again, with
-                the same `client_message_id`, has it told then.
+            Unavailable: nothing was stored; or that cannot be known, as where the connection to a
+                database broke before it had answered. If it was stored, it is broadcast when it
+                is sent again with the same `client_message_id`, or before the conversation's next
+                message.
         """
         check_content(command.content, self._content_chars)
         target = command.target
@@ -67,34 +64,13 @@ class Messaging:
         self._delivery.begin_sending(draft)
         try:
             stored = await self._messages.append(draft)
-        except Unavailable:
-            self._uncertain.note(draft)
+        except BaseException:
+            self._publisher.doubt(draft)
             raise
         finally:
             self._delivery.end_sending(draft)
+        # From here to the publishing nothing may wait: appends return in the order of their places.
         if stored.duplicate and stored.message.content != draft.content:
             raise Conflict("client_message_id was used before, for a message with other content")
-        was_uncertain = self._uncertain.settle(draft)
-        if stored.duplicate and not was_uncertain:
-            return stored
-        # From here to the telling nothing may wait: appends return in the order of their places,
-        # and so must the telling go.
-        message = stored.message
-        self._typing.end(actor.user_id, message.conversation)
-        self._broadcast.tell(MessageSent(message), _readers(message, actor.connection_id))
-        if message.to_user_id is None:
-            self._delivery.written_to_room(message)
+        self._publisher.publish(stored, actor.connection_id)
         return stored
-
-
-def _readers(message: Message, sending: ConnectionId | None) -> Audience:
-    """Everybody in the conversation, but for the connection that has the message already.
-
-    Who writes to themselves gets it as its recipient, on the sending connection too.
-    """
-    conversation = message.conversation
-    if isinstance(conversation, Room):
-        return Members(conversation.room_id, but_connection=sending)
-    if conversation.first == conversation.second:
-        return Users((conversation.first,))
-    return Users((conversation.first, conversation.second), but_connection=sending)

@@ -1,15 +1,17 @@
 """What is stored is told, also where that could not be known at once, or nobody waited for it."""
 
 import asyncio
+from datetime import timedelta
+from typing import Any
 
 import pytest
+from anyio import wait_all_tasks_blocked
 
-from socketio_app.application.commands import JoinRoom, MarkRead
-from socketio_app.application.events import MessageRead, MessageSent
-from socketio_app.application.uncertain import MOST_UNCERTAIN, Uncertain
+from socketio_app.application.commands import Command, JoinRoom, LeaveRoom, MarkRead, RoomLeft
+from socketio_app.application.events import MessageRead, MessageSent, UserJoined, UserLeft
 from socketio_app.domain.conversations import Room
 from socketio_app.domain.errors import Unavailable
-from tests.builders import ADA, BOB, LOBBY, draft, group, personal
+from tests.builders import ADA, BOB, EVE, LOBBY, draft, group, personal
 from tests.live import Device, LiveChat
 from tests.stores import Gate, HookedStore, Outage
 
@@ -46,6 +48,89 @@ class TestALostAnswer:
         assert [stored.duplicate for stored in again] == [True, True]
         assert said(bob) == ["hello"]
 
+    async def test_the_next_message_of_the_conversation_brings_it_along_in_order(
+        self, live: LiveChat, outage: Outage
+    ) -> None:
+        ada, bob = await live.connect(ADA), await live.connect(BOB)
+        outage.down.add("append")
+        with pytest.raises(Unavailable):
+            await ada.do(personal(BOB, "one", client_message_id="m1"))
+        outage.down.clear()
+
+        await bob.do(personal(ADA, "two"))
+        await wait_all_tasks_blocked()
+        retry = await ada.do(personal(BOB, "one", client_message_id="m1"))
+
+        assert retry.duplicate
+        assert said(bob) == ["one"]
+        assert said(ada) == ["one", "two"]
+
+    async def test_a_retry_that_fails_as_well_has_it_broadcast_once(
+        self, live: LiveChat, outage: Outage
+    ) -> None:
+        ada, bob = await live.connect(ADA), await live.connect(BOB)
+        await ada.do(personal(BOB, "one", client_message_id="m1"))
+        await ada.do(personal(BOB, "two"))
+        outage.down.add("append")
+        with pytest.raises(Unavailable):
+            await ada.do(personal(BOB, "one", client_message_id="m1"))
+        outage.down.clear()
+
+        await ada.do(personal(BOB, "one", client_message_id="m1"))
+
+        assert said(bob) == ["one", "two"]
+
+    async def test_what_an_opening_connection_was_given_is_not_broadcast_to_it_again(
+        self, live: LiveChat, outage: Outage
+    ) -> None:
+        ada = await live.connect(ADA)
+        outage.down.add("append")
+        with pytest.raises(Unavailable):
+            await ada.do(personal(BOB, "one", client_message_id="m1"))
+        outage.down.clear()
+        bob = await live.connect(BOB)
+        await ada.do(personal(BOB, "two"))
+
+        await ada.do(personal(BOB, "one", client_message_id="m1"))
+
+        await wait_all_tasks_blocked()
+        assert said(bob) == ["one", "two"]
+
+    async def test_what_waits_for_it_waits_until_the_store_can_be_read(
+        self, live: LiveChat, outage: Outage
+    ) -> None:
+        ada, bob = await live.connect(ADA), await live.connect(BOB)
+        await ada.do(personal(BOB, "one"))
+        outage.down = {"append", "page"}
+        with pytest.raises(Unavailable):
+            await ada.do(personal(BOB, "two", client_message_id="m2"))
+        outage.down.remove("append")
+        await ada.do(personal(BOB, "three"))
+        await ada.do(personal(BOB, "four"))
+        await wait_all_tasks_blocked()
+        assert said(bob) == ["one"]
+
+        outage.down.clear()
+        live.clock.advance(timedelta(seconds=1))
+        await wait_all_tasks_blocked()
+
+        assert said(bob) == ["one", "two", "three", "four"]
+        assert said(ada) == ["two"]
+
+    async def test_messages_that_another_process_has_stored_are_brought_along(
+        self, live: LiveChat
+    ) -> None:
+        ada, bob = await live.connect(ADA), await live.connect(BOB)
+        await ada.do(personal(BOB, "one"))
+        for content in ("two", "three"):
+            await live.store.messages.append(draft(from_user_id=BOB, content=content))
+
+        await ada.do(personal(BOB, "four"))
+        await wait_all_tasks_blocked()
+
+        assert said(bob) == ["one", "two", "three", "four"]
+        assert said(ada) == ["two", "three"]
+
     async def test_a_message_that_was_not_stored_is_told_once_too(self) -> None:
         outage = Outage()
         live = LiveChat(store=HookedStore(before=outage))
@@ -75,6 +160,110 @@ class TestALostAnswer:
         await bob.do(MarkRead(Room(LOBBY), 1))
 
         assert [event.seq for event in ada.of(MessageRead)] == [1]
+
+
+class TestAMembershipInDoubt:
+    """The store has changed a membership, and its answer was lost."""
+
+    @pytest.fixture
+    def outage(self) -> Outage:
+        return Outage()
+
+    @pytest.fixture
+    def live(self, outage: Outage) -> LiveChat:
+        return LiveChat(store=HookedStore(after=outage))
+
+    async def test_who_has_left_hears_the_room_no_more(
+        self, live: LiveChat, outage: Outage
+    ) -> None:
+        ada, adas_phone, bob = [await live.connect(user) for user in (ADA, ADA, BOB)]
+        for device in (ada, bob):
+            await device.do(JoinRoom(LOBBY))
+        outage.down = {"leave"}
+
+        with pytest.raises(Unavailable):
+            await ada.do(LeaveRoom(LOBBY))
+        await bob.do(group(LOBBY))
+        await wait_all_tasks_blocked()
+        await bob.do(group(LOBBY))
+
+        for device in (ada, adas_phone):
+            assert said(device) == []
+            assert isinstance(device.told[-1], UserLeft)
+        assert [event.member_count for event in bob.of(UserLeft)] == [1]
+        outage.down.clear()
+        assert await ada.do(LeaveRoom(LOBBY)) == RoomLeft(left=False)
+        assert len(bob.of(UserLeft)) == 1
+
+    async def test_who_has_not_left_misses_nothing(self) -> None:
+        outage = Outage()
+        live = LiveChat(store=HookedStore(before=outage))
+        ada, bob = await live.connect(ADA), await live.connect(BOB)
+        for device in (ada, bob):
+            await device.do(JoinRoom(LOBBY))
+        outage.down = {"leave", "membership"}
+        with pytest.raises(Unavailable):
+            await ada.do(LeaveRoom(LOBBY))
+        await bob.do(group(LOBBY, "one"))
+        await wait_all_tasks_blocked()
+        assert said(ada) == []
+
+        outage.down.clear()
+        live.clock.advance(timedelta(seconds=1))
+        await wait_all_tasks_blocked()
+        await bob.do(group(LOBBY, "two"))
+
+        assert said(ada) == ["one", "two"]
+        assert bob.of(UserLeft) == []
+
+    async def test_who_has_joined_hears_the_room_and_it_hears_of_them_once(
+        self, live: LiveChat, outage: Outage
+    ) -> None:
+        ada, bob = await live.connect(ADA), await live.connect(BOB)
+        await bob.do(JoinRoom(LOBBY))
+        outage.down = {"join"}
+        with pytest.raises(Unavailable):
+            await ada.do(JoinRoom(LOBBY))
+        await wait_all_tasks_blocked()
+        outage.down.clear()
+
+        await bob.do(group(LOBBY))
+
+        assert said(ada) == ["hello"]
+        assert [event.member_count for event in bob.of(UserJoined)] == [1, 2]
+        assert not (await ada.do(JoinRoom(LOBBY))).joined
+        assert len(bob.of(UserJoined)) == 2
+
+    async def test_the_answer_to_a_retry_settles_it_too(
+        self, live: LiveChat, outage: Outage
+    ) -> None:
+        ada, bob = await live.connect(ADA), await live.connect(BOB)
+        for device in (ada, bob):
+            await device.do(JoinRoom(LOBBY))
+        outage.down = {"leave", "membership"}
+        with pytest.raises(Unavailable):
+            await ada.do(LeaveRoom(LOBBY))
+        outage.down = {"membership"}
+
+        again = await ada.do(LeaveRoom(LOBBY))
+
+        assert again == RoomLeft(left=False)
+        assert len(ada.of(UserLeft)) == len(bob.of(UserLeft)) == 1
+
+    async def test_the_host_may_change_memberships_of_people_who_are_not_here(
+        self, live: LiveChat, outage: Outage
+    ) -> None:
+        bob = await live.connect(BOB)
+        await bob.do(JoinRoom(LOBBY))
+        commands: dict[str, Command[Any]] = {"join": JoinRoom(LOBBY), "leave": LeaveRoom(LOBBY)}
+        for call, command in commands.items():
+            outage.down = {call}
+            with pytest.raises(Unavailable):
+                await live.host(EVE, command)
+            await wait_all_tasks_blocked()
+
+        assert [event.user_id for event in bob.of(UserJoined)] == [BOB, EVE]
+        assert [event.user_id for event in bob.of(UserLeft)] == [EVE]
 
 
 class TestAHostThatDoesNotWait:
@@ -114,26 +303,3 @@ class TestAHostThatDoesNotWait:
 
         await ada.do(group(LOBBY, "hello"))
         assert said(bob) == ["hello"]
-
-
-def test_only_so_many_are_remembered_the_newest() -> None:
-    uncertain = Uncertain()
-    drafts = [
-        draft(Room(LOBBY), ADA, client_message_id=f"m{number}")
-        for number in range(MOST_UNCERTAIN + 1)
-    ]
-
-    for each in drafts:
-        uncertain.note(each)
-
-    assert not uncertain.settle(drafts[0])
-    assert uncertain.settle(drafts[-1])
-
-
-def test_a_message_without_a_name_cannot_be_sent_again() -> None:
-    uncertain = Uncertain()
-    nameless = draft(Room(LOBBY), ADA)
-
-    uncertain.note(nameless)
-
-    assert not uncertain.settle(nameless)

@@ -1,0 +1,114 @@
+"""Publishing what is stored: each conversation in one order, each message once, without a gap."""
+
+from functools import partial
+
+from socketio_app.application.delivery import Delivery
+from socketio_app.application.events import Audience, Members, MessageSent, Users
+from socketio_app.application.ports import Broadcast, Store
+from socketio_app.application.repairs import Repairs
+from socketio_app.application.typing_indicator import TypingIndicator
+from socketio_app.domain.conversations import Conversation, Room
+from socketio_app.domain.history import MOST_ON_A_PAGE, Window
+from socketio_app.domain.identifiers import ConnectionId
+from socketio_app.domain.lines import Gap, Lines
+from socketio_app.domain.messaging import Draft, Message, Stored
+
+
+class Publisher:
+    """Broadcasts messages in the order of their conversation's line.
+
+    A message that would leave a gap waits until what is missing has been read from the store: the
+    answer to its append was lost, or another process stored it. Nothing else is kept of what
+    waits; the store has it.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        broadcast: Broadcast,
+        delivery: Delivery,
+        typing: TypingIndicator,
+        repairs: Repairs,
+    ) -> None:
+        self._store = store
+        self._epoch = store.epoch
+        self._broadcast = broadcast
+        self._delivery = delivery
+        self._typing = typing
+        self._repairs = repairs
+        self._lines = Lines()
+
+    def publish(self, stored: Stored, sending: ConnectionId | None) -> None:
+        """Broadcast a message, unless it has been. Never waits.
+
+        Appends return in the order of their places, and nothing may wait between an append's
+        return and this.
+
+        Args:
+            stored: the outcome of an append.
+            sending: the connection that gets the message as its acknowledgement.
+        """
+        verdict = self._lines.offer(stored, sending)
+        if verdict == "gap" and self._store.epoch != self._epoch:
+            self.clear()  # it is another store's message, which the marks say nothing of
+            verdict = self._lines.offer(stored, sending)
+        if verdict == "next":
+            self._send(stored.message, sending)
+        elif verdict == "gap":
+            conversation = stored.message.conversation
+            self._repairs.request(conversation, partial(self._fill, conversation))
+
+    def doubt(self, draft: Draft) -> None:
+        """Note a message of which nobody knows whether it was stored."""
+        self._lines.doubt(draft)
+
+    def clear(self) -> None:
+        """Forget what was broadcast: another store may be there."""
+        self._epoch = self._store.epoch
+        self._lines.clear()
+
+    async def _fill(self, conversation: Conversation) -> None:
+        """Broadcast what is missing in a conversation's line, and what waits for it.
+
+        Raises:
+            Unavailable: it cannot be read now.
+        """
+        while (gap := self._lines.gap(conversation)) is not None:
+            if isinstance(conversation, Room):
+                await self._broadcast.keeping_up(conversation.room_id)
+            if gap.mark is None:
+                window = Window(before_seq=gap.latest + 1, limit=MOST_ON_A_PAGE)
+                page = await self._store.messages.page(conversation, window)
+                self._lines.find_mark(conversation, page.messages)
+            else:
+                await self._fill_page(conversation, gap, gap.mark)
+
+    async def _fill_page(self, conversation: Conversation, gap: Gap, mark: int) -> None:
+        window = Window(after_seq=mark, limit=MOST_ON_A_PAGE)
+        page = await self._store.messages.page(conversation, window)
+        missing = [message for message in page.messages if message.seq <= gap.latest]
+        for message in missing:
+            sending = gap.sending.get(message.seq)
+            self._lines.advance(conversation, message.seq)
+            self._send(message, sending)
+        if not missing:  # the store does not keep them any more
+            self._lines.advance(conversation, gap.latest)
+
+    def _send(self, message: Message, sending: ConnectionId | None) -> None:
+        self._typing.end(message.from_user_id, message.conversation)
+        self._broadcast.tell(MessageSent(message), _readers(message, sending))
+        if message.to_user_id is None:
+            self._delivery.written_to_room(message)
+
+
+def _readers(message: Message, sending: ConnectionId | None) -> Audience:
+    """Everybody in the conversation, but for the connection that has the message already.
+
+    Who writes to themselves gets it as its recipient, on the sending connection too.
+    """
+    conversation = message.conversation
+    if isinstance(conversation, Room):
+        return Members(conversation.room_id, but_connection=sending)
+    if conversation.first == conversation.second:
+        return Users((conversation.first,))
+    return Users((conversation.first, conversation.second), but_connection=sending)

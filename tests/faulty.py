@@ -1,0 +1,187 @@
+"""A store whose every call stops before and after its effect, until a test has it go on."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from datetime import datetime
+from typing import TypeVar
+
+import attrs
+
+from socketio_app.adapters.memory import MemoryStore
+from socketio_app.application.commands import RoomJoined
+from socketio_app.application.ports import MessageLog, Place, RoomRepository
+from socketio_app.domain.conversations import Conversation
+from socketio_app.domain.errors import Unavailable
+from socketio_app.domain.history import Page, Window
+from socketio_app.domain.identifiers import RoomId, UserId
+from socketio_app.domain.messaging import Draft, Message, Stored
+from socketio_app.domain.rooms import Left, Membership
+from tests.stores import memory_store
+
+Result = TypeVar("Result")
+
+
+@attrs.define(eq=False)
+class Call:
+    """A call of the store's, on its way."""
+
+    name: str
+    order: Hashable
+    """Calls of the same order take effect, and are answered, one after the other; `None`: not."""
+    user_id: UserId | None = None
+    result: object = None
+    in_effect: bool = False
+    is_answered: bool = False
+    """Whether its caller got the result."""
+    _turn: "asyncio.Future[bool] | None" = None
+
+    async def stop(self) -> None:
+        """Wait to go on.
+
+        Raises:
+            Unavailable: it does not.
+        """
+        self._turn = asyncio.get_running_loop().create_future()
+        if not await self._turn:
+            raise Unavailable("the store is down")
+
+    def go_on(self, *, well: bool) -> None:
+        """Go on to the effect, or to the answer; or fail here."""
+        assert self._turn is not None
+        self._turn.set_result(well)
+        self._turn = None
+
+    @property
+    def is_waiting(self) -> bool:
+        return self._turn is not None
+
+
+class FaultyStore:
+    """The in-memory store, with calls that a test moves on or lets fail.
+
+    It keeps what the ports promise: appends to one conversation are answered in the order of their
+    places, and a room's joins and leaves in the order in which they took effect.
+    """
+
+    def __init__(self) -> None:
+        self.memory: MemoryStore = memory_store()
+        self.epoch = self.memory.epoch
+        self.deliveries = FaultyDeliveries(self)
+        self.conversations = self.memory.conversations
+        self.activity = self.memory.activity
+        self.messages: MessageLog = FaultyMessages(self)
+        self.rooms: RoomRepository = FaultyRooms(self)
+        self.calls: list[Call] = []
+        """Those under way, the oldest first."""
+        self.late: list[Draft] = []
+        """Messages of appends that were given up before they took effect, and may yet."""
+        self.on_effect: Callable[[Call], None] = lambda _call: None
+        self.on_answer: Callable[[Call], None] = lambda _call: None
+
+    async def check(self) -> None:
+        """It is always there."""
+
+    def movable(self) -> Sequence[Call]:
+        """The calls that may go on now."""
+        ahead: set[Hashable] = set()
+        found = []
+        for call in sorted(self.calls, key=lambda call: not call.in_effect):
+            if call.order is not None:
+                if call.order in ahead:
+                    continue
+                ahead.add(call.order)
+            if call.is_waiting:
+                found.append(call)
+        return found
+
+    async def call(
+        self,
+        name: str,
+        order: Hashable,
+        work: Callable[[], Awaitable[Result]],
+        user_id: UserId | None = None,
+    ) -> Result:
+        call = Call(name, order, user_id)
+        self.calls.append(call)
+        try:
+            await call.stop()
+            result = call.result = await work()
+            call.in_effect = True
+            self.on_effect(call)
+            await call.stop()
+            call.is_answered = True
+            return result
+        finally:
+            self.calls.remove(call)
+            self.on_answer(call)
+
+
+class FaultyMessages:
+    def __init__(self, store: FaultyStore) -> None:
+        self._store, self._call, self._log = store, store.call, store.memory.messages
+
+    async def append(self, draft: Draft) -> Stored:
+        has_begun = False
+
+        async def append() -> Stored:
+            nonlocal has_begun
+            has_begun = True
+            return await self._log.append(draft)
+
+        try:
+            return await self._call("append", draft.conversation, append)
+        except Unavailable:
+            if not has_begun:
+                self._store.late.append(draft)
+            raise
+
+    async def last_seq(self, conversation: Conversation) -> int:
+        return await self._call("last_seq", None, lambda: self._log.last_seq(conversation))
+
+    async def page(self, conversation: Conversation, window: Window) -> Page:
+        return await self._call("page", None, lambda: self._log.page(conversation, window))
+
+    async def newest(self, beyond: Sequence[Place], limit: int) -> Sequence[Sequence[Message]]:
+        return await self._call("newest", None, lambda: self._log.newest(beyond, limit))
+
+
+class FaultyDeliveries:
+    def __init__(self, store: FaultyStore) -> None:
+        self._call, self._log = store.call, store.memory.deliveries
+
+    async def undelivered(self, user_id: UserId, limit: int) -> Sequence[Message]:
+        return await self._call("undelivered", None, lambda: self._log.undelivered(user_id, limit))
+
+    def delivered(
+        self, messages: Sequence[Message], first_time: Callable[[Sequence[Message]], None]
+    ) -> None:
+        self._log.delivered(messages, first_time)
+
+
+class FaultyRooms:
+    def __init__(self, store: FaultyStore) -> None:
+        self._call, self._rooms = store.call, store.memory.rooms
+
+    async def join(self, room_id: RoomId, user_id: UserId, at: datetime) -> RoomJoined:
+        return await self._call(
+            "join", room_id, lambda: self._rooms.join(room_id, user_id, at), user_id
+        )
+
+    async def leave(self, room_id: RoomId, user_id: UserId) -> Left:
+        return await self._call(
+            "leave", room_id, lambda: self._rooms.leave(room_id, user_id), user_id
+        )
+
+    async def membership(self, room_id: RoomId, user_id: UserId) -> Membership:
+        return await self._call(
+            "membership", room_id, lambda: self._rooms.membership(room_id, user_id)
+        )
+
+    async def is_member(self, room_id: RoomId, user_id: UserId) -> bool:
+        return await self._rooms.is_member(room_id, user_id)
+
+    async def member_count(self, room_id: RoomId) -> int:
+        return await self._rooms.member_count(room_id)
+
+    async def rooms_of(self, user_id: UserId) -> Sequence[RoomId]:
+        return await self._call("rooms_of", None, lambda: self._rooms.rooms_of(user_id))

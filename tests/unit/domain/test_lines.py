@@ -1,0 +1,165 @@
+"""The high-water marks of what was broadcast in each conversation."""
+
+import pytest
+
+from socketio_app.domain import lines as lines_module
+from socketio_app.domain.conversations import Pair, Room
+from socketio_app.domain.identifiers import ConnectionId, RoomId
+from socketio_app.domain.lines import MAX_MISSING, Lines
+from socketio_app.domain.messaging import Draft, Message, Stored
+from tests.builders import ADA, BOB, draft
+
+LAPTOP = ConnectionId("laptop")
+PAIR = Pair.of(ADA, BOB)
+
+
+def fresh(seq: int, of: Draft | None = None) -> Stored:
+    return Stored((of or draft()).at(seq), duplicate=False)
+
+
+def again(seq: int, of: Draft | None = None) -> Stored:
+    return Stored((of or draft()).at(seq), duplicate=True)
+
+
+@pytest.fixture
+def lines() -> Lines:
+    return Lines()
+
+
+def test_messages_are_broadcast_place_after_place(lines: Lines) -> None:
+    assert [lines.offer(fresh(seq), None) for seq in (7, 8, 9)] == ["next"] * 3
+
+
+def test_what_was_broadcast_is_known(lines: Lines) -> None:
+    lines.offer(fresh(7), None)
+
+    assert [lines.offer(again(seq), None) for seq in (6, 7)] == ["known"] * 2
+
+
+def test_the_first_duplicate_of_a_conversation_was_broadcast_in_its_time(lines: Lines) -> None:
+    assert lines.offer(again(7), None) == "known"
+    assert lines.offer(fresh(9), None) == "next"
+
+
+def test_a_duplicate_that_is_next_was_not_broadcast_before(lines: Lines) -> None:
+    lines.offer(fresh(7), None)
+
+    assert lines.offer(again(8), None) == "next"
+
+
+def test_a_place_that_is_missing_is_a_gap_until_it_is_filled(lines: Lines) -> None:
+    lines.offer(fresh(7), None)
+
+    assert lines.offer(fresh(9), LAPTOP) == lines.offer(fresh(10), None) == "gap"
+    gap = lines.gap(PAIR)
+    assert gap is not None
+    assert (gap.mark, gap.latest, gap.sending) == (7, 10, {9: LAPTOP})
+    for seq in (8, 9, 10):
+        lines.advance(PAIR, seq)
+    assert lines.gap(PAIR) is None
+    assert lines.offer(fresh(11), None) == "next"
+
+
+def test_a_gap_of_one_conversation_is_none_of_another(lines: Lines) -> None:
+    lines.offer(fresh(7), None)
+    lines.offer(fresh(9), None)
+
+    assert lines.offer(fresh(3, draft(Room(RoomId("lobby")))), None) == "next"
+
+
+def test_a_line_in_doubt_stands_before_the_first_message_that_was_in_doubt(lines: Lines) -> None:
+    lost = [draft(), draft()]
+    for each in lost:
+        lines.doubt(each)
+    newest: list[Message] = [draft().at(5), lost[0].at(6), draft().at(7), lost[1].at(8)]
+
+    assert lines.offer(fresh(9), None) == "gap"
+    lines.find_mark(PAIR, newest)
+
+    gap = lines.gap(PAIR)
+    assert gap is not None
+    assert gap.mark == 5
+
+
+def test_a_line_whose_doubts_were_not_stored_has_no_gap(lines: Lines) -> None:
+    lines.doubt(draft())
+    lines.offer(fresh(9), None)
+
+    lines.find_mark(PAIR, [draft().at(8)])
+
+    gap = lines.gap(PAIR)
+    assert gap is not None
+    assert gap.mark == 8
+
+
+def test_a_retry_of_a_message_in_doubt_is_to_be_broadcast_and_others_are_not(lines: Lines) -> None:
+    lost = draft()
+    lines.doubt(lost)
+
+    assert lines.offer(again(4), None) == "known"
+    assert lines.offer(again(9, lost), None) == "gap"
+    assert lines.offer(again(5), None) == "known"
+
+
+def test_a_store_that_lost_its_end_goes_on_from_there(lines: Lines) -> None:
+    lines.offer(fresh(9), None)
+
+    assert [lines.offer(fresh(seq), None) for seq in (5, 6)] == ["next"] * 2
+
+
+def test_a_message_that_is_far_ahead_is_broadcast_over_the_gap(lines: Lines) -> None:
+    lines.offer(fresh(1), None)
+    assert lines.offer(fresh(2 + MAX_MISSING), None) == "next"
+
+    assert lines.offer(fresh(2 + 2 * MAX_MISSING), None) == "gap"
+
+
+def test_conversations_that_were_active_lately_are_remembered() -> None:
+    lines = Lines(max_marks=2)
+    rooms = [draft(Room(RoomId(f"room-{number}"))) for number in range(4)]
+    for each in rooms:
+        lines.offer(fresh(1, each), None)
+
+    assert lines.offer(fresh(3, rooms[-1]), None) == "gap"
+    assert lines.offer(fresh(3, rooms[2]), None) == "gap"
+    lines = Lines(max_marks=1)
+    for each in rooms:
+        lines.offer(fresh(1, each), None)
+    assert lines.offer(fresh(3, rooms[0]), None) == "next"
+
+
+@pytest.mark.parametrize("bound", ["MAX_DOUBTS", "MAX_GAPS"])
+def test_doubts_and_gaps_are_bounded(
+    lines: Lines, bound: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines_module, bound, 1)
+    rooms = [draft(Room(RoomId(f"room-{number}"))) for number in range(2)]
+    if bound == "MAX_DOUBTS":
+        for each in rooms:
+            lines.doubt(each)
+        assert [lines.offer(again(9, each), None) for each in rooms] == ["known", "gap"]
+    else:
+        for each in rooms:
+            lines.offer(fresh(1, each), None)
+        assert [lines.offer(fresh(3, each), None) for each in rooms] == ["gap", "next"]
+
+
+def test_senders_in_a_gap_are_bounded(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines_module, "MAX_SENDERS", 1)
+    lines.offer(fresh(1), None)
+    for seq in (3, 4):
+        lines.offer(fresh(seq), LAPTOP)
+
+    gap = lines.gap(PAIR)
+    assert gap is not None
+    assert gap.sending == {3: LAPTOP}
+
+
+def test_another_store_begins_anew(lines: Lines) -> None:
+    lines.offer(fresh(9), None)
+    lines.offer(fresh(11), None)
+
+    lines.clear()
+
+    assert lines.gap(PAIR) is None
+    assert lines.offer(fresh(20), None) == "next"
