@@ -15,7 +15,7 @@ from types import FrameType
 import uvicorn
 from starlette.routing import BaseRoute
 
-from socketio_app.adapters.socketio.compatibility import websocket_protocol
+from socketio_app.adapters.socketio.compatibility import http_protocol, websocket_protocol
 from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import Composition, compose
 from socketio_app.entrypoints.logs import Format, log_config
@@ -120,6 +120,7 @@ def serve(settings: Settings) -> None:
         log_config=None,
         # It would name sessions, one line for each poll.
         access_log=False,
+        http=http_protocol(),
         ws=websocket_protocol(),
         forwarded_allow_ips=list(settings.trusted_proxies),
         ws_max_size=settings.max_frame_bytes,

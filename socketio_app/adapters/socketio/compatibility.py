@@ -20,6 +20,8 @@ from importlib.metadata import version
 log = logging.getLogger("socketio_app.socketio")
 
 UVICORN = "uvicorn.protocols.websockets.websockets_sansio_impl"
+UVICORN_HTTP = "uvicorn.protocols.http.httptools_impl"
+HTTP_PROTOCOL = "socketio_app.adapters.socketio.http_protocol"
 FAST_PROTOCOL = "socketio_app.adapters.socketio.fast_protocol"
 
 NEWEST_TESTED: Mapping[str, tuple[int, ...]] = {
@@ -64,6 +66,16 @@ WEBSOCKET_ATTRIBUTES = [
     "transport",
     "writable",
 ]
+HTTP_METHODS: Methods = {
+    "connection_made": ["transport"],
+    "connection_lost": ["exc"],
+    "data_received": ["data"],
+    "on_message_begin": [],
+    "on_headers_complete": [],
+    "on_response_complete": [],
+    "send_400_response": ["msg"],
+}
+HTTP_ATTRIBUTES = ["cycle", "flow", "loop", "transport"]
 SERVER_METHODS: Methods = {
     "_engineio_server_class": [],
     "_handle_connect": ["eio_sid", "namespace", "data"],
@@ -185,6 +197,24 @@ def websocket_protocol() -> type | str:
         "are not what this was built on: %s",
         version("uvicorn"),
         version("websockets"),
+        ", ".join(found),
+    )
+    return "auto"
+
+
+def http_protocol() -> type | str:
+    """Return what to give uvicorn as `http`: ours, which is bounded, or else its own."""
+    try:
+        base: type = import_module(UVICORN_HTTP).HttpToolsProtocol
+        ours: type = import_module(HTTP_PROTOCOL).BoundedHttpProtocol
+        found = differences(base, HTTP_METHODS, HTTP_ATTRIBUTES)
+        if not found:
+            return ours
+    except (ImportError, AttributeError) as error:
+        found = [str(error)]
+    log.warning(
+        "HTTP requests are not bounded by the chat: uvicorn %s is not what this was built on: %s",
+        version("uvicorn"),
         ", ".join(found),
     )
     return "auto"

@@ -40,7 +40,7 @@ ELSEWHERE = {
 
 TOO_MANY = {
     "status": "429 TOO MANY REQUESTS",
-    "headers": [("Content-Type", "text/plain"), ("Retry-After", "1")],
+    "headers": [("Content-Type", "text/plain"), ("Connection", "close"), ("Retry-After", "1")],
     "response": b"Too many handshakes from this address.",
 }
 """The answer to a handshake from an address that makes too many (RFC 6585, section 4)."""

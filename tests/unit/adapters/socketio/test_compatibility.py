@@ -10,13 +10,19 @@ import engineio
 import pytest
 import socketio
 from engineio.async_socket import AsyncSocket
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from socketio_app.adapters.socketio import compatibility
-from socketio_app.adapters.socketio.compatibility import check_engine, websocket_protocol
+from socketio_app.adapters.socketio.compatibility import (
+    check_engine,
+    http_protocol,
+    websocket_protocol,
+)
 from socketio_app.adapters.socketio.engine import ChatEngine
 from socketio_app.adapters.socketio.engine_socket import Engine, EngineSocket
 from socketio_app.adapters.socketio.fast_protocol import FastProtocol
+from socketio_app.adapters.socketio.http_protocol import BoundedHttpProtocol
 from socketio_app.adapters.socketio.server import ChatServer
 from socketio_app.adapters.socketio.sessions import SessionTable
 
@@ -36,6 +42,7 @@ def test_with_what_is_locked_websockets_are_taken_over_and_nothing_is_said(
     check_engine(socketio.AsyncServer, socketio.AsyncManager, engineio.AsyncServer, AsyncSocket)
 
     assert chosen is FastProtocol
+    assert http_protocol() is BoundedHttpProtocol
     assert caplog.messages == []
 
 
@@ -47,6 +54,16 @@ def test_without_a_method_that_is_needed_uvicorns_own_protocol_serves_and_it_is_
     assert websocket_protocol() == "auto"
 
     assert "stop_keepalive is gone" in caplog.text
+
+
+def test_without_a_method_that_is_needed_uvicorns_own_http_serves_and_it_is_said(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.delattr(HttpToolsProtocol, "on_response_complete")
+
+    assert http_protocol() == "auto"
+
+    assert "on_response_complete is gone" in caplog.text
 
 
 def test_a_method_with_other_arguments_counts_as_changed(

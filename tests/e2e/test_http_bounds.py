@@ -1,0 +1,111 @@
+"""What one HTTP connection takes of the event loop is bounded (`socketio-app serve`)."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+
+import pytest
+
+from socketio_app.adapters.socketio import http_protocol
+from socketio_app.adapters.socketio.http_protocol import MAX_HEAD_BYTES, BoundedHttpProtocol
+from socketio_app.entrypoints.asgi import application
+from socketio_app.entrypoints.composition import compose
+from socketio_app.entrypoints.settings import Settings
+from tests.e2e.clients import PythonClient, Transport
+from tests.e2e.serving import serving
+from tests.tokens import SECRET, token
+
+pytestmark = pytest.mark.anyio
+
+REQUEST = b"GET /healthz HTTP/1.1\r\nHost: chat\r\n\r\n"
+LAST = b"GET /healthz HTTP/1.1\r\nHost: chat\r\nConnection: close\r\n\r\n"
+POST = b"POST /healthz HTTP/1.1\r\nHost: chat\r\nContent-Length: %d\r\n\r\n"
+TIMEOUT_SECONDS = 30
+
+
+@pytest.fixture
+async def url() -> AsyncIterator[str]:
+    app = application(compose(Settings(secret_key=SECRET)))
+    async with serving(app, http=BoundedHttpProtocol) as base_url:
+        yield base_url
+
+
+async def answer(url: str, *sent: bytes) -> bytes:
+    """Send something, and read to the end."""
+    host, port = url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        for each in sent:
+            writer.write(each)
+            await writer.drain()
+        received = await reader.read()
+    writer.close()
+    return received
+
+
+async def test_pipelined_requests_are_answered_one_after_the_other(url: str) -> None:
+    received = await answer(url, REQUEST * 500 + LAST)
+
+    assert received.count(b"HTTP/1.1 200") == 501
+
+
+async def test_of_pipelined_requests_one_piece_is_parsed_at_a_time(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed: list[int] = []
+    feed = BoundedHttpProtocol._feed
+
+    def feed_noting(protocol: BoundedHttpProtocol, piece: bytes) -> None:
+        assert not protocol._is_answering
+        parsed.append(len(piece))
+        feed(protocol, piece)
+
+    monkeypatch.setattr(BoundedHttpProtocol, "_feed", feed_noting)
+    sent = REQUEST * 500 + LAST
+
+    await answer(url, sent)
+
+    assert sum(parsed) == len(sent)
+    assert max(parsed) <= http_protocol.MAX_PIECE_BYTES
+
+
+async def test_a_large_body_comes_as_a_whole(url: str) -> None:
+    received = await answer(url, POST % 300_000 + b"x" * 300_000 + LAST)
+
+    assert received.count(b"HTTP/1.1 ") == 2
+
+
+async def test_a_head_over_the_limit_ends_the_connection(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+
+    received = await answer(url, b"GET /?" + b"x" * (MAX_HEAD_BYTES + 5000))
+
+    assert received.startswith(b"HTTP/1.1 400")
+    assert "closed a connection that sent a request head over the limit" in caplog.messages
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /healthz HTTP/1.1\r\nHost: ", REQUEST + b"GET /"])
+async def test_a_head_that_does_not_end_is_waited_for_only_a_while(
+    url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, sent: bytes
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(http_protocol, "HEAD_TIMEOUT_SECONDS", 0.05)
+
+    await answer(url, sent)
+
+    assert "closed a connection that sent no request in time" in caplog.messages
+
+
+@pytest.mark.parametrize("transport", ["polling", "websocket", "upgrade"])
+async def test_clients_are_served_as_ever(url: str, transport: Transport) -> None:
+    client = await PythonClient().open(url, transport, {"auth": {"token": token("ada")}})
+    post = {"to_user_id": "bob", "content": "x" * 4096}
+
+    for _ in range(20):
+        assert (await client.call("send_personal_message", post))["ok"]
+
+    page = await client.call("fetch_history", {"to_user_id": "bob", "limit": 200})
+    assert len(page["messages"]) == 20
+    await client.close()
