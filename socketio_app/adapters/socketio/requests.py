@@ -8,6 +8,12 @@ from starlette.types import Message, Receive, Scope, Send
 
 from socketio_app.domain.errors import Unauthenticated
 
+MAX_QUERY_BYTES = 8192
+"""Size of a query string, which a client may put anything into; a longer one is not parsed."""
+
+MAX_HEADERS = 200
+"""Headers of a request; with more of them it is refused."""
+
 
 class TooLongError(Exception):
     """A body is over the limit."""
@@ -51,7 +57,9 @@ async def environ_of(scope: Scope, receive: Receive, send: Send) -> dict[str, An
         "asgi.send": send,
         "asgi.scope": scope,
     }
-    for name, value in scope["headers"]:
+    if _is_too_large(scope):
+        environ["QUERY_STRING"] = ""
+    for name, value in scope["headers"][:MAX_HEADERS]:
         key = _key(name.decode("latin-1"))
         text = value.decode("latin-1")
         environ[key] = f"{environ[key]},{text}" if key in environ else text
@@ -71,8 +79,15 @@ def own_origins(environ: Mapping[str, Any]) -> list[str]:
     return [f"{environ['wsgi.url_scheme']}://{host}" for host in hosts if host]
 
 
+def _is_too_large(scope: Scope) -> bool:
+    query: bytes = scope.get("query_string") or b""
+    return len(query) > MAX_QUERY_BYTES or len(scope["headers"]) > MAX_HEADERS
+
+
 def wrong_in(environ: dict[str, Any]) -> str | None:
     """What is wrong in a request (Engine.IO protocol 4, "Query parameters"); `None`: nothing."""
+    if _is_too_large(environ["asgi.scope"]):
+        return "Too many headers, or too long a query string"
     query = parse_qs(environ["QUERY_STRING"])
     if query.get("EIO") != ["4"]:
         return "Unsupported protocol version"

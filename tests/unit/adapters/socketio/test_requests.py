@@ -5,7 +5,13 @@ from typing import Any
 import pytest
 from starlette.types import Message
 
-from socketio_app.adapters.socketio.requests import TooLongError, environ_of
+from socketio_app.adapters.socketio.requests import (
+    MAX_HEADERS,
+    MAX_QUERY_BYTES,
+    TooLongError,
+    environ_of,
+    wrong_in,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -97,3 +103,31 @@ async def test_a_body_that_breaks_off_is_none() -> None:
 
     assert found is not None
     assert await found["wsgi.input"].read(2) is None
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [
+        {"headers": [(b"a", b"b")] * (MAX_HEADERS + 1)},
+        {"query_string": b"EIO=4&transport=polling&" + b"x" * MAX_QUERY_BYTES},
+    ],
+    ids=["headers", "query"],
+)
+async def test_a_request_head_that_is_costly_to_read_is_refused(scope: dict[str, Any]) -> None:
+    asked: dict[str, Any] = {"query_string": b"EIO=4&transport=polling"}
+    found = await environ({"type": "http.request"}, **{**asked, **scope})
+
+    assert found is not None
+    assert found["QUERY_STRING"] == "" or len(found["HTTP_A"]) <= 2 * MAX_HEADERS
+    assert wrong_in(found) == "Too many headers, or too long a query string"
+
+
+async def test_other_request_heads_are_right() -> None:
+    found = await environ(
+        {"type": "http.request"},
+        query_string=b"EIO=4&transport=polling&token=" + b"x" * 4000,
+        headers=[(b"a", b"b")] * MAX_HEADERS,
+    )
+
+    assert found is not None
+    assert wrong_in(found) is None
