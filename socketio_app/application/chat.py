@@ -82,7 +82,7 @@ class Chat:
             store, broadcast, clock, connections, typing, user_locks, tokens, rules
         )
         """For transports: where connections open and close."""
-        self.patience = Patience(clock, rules.refusals)
+        self.patience = Patience(clock, rules.refusals, rules.refusals_per_user)
         """For transports: when a connection that is refused has to end."""
         self.readiness = Readiness(store)
         """For whoever sends clients here: whether they should come."""

@@ -2,9 +2,9 @@
 
 from typing import Final
 
+from socketio_app.application.commands import Actor
 from socketio_app.application.ports import Clock
 from socketio_app.domain.errors import ChatError, Unavailable
-from socketio_app.domain.identifiers import ConnectionId
 from socketio_app.domain.rates import Rate, RateLimiter
 
 BYTES_OF_A_REFUSAL: Final = 16_384
@@ -18,25 +18,31 @@ class Patience:
     thousand times a second, at the cost of others.
     """
 
-    def __init__(self, clock: Clock, refusals: Rate | None) -> None:
+    def __init__(
+        self, clock: Clock, per_connection: Rate | None, per_user: Rate | None = None
+    ) -> None:
         self._clock = clock
-        self._limiter = None if refusals is None else RateLimiter(refusals)
+        self._of_connections = None if per_connection is None else RateLimiter(per_connection)
+        self._of_users = None if per_user is None else RateLimiter(per_user)
 
-    def ends_with(self, connection_id: ConnectionId, error: ChatError, size: int = 0) -> bool:
+    def ends_with(self, actor: Actor, error: ChatError, size: int = 0) -> bool:
         """Count a refusal; whether it was one too many, and the connection has to end.
 
         What the server could not do is nobody's fault but its own.
 
         Args:
-            connection_id: the connection.
+            actor: the user, and the connection.
             error: the refusal.
             size: the size in bytes of what was refused. A large packet counts as several.
         """
-        return not isinstance(error, Unavailable) and self.ends_with_ignored(connection_id, 1, size)
+        return not isinstance(error, Unavailable) and self.ends_with_ignored(actor, 1, size)
 
-    def ends_with_ignored(self, connection_id: ConnectionId, count: int = 1, size: int = 0) -> bool:
+    def ends_with_ignored(self, actor: Actor, count: int = 1, size: int = 0) -> bool:
         """Count packets that are no command as refusals; whether the connection has to end."""
-        if self._limiter is None:
-            return False
-        cost = count + size // BYTES_OF_A_REFUSAL
-        return self._limiter.admit(connection_id, self._clock.now().timestamp(), cost) > 0
+        cost, now = count + size // BYTES_OF_A_REFUSAL, self._clock.now().timestamp()
+        ends = False
+        if self._of_connections is not None:
+            ends = self._of_connections.admit(actor.connection_id, now, cost) > 0
+        if self._of_users is not None:
+            ends = self._of_users.admit(actor.user_id, now, cost) > 0 or ends
+        return ends

@@ -60,5 +60,7 @@ class Rules:
     """How fast commands may be given, by each user and each connection. Empty: no limits."""
     refusals: Rate | None = rate(100)
     """How often a connection may be refused something, and still be served."""
+    refusals_per_user: Rate | None = rate(200)
+    """The same of all connections of a user together."""
     connections_per_user: int = 100
     """How many connections one user may have open here; 0: any number."""

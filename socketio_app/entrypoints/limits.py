@@ -81,6 +81,9 @@ class LimitSettings:
         "Refusals a second, of whatever kind, that a connection may go on after; over it, it is "
         "closed; 0: any number.",
     )
+    rate_refusals_per_user: int = _a_second(
+        200, "The same of one user, on all connections; over it, those that go on are closed."
+    )
     rate_connect_per_connection: int = _a_second(
         1,
         "Socket.IO CONNECT packets a second over one connection; over it, `rate_limited`; "
@@ -193,6 +196,7 @@ class LimitSettings:
             offline_push=self.chat_offline_push,
             rates=self._rates(),
             refusals=self._rate(self.rate_refusals_per_connection),
+            refusals_per_user=self._rate(self.rate_refusals_per_user),
             connections_per_user=self.connections_per_user if self.rate_limits else 0,
         )
 

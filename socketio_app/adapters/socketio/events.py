@@ -75,6 +75,9 @@ def event_of(ack_id: int | None, array: bytes) -> CommandEvent | None:
         try:
             contents = decoder.decode(array)
             return CommandEvent(ack_id, contents[0], contents[1:], array)
+        except msgspec.ValidationError as error:
+            name = array[2 : array.find(b'"', 2)].decode()
+            return CommandEvent(ack_id, name, (), array, wrong=invalid(error))
         except (ValueError, RecursionError):
             pass
     return _other_event(ack_id, array)

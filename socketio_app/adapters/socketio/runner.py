@@ -59,7 +59,7 @@ class CommandRunner:
                 source = {"connection": actor.connection_id, "user": actor.user_id}
                 self._refusals.refused("token refresh refused", error, source)
             _refuse(outlet, event, outgoing.refusal(error))
-            if self._chat.patience.ends_with(outlet.connection_id, error, event.size):
+            if self._chat.patience.ends_with(actor, error, event.size):
                 outlet.end(TOO_MANY_REFUSALS, DISCONNECT_FRAME)
         except Exception:
             error_id, outcome = new_error_id(), "internal"
@@ -83,9 +83,9 @@ class CommandRunner:
             self._measures.command(event.name, outcome, perf_counter() - begin)
         return outcome
 
-    def count_ignored(self, outlet: Outlet, count: int = 1, size: int = 0) -> None:
+    def count_ignored(self, actor: Actor, outlet: Outlet, count: int = 1, size: int = 0) -> None:
         """Count packets that are no command; close a connection that sends many of them."""
-        if self._chat.patience.ends_with_ignored(outlet.connection_id, count, size):
+        if self._chat.patience.ends_with_ignored(actor, count, size):
             outlet.end(TOO_MANY_REFUSALS, DISCONNECT_FRAME)
 
 

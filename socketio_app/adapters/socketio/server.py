@@ -387,7 +387,7 @@ class ChatServer(socketio.AsyncServer):
         """Count packets that are no command; close a connection that sends many of them."""
         connection = self._connections.get(eio_sid)
         if connection is not None:
-            self._runner.count_ignored(connection.outlet, count, size)
+            self._runner.count_ignored(connection.actor, connection.outlet, count, size)
             return
         socket = self.eio.sockets.get(eio_sid)
         if socket is not None:

@@ -2,13 +2,15 @@
 
 from datetime import timedelta
 
+from socketio_app.application.commands import Actor
 from socketio_app.application.patience import BYTES_OF_A_REFUSAL, Patience
 from socketio_app.domain.errors import InvalidPayload, RateLimited, Unavailable
 from socketio_app.domain.identifiers import ConnectionId
 from socketio_app.domain.rates import Rate
+from tests.builders import ADA, BOB
 from tests.clocks import ManualClock
 
-LAPTOP, PHONE = ConnectionId("laptop"), ConnectionId("phone")
+LAPTOP, PHONE = Actor(ADA, ConnectionId("laptop")), Actor(ADA, ConnectionId("phone"))
 TOO_FAST = RateLimited("too fast", retry_after_ms=1)
 TWO_A_SECOND = Rate(per_second=2, burst=3)
 
@@ -73,3 +75,12 @@ def test_without_a_limit_nobody_is_ended() -> None:
     patience = Patience(ManualClock(), None)
 
     assert not any(patience.ends_with(LAPTOP, TOO_FAST) for _ in range(10_000))
+
+
+def test_a_users_connections_count_together() -> None:
+    patience = Patience(ManualClock(), None, TWO_A_SECOND)
+
+    ended = [patience.ends_with(device, TOO_FAST) for device in (LAPTOP, PHONE) * 2]
+
+    assert ended == [False, False, False, True]
+    assert not patience.ends_with(Actor(BOB, ConnectionId("other")), TOO_FAST)
