@@ -28,16 +28,20 @@ from socketio_app.domain.conversations import Person, Room, Target
 from socketio_app.domain.errors import InvalidPayload, UnknownCommand
 from socketio_app.domain.history import DEFAULT_ON_A_PAGE, Window
 from socketio_app.domain.identifiers import (
+    USER_ID_CHARS,
     ClientMessageId,
     RoomId,
     UserId,
 )
 
+Number = int | float
+"""An integer. Some languages write whole numbers as `1.0`, and JavaScript cannot tell."""
+
 
 class PersonalMessagePayload(msgspec.Struct, kw_only=True):
     """`send_personal_message`."""
 
-    to_user_id: str | int
+    to_user_id: str | Number
     content: str
     client_message_id: ClientMessageId | None = None
 
@@ -59,22 +63,22 @@ class RoomPayload(msgspec.Struct):
 class TargetPayload(msgspec.Struct, kw_only=True):
     """`typing_start` and `typing_stop`: one of the two."""
 
-    to_user_id: str | int | None = None
+    to_user_id: str | Number | None = None
     room_id: str | None = None
 
 
 class HistoryPayload(TargetPayload, kw_only=True):
     """`fetch_history`."""
 
-    before_seq: int | None = None
-    after_seq: int | None = None
-    limit: int = DEFAULT_ON_A_PAGE
+    before_seq: Number | None = None
+    after_seq: Number | None = None
+    limit: Number | None = None
 
 
 class ConversationsPayload(msgspec.Struct, kw_only=True):
     """`list_conversations`."""
 
-    limit: int = DEFAULT_ON_A_PAGE
+    limit: Number | None = None
     cursor: str | None = None
 
 
@@ -82,7 +86,7 @@ class PositionPayload(msgspec.Struct, kw_only=True):
     """One of the positions of `catch_up`."""
 
     target: TargetPayload
-    seq: int
+    seq: Number
 
 
 class CatchUpPayload(msgspec.Struct, kw_only=True):
@@ -90,14 +94,14 @@ class CatchUpPayload(msgspec.Struct, kw_only=True):
 
     epoch: str | None = None
     positions: list[PositionPayload] | None = None
-    limit: int = DEFAULT_ON_A_PAGE
+    limit: Number | None = None
     since: str | None = None
 
 
 class ReadPayload(TargetPayload, kw_only=True):
     """`mark_read`."""
 
-    seq: int
+    seq: Number
 
 
 class TokenPayload(msgspec.Struct):
@@ -114,10 +118,43 @@ def _group_message(payload: GroupMessagePayload) -> SendMessage:
     return SendMessage(_room(payload.room_id), payload.content, payload.client_message_id)
 
 
+def _integer(field: str, number: Number) -> int:
+    """Return the integer that a number stands for.
+
+    Raises:
+        InvalidPayload: It has a fraction.
+    """
+    if isinstance(number, float):
+        if not number.is_integer():
+            raise InvalidPayload(f"{field}: Expected `int`, got `float`", field=field)
+        return int(number)
+    return number
+
+
+def _optional_integer(field: str, number: Number | None) -> int | None:
+    return None if number is None else _integer(field, number)
+
+
+def _limit(number: Number | None) -> int:
+    return DEFAULT_ON_A_PAGE if number is None else _integer("limit", number)
+
+
+def _person(to_user_id: str | Number) -> Person:
+    if isinstance(to_user_id, str):
+        return _named(to_user_id)
+    number = _integer("to_user_id", to_user_id)
+    # First: Python refuses to write a number with thousands of digits.
+    if abs(number) >= 10**USER_ID_CHARS:
+        raise InvalidPayload(
+            f"to_user_id must have at most {USER_ID_CHARS} characters", field="to_user_id"
+        )
+    return _named(str(number))
+
+
 # The same targets come again and again: one value serves them all.
 @lru_cache(maxsize=8192)
-def _person(to_user_id: str | int) -> Person:
-    return Person(UserId(str(to_user_id)))
+def _named(user_id: str) -> Person:
+    return Person(UserId(user_id))
 
 
 @lru_cache(maxsize=8192)
@@ -129,7 +166,7 @@ def _target(payload: TargetPayload) -> Target:
     match payload.to_user_id, payload.room_id:
         case None, str(room_id):
             return _room(room_id)
-        case str() | int() as to_user_id, None:
+        case str() | int() | float() as to_user_id, None:
             return _person(to_user_id)
         case _:
             raise InvalidPayload(
@@ -138,17 +175,21 @@ def _target(payload: TargetPayload) -> Target:
 
 
 def _history(payload: HistoryPayload) -> FetchHistory:
-    window = Window(payload.before_seq, payload.after_seq, payload.limit)
+    window = Window(
+        _optional_integer("before_seq", payload.before_seq),
+        _optional_integer("after_seq", payload.after_seq),
+        _limit(payload.limit),
+    )
     return FetchHistory(_target(payload), window)
 
 
 def _conversations(payload: ConversationsPayload) -> ListConversations:
     cursor = payload.cursor
     if cursor is None:
-        return ListConversations(payload.limit)
+        return ListConversations(_limit(payload.limit))
     if _CURSOR.fullmatch(cursor) is None:
         raise InvalidPayload("cursor must be a next_cursor of before", field="cursor")
-    return ListConversations(payload.limit, int(cursor))
+    return ListConversations(_limit(payload.limit), int(cursor))
 
 
 _CURSOR = re.compile(r"[0-9]{1,18}")
@@ -161,8 +202,15 @@ def _catch_up(payload: CatchUpPayload) -> CatchUp:
     for field, value in (("epoch", epoch), ("positions", payload.positions)):
         if value is None and since is None:
             raise InvalidPayload(f"{field} is required without since", field=field)
-    positions = [Position(_target(each.target), each.seq) for each in payload.positions or ()]
-    return CatchUp(epoch or "", positions, payload.limit, since)
+    positions = [
+        Position(_target(each.target), _integer("seq", each.seq))
+        for each in payload.positions or ()
+    ]
+    return CatchUp(epoch or "", positions, _limit(payload.limit), since)
+
+
+def _mark_read(payload: ReadPayload) -> MarkRead:
+    return MarkRead(_target(payload), _integer("seq", payload.seq))
 
 
 COMMANDS: Mapping[str, tuple[type[msgspec.Struct], Callable[[Any], Command[Any]]]] = {
@@ -175,7 +223,7 @@ COMMANDS: Mapping[str, tuple[type[msgspec.Struct], Callable[[Any], Command[Any]]
     "fetch_history": (HistoryPayload, _history),
     "list_conversations": (ConversationsPayload, _conversations),
     "catch_up": (CatchUpPayload, _catch_up),
-    "mark_read": (ReadPayload, lambda payload: MarkRead(_target(payload), payload.seq)),
+    "mark_read": (ReadPayload, _mark_read),
     "refresh_token": (TokenPayload, lambda payload: RefreshToken(payload.token)),
 }
 

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 
+import msgspec
 import pytest
 
 from socketio_app.adapters.socketio.wire import incoming, outgoing
@@ -221,3 +222,72 @@ def test_a_place_comes_back_from_a_client_as_it_was(since: Since) -> None:
     command = incoming.parse("catch_up", [{"since": text}])
 
     assert command == CatchUp(since.epoch, [], since=since)
+
+
+OPTIONAL: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "send_personal_message": ({"to_user_id": "bob", "content": "hello"}, ["client_message_id"]),
+    "send_group_message": ({"room_id": "lobby", "content": "hello"}, ["client_message_id"]),
+    "typing_start": ({"room_id": "lobby"}, ["to_user_id"]),
+    "typing_stop": ({"to_user_id": "bob"}, ["room_id"]),
+    "fetch_history": ({"to_user_id": "bob"}, ["room_id", "before_seq", "after_seq", "limit"]),
+    "list_conversations": ({}, ["limit", "cursor"]),
+    "catch_up": ({"since": "e.7"}, ["epoch", "positions", "limit"]),
+    "mark_read": ({"room_id": "lobby", "seq": 3}, ["to_user_id"]),
+}
+"""What each command needs, and what it may be given besides."""
+
+
+def read(command: str, payload: dict[str, Any]) -> object:
+    """The command, the same for text that the server decodes and for a parsed object."""
+    decoder = incoming.DECODERS[command.encode()]
+    _, decoded = decoder.decode(msgspec.json.encode([command, payload]))
+    assert incoming.parse(command, [decoded]) == incoming.parse(command, [payload])
+    return incoming.parse(command, [decoded])
+
+
+@pytest.mark.parametrize("command", OPTIONAL)
+def test_null_is_as_if_an_optional_field_was_left_out(command: str) -> None:
+    needed, optional = OPTIONAL[command]
+
+    for field in optional:
+        assert read(command, {**needed, field: None}) == read(command, needed)
+
+
+@pytest.mark.parametrize(
+    ("command", "payload"),
+    [
+        ("send_personal_message", {"to_user_id": 7, "content": "hello"}),
+        ("typing_start", {"to_user_id": 7}),
+        ("fetch_history", {"room_id": "lobby", "before_seq": 9, "limit": 3}),
+        ("fetch_history", {"room_id": "lobby", "after_seq": 9}),
+        ("list_conversations", {"limit": 3}),
+        ("catch_up", {"since": "e.7", "limit": 3}),
+        ("mark_read", {"to_user_id": 7, "seq": 3}),
+    ],
+)
+def test_a_whole_number_may_be_written_with_a_point(command: str, payload: dict[str, Any]) -> None:
+    numbers = {name: value for name, value in payload.items() if isinstance(value, int)}
+    with_point = {name: float(value) for name, value in numbers.items()}
+
+    assert read(command, {**payload, **with_point}) == read(command, payload)
+    for name in numbers:
+        with pytest.raises(InvalidPayload) as refused:
+            read(command, {**payload, name: 1.5})
+        assert refused.value.field == name
+
+
+@pytest.mark.parametrize("number", [10**128, -(10**5000), 10**5000], ids=["128", "-5000", "5000"])
+def test_a_number_with_more_digits_than_a_user_id_has_characters_is_refused(number: int) -> None:
+    with pytest.raises(InvalidPayload) as refused:
+        incoming.parse("typing_start", [{"to_user_id": number}])
+
+    assert refused.value.field == "to_user_id"
+
+
+def test_a_position_may_be_written_with_a_point() -> None:
+    def caught_up(seq: float) -> object:
+        position = {"target": {"to_user_id": 7.0}, "seq": seq}
+        return read("catch_up", {"epoch": "e", "positions": [position]})
+
+    assert caught_up(3.0) == caught_up(3)
+    assert CatchUp("e", [Position(Person(UserId("7")), 3)]) == caught_up(3.0)
