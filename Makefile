@@ -39,8 +39,8 @@ $(NODE_PEER_STAMP): $(NODE_PEER)/package-lock.json
 run: setup ## Serve the chat with a key made for this run
 	DATABASE_URL=$${DATABASE_URL:-sqlite:///chat.db} $(BIN)/socketio-app serve --dev
 
-test: setup $(NODE_STAMP) ## Run every test, on all processors
-	$(BIN)/pytest -n auto --dist worksteal
+test: setup $(NODE_STAMP) ## Run every test, on all processors (COVERAGE=1: and measure branch coverage)
+	$(BIN)/pytest -n auto --dist worksteal $(if $(COVERAGE),--cov)
 
 test-stress: setup $(NODE_STAMP) ## Run every test ROUNDS times (3 by default) beside two busy loops
 	$(BIN)/python -m tests.stress $(if $(filter file,$(origin ROUNDS)),3,$(ROUNDS))
