@@ -14,7 +14,7 @@ ROUNDS ?= 5
 IDLE_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-stress test-lowest test-newest test-pythons soak fuzz bench bench-stores bench-check check format lock clean
+.PHONY: help setup run test test-stress test-lowest test-newest test-pythons mutants soak fuzz bench bench-stores bench-check check format lock clean
 
 help: ## Say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -54,6 +54,9 @@ test-newest: setup $(NODE_STAMP) ## The same with the newest versions there are
 test-pythons: setup $(NODE_STAMP) ## The same with every later Python that is to be had
 	$(BIN)/python -m tests.versions 3.12 3.13 3.14
 
+mutants: setup ## Change domain/ and application/ in small ways: does a test notice each? (ONLY=socketio_app.domain*; an hour)
+	$(BIN)/python -m tests.mutants $(if $(ONLY),"$(ONLY)")
+
 soak: setup $(NODE_STAMP) ## Kill the server under load, a thousand times on each database
 	CRASH_ROUNDS=$${CRASH_ROUNDS:-1000} $(BIN)/pytest tests/e2e/test_crashes.py
 
@@ -83,6 +86,7 @@ format: setup ## Put the code in the house's format
 lock: setup ## Resolve the dependencies anew and lock them with hashes
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --upgrade requirements/bootstrap.in -o requirements/bootstrap.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --upgrade pyproject.toml requirements/build.in --group dev -o requirements/dev.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --upgrade requirements/mutants.in -c requirements/dev.txt -o requirements/mutants.txt
 
 clean: ## Remove what setting up made
 	rm -rf $(VENV) .venvs $(NODE_CLIENT)/node_modules $(NODE_PEER)/node_modules

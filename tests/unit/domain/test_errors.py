@@ -61,5 +61,15 @@ def test_a_conflict_names_its_field() -> None:
     assert Conflict("used before").field == "client_message_id"
 
 
+def test_a_rejected_token_has_a_reason_for_the_log_and_a_message_for_the_client() -> None:
+    rejected = Unauthenticated("the token is not valid", reason="unknown kid")
+
+    assert rejected.message == "the token is not valid"
+    assert rejected.reason == "unknown kid"
+    assert Unauthenticated("there is no token").reason == "not given"
+
+
 def test_who_is_too_fast_learns_how_long_to_wait() -> None:
-    assert RateLimited("too fast", retry_after_ms=250).retry_after_ms == 250
+    limited = RateLimited("too fast", retry_after_ms=250)
+
+    assert (limited.message, limited.retry_after_ms) == ("too fast", 250)

@@ -83,6 +83,25 @@ def test_busy_keys_are_not_forgotten(limiter: RateLimiter) -> None:
     assert {limiter.admit(user, 100.0) for user in users} == {0.5}
 
 
+def test_asking_how_long_to_wait_takes_nothing(limiter: RateLimiter) -> None:
+    assert limiter.wait("nobody yet", 100.0) == 0
+
+    for _ in range(2):
+        limiter.admit("ada", 100.0)
+    assert [limiter.wait("ada", 100.0) for _ in range(3)] == [0, 0, 0]
+    limiter.admit("ada", 100.0)
+    assert [limiter.wait("ada", 100.0) for _ in range(3)] == [0.5, 0.5, 0.5]
+
+
+def test_what_is_given_back_can_be_taken_once_more(limiter: RateLimiter) -> None:
+    for _ in range(3):
+        limiter.admit("ada", 100.0)
+
+    limiter.give_back("ada")
+
+    assert [limiter.admit("ada", 100.0) for _ in range(2)] == [0, 0.5]
+
+
 class TestTwoRates:
     FAST, SLOW = Rate(per_second=4, burst=6), Rate(per_second=2, burst=3)
 
