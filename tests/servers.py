@@ -108,6 +108,7 @@ def pgbouncer(
             "pool_mode": mode,
             "default_pool_size": 2,
             "max_client_conn": 500,
+            "server_login_retry": 1,
             **settings,
         }
         (home / "users").write_text('"postgres" ""\n')

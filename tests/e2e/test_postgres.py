@@ -84,6 +84,7 @@ async def test_every_command_works_behind_pgbouncer_in_transaction_mode() -> Non
     assert [answer for answer in answers if not answer["ok"]] == []
 
 
+@pytest.mark.timeout(240)
 async def test_the_first_command_after_a_restart_of_the_database_is_carried_out() -> None:
     with postgres() as server:
         await migrate_postgres(server.url)

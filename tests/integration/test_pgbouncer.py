@@ -110,6 +110,7 @@ async def test_a_statement_that_waits_too_long_is_canceled(direct_url: str) -> N
             assert (await store.messages.append(draft(ROOM))).message.seq == 2
 
 
+@pytest.mark.timeout(240)
 async def test_the_tables_are_migrated_through_it() -> None:
     with postgres() as server, pgbouncer(server.url) as url:
         before = await lent_sessions(url)

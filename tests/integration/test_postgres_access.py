@@ -169,6 +169,7 @@ async def demand_passwords(server: Postgres) -> None:
     await connection.close()
 
 
+@pytest.mark.timeout(240)
 async def test_a_wrong_password_is_one_line_and_not_shown() -> None:
     with postgres() as server:
         await migrate_postgres(server.url)

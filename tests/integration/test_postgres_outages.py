@@ -95,20 +95,20 @@ async def test_sessions_with_a_read_only_server_are_dropped() -> None:
                 await until(all_work)
 
 
+@pytest.mark.timeout(240)
 async def test_of_several_hosts_the_one_that_takes_writes_is_used() -> None:
-    with postgres() as read_only, postgres() as server:
-        async with administration(read_only.url) as admin:
-            await migrate_postgres(read_only.url)
-            await admin.execute("ALTER SYSTEM SET default_transaction_read_only = on")
-            await admin.execute("SELECT pg_reload_conf()")
-        await migrate_postgres(server.url)
-        first, second = (
-            each.url.partition("@")[2].partition("/")[0] for each in (read_only, server)
-        )
+    with postgres() as read_only:
+        async with postgres_database() as url:
+            name = url.rpartition("/")[2]
+            async with administration(read_only.url) as admin:
+                await admin.execute(f"CREATE DATABASE {name}")
+                await admin.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+                await admin.execute("SELECT pg_reload_conf()")
+            first = read_only.url.rpartition("/")[0]
 
-        async with opened(f"postgresql://postgres@{first},{second}/postgres") as store:
-            for write in WRITES.values():
-                await write(store)
+            async with opened(f"{first},{url.partition('@')[2]}") as store:
+                for write in WRITES.values():
+                    await write(store)
 
 
 async def test_a_host_that_does_not_answer_holds_up_the_first_session_only() -> None:
@@ -141,6 +141,7 @@ async def _all_closed(store: PostgresStore) -> bool:
     return all(each.connection.is_closed() for each in store._connector._sessions)
 
 
+@pytest.mark.timeout(240)
 async def test_reconnecting_logs_the_outage_once_and_no_traceback(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
