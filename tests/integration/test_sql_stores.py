@@ -89,6 +89,25 @@ async def test_everything_is_there_again_after_a_restart(tmp_path: Path) -> None
     await second.close()
 
 
+async def test_memberships_are_the_files_after_another_start(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "chat.db", rooms_per_user=10)
+    await store.start()
+    for user_id in (ADA, BOB):
+        await store.rooms.join(RoomId("lobby"), user_id, NOON)
+    await store.close()
+    connection = sqlite3.connect(tmp_path / "chat.db", isolation_level=None)
+    connection.execute("DELETE FROM chat_member WHERE user_id = ?", (ADA.encode(),))
+    connection.close()
+
+    await store.start()
+    try:
+        assert not await store.rooms.is_member(RoomId("lobby"), ADA)
+        assert await store.rooms.member_count(RoomId("lobby")) == 1
+        assert await store.rooms.rooms_of(ADA) == ()
+    finally:
+        await store.close()
+
+
 async def test_a_second_owner_of_a_sqlite_file_is_refused(
     sqlite: SqliteStore, tmp_path: Path
 ) -> None:

@@ -1,6 +1,6 @@
 """The ports of the SQLite store, each a few writes for its writer."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -183,9 +183,11 @@ class SqliteRooms:
         self._rooms_per_user = rooms_per_user
         self._memberships = Memberships(_NO_LIMIT)
 
-    def remember(self, room_id: RoomId, user_id: UserId) -> None:
-        """Take note of a membership that is in the file."""
-        self._memberships.join(room_id, user_id)
+    def load(self, memberships: Iterable[tuple[RoomId, UserId]]) -> None:
+        """Replace what is in memory by the memberships in the file."""
+        self._memberships = Memberships(_NO_LIMIT)
+        for room_id, user_id in memberships:
+            self._memberships.join(room_id, user_id)
 
     async def join(self, room_id: RoomId, user_id: UserId, at: datetime) -> RoomJoined:
         """See `RoomRepository.join`."""

@@ -144,8 +144,8 @@ class SqliteStore:
         SqliteWriter(connection).check()
         connection.execute("COMMIT")
         self.epoch = read_epoch(tables)
-        for room_id, user_id in tables.execute(all_memberships()).all():
-            self.rooms.remember(RoomId(room_id.decode()), UserId(user_id.decode()))
+        rows = tables.execute(all_memberships()).all()
+        self.rooms.load((RoomId(room.decode()), UserId(user.decode())) for room, user in rows)
         tables.close()
 
     def _close(self) -> None:
