@@ -79,7 +79,7 @@ class Chat:
         )
         tokens = Tokens(verifier, broadcast, clock, connections)
         self.sessions = Sessions(
-            store, broadcast, clock, connections, typing, user_locks, tokens, rules
+            store, broadcast, clock, connections, typing, user_locks, tokens, publisher, rules
         )
         """For transports: where connections open and close."""
         self.patience = Patience(clock, rules.refusals, rules.refusals_per_user)

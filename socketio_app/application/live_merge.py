@@ -97,6 +97,11 @@ class LiveMerge:
             self._give({room: given_seq})
         return self._new_ones(self._take(lambda event: not self._is_held(event)))
 
+    def forget(self) -> None:
+        """Forget what was given and what is dropped: none of it can come any more."""
+        self._given.clear()
+        self._dropped_rooms.clear()
+
     def drop_room(self, room: Room, user_id: UserId, *, is_lagging: bool) -> None:
         """Hold a room back no more, and drop what was held back of it.
 

@@ -1,5 +1,6 @@
 """Publishing what is stored: each conversation in one order, each message once, without a gap."""
 
+from collections.abc import Iterable
 from functools import partial
 
 from socketio_app.application.delivery import Delivery
@@ -61,6 +62,12 @@ class Publisher:
     def doubt(self, draft: Draft) -> None:
         """Note a message of which nobody knows whether it was stored."""
         self._lines.doubt(draft)
+
+    def confirm(self, messages: Iterable[Message]) -> None:
+        """Publish those of some messages of the store that were in doubt until now."""
+        for message in messages:
+            if self._lines.is_in_doubt(message):
+                self.publish(Stored(message, duplicate=True), None)
 
     def clear(self) -> None:
         """Forget what was broadcast: another store may be there."""

@@ -5,6 +5,7 @@ from socketio_app.application.events import Connected, Limits
 from socketio_app.application.handover import Opening
 from socketio_app.application.locks import KeyedLock
 from socketio_app.application.ports import Broadcast, Clock, Identity, Store
+from socketio_app.application.publishing import Publisher
 from socketio_app.application.rules import Rules
 from socketio_app.application.tokens import Tokens
 from socketio_app.application.typing_indicator import TypingIndicator
@@ -38,6 +39,7 @@ class Sessions:
         typing: TypingIndicator,
         user_locks: KeyedLock,
         tokens: Tokens,
+        publisher: Publisher,
         rules: Rules,
     ) -> None:
         self._store = store
@@ -47,6 +49,7 @@ class Sessions:
         self._typing = typing
         self._user_locks = user_locks
         self._tokens = tokens
+        self._publisher = publisher
         self._offline_push = rules.offline_push
         self._limits = Limits(
             content_chars=rules.content_chars,
@@ -92,6 +95,7 @@ class Sessions:
             self._limits,
             None if settled is None else Since.at(epoch, settled),
         )
+        self._publisher.confirm(undelivered)
         return Opening(connected, undelivered)
 
     def open(self, opening: Opening) -> None:

@@ -22,6 +22,9 @@ in neither is taken to have no gap."""
 MAX_DOUBTS = 10_000
 """Maximum number of conversations in doubt; beyond, the oldest doubt is dropped."""
 
+MAX_DOUBTS_EACH = 100
+"""Maximum number of messages in doubt of one conversation; beyond, the oldest is dropped."""
+
 MAX_GAPS = 10_000
 """Maximum number of open gaps; beyond, a message is broadcast over its gap."""
 
@@ -66,7 +69,8 @@ class Lines:
     _marks: dict[Conversation, int] = attrs.field(factory=dict, init=False)
     _older: dict[Conversation, int] = attrs.field(factory=dict, init=False)
     """The generation of marks before; those that are used again move to `_marks`."""
-    _doubts: dict[Conversation, set[MessageId]] = attrs.field(factory=dict, init=False)
+    _doubts: dict[Conversation, dict[MessageId, None]] = attrs.field(factory=dict, init=False)
+    """The messages in doubt, until the line has gone on: what was stored then shows as a gap."""
     _gaps: dict[Conversation, Gap] = attrs.field(factory=dict, init=False)
 
     def offer(self, stored: Stored, sending: ConnectionId | None) -> Verdict:
@@ -100,11 +104,16 @@ class Lines:
 
     def doubt(self, draft: Draft) -> None:
         """Note a message of which nobody knows whether it was stored."""
-        if self._mark(draft.conversation) is not None:
-            return  # if it was, the next message is not next to the mark
-        self._doubts.setdefault(draft.conversation, set()).add(draft.message_id)
+        doubts = self._doubts.setdefault(draft.conversation, {})
+        doubts[draft.message_id] = None
+        if len(doubts) > MAX_DOUBTS_EACH:
+            del doubts[next(iter(doubts))]
         if len(self._doubts) > MAX_DOUBTS:
             del self._doubts[next(iter(self._doubts))]
+
+    def is_in_doubt(self, message: Message) -> bool:
+        """Whether nobody knew until now that the message was stored."""
+        return message.message_id in self._doubts.get(message.conversation, ())
 
     def gap(self, conversation: Conversation) -> Gap | None:
         """The conversation's open gap, if any."""
@@ -117,7 +126,7 @@ class Lines:
             conversation: one with a gap.
             newest: the newest messages up to the gap's latest place, in rising `seq`.
         """
-        gap, doubts = self._gaps[conversation], self._doubts.pop(conversation, set())
+        gap, doubts = self._gaps[conversation], self._doubts.pop(conversation, {})
         missing = [message.seq for message in newest if message.message_id in doubts]
         gap.mark = min([gap.first, *missing]) - 1
 
@@ -141,6 +150,8 @@ class Lines:
 
     def _advance(self, conversation: Conversation, seq: int) -> None:
         self._marks[conversation] = seq
+        if self._doubts:
+            self._doubts.pop(conversation, None)
         if len(self._marks) > self.max_marks:
             self._marks, self._older = {}, self._marks
 
@@ -155,7 +166,7 @@ class Lines:
         message = stored.message
         gap = self._gaps[message.conversation]
         if stored.duplicate and (
-            message.seq <= gap.mark if gap.mark is not None else not self._is_in_doubt(message)
+            message.seq <= gap.mark if gap.mark is not None else not self.is_in_doubt(message)
         ):
             return "known"
         gap.extend(message.seq, sending)
@@ -163,13 +174,9 @@ class Lines:
 
     def _offer_in_doubt(self, stored: Stored, sending: ConnectionId | None) -> Verdict:
         message = stored.message
-        if stored.duplicate and not self._is_in_doubt(message):
+        if stored.duplicate and not self.is_in_doubt(message):
             return "known"
         if message.seq == 1:
-            self._doubts.pop(message.conversation)
             self._advance(message.conversation, 1)
             return "next"
         return self._open(message.conversation, None, message.seq, sending)
-
-    def _is_in_doubt(self, message: Message) -> bool:
-        return message.message_id in self._doubts.get(message.conversation, ())

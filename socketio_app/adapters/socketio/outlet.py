@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from time import monotonic
 from typing import Any, Protocol
 
 import attrs
@@ -20,6 +21,10 @@ from socketio_app.domain.messaging import Message
 from socketio_app.domain.typing_board import TypingStarted, TypingStopped
 
 log = logging.getLogger("socketio_app.socketio")
+
+LATE_SECONDS = 60
+"""How long a message that was read from the store may still be broadcast, longer than any append
+takes. From then on events are written directly again, though their conversations are quiet."""
 
 
 class Way(Protocol):
@@ -71,6 +76,7 @@ class Outlet:
     _transport: FrameWriter | None = attrs.field(default=None, init=False)
     _merge: LiveMerge | None = attrs.field(init=False)
     """Says what may go out; `None` where everything may."""
+    _forget_at: float = attrs.field(default=0.0, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.write = self._way.write
@@ -148,6 +154,7 @@ class Outlet:
             self._send(event, frame_of(event))
             if isinstance(event, MessageSent) and event.message.to_user_id == self.user_id:
                 self.expect(event.message)
+        self._forget_at = monotonic() + LATE_SECONDS
         if self._merge is not None:
             self._end_merge(self._merge)
 
@@ -160,6 +167,8 @@ class Outlet:
     def _may_go(self, event: Event, merge: LiveMerge) -> bool:
         accepted = merge.accepts(event)
         if accepted:
+            if monotonic() > self._forget_at:
+                merge.forget()
             self._end_merge(merge)
         elif merge.is_full:
             log.info("closed a connection: too much was held back while the store was read")

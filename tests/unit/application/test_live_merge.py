@@ -135,6 +135,18 @@ def test_a_room_that_is_joined_again_is_heard_again(again: str) -> None:
     assert merge.accepts(sent(1, Room(LOBBY)))
 
 
+def test_what_was_given_is_forgotten_once_it_cannot_come_any_more() -> None:
+    merge = LiveMerge(holds_all=True)
+    merge.release_all([message(1)])
+    merge.hold_room(Room(LOBBY))
+    merge.drop_room(Room(LOBBY), ADA, is_lagging=True)
+    assert not merge.is_over
+
+    merge.forget()
+
+    assert merge.is_over
+
+
 def test_what_is_held_back_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_merge, "MAX_HELD", 2)
     merge = LiveMerge(holds_all=True)

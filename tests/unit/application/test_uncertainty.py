@@ -96,6 +96,21 @@ class TestALostAnswer:
         await wait_all_tasks_blocked()
         assert said(bob) == ["one", "two"]
 
+    async def test_reading_it_for_a_connection_that_opens_has_it_broadcast(
+        self, live: LiveChat, outage: Outage
+    ) -> None:
+        ada, bob = await live.connect(ADA), await live.connect(BOB)
+        outage.down.add("append")
+        with pytest.raises(Unavailable):
+            await ada.do(personal(BOB, "one", client_message_id="m1"))
+        outage.down.clear()
+
+        bobs_phone = await live.connect(BOB)
+        await wait_all_tasks_blocked()
+        await ada.do(personal(BOB, "one", client_message_id="m1"))
+
+        assert said(bob) == said(bobs_phone) == said(ada) == ["one"]
+
     async def test_what_waits_for_it_waits_until_the_store_can_be_read(
         self, live: LiveChat, outage: Outage
     ) -> None:

@@ -101,6 +101,28 @@ def test_a_retry_of_a_message_in_doubt_is_to_be_broadcast_and_others_are_not(lin
     assert lines.offer(again(5), None) == "known"
 
 
+def test_a_message_in_doubt_is_one_until_the_line_goes_on(lines: Lines) -> None:
+    lines.offer(fresh(1), None)
+    lost = draft()
+    lines.doubt(lost)
+    assert lines.is_in_doubt(lost.at(2))
+
+    lines.offer(again(2, lost), None)
+
+    assert not lines.is_in_doubt(lost.at(2))
+
+
+def test_doubts_of_one_conversation_are_bounded(
+    lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines_module, "MAX_DOUBTS_EACH", 1)
+    lost = [draft(), draft()]
+    for each in lost:
+        lines.doubt(each)
+
+    assert [lines.is_in_doubt(each.at(2)) for each in lost] == [False, True]
+
+
 def test_a_store_that_lost_its_end_goes_on_from_there(lines: Lines) -> None:
     lines.offer(fresh(9), None)
 

@@ -114,6 +114,23 @@ async def test_a_connection_that_falls_too_far_behind_is_closed(
     assert crowd.was_ended("ada's")
 
 
+async def test_a_connection_in_a_quiet_room_is_written_to_directly_again(
+    crowd: ListeningToHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowd.listen(ADA, "ada's")
+    outlet = crowd.outlets["ada's"]
+    outlet.set_direct(crowd.ways["ada's"])
+    crowd.broadcast.hold(LOBBY, ADA)
+    crowd.broadcast.enter(LOBBY, ADA, given_seq=7)
+    crowd.broadcast.tell(event(), Users((ADA,)))
+    assert outlet.direct is None
+
+    monkeypatch.setattr(outlet, "_forget_at", 0.0)
+    crowd.broadcast.tell(event(), Users((ADA,)))
+
+    assert outlet.direct is not None
+
+
 async def test_who_comes_meanwhile_is_not_told(crowd: ListeningToHub) -> None:
     crowd.broadcast.tell(event(), Members(LOBBY))
     late = crowd.listen(UserId("user 0"), "late")
