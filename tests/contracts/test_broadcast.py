@@ -25,6 +25,7 @@ from socketio_app.application.ports import Broadcast
 from socketio_app.domain.conversations import Room
 from socketio_app.domain.identifiers import ConnectionId, RoomId, UserId
 from tests.builders import draft
+from tests.recording import Listener, RecordingBroadcast
 from tests.ways import KeptWay
 
 ADA, BOB, EVE = UserId("ada"), UserId("bob"), UserId("eve")
@@ -82,7 +83,28 @@ class ListeningToHub:
         return self.ways[connection_id].ended is not None
 
 
-@pytest.fixture(params=[ListeningToHub])
+@attrs.define
+class ListeningToRecording:
+    """The broadcast of the other tests, which has to keep to the same rules."""
+
+    broadcast: RecordingBroadcast = attrs.field(factory=RecordingBroadcast)
+    listeners: dict[str, Listener] = attrs.field(factory=dict)
+
+    def listen(self, user_id: UserId, connection_id: str) -> Callable[[], int]:
+        listener = self.broadcast.listen(user_id, ConnectionId(connection_id))
+        self.listeners[connection_id] = listener
+        listener.release(OPENING)
+        opened = len(listener.told)
+        return lambda: len(listener.told) - opened
+
+    def end(self, connection_id: str) -> None:
+        self.broadcast.end(self.listeners[connection_id])
+
+    def was_ended(self, connection_id: str) -> bool:
+        return self.listeners[connection_id].dismissed is not None
+
+
+@pytest.fixture(params=[ListeningToHub, ListeningToRecording])
 def listening(request: pytest.FixtureRequest) -> Listening:
     made: Listening = request.param()
     return made
