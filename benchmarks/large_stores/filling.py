@@ -45,11 +45,12 @@ class Size:
 
     conversations: int
     messages: int
+    max_rooms: int = MAX_ROOMS
 
     @property
     def rooms(self) -> int:
         """How many of the conversations are rooms."""
-        return min(MAX_ROOMS, self.conversations // 10)
+        return min(self.max_rooms, self.conversations // 10)
 
     @property
     def messages_each(self) -> int:

@@ -1,5 +1,6 @@
-"""No query of the stores' reads a whole table, on either database."""
+"""No query reads a whole table, or more than its answer needs, on either database."""
 
+import json
 import re
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
@@ -7,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import attrs
 import pytest
 from sqlalchemy import Executable
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.sql import ClauseElement
 
+from benchmarks.large_stores.filling import ADA, Size, fill_postgres, fill_sqlite
 from socketio_app.adapters.sql import (
     conversation_statements,
     postgres_activity,
@@ -134,6 +137,82 @@ async def test_no_query_on_sqlite_reads_a_whole_table(sqlite_file: sqlite3.Conne
 
         assert plan
         assert tables_read_whole(plan, query) == set(), query
+
+
+PAIRS = Size(conversations=5000, messages=10_000, max_rooms=0)
+"""Far more conversations of one user than a page has."""
+
+_ADA = ADA.encode()
+_PAGES = [
+    conversation_statements.standings(_ADA, 10, None),
+    conversation_statements.standings(_ADA, 10, PAIRS.last_activity - 2),
+    conversation_statements.standings_with_messages(_ADA, 10, None),
+    conversation_statements.changes(_ADA, PAIRS.last_activity, PAIRS.last_activity, 10),
+    conversation_statements.changes(_ADA, PAIRS.last_activity - 5, PAIRS.last_activity - 5, 10),
+]
+
+MAX_ROWS_READ = 100
+"""Ten rows of a page, in each of a few tables."""
+
+
+async def test_a_page_on_postgresql_reads_as_many_rows_as_it_has() -> None:
+    dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
+    pages = [compiled(statement, dialect) for statement in _PAGES]
+
+    async with postgres_database() as url:
+        await fill_postgres(url, PAIRS)
+        connection = await asyncpg.connect(url)
+        await connection.execute("DELETE FROM chat_cursor")
+        for query, values in [*pages, (undelivered.WAITING_PAIRS, [_ADA, 10])]:
+            found = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}", *values)
+            (plan,) = json.loads(found)
+
+            # Nearly all of the rows that the last one looks at are for the count of its bound.
+            assert rows_read(plan["Plan"]) <= MAX_ROWS_READ + 2 * undelivered.MIN_EXAMINED, query
+        await connection.close()
+
+
+def rows_read(plan: dict[str, Any]) -> int:
+    """How many rows of tables were looked at, those that were thrown away included."""
+    rows = 0
+    if "Scan" in plan["Node Type"] and plan.get("Relation Name", "").startswith("chat_"):
+        each = plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)
+        rows = each * plan["Actual Loops"]
+    return int(rows) + sum(rows_read(part) for part in plan.get("Plans", ()))
+
+
+async def test_a_page_on_sqlite_takes_no_longer_with_ten_times_the_conversations(
+    tmp_path: Path,
+) -> None:
+    steps: list[list[int]] = []
+    for size in (attrs.evolve(PAIRS, conversations=PAIRS.conversations // 10), PAIRS):
+        path = tmp_path / f"{size.conversations}.db"
+        store = SqliteStore(path, rooms_per_user=10)
+        await store.start()
+        await store.close()
+        fill_sqlite(path, size)
+        connection = sqlite3.connect(path)
+        connection.execute("DELETE FROM chat_cursor")
+        pages = [compiled(statement, sqlite.dialect()) for statement in _PAGES]
+        pages.append((sqlite_reader.WAITING_PAIRS, [_ADA, 10]))
+        steps.append([steps_of(connection, query, values) for query, values in pages])
+        connection.close()
+
+    assert all(large <= 1.5 * small for small, large in zip(*steps, strict=True)), steps
+
+
+def steps_of(connection: sqlite3.Connection, query: str, values: Sequence[Any]) -> int:
+    """How many instructions of SQLite's virtual machine a query takes."""
+    steps = 0
+
+    def count() -> None:
+        nonlocal steps
+        steps += 1
+
+    connection.set_progress_handler(count, 1)
+    connection.execute(query, values).fetchall()
+    connection.set_progress_handler(None, 0)
+    return steps
 
 
 async def test_no_query_on_postgresql_has_to_read_a_whole_table() -> None:
