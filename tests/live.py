@@ -111,6 +111,9 @@ class LiveChat:
             raise
         listener.release(opening)
         self.chat.sessions.open(opening)
+        while not opening.backlog.is_empty:
+            await self.chat.sessions.read_on(opening.backlog)
+            listener.write(listener.merge.push(opening.backlog.take()))
         return Device(listener, self.chat, self.broadcast)
 
     async def settled(self) -> None:

@@ -42,7 +42,7 @@ class Listener:
 
     def release(self, opening: Opening) -> None:
         """Hear what comes first, and what was held back."""
-        self.write([opening.connected, *self.merge.release_all(opening.undelivered)])
+        self.write([opening.connected, *self.merge.open(opening.backlog)])
 
     def write(self, events: Sequence[Event]) -> None:
         for event in events:

@@ -1,11 +1,9 @@
 """What a connection is given first."""
 
-from collections.abc import Sequence
-
 import attrs
 
+from socketio_app.application.backlog import Backlog
 from socketio_app.application.events import Connected
-from socketio_app.domain.messaging import Message
 
 
 @attrs.frozen
@@ -13,4 +11,5 @@ class Opening:
     """A connection that is about to open, and what to hand to it first, in this order."""
 
     connected: Connected
-    undelivered: Sequence[Message]
+    backlog: Backlog
+    """What the user has missed. The rest follows as fast as the client takes it."""

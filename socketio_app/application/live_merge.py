@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import attrs
 
+from socketio_app.application.backlog import Backlog, Batch
 from socketio_app.application.events import Event, MessageSent, UserLeft, conversation_of_event
 from socketio_app.domain.conversations import Conversation, Room
 from socketio_app.domain.identifiers import UserId
@@ -20,15 +21,19 @@ MAX_HELD = 4096
 """Maximum number of events held back for one connection; beyond, the connection is closed, and its
 client connects again and catches up."""
 
+MAX_HELD_BYTES = 4_194_304
+"""Maximum size of the held messages' contents, at four bytes for each character."""
+
 
 @attrs.define
 class LiveMerge:
     """Says of each event for one connection whether it may go out now; holds back the others."""
 
     _holds_all: bool = attrs.field(default=False, alias="holds_all")
-    _held_rooms: set[Room] = attrs.field(factory=set, init=False)
+    _held_rooms: set[Conversation] = attrs.field(factory=set, init=False)
     _dropped_rooms: dict[Room, UserId] = attrs.field(factory=dict, init=False)
     _held: list[Event] = attrs.field(factory=list, init=False)
+    _held_bytes: int = attrs.field(default=0, init=False)
     _given: dict[Conversation, int] = attrs.field(factory=dict, init=False)
     """The place up to which a conversation was given; only where it has not gone beyond since."""
 
@@ -40,12 +45,13 @@ class LiveMerge:
     @property
     def is_full(self) -> bool:
         """Whether more is held back than may be."""
-        return len(self._held) > MAX_HELD
+        return len(self._held) > MAX_HELD or self._held_bytes > MAX_HELD_BYTES
 
     def accepts(self, event: Event) -> bool:
         """Whether the event may go out; it is held back, or was given before, if not."""
         if self._is_held(event):
             self._held.append(event)
+            self._held_bytes += _size(event)
             return False
         if self._dropped_rooms and self._is_dropped(event):
             return False
@@ -55,10 +61,26 @@ class LiveMerge:
         """Hold back everything from now on."""
         self._holds_all = True
 
-    def hold_room(self, room: Room) -> None:
-        """Hold back from now on what happens in a room."""
+    def hold_room(self, room: Conversation) -> None:
+        """Hold back from now on what happens in a room, or between two people."""
         self._held_rooms.add(room)
-        self._dropped_rooms.pop(room, None)
+        if isinstance(room, Room):
+            self._dropped_rooms.pop(room, None)
+
+    def open(self, backlog: Backlog) -> Sequence[Event]:
+        """Hold back only the conversations of a backlog; return what goes out now."""
+        for conversation in backlog.conversations:
+            self.hold_room(conversation)
+        return [*self.push(backlog.take()), *self.release_all()]
+
+    def push(self, batch: Batch) -> Sequence[Event]:
+        """Return what goes out of a backlog's next batch, and what was held back behind it."""
+        events: list[Event] = [
+            MessageSent(message) for message in batch.messages if not self._was_given(message)
+        ]
+        for conversation, last_seq in batch.finished.items():
+            events += self.release_room(conversation, last_seq)
+        return events
 
     def release_all(
         self, read: Iterable[Message] = (), given: Mapping[Conversation, int] | None = None
@@ -85,21 +107,26 @@ class LiveMerge:
             self._give({conversation: max(messages)})
         return events + self._new_ones(self._take(lambda event: not self._is_held(event)))
 
-    def release_room(self, room: Room, given_seq: int) -> Sequence[Event]:
-        """Hold a room back no more; its messages up to `given_seq` are not to go out.
+    def release_room(self, room: Conversation, given_seq: int) -> Sequence[Event]:
+        """Hold a room, or a pair, back no more; its messages up to `given_seq` are not to go out.
 
         Returns:
             What goes out now of what was held back.
         """
         self._held_rooms.discard(room)
-        self._dropped_rooms.pop(room, None)
+        if isinstance(room, Room):
+            self._dropped_rooms.pop(room, None)
         if given_seq:
             self._give({room: given_seq})
         return self._new_ones(self._take(lambda event: not self._is_held(event)))
 
     def forget(self) -> None:
-        """Forget what was given and what is dropped: none of it can come any more."""
-        self._given.clear()
+        """Forget what was given and what is dropped: none of it can come any more.
+
+        A backlog that is still being pushed can; what was given of it is remembered.
+        """
+        pushed = self._held_rooms & self._given.keys()
+        self._given = {conversation: self._given[conversation] for conversation in pushed}
         self._dropped_rooms.clear()
 
     def drop_room(self, room: Room, user_id: UserId, *, is_lagging: bool) -> None:
@@ -130,8 +157,11 @@ class LiveMerge:
             return False
         return True
 
+    def _was_given(self, message: Message) -> bool:
+        return message.seq <= self._given.get(message.conversation, 0)
+
     def _is_new(self, message: Message) -> bool:
-        if message.seq <= self._given.get(message.conversation, 0):
+        if self._was_given(message):
             return False
         self._given.pop(message.conversation, None)
         return True
@@ -152,7 +182,13 @@ class LiveMerge:
         taken = [event for event in self._held if wanted(event)]
         if taken:
             self._held = [event for event in self._held if not wanted(event)]
+            self._held_bytes = sum(map(_size, self._held))
         return taken
+
+
+def _size(event: Event) -> int:
+    """The size of a message's content, in bytes, about; other events are small."""
+    return 4 * len(event.message.content) if isinstance(event, MessageSent) else 0
 
 
 def _conversation_of_message(event: Event) -> Conversation | None:

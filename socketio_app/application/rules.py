@@ -56,6 +56,8 @@ class Rules:
     """How many conversations a client may name when it catches up: as many as fit a frame."""
     offline_push: int = 500
     """How many missed personal messages a connection is given when it opens."""
+    push_batch_bytes: int = 262_144
+    """Maximum size of the missed messages that are sent before the client has taken any."""
     rates: Mapping[CommandKind, Rates] = DEFAULT_RATES
     """How fast commands may be given, by each user and each connection. Empty: no limits."""
     refusals: Rate | None = rate(100)

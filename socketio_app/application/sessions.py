@@ -1,5 +1,6 @@
 """The use cases of connections: a user comes, and goes."""
 
+from socketio_app.application.backlog import Backlog
 from socketio_app.application.commands import MOST_POSITIONS
 from socketio_app.application.events import Connected, Limits
 from socketio_app.application.handover import Opening
@@ -51,6 +52,7 @@ class Sessions:
         self._tokens = tokens
         self._publisher = publisher
         self._offline_push = rules.offline_push
+        self._push_batch_bytes = rules.push_batch_bytes
         self._limits = Limits(
             content_chars=rules.content_chars,
             user_id_chars=USER_ID_CHARS,
@@ -96,7 +98,17 @@ class Sessions:
             None if settled is None else Since.at(epoch, settled),
         )
         self._publisher.confirm(undelivered)
-        return Opening(connected, undelivered)
+        return Opening(connected, Backlog.of(user_id, undelivered, self._push_batch_bytes))
+
+    async def read_on(self, backlog: Backlog) -> None:
+        """Read the next batch of a backlog, unless it is there.
+
+        Raises:
+            Unavailable: it cannot be read now.
+        """
+        if backlog.next_page is not None:
+            conversation, window = backlog.next_page
+            backlog.add(await self._store.messages.page(conversation, window))
 
     def open(self, opening: Opening) -> None:
         """Count the connection in: from now on messages reach it live, until its token ends."""

@@ -166,8 +166,8 @@ class LimitSettings:
     chat_offline_push: int = setting(
         500,
         integer(0, 100_000),
-        "How many missed personal messages are pushed to a connection that opens; the rest is for "
-        "`catch_up`.",
+        "How many missed personal messages are pushed to a connection that opens, as fast as its "
+        "client takes them; the rest is for `catch_up`.",
     )
     chat_memory_messages: int = setting(
         100_000,
@@ -194,6 +194,7 @@ class LimitSettings:
             catch_up_messages=self.chat_catch_up_messages,
             catch_up_positions=self._max_positions,
             offline_push=self.chat_offline_push,
+            push_batch_bytes=min(Rules().push_batch_bytes, self.max_unread_bytes // 4),
             rates=self._rates(),
             refusals=self._rate(self.rate_refusals_per_connection),
             refusals_per_user=self._rate(self.rate_refusals_per_user),

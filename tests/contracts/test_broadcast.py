@@ -9,6 +9,7 @@ import pytest
 
 from socketio_app.adapters.socketio.hub import Hub
 from socketio_app.adapters.socketio.outlet import Outlet
+from socketio_app.application.backlog import Backlog
 from socketio_app.application.events import (
     Audience,
     Connected,
@@ -39,7 +40,7 @@ OPENING = Opening(
         None,
         Limits(1, 1, 1, 1, 1, 1, 1, 1, 1),
     ),
-    undelivered=[],
+    Backlog.of(ADA, [], max_bytes=1),
 )
 
 

@@ -113,6 +113,7 @@ class EngineSocket(AsyncSocket):
         self.ignored_packets = 0
         """Packets dropped because the client is not authenticated."""
         self._on_direct: Callable[[FrameWriter | None], None] | None = None
+        self._taken: asyncio.Event | None = None
         self._close_code = frames.NORMAL_CLOSURE
         self._is_client_there = self._has_broken_protocol = False
 
@@ -143,8 +144,27 @@ class EngineSocket(AsyncSocket):
         """Say, now and whenever it changes, what writes a frame while nothing is in the way."""
         self._on_direct = on_direct
         if self._link is not None:
-            self._link.on_direct = on_direct
             on_direct(self._link.direct_writer)
+
+    def _note_direct(self, writer: FrameWriter | None) -> None:
+        if self._on_direct is not None:
+            self._on_direct(writer)
+        self._note_taken()
+
+    async def until_taken(self) -> None:
+        """Wait until the client has taken what was written: its socket's buffer, or its polls."""
+        while self._waits_for_client and not self.closed:
+            self._taken = self._taken or asyncio.Event()
+            self._taken.clear()
+            await self._taken.wait()
+
+    @property
+    def _waits_for_client(self) -> bool:
+        return self._outbox.bytes > 0 if self._link is None else self._link.direct is None
+
+    def _note_taken(self) -> None:
+        if self._taken is not None:
+            self._taken.set()
 
     async def send(self, pkt: EnginePacket) -> None:
         """Send one of python-engineio's packets."""
@@ -165,6 +185,7 @@ class EngineSocket(AsyncSocket):
             self._ask_no_more()
         self._engine.arrivals.discard(self.give_up)
         self._engine.sockets.pop(self.sid, None)
+        self._note_taken()
         if self._link is not None:
             self._link.close(self._close_code)
         else:
@@ -354,17 +375,22 @@ class EngineSocket(AsyncSocket):
                 what it missed.
         """
         if self._outbox.bytes:
-            return self._outbox.take()
+            return self._take_for_poll()
         filled = start_task(self._outbox.filled())
         given_up = start_task(given_up_by(receive))
         try:
             await asyncio.wait([filled, given_up], return_when=asyncio.FIRST_COMPLETED)
             if given_up.done():
                 raise QueueEmpty
-            return self._outbox.take() or [EnginePacket(NOOP)]
+            return self._take_for_poll()
         finally:
             filled.cancel()
             given_up.cancel()
+
+    def _take_for_poll(self) -> Sequence[EnginePacket]:
+        taken = self._outbox.take()
+        self._note_taken()
+        return taken or [EnginePacket(NOOP)]
 
     async def handle_post_request(self, environ: dict[str, Any]) -> None:
         """Take what a polling client sends.
@@ -480,14 +506,14 @@ class EngineSocket(AsyncSocket):
             on_ignored=self._note_ignored,
             on_lost=self._lost,
         )
+        link.on_direct = self._note_direct
         # First: what comes before its turn is told is kept in order, and a client that does not
         # read is noticed.
         websocket.hand_to(link)
         for packet in self._outbox.take_all():
             if packet.packet_type != NOOP:
                 link.write(frame_of(packet))
-        if self._on_direct is not None:
-            self.watch_direct(self._on_direct)
+        self._note_direct(link.direct_writer)
         if self._unconfirmed is not None:
             self._unconfirmed.note_upgrade()
             self._ask_if_needed()

@@ -12,6 +12,7 @@ from socketio_app.adapters.socketio.frames import Frame
 from socketio_app.adapters.socketio.packets import event_frame
 from socketio_app.adapters.socketio.websocket import FrameWriter, Write, WriteJoined
 from socketio_app.adapters.socketio.wire import outgoing
+from socketio_app.application.backlog import Batch
 from socketio_app.application.events import Event, MessageSent
 from socketio_app.application.handover import Opening
 from socketio_app.application.live_merge import LiveMerge
@@ -114,9 +115,14 @@ class Outlet:
         self._way.fail(error)
 
     def release(self, opening: Opening) -> None:
-        """Write what the connection is to have first; hold nothing back any more."""
+        """Write what the connection is to have first; hold back only what is behind the rest."""
         assert self._merge is not None  # noqa: S101  (a connection opens once)
-        self._send_merged([opening.connected, *self._merge.release_all(opening.undelivered)])
+        self._send_merged([opening.connected, *self._merge.open(opening.backlog)])
+
+    def push(self, batch: Batch) -> None:
+        """Write the next of what the user has missed, and what was held back behind it."""
+        if self._merge is not None:
+            self._send_merged(self._merge.push(batch))
 
     def hold_all(self) -> None:
         """Hold back everything that the connection is told."""

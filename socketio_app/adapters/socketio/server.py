@@ -42,6 +42,7 @@ from socketio_app.adapters.socketio.packets import (
     auth_of,
     packet_of,
 )
+from socketio_app.adapters.socketio.pushing import push
 from socketio_app.adapters.socketio.refusal_log import RefusalLog
 from socketio_app.adapters.socketio.requests import token_of
 from socketio_app.adapters.socketio.retirement import retire_all
@@ -104,6 +105,8 @@ class Connection:
     outlet: Outlet
     opening: Opening | None
     """What to hand over first; `None` once it has been."""
+    pushing: asyncio.Task[None] | None = None
+    """Sends what the user has missed and did not fit the first batch."""
     since: float = attrs.field(factory=monotonic)
     """When its token was verified."""
 
@@ -279,6 +282,9 @@ class ChatServer(socketio.AsyncServer):
         self.eio.arrivals.discard(socket.give_up)
         outlet.release(opening)
         self._chat.sessions.open(opening)
+        if not opening.backlog.is_empty:
+            pushing = push(socket, outlet, self._chat.sessions, opening.backlog)
+            connection.pushing = start_task(pushing)
         log.info("connected", extra=_fields(connection))
         if self._measures is not None:
             self._measures.opened += 1
@@ -296,6 +302,8 @@ class ChatServer(socketio.AsyncServer):
         connection = None if eio_sid is None else self._connections.pop(eio_sid, None)
         if eio_sid is None or connection is None:
             return
+        if connection.pushing is not None:
+            connection.pushing.cancel()
         self._attachments.forget(eio_sid)
         self._hub.detach(connection.outlet)
         self._chat.sessions.close(connection.actor.user_id, connection.outlet.connection_id)

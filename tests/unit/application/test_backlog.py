@@ -1,0 +1,158 @@
+"""What was missed goes out a bounded batch at a time."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from socketio_app.application.backlog import Backlog
+from socketio_app.application.events import Event, MessageSent
+from socketio_app.application.live_merge import LiveMerge
+from socketio_app.application.rules import Rules
+from socketio_app.domain.conversations import Conversation, Pair
+from socketio_app.domain.errors import Unavailable
+from socketio_app.domain.identifiers import MessageId, UserId
+from socketio_app.domain.messaging import Draft, Message, content_bytes
+from socketio_app.domain.transcript import Transcript
+from tests.builders import ADA, BOB, EVE, personal
+from tests.live import LiveChat
+from tests.stores import HookedStore, Outage
+
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
+
+
+def stored(*conversation: tuple[UserId, str]) -> tuple[Transcript, list[Message]]:
+    """A conversation of Bob's, and those of its messages that are for him."""
+    transcript = Transcript()
+    other = next(sender for sender, _ in conversation if sender != BOB)
+    for number, (sender, content) in enumerate(conversation):
+        message_id = MessageId(f"{other}'s {number}")
+        transcript.append(Draft(message_id, Pair.of(other, BOB), sender, content, NOW))
+    missed = [each for each in transcript.after(0) if each.to_user_id == BOB]
+    return transcript, missed
+
+
+def pushed(
+    backlog: Backlog, store: dict[Conversation, Transcript]
+) -> tuple[list[Sequence[Message]], list[Conversation]]:
+    """All batches of a backlog, and the conversations in the order in which they are finished."""
+    batches: list[Sequence[Message]] = []
+    finished: list[Conversation] = []
+    for _ in range(1000):
+        if backlog.is_empty:
+            return batches, finished
+        if backlog.next_page is not None:
+            conversation, window = backlog.next_page
+            backlog.add(store[conversation].page(window))
+        batch = backlog.take()
+        batches.append(batch.messages)
+        finished += batch.finished
+    raise AssertionError("the backlog does not end")
+
+
+says = st.tuples(st.sampled_from([ADA, BOB]), st.text("x", min_size=1, max_size=30))
+
+
+@given(
+    from_ada=st.lists(says, max_size=150),
+    from_eve=st.lists(st.text("y", min_size=1, max_size=30), min_size=1, max_size=100),
+    max_bytes=st.integers(1, 500),
+)
+def test_everything_goes_out_once_and_in_order_in_bounded_batches(
+    from_ada: list[tuple[UserId, str]], from_eve: list[str], max_bytes: int
+) -> None:
+    adas, missed_of_ada = stored((ADA, "first"), *from_ada)
+    eves, missed_of_eve = stored(*[(EVE, content) for content in from_eve])
+    store: dict[Conversation, Transcript] = {Pair.of(ADA, BOB): adas, Pair.of(EVE, BOB): eves}
+    missed = missed_of_ada + missed_of_eve
+
+    batches, finished = pushed(Backlog.of(BOB, missed, max_bytes), store)
+
+    assert [message for batch in batches for message in batch] == missed
+    assert all(content_bytes(batch) <= max_bytes or len(batch) == 1 for batch in batches)
+    assert finished == [Pair.of(ADA, BOB), Pair.of(EVE, BOB)]
+
+
+def test_a_conversation_that_the_store_has_forgotten_is_finished() -> None:
+    transcript, missed = stored(*[(ADA, "x" * 10)] * 5)
+    for _ in range(5):
+        transcript.forget_oldest()
+
+    batches, finished = pushed(Backlog.of(BOB, missed, 20), {Pair.of(ADA, BOB): transcript})
+
+    assert [message for batch in batches for message in batch] == missed[:2]
+    assert finished == [Pair.of(ADA, BOB)]
+
+
+def test_nothing_missed_is_no_backlog() -> None:
+    assert Backlog.of(BOB, [], 100).is_empty
+
+
+class TestMerging:
+    """What is broadcast meanwhile goes out behind what was missed of the same conversation."""
+
+    def test_a_missed_conversation_waits_and_others_do_not(self) -> None:
+        transcript, missed = stored(*[(ADA, "x" * 10)] * 4)
+        _, (eves,) = stored((EVE, "meanwhile"))
+        merge = LiveMerge(holds_all=True)
+        backlog = Backlog.of(BOB, missed[:3], 20)
+
+        merge.accepts(MessageSent(eves))
+        opened = merge.open(backlog)
+        is_held = not merge.accepts(MessageSent(missed[3]))
+        conversation, window = backlog.next_page or pytest.fail("nothing is left")
+        backlog.add(transcript.page(window))
+        then = merge.push(backlog.take())
+
+        assert seqs(opened) == [(ADA, 1), (ADA, 2), (EVE, 1)]
+        assert is_held
+        assert conversation == Pair.of(ADA, BOB)
+        assert seqs(then) == [(ADA, 3), (ADA, 4)]
+        assert backlog.is_empty
+
+    def test_what_a_client_caught_up_with_meanwhile_is_not_pushed(self) -> None:
+        transcript, missed = stored(*[(ADA, "x" * 10)] * 4)
+        merge = LiveMerge(holds_all=True)
+        backlog = Backlog.of(BOB, missed, 10)
+        merge.open(backlog)
+
+        merge.release_all(given={Pair.of(ADA, BOB): 3})
+        batches: list[Event] = []
+        while not backlog.is_empty:
+            assert backlog.next_page is not None
+            backlog.add(transcript.page(backlog.next_page[1]))
+            batches += merge.push(backlog.take())
+
+        assert seqs(batches) == [(ADA, 4)]
+
+
+def seqs(events: Sequence[Event]) -> list[tuple[UserId, int]]:
+    return [
+        (event.message.from_user_id, event.message.seq)
+        for event in events
+        if isinstance(event, MessageSent)
+    ]
+
+
+@pytest.mark.anyio
+async def test_a_backlog_that_cannot_be_read_now_is_read_later() -> None:
+    outage = Outage()
+    live = LiveChat(Rules(rates={}, push_batch_bytes=10), HookedStore(before=outage))
+    for _ in range(3):
+        await live.host(ADA, personal(BOB, "x" * 10))
+    listener = live.broadcast.listen(BOB, (await live.connect(EVE)).connection_id)
+    missed = await live.store.deliveries.undelivered(BOB, 10)
+    backlog = Backlog.of(BOB, missed, 10)
+    listener.write(listener.merge.open(backlog))
+
+    outage.down = {"page"}
+    with pytest.raises(Unavailable):
+        await live.chat.sessions.read_on(backlog)
+    outage.down = set()
+    while not backlog.is_empty:
+        await live.chat.sessions.read_on(backlog)
+        listener.write(listener.merge.push(backlog.take()))
+
+    assert [event.message for event in listener.told if isinstance(event, MessageSent)] == missed
