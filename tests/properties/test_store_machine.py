@@ -31,6 +31,7 @@ from socketio_app.application.commands import (
     SendMessage,
 )
 from socketio_app.application.ports import Store
+from socketio_app.domain.activity import Since
 from socketio_app.domain.conversations import (
     Conversation,
     Pair,
@@ -92,6 +93,10 @@ class StoreMachine(RuleBasedStateMachine):
         self.resources = AsyncExitStack()
         self.said: dict[Conversation, list[Message]] = defaultdict(list)
         self.read: dict[tuple[UserId, Conversation], int] = defaultdict(int)
+        self.since: dict[UserId, Since] = {}
+        self.has: dict[UserId, dict[Conversation, set[tuple[int, str]]]] = {
+            user: defaultdict(set) for user in USERS
+        }
         self.begin()
 
     async def open(self) -> Store:
@@ -245,6 +250,32 @@ class StoreMachine(RuleBasedStateMachine):
                 assert given[conversation].limited == (len(missed) > limit)
                 assert given[conversation].standing.read_seq == self.read_seq(user, conversation)
         assert set(given) <= set(self.of(user))
+
+    @rule(user=users)
+    def catch_up_since(self, user: UserId) -> None:
+        """A client that hands back what it was given, drops what it has, and has all in the end."""
+        for _ in range(20):
+            since = self.since.get(user)
+            if since is None or since.epoch != self.live.store.epoch:
+                since = Since.at(self.live.store.epoch, 0)
+                self.has[user].clear()
+            command = CatchUp(since.epoch, limit=200, since=since)
+            answer = self.run(self.live.host(user, command))
+            assert answer.recovered
+            assert answer.since is not None
+            self.since[user] = answer.since
+            for each in answer.conversations:
+                has = self.has[user][each.standing.conversation]
+                has.update((message.seq, message.message_id) for message in each.messages)
+            if not answer.has_more:
+                break
+
+        expected = {
+            conversation: {(message.seq, message.message_id) for message in messages}
+            for conversation, messages in self.of(user).items()
+            if messages
+        }
+        assert {each: has for each, has in self.has[user].items() if has} == expected
 
     @rule(user=users)
     def list_conversations(self, user: UserId) -> None:
