@@ -6,6 +6,7 @@ transport. Nothing stands between, no task, queue or timer; the application's ca
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -248,7 +249,8 @@ class FastProtocol(WebSocketsSansIOProtocol):
             return
         self._write_last(code)
         if self.transport.can_write_eof():
-            self.transport.write_eof()
+            with contextlib.suppress(OSError):  # asyncio's, where the client has reset it
+                self.transport.write_eof()
         elif self._reader is not None:  # TLS: the client's own Close frame is the end
             self._close_finder = CloseFinder(self._reader.rest)
         self.transport.resume_reading()

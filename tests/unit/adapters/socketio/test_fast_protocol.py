@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 
 from socketio_app.adapters.socketio.fast_protocol import FastProtocol
-from socketio_app.adapters.socketio.frames import BINARY, PING, FrameReader
+from socketio_app.adapters.socketio.frames import BINARY, NORMAL_CLOSURE, PING, FrameReader
 from socketio_app.adapters.socketio.turn import MAX_TURN_BYTES
 from socketio_app.adapters.socketio.websocket import Message
 from tests.e2e.hostile import frame
@@ -100,3 +100,23 @@ async def test_control_frames_are_reported_as_no_messages() -> None:
 
     assert owner.ignored_frames == 3
     assert len(owner.messages) == 1
+
+
+class ResetTransport(ReadTransport):
+    """A transport whose client has reset the connection, which the loop has not noticed."""
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        raise OSError("Transport endpoint is not connected")
+
+
+async def test_a_connection_that_the_client_has_reset_is_closed_like_any_other() -> None:
+    transport = ResetTransport()
+    protocol = taken_over(transport, Owner())
+    transport.is_reading = False
+
+    protocol.close(NORMAL_CLOSURE)
+
+    assert transport.is_reading
