@@ -19,6 +19,7 @@ from tests.e2e.clients import PythonClient
 from tests.e2e.frame_client import SMALL_BUFFER, FrameClient, Transport
 from tests.e2e.serving import serving
 from tests.e2e.test_serving import Served, served
+from tests.stores import HookedStore
 from tests.tokens import SECRET, token
 
 pytestmark = pytest.mark.anyio
@@ -117,6 +118,34 @@ async def test_a_slow_reader_gets_every_answer_that_it_asked_for_at_once(
         answers = [packet for packet in client.received if packet.startswith("43")]
         assert len(answers) == len(pages)
         await client.close()
+
+
+async def test_a_polling_client_gets_every_answer_that_it_asked_for_at_once() -> None:
+    """Its commands wait for its polls, though the store lets others have a turn between them."""
+    store = HookedStore(after=lambda _call: asyncio.sleep(0.001))
+    settings = Settings(secret_key=SECRET, rate_limits=False, max_unread_bytes=65_536)
+    composition = compose(settings, store=store)
+    async with serving(application(composition)) as url:
+        for number in range(200):
+            post = SendMessage(Person(UserId("bob")), f"{number}" + "x" * 1000)
+            await composition.chat.execute(Actor(UserId("mallory")), post)
+        client = await FrameClient.open(url, "polling")
+        await client.say_until(['40{"token":"%s"}' % token("mallory")], '42["connected"')
+        fetch = '["fetch_history",{"to_user_id":"bob","limit":200}]'
+        pages = [client.command(fetch) for _ in range(4)]
+
+        sending = asyncio.create_task(client._send(pages))
+        (eio,) = composition.server.eio.sockets.values()
+        async with asyncio.timeout(60):
+            while not eio._outbox.bytes:
+                await asyncio.sleep(0)
+        for _ in range(3 * len(pages)):
+            await composition.store.rooms.rooms_of(UserId("bob"))  # as long as another page takes
+        await client._read_until(f"43{len(pages)}[")
+
+        assert sum(packet.startswith("43") for packet in client.received) == len(pages)
+        await sending
+        await client.let_go()
 
 
 async def caught_up(server: Served, seq: int) -> list[int]:

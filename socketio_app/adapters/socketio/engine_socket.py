@@ -29,7 +29,7 @@ from socketio_app.adapters.socketio.endings import NOT_LET_IN, RESTART, WRITE_FA
 from socketio_app.adapters.socketio.frames import Frame
 from socketio_app.adapters.socketio.leftovers import Leftovers
 from socketio_app.adapters.socketio.link import Link, Probe
-from socketio_app.adapters.socketio.outbox import Outbox
+from socketio_app.adapters.socketio.outbox import MOST_POLL_BYTES, Outbox
 from socketio_app.adapters.socketio.packets import MessagePacket
 from socketio_app.adapters.socketio.pings import PingWheel
 from socketio_app.adapters.socketio.polling import (
@@ -52,6 +52,9 @@ from socketio_app.adapters.socketio.websocket import (
 from socketio_app.application.tasks import start_task, to_the_end, we_are_cancelled
 
 log = logging.getLogger("socketio_app.socketio")
+
+FETCH_SECONDS = 5.0
+"""How long a polling client's commands wait for it to fetch earlier answers."""
 
 _SMALL_PACKET_BYTES = 64
 """What one of Engine.IO's own packets takes, about."""
@@ -421,9 +424,25 @@ class EngineSocket(AsyncSocket):
                 if self.closed:
                     return
                 await self._handle(message_of(packet))
+                if self._outbox.bytes > self._max_unfetched_bytes:
+                    await self._wait_for_polls()
                 if turn.is_over():
                     await asyncio.sleep(0)
                     turn = Turn()
+
+    async def _wait_for_polls(self) -> None:
+        """Let commands wait while the client does not fetch what those before them gave.
+
+        A client that polls only after its request was answered is not kept waiting for ever.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FETCH_SECONDS):
+                await self._outbox.fetched(self._max_unfetched_bytes)
+
+    @property
+    def _max_unfetched_bytes(self) -> int:
+        """From how much on the client's commands wait: as much as one poll takes."""
+        return min(MOST_POLL_BYTES, self._engine.most_unread_bytes // 2)
 
     async def _posted_in(self, environ: dict[str, Any]) -> Sequence[bytes]:
         most_bytes = self._engine.max_http_buffer_size

@@ -17,6 +17,7 @@ class Outbox:
     """Packets in their order, until they are fetched."""
 
     __slots__ = (
+        "_fetched",
         "_filled",
         "_has_waited",
         "_is_ended",
@@ -30,6 +31,7 @@ class Outbox:
     def __init__(self) -> None:
         self._packets: deque[tuple[Packet, int]] | None = None
         self._filled: asyncio.Event | None = None
+        self._fetched: asyncio.Event | None = None
         self._is_ended = False
         self.bytes = 0
         """How many bytes wait, about."""
@@ -64,12 +66,20 @@ class Outbox:
         """Let nobody wait for packets any more."""
         self._is_ended = True
         self._wake()
+        self._wake_waiting_for_fetch()
 
     def clear(self) -> None:
         """Forget all that waits."""
         self._packets = None
         self.bytes = self.overdue_bytes = 0
         self._has_waited = False
+        self._wake_waiting_for_fetch()
+
+    async def fetched(self, max_bytes: int) -> None:
+        """Wait until no more than so many bytes wait, or nothing will be fetched any more."""
+        while self.bytes > max_bytes and not self._is_ended:
+            self._fetched = self._fetched or asyncio.Event()
+            await self._fetched.wait()
 
     async def filled(self) -> None:
         """Wait until there is something, or nothing will come any more."""
@@ -90,6 +100,7 @@ class Outbox:
         self.bytes -= taken_bytes
         self.overdue_bytes = min(self.overdue_bytes, self.bytes)
         self._has_waited = bool(self._packets)
+        self._wake_waiting_for_fetch()
         return taken
 
     def take_all(self) -> Sequence[Packet]:
@@ -104,3 +115,8 @@ class Outbox:
     def _wake(self) -> None:
         if self._filled is not None:
             self._filled.set()
+
+    def _wake_waiting_for_fetch(self) -> None:
+        if self._fetched is not None:
+            self._fetched.set()
+            self._fetched = None

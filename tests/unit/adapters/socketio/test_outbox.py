@@ -81,3 +81,27 @@ async def test_another_transport_takes_all_at_once() -> None:
 
     assert outbox.take_all() == packets
     assert outbox.bytes == 0
+
+
+@pytest.mark.parametrize(
+    "wake", [Outbox.take, Outbox.clear, Outbox.end], ids=lambda wake: wake.__name__
+)
+async def test_what_waits_for_a_fetch_goes_on_after_it(wake: Callable[[Outbox], object]) -> None:
+    outbox = Outbox()
+    outbox.put(message(0), 100)
+    waiting = asyncio.create_task(outbox.fetched(50))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+
+    wake(outbox)
+
+    async with asyncio.timeout(60):
+        await waiting
+
+
+async def test_nothing_waits_for_a_fetch_of_little() -> None:
+    outbox = Outbox()
+    outbox.put(message(0), 100)
+
+    async with asyncio.timeout(60):
+        await outbox.fetched(100)
