@@ -14,7 +14,7 @@ ROUNDS ?= 5
 IDLE_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-stress test-lowest test-newest test-pythons mutants soak fuzz bench bench-stores bench-check check format lock clean
+.PHONY: help setup run test test-stress test-lowest test-newest test-pythons mutants soak fuzz bench bench-stores bench-hostile bench-check check format lock clean
 
 help: ## Say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -69,6 +69,9 @@ bench: setup $(NODE_PEER_STAMP) ## Measure against Node, and write docs/benchmar
 
 bench-stores: setup ## Measure each command on stores with a million messages, and write its table (10 minutes)
 	$(BIN)/python -m benchmarks.large_stores
+
+bench-hostile: setup $(NODE_PEER_STAMP) ## Measure what a hostile client costs others, and write docs/hostile.md (25 minutes)
+	$(BIN)/python -m benchmarks.hostile --rounds $(if $(filter 5,$(ROUNDS)),3,$(ROUNDS))
 
 bench-check: setup ## Fail where the chat has lost its lead over plain python-socketio
 	$(BIN)/python -m benchmarks.check

@@ -27,6 +27,7 @@ class Crowd:
     def __init__(self, port: int, secret: str) -> None:
         self.clients: list[Client] = []
         self.tally = Tally()
+        self.port = port
         self._url = f"ws://127.0.0.1:{port}/socket.io/?EIO=4&transport=websocket"
         self._secret = secret
 

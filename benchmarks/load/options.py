@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 
 
-def _option(default: float, meaning: str) -> Any:
+def _option(default: float | str, meaning: str) -> Any:
     return attrs.field(default=default, metadata={"meaning": meaning})
 
 
@@ -23,6 +23,9 @@ class Load:
     size: int = _option(64, "characters of a message's content")
     seconds: float = _option(2.0, "how long is measured")
     warm_up: float = _option(1.0, "seconds of the same load before")
+
+    attack: str = _option("", "the kind of input of a hostile client (attacks.py), in hostile")
+    attackers: int = _option(1, "connections of the hostile client, in hostile")
 
     def as_arguments(self) -> Sequence[str]:
         """The command line that `of` reads."""

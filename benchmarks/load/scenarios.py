@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from benchmarks.figures import percentile
+from benchmarks.load.attacking import attacking
 from benchmarks.load.client import SENT_AT, Client
 from benchmarks.load.crowd import Crowd
 from benchmarks.load.flooder import flooding
@@ -111,6 +112,25 @@ async def flood(crowd: Crowd, load: Load, server: ServerProcess) -> dict[str, fl
     }
 
 
+async def hostile(crowd: Crowd, load: Load, server: ServerProcess) -> dict[str, float]:
+    """As `latency`, and then the same while somebody attacks the server."""
+    await crowd.join(ROOM)
+    await _speak(crowd, load.rate, load.warm_up)
+    alone = await _speak(crowd, load.rate, load.seconds)
+    async with attacking(load.attack, load.attackers, crowd.port):
+        await _speak(crowd, load.rate, load.warm_up)
+        cpu, began = server.cpu_seconds(), time.perf_counter()
+        attacked = await _speak(crowd, load.rate, load.seconds)
+        cpu, seconds = server.cpu_seconds() - cpu, time.perf_counter() - began
+    p99_alone, p99_attacked = percentile(alone, 0.99), percentile(attacked, 0.99)
+    return {
+        "p99_alone_ms": p99_alone,
+        "p99_attacked_ms": p99_attacked,
+        "p99_growth": p99_attacked / p99_alone,
+        "cpu_percent": cpu / seconds * 100,
+    }
+
+
 async def idle(_crowd: Crowd, load: Load, server: ServerProcess) -> dict[str, float]:
     """Nobody says anything; the server asks from time to time whether they are there."""
     await asyncio.sleep(load.warm_up)
@@ -123,7 +143,8 @@ async def idle(_crowd: Crowd, load: Load, server: ServerProcess) -> dict[str, fl
 
 
 SCENARIOS: Mapping[str, Scenario] = {
-    scenario.__name__: scenario for scenario in (fanout, large, direct, quiet, latency, flood, idle)
+    scenario.__name__: scenario
+    for scenario in (fanout, large, direct, quiet, latency, flood, hostile, idle)
 }
 
 

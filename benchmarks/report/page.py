@@ -29,7 +29,7 @@ def page(results: Results, large_stores: str = NOT_MEASURED) -> str:
     return TEMPLATE.read_text().format(
         taken_on=f"{results.taken_on:%-d %B %Y}",
         rounds=results.rounds,
-        machine=_machine(results.machine),
+        machine=described(results.machine),
         large_stores=large_stores,
         against_node=_against_node(results),
         throughput=_throughput(results.against_all),
@@ -61,10 +61,11 @@ def picture(results: Results) -> str:
     return plot(ratios, lines)
 
 
-def _machine(machine: Machine) -> str:
-    described = f"{machine.processor}, {machine.processors} cores, {machine.memory_gib} GiB"
+def described(machine: Machine) -> str:
+    """The machine and the versions, as a list."""
+    processor = f"{machine.processor}, {machine.processors} cores, {machine.memory_gib} GiB"
     versions = "\n".join(f"- {name} {version}" for name, version in machine.versions.items())
-    return f"- {described}\n- {machine.system}\n{versions}"
+    return f"- {processor}\n- {machine.system}\n{versions}"
 
 
 def _against_node(results: Results) -> str:

@@ -5,6 +5,7 @@ import sys
 import attrs
 import pytest
 
+from benchmarks.hostile import SERVER as HOSTILE
 from benchmarks.load.options import Load
 from benchmarks.running import MeasuringError, measure
 from benchmarks.servers import FLOOR, OURS, PLAIN, Server
@@ -25,6 +26,13 @@ SHORT = Load("fanout", clients=5, senders=2, window=2, seconds=0.3, warm_up=0.1)
 )
 def test_every_scenario_runs_on_the_chat(scenario: str, figure: str) -> None:
     assert measure(OURS, attrs.evolve(SHORT, scenario=scenario))[figure] > 0
+
+
+@pytest.mark.parametrize("kind", ["connects", "probes", "handshakes"])
+def test_a_hostile_client_is_measured(kind: str) -> None:
+    load = attrs.evolve(SHORT, scenario="hostile", attack=kind, attackers=2)
+
+    assert measure(HOSTILE, load)["p99_attacked_ms"] > 0
 
 
 @pytest.mark.parametrize("server", [PLAIN, FLOOR], ids=lambda server: server.name)
