@@ -89,14 +89,15 @@ class LiveMerge:
 
         Args:
             read: messages to give now, those of one conversation in any order.
-            given: the places up to which conversations have been given already.
+            given: the places up to which held back messages were given otherwise.
 
         Returns:
             What goes out now: what was read, merged with what was held back, each conversation in
             one piece; then the rest of what was held back.
         """
         self._holds_all = False
-        self._give(given or {})
+        if given:
+            self._take(lambda event: _is_among(event, given))
         merged = _by_conversation(read)
         for event in self._take(lambda event: _conversation_of_message(event) in merged):
             if isinstance(event, MessageSent):
@@ -189,6 +190,12 @@ class LiveMerge:
 def _size(event: Event) -> int:
     """The size of a message's content, in bytes, about; other events are small."""
     return 4 * len(event.message.content) if isinstance(event, MessageSent) else 0
+
+
+def _is_among(event: Event, given: Mapping[Conversation, int]) -> bool:
+    if not isinstance(event, MessageSent):
+        return False
+    return event.message.seq <= given.get(event.message.conversation, 0)
 
 
 def _conversation_of_message(event: Event) -> Conversation | None:

@@ -128,7 +128,7 @@ class Outlet:
         """Hold back everything that the connection is told."""
         self._begin_merge().hold_all()
 
-    def release_all(self, given: Mapping[Conversation, int]) -> None:
+    def release_all(self, given: Mapping[Conversation, int] | None = None) -> None:
         """Write what was held back, but for messages up to the places that were given."""
         if self._merge is not None:
             self._send_merged(self._merge.release_all(given=given))

@@ -1,7 +1,7 @@
 """Carries out the commands in a connection's events, and answers each exactly once."""
 
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from time import perf_counter
 from typing import Any
 from uuid import uuid4
@@ -13,10 +13,11 @@ from socketio_app.adapters.socketio.packets import DISCONNECT_FRAME, ack_frame, 
 from socketio_app.adapters.socketio.refusal_log import RefusalLog
 from socketio_app.adapters.socketio.wire import incoming, outgoing
 from socketio_app.application.chat import Chat
-from socketio_app.application.commands import Actor, Command
+from socketio_app.application.commands import Actor, CaughtUp, Command
 from socketio_app.application.delivery import messages_to
 from socketio_app.application.measures import OTHER, Measures
 from socketio_app.application.tracing import Tracing
+from socketio_app.domain.conversations import Conversation
 from socketio_app.domain.errors import ChatError, TokenRejected
 
 log = logging.getLogger("socketio_app.socketio")
@@ -40,14 +41,27 @@ class CommandRunner:
     def run(self, actor: Actor, outlet: Outlet, event: CommandEvent) -> Coroutine[Any, Any, object]:
         """Carry out the command in an event; acknowledge it, or say why not."""
         if self._tracing is None:
-            return self._run(actor, outlet, event)
+            return self._work(actor, outlet, event)
         return self._run_traced(self._tracing, actor, outlet, event)
 
     async def _run_traced(
         self, tracing: Tracing, actor: Actor, outlet: Outlet, event: CommandEvent
     ) -> None:
         with tracing.command(_known(event.name), actor) as outcome:
-            outcome.code = await self._run(actor, outlet, event)
+            outcome.code = await self._work(actor, outlet, event)
+
+    def _work(self, actor: Actor, outlet: Outlet, event: CommandEvent) -> Coroutine[Any, Any, str]:
+        if event.name == "catch_up" and event.ack_id is not None:
+            return self._catch_up(actor, outlet, event)
+        return self._run(actor, outlet, event)
+
+    async def _catch_up(self, actor: Actor, outlet: Outlet, event: CommandEvent) -> str:
+        """Hold back what is broadcast until the answer is written."""
+        outlet.hold_all()
+        try:
+            return await self._run(actor, outlet, event)
+        finally:
+            outlet.release_all()
 
     async def _run(self, actor: Actor, outlet: Outlet, event: CommandEvent) -> str:
         begin, outcome = perf_counter(), "ok"
@@ -79,6 +93,8 @@ class CommandRunner:
                 outlet.write(ack_frame(event.ack_id, answer))
                 for message in messages_to(actor.user_id, result):
                     outlet.expect(message)
+                if isinstance(result, CaughtUp):
+                    outlet.release_all(places_of(result))
         if self._measures is not None:
             self._measures.command(event.name, outcome, perf_counter() - begin)
         return outcome
@@ -93,6 +109,15 @@ def _command(event: CommandEvent) -> Command[Any]:
     if event.wrong is not None:
         raise event.wrong
     return incoming.parse(event.name, event.payloads, is_readable=event.is_readable)
+
+
+def places_of(result: CaughtUp) -> Mapping[Conversation, int]:
+    """The place up to which an answer has each conversation's messages."""
+    return {
+        missed.messages[-1].conversation: missed.messages[-1].seq
+        for missed in result.conversations
+        if missed.messages
+    }
 
 
 def _known(name: str) -> str:
