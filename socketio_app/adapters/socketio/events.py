@@ -138,7 +138,7 @@ _SKIPPING: Final = msgspec.json.Decoder(msgspec.Raw)
 """Checks that its input is JSON, and decodes nothing."""
 
 _NAME: Final = re.compile(
-    rb'\[[ \t\r\n]*+("[^"\\]*+(?:\\.[^"\\]*+)*+"|-?[0-9]++)[ \t\r\n]*+[,\]]', re.DOTALL
+    rb'[ \t\r\n]*+\[[ \t\r\n]*+("[^"\\]*+(?:\\.[^"\\]*+)*+"|-?[0-9]++)[ \t\r\n]*+[,\]]', re.DOTALL
 )
 
 

@@ -65,6 +65,7 @@ def test_a_payload_nested_too_deeply_is_unreadable() -> None:
     [
         (b'["join\\u005froom",{"room_id":"lobby"}]', "join_room"),
         (b'[ "join_room" , {"room_id":"lobby"}]', "join_room"),
+        (b' [ "join_room" , {"room_id":"lobby"} ] ', "join_room"),
         (b'["sh\\"out\\\\",{}]', 'sh"out\\'),
         (b"[17,{}]", "17"),
         (b'["\\ud800",{}]', "\ud800"),
