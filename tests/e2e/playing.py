@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from socketio_app.adapters.jwt import HostVerifier
 from socketio_app.adapters.socketio.fast_protocol import FastProtocol
 from socketio_app.adapters.socketio.hub import Hub
-from socketio_app.adapters.socketio.server import ChatServer, Options
+from socketio_app.adapters.socketio.server import MAX_IGNORED_PACKETS, ChatServer, Options
 from socketio_app.application.chat import Chat
 from socketio_app.application.commands import Actor, JoinRoom
 from socketio_app.application.ports import DeliveryLog
@@ -230,7 +230,8 @@ class Play:
         self._users.append(step.user)
         if step.is_refused_first:
             events = [event for event in step.events if not event.is_binary]
-            await client.say_until([_connect("nobody"), *_packets(events, client)], "44")
+            ignored = _packets(events, client)[: MAX_IGNORED_PACKETS // 2]
+            await client.say_until([_connect("nobody"), *ignored], "44")
         first = [_connect(step.user), *_packets(step.events, client)]
         if step.meanwhile is None:
             await self._say(client, first)
