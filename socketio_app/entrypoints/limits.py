@@ -95,7 +95,9 @@ class LimitSettings:
         "should fit.",
     )
     rate_connect_per_address: int = _a_second(
-        50, "The same from one address (of IPv6, from one /64)."
+        50,
+        "The same from one address (of IPv6, from one /64), beside the first of each connection, "
+        "which counts as a handshake.",
     )
     connections_per_user: int = setting(
         100,

@@ -201,23 +201,39 @@ class TestConnects:
             for client in clients:
                 await client.close()
 
-    async def test_an_addresss_connects_are_refused_before_tokens_are_verified(self) -> None:
+    async def test_an_addresss_further_connects_are_refused_before_tokens_are_verified(
+        self,
+    ) -> None:
         verified: list[str] = []
 
         def verify(given: str) -> None:
             verified.append(given)
 
-        settings = Settings(rate_connect_per_address=1, rate_burst_seconds=2)
+        settings = Settings(
+            rate_connect_per_address=1, rate_connect_per_connection=0, rate_burst_seconds=2
+        )
         composition = compose(settings, verify_token=verify)
         async with serving(application(composition)) as url:
-            codes = []
-            for _ in range(3):
-                with pytest.raises(Refused) as refused:
-                    await opened(url, "ada", "websocket")
-                codes.append(refused.value.data["code"])
+            mallory = await FrameClient.open(url, "websocket")
+            await mallory.say_until([*[self.CONNECT] * 8, "40/other,"], "44/other,")
+            refusals = [each for each in mallory.received if each.startswith("44{")]
+            codes = [json.loads(each[2:])["data"]["code"] for each in refusals]
+            await mallory.let_go()
 
-        assert codes == ["unauthenticated", "unauthenticated", "rate_limited"]
-        assert len(verified) == 2
+        assert codes[:3] == ["unauthenticated"] * 3
+        assert codes[-1] == "rate_limited"
+        assert len(verified) == codes.count("unauthenticated")
+
+    async def test_clients_of_one_address_that_reconnect_at_once_all_get_in(
+        self, serve: Serve
+    ) -> None:
+        """Official clients do not try again after a refused CONNECT; handshakes are limited."""
+        async with serve(rate_connect_per_address=1, rate_burst_seconds=1) as (composition, url):
+            clients = [await opened(url, f"user {number}", "websocket") for number in range(5)]
+
+            assert composition.chat.connection_count == 5
+            for client in clients:
+                await client.close()
 
     async def test_a_refusal_after_a_disconnect_says_why(self, serve: Serve) -> None:
         async with serve() as (_, url):

@@ -33,18 +33,21 @@ class ConnectLimit:
         self._of_addresses = _limiter(rates.per_address)
         self._of_users = _limiter(rates.per_user)
 
-    def check(self, eio_sid: str, address: str | None) -> None:
+    def check(self, eio_sid: str, address: str | None, *, is_first: bool) -> None:
         """Count a CONNECT packet over a connection.
 
         Args:
             eio_sid: the connection.
             address: the client's address or network; `None` if the server does not know.
+            is_first: whether it is the connection's first. The limit of handshakes has counted that
+                one for its address. Official clients do not try again after a refused CONNECT, so
+                those of an office that reconnects at once must not be refused here.
 
         Raises:
             RateLimited: the connection or the address sends too many of them.
         """
         _take(self._of_connections, eio_sid)
-        if address is not None:
+        if address is not None and not is_first:
             _take(self._of_addresses, address)
 
     def check_user(self, user_id: UserId) -> None:

@@ -111,6 +111,8 @@ class EngineSocket(AsyncSocket):
         self._posting: asyncio.Lock | None = None
         self._ending: asyncio.Task[None] | None = None
         self._is_polled = self._is_posted = self._is_probed = False
+        self.has_asked = False
+        """Whether a CONNECT has come over it."""
         self.refused_connects = 0
         """How often nobody was let in over it."""
         self.ignored_packets = 0

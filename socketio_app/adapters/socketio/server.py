@@ -244,7 +244,8 @@ class ChatServer(socketio.AsyncServer):
         if eio_sid is None or socket is None:
             return
         try:
-            self._connects.check(eio_sid, socket.address)
+            is_first, socket.has_asked = not socket.has_asked, True
+            self._connects.check(eio_sid, socket.address, is_first=is_first)
             identity = await self._verifier.verify(token_of(auth, environ))
             self._connects.check_user(identity.user_id)
             outlet = Outlet(ConnectionId(sid), identity.user_id, socket)
