@@ -191,12 +191,14 @@ class TestConnects:
 
     async def test_a_users_connects_count_together(self, serve: Serve) -> None:
         async with serve(rate_connect_per_user=1, rate_burst_seconds=2) as (_, url):
-            clients = [await opened(url, "ada", "websocket") for _ in range(2)]
+            asked = [opened(url, "ada", "websocket") for _ in range(10)]
+            answers = await asyncio.gather(*asked, return_exceptions=True)
 
-            with pytest.raises(Refused) as refused:
-                await opened(url, "ada", "websocket")
-
-            assert refused.value.data["code"] == "rate_limited"
+            refusals = [each for each in answers if isinstance(each, Refused)]
+            clients = [each for each in answers if not isinstance(each, BaseException)]
+            assert {each.data["code"] for each in refusals} == {"rate_limited"}
+            assert len(clients) >= 2
+            assert len(clients) + len(refusals) == 10
             clients.append(await opened(url, "bob", "websocket"))
             for client in clients:
                 await client.close()
@@ -264,20 +266,27 @@ class TestConnections:
         self, serve: Serve, transport: Transport
     ) -> None:
         async with serve(handshakes_per_address=1, rate_burst_seconds=3) as (_, url):
-            statuses = [await handshake(url, transport) for _ in range(4)]
+            statuses = await asyncio.gather(*[handshake(url, transport) for _ in range(20)])
 
-        assert statuses == [200, 200, 200, 429]
+        assert statuses.count(200) >= 3
+        assert set(statuses) == {200, 429}
 
     async def test_behind_a_proxy_the_address_is_the_clients(self) -> None:
         settings = Settings(secret_key=SECRET, handshakes_per_address=1, rate_burst_seconds=1)
         app = application(compose(settings))
         async with serving(app, forwarded_allow_ips="127.0.0.1") as url:
-            statuses = [
-                await handshake(url, "polling", {"X-Forwarded-For": address})
-                for address in ("192.0.2.1", "192.0.2.2", "192.0.2.1")
-            ]
+            of_one, of_another = await asyncio.gather(
+                asyncio.gather(
+                    *[
+                        handshake(url, "polling", {"X-Forwarded-For": "192.0.2.1"})
+                        for _ in range(20)
+                    ]
+                ),
+                handshake(url, "polling", {"X-Forwarded-For": "192.0.2.2"}),
+            )
 
-        assert statuses == [200, 200, 429]
+        assert set(of_one) == {200, 429}
+        assert of_another == 200
 
     async def test_without_rate_limits_there_are_neither(self, serve: Serve) -> None:
         limits = {"connections_per_user": 1, "handshakes_per_address": 1, "rate_burst_seconds": 1}
