@@ -14,6 +14,7 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 from websockets.frames import Frame, Opcode
 
+from socketio_app.adapters.socketio.engine_socket import MAX_PROBES
 from socketio_app.adapters.socketio.fast_protocol import FastProtocol
 from socketio_app.application.commands import Actor, SendMessage
 from socketio_app.domain.conversations import Person
@@ -177,6 +178,24 @@ async def test_after_an_upgrade_that_failed_there_may_be_another(url: str, sent:
             await second.send_str("2probe")
 
             await next_text(second, "3probe")
+
+
+async def test_session_whose_upgrades_fail_goes_on_polling_and_may_not_try_for_ever(
+    url: str,
+) -> None:
+    async with raw_polling(url) as polling, aiohttp.ClientSession(url) as http:
+        await polling.post(CONNECT)
+        there = f"{OPEN_WEBSOCKET}&sid={polling.url.rpartition('sid=')[2]}"
+        opened = refused = 0
+        while refused < 100 and opened <= MAX_PROBES:
+            try:
+                async with http.ws_connect(there):
+                    opened, refused = opened + 1, 0
+            except aiohttp.WSServerHandshakeError:
+                refused += 1  # perhaps the server has not noticed yet that the last one has ended
+
+        assert opened == MAX_PROBES
+        assert any(packet.startswith("40") for packet in await polling.get())
 
 
 @pytest.mark.parametrize("websockets", [FastProtocol, "websockets-sansio"])

@@ -197,8 +197,8 @@ class ChatEngine(engineio.AsyncServer):
         return answer if packets is not None else {**answer, "response": b"ok"}
 
     def refuse_probe(self) -> dict[str, Any]:
-        """Return the answer to an upgrade while another of the same session is under way."""
-        answer: dict[str, Any] = self._bad_request("An upgrade is under way")
+        """Return the answer to an upgrade while another is under way, or after too many."""
+        answer: dict[str, Any] = self._bad_request("An upgrade is under way, or too many failed")
         return answer
 
     def _method_not_found(self) -> dict[str, Any]:

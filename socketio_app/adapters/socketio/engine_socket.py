@@ -56,6 +56,12 @@ log = logging.getLogger("socketio_app.socketio")
 FETCH_SECONDS = 5.0
 """How long a polling client's commands wait for it to fetch earlier answers."""
 
+MAX_PROBES = 5
+"""Upgrades that one polling session may begin; official clients begin one.
+
+Each costs an HTTP upgrade, and sessions are limited by their address.
+"""
+
 _SMALL_PACKET_BYTES = 64
 """What one of Engine.IO's own packets takes, about."""
 
@@ -111,6 +117,7 @@ class EngineSocket(AsyncSocket):
         self._posting: asyncio.Lock | None = None
         self._ending: asyncio.Task[None] | None = None
         self._is_polled = self._is_posted = self._is_probed = False
+        self._probes = 0
         self.has_asked = False
         """Whether a CONNECT has come over it."""
         self.refused_connects = 0
@@ -466,9 +473,10 @@ class EngineSocket(AsyncSocket):
     async def _upgrade_websocket(self, environ: dict[str, Any]) -> Any:
         """Open a WebSocket: the connection's own, or one that it may change to."""
         send, receive = environ["asgi.send"], environ["asgi.receive"]
-        if self._is_probed:
+        if self._is_probed or self._probes >= MAX_PROBES:
             return self._engine.refuse_probe()
         self._is_probed = self.connected
+        self._probes += self.connected
         try:
             await send({"type": "websocket.accept"})
         except BaseException:
