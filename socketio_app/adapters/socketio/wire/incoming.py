@@ -266,6 +266,8 @@ def _shaped(payload: object, shape: type[msgspec.Struct]) -> msgspec.Struct:
         return msgspec.convert(payload, shape)
     except msgspec.ValidationError as error:
         raise invalid(error) from None
+    except UnicodeEncodeError:  # a field's name with a lone surrogate
+        raise InvalidPayload("the payload must be Unicode") from None
 
 
 _FIELD = re.compile(r"(?:required field `|at `\$(?:\[1\])?\.)(\w+)")
