@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
-from websockets.frames import Opcode
+from websockets.frames import Frame, Opcode
 
 from socketio_app.adapters.socketio.endings import EXPIRED
 from socketio_app.adapters.socketio.fast_protocol import FastProtocol
@@ -362,6 +362,36 @@ async def test_a_client_that_upgrades_while_it_is_banned_gets_the_goodbye(
             assert close_code(last) == 1008
             assert received[-1] == (Opcode.TEXT, b"41")
             assert await everything(polling) == []
+
+
+@pytest.mark.parametrize("ending", ["close frame", "too large"])
+async def test_a_client_that_ends_behind_commands_with_large_answers_has_gone(
+    composition: Composition, ending: str
+) -> None:
+    """The answers leave together with the Close frame, and fill the transport's buffer."""
+    app = application(composition)
+    async with serving(app, FastProtocol, system_buffer_bytes=SMALL_BUFFER) as url:
+        async with mallory(url, receive_buffer_bytes=SMALL_BUFFER) as client:
+            await composition.chat.execute(BOB, JoinRoom(LOBBY))
+            for _ in range(100):
+                await composition.chat.execute(BOB, SendMessage(Room(LOBBY), MUCH))
+            while (await client.receive_until("42")).count('"seq":100,') == 0:
+                pass
+            fetch = '42["fetch_history",{"room_id":"lobby","limit":100}]'
+
+            texts = [fetch.replace("42", f"42{number}", 1).encode() for number in range(2, 40)]
+            opcode, last = (Opcode.CLOSE, b"\x03\xe8")
+            if ending == "too large":
+                opcode, last = (Opcode.TEXT, b"x" * 100_000)
+            sent = [(Opcode.TEXT, text) for text in texts] + [(opcode, last)]
+            # In one piece: what is read together is answered together.
+            client.writer.write(b"".join(Frame(*each).serialize(mask=True) for each in sent))
+            (connection,) = composition.server.eio.sockets.values()
+            async with asyncio.timeout(20):
+                while connection._link._on_lost is not None:
+                    await asyncio.sleep(0.01)
+
+        await until_empty(composition)
 
 
 def tls_files(folder: Path) -> dict[str, Any]:

@@ -117,7 +117,8 @@ class Link:
 
     def pause_writing(self) -> None:
         """The client does not read: keep what comes, and let its commands wait."""
-        self._inbox.hold()
+        if self._on_lost is not None:  # else nothing would release it
+            self._inbox.hold()
         if self.direct is not None:
             self._unread, self._unread_bytes = [], 0
             self._set_direct(None)
