@@ -63,13 +63,19 @@ class Inbox(Generic[Message]):
 
     def take(self, messages: Sequence[Message]) -> None:
         """Handle messages after those before them."""
-        begun = 0
-        if self._is_held:
-            messages = [each for each in messages if not self._overtakes(each)]
-        elif self._task is None:
+        if self._task is None and not self._is_held:
             begun = self._begin_some(messages)
-        if begun < len(messages):
-            self._wait_with(messages[begun:])
+            if begun == len(messages):
+                return
+            messages = messages[begun:]
+        if self._is_held:
+            messages = self._without_overtaking(messages)
+        if messages:
+            self._wait_with(messages)
+
+    def _without_overtaking(self, messages: Sequence[Message]) -> list[Message]:
+        """Handle the messages that need not wait; return the others."""
+        return [each for each in messages if not self._overtakes(each)]
 
     def _begin_some(self, messages: Sequence[Message]) -> int:
         """Begin with messages until one of them waits or the turn is over; return how many."""
@@ -101,6 +107,20 @@ class Inbox(Generic[Message]):
     def hold(self) -> None:
         """Begin with no more messages for now: the client does not read what they give."""
         self._is_held = True
+        if self._waiting:
+            # Not now: it may be in the middle of a broadcast.
+            asyncio.get_running_loop().call_soon(self._let_overtake)
+
+    def _let_overtake(self) -> None:
+        if self._is_held:
+            self._waiting = self._without_overtaking(self._waiting)
+            self._waiting_bytes = sum(map(self._size, self._waiting))
+            self._resume_if_few()
+
+    def _resume_if_few(self) -> None:
+        if self._is_paused and self._has_few:
+            self._is_paused = False
+            self._resume()
 
     def release(self) -> None:
         """Go on with them."""
@@ -141,15 +161,14 @@ class Inbox(Generic[Message]):
                 await begun
             turn = Turn()
             while self._waiting:
-                while self._is_held:
+                if self._is_held:
                     self._released = self._released or asyncio.Event()
                     await self._released.wait()
+                    continue  # all that waited may have overtaken meanwhile
                 message = self._waiting.pop(0)
                 self._waiting_bytes -= self._size(message)
                 await self._handle(message)
-                if self._is_paused and self._has_few:
-                    self._is_paused = False
-                    self._resume()
+                self._resume_if_few()
                 if turn.is_over():
                     await asyncio.sleep(0)
                     turn = Turn()

@@ -181,6 +181,69 @@ async def test_what_is_held_in_the_middle_goes_on_in_order(handler: Handler) -> 
     assert handler.handled == [0, 1, 2, 4]
 
 
+async def test_what_overtakes_does_not_wait_behind_what_came_before_the_hold(
+    handler: Handler,
+) -> None:
+    """A pong that came while a command was under way would be late, and end the connection."""
+    handler.inbox.take([1, 2])
+    handler.inbox.take([OVERTAKING, 4])
+    await asyncio.sleep(0)
+    assert handler.handled == []
+
+    handler.inbox.hold()
+    await handler.until(1)
+
+    assert handler.handled == [OVERTAKING]
+    handler.go_on.release()
+    handler.inbox.release()
+    await handler.until(4)
+    assert handler.handled == [OVERTAKING, 1, 2, 4]
+
+
+async def test_nothing_is_wrong_where_only_an_overtaking_message_waited() -> None:
+    handler = Handler(at_once=False)
+    handler.inbox.hold()
+    handler.inbox.release()
+    handler.inbox.take([OVERTAKING])
+    handler.inbox.hold()
+    task = handler.inbox._task
+    assert task is not None
+    await handler.until(1)
+    await asyncio.sleep(0)
+
+    handler.inbox.release()
+    await task
+
+    assert handler.handled == [OVERTAKING]
+
+
+async def test_reading_goes_on_where_what_waited_has_overtaken() -> None:
+    handler = Handler(at_once=False)
+    handler.inbox.take([OVERTAKING] * (MOST_WAITING + 1))
+    assert handler.is_paused
+
+    handler.inbox.hold()
+    await handler.until(MOST_WAITING + 1)
+
+    assert not handler.is_paused
+    handler.inbox.finish(handler.last)
+    await handler.inbox.settled()
+
+
+async def test_what_overtakes_does_not_wait_behind_what_holds_the_inbox() -> None:
+    handler = Handler(at_once=True)
+
+    async def hold(_number: int) -> None:
+        handler.inbox.hold()
+
+    handler.inbox._handle = hold
+    handler.inbox.take([0, OVERTAKING, 2])
+
+    assert handler.handled == [OVERTAKING]
+    handler.inbox.finish(handler.last)
+    await handler.inbox.settled()
+
+
 async def test_what_holds_the_inbox_while_it_is_handled_is_the_last_to_begin() -> None:
     handled: list[int] = []
 
