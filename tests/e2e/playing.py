@@ -56,6 +56,9 @@ FAST_IN_TASKS = Path(FastProtocol, begins_at_once=False)
 SYSTEM_BUFFER_BYTES = 131_072
 """Little enough that a server soon has to wait for clients that do not read."""
 
+ALL_AT_ONCE = 2**30
+"""A size of batches that holds whatever a user has missed."""
+
 
 class Stage:
     """A server, with one chat after the other on it: for a new one each it would start too long."""
@@ -92,9 +95,15 @@ class Theatre:
             )
             stage.base_url = await self._closing.enter_async_context(server)
 
-    def play(self, scenario: Scenario, path: Path, over: Over) -> Sequence[Sequence[str]]:
-        """What each client got, in the order in which they came."""
-        return self._runner.run(Play(self._stages[path], scenario, over).run())
+    def play(
+        self, scenario: Scenario, path: Path, over: Over, push_batch_bytes: int = ALL_AT_ONCE
+    ) -> Sequence[Sequence[str]]:
+        """What each client got, in the order in which they came.
+
+        Missed messages are pushed at once: in batches, their place among the answers depends on
+        when the system's buffers have room.
+        """
+        return self._runner.run(Play(self._stages[path], scenario, over, push_batch_bytes).run())
 
     def close(self) -> None:
         self._runner.run(self._closing.aclose())
@@ -131,10 +140,11 @@ class HeldUp:
 class Play:
     """One scenario on one server."""
 
-    def __init__(self, stage: Stage, scenario: Scenario, over: Over) -> None:
+    def __init__(self, stage: Stage, scenario: Scenario, over: Over, push_batch_bytes: int) -> None:
         self._stage = stage
         self._scenario = scenario
         self._over = over
+        self._rules = Rules(rates={}, push_batch_bytes=push_batch_bytes)
         self._clock = ManualClock()
         self._held_up: HeldUp
         self._composition = self._compose()
@@ -152,7 +162,7 @@ class Play:
             store.messages = HookedMessages(store.messages, turn, nothing)  # type: ignore[assignment]
         hub = Hub()
         verifier = HostVerifier(lambda token: token if token in USERS else None, self._clock)
-        chat = Chat(store, hub, verifier, self._clock, numbered_message_ids(), Rules(rates={}))
+        chat = Chat(store, hub, verifier, self._clock, numbered_message_ids(), self._rules)
         options = Options(
             max_frame_bytes=MOST_REQUEST_BYTES,
             ping_interval_seconds=3600,

@@ -1,24 +1,58 @@
 """A client gets the same whichever way it goes: over each transport, handed over or not."""
 
 import asyncio
+import json
 import os
 from collections.abc import Iterator, Sequence
 
 import pytest
 import uvloop
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 
+from socketio_app.application.rules import Rules
 from tests.e2e.frame_client import END
-from tests.e2e.playing import FAST, FAST_IN_TASKS, PLAIN, Over, Theatre
-from tests.e2e.scenarios import SCENARIO, Scenario
+from tests.e2e.playing import FAST, FAST_IN_TASKS, PLAIN, Over, Path, Theatre
+from tests.e2e.scenarios import (
+    LOBBY,
+    LONG,
+    SCENARIO,
+    Come,
+    Event,
+    Say,
+    Scenario,
+    personal,
+    said,
+    to_room,
+)
 
 SCENARIOS = int(os.environ.get("SCENARIOS", "40"))
 
 # hypothesis takes up to five minutes to make a scenario that fails a small one.
 pytestmark = pytest.mark.timeout(400 + 2 * SCENARIOS)
 
+PERSONAL_MESSAGE = '42["receive_personal_message",'
+
 Received = Sequence[Sequence[str]]
 """What each client got."""
+
+MISSED = 100
+FALLEN_BEHIND = Scenario(
+    [
+        Come("ada", "websocket"),
+        Say(0, [Event(personal("ada", LONG, {}), is_acknowledged=False, times=MISSED)]),
+        Come(
+            "ada",
+            "websocket",
+            [
+                Event(to_room(LOBBY, "hello", {})),
+                Event(personal("ada", "hello", {})),
+                Event(said("shout", {})),
+            ],
+        ),
+    ],
+    store_waits=False,
+)
+"""Somebody has missed more than one batch, and sends commands while it is pushed."""
 
 played = settings(
     max_examples=SCENARIOS,
@@ -40,6 +74,7 @@ def theatre(request: pytest.FixtureRequest) -> Iterator[Theatre]:
 
 @played
 @given(scenario=SCENARIO)
+@example(scenario=FALLEN_BEHIND)
 def test_every_client_gets_the_same_frames_on_every_path(
     theatre: Theatre, scenario: Scenario
 ) -> None:
@@ -53,6 +88,7 @@ def test_every_client_gets_the_same_frames_on_every_path(
 
 @played
 @given(scenario=SCENARIO)
+@example(scenario=FALLEN_BEHIND)
 def test_every_client_gets_the_same_packets_over_every_transport(
     theatre: Theatre, scenario: Scenario
 ) -> None:
@@ -66,9 +102,32 @@ def test_every_client_gets_the_same_packets_over_every_transport(
     assert_same(upgraded, polled)
 
 
+@pytest.mark.parametrize("path", [PLAIN, FAST, FAST_IN_TASKS], ids=["plain", "fast", "in tasks"])
+@pytest.mark.parametrize("over", ["polling", "websocket"])
+def test_batches_of_missed_messages_change_only_their_place_among_the_rest(
+    theatre: Theatre, path: Path, over: Over
+) -> None:
+    _, at_once = theatre.play(FALLEN_BEHIND, path, over)
+
+    _, in_batches = theatre.play(FALLEN_BEHIND, path, over, Rules().push_batch_bytes)
+
+    assert _seqs_of_personal_messages(in_batches) == list(range(1, MISSED + 2))
+    assert _apart(in_batches) == _apart(at_once)
+
+
 def assert_same(those: Received, others: Received) -> None:
     for that, other in zip(those, others, strict=True):
         assert that == other
+
+
+def _apart(received: Sequence[str]) -> Sequence[Sequence[str]]:
+    """The personal messages, and all else, each in its order."""
+    messages = [each for each in received if each.startswith(PERSONAL_MESSAGE)]
+    return messages, [each for each in received if not each.startswith(PERSONAL_MESSAGE)]
+
+
+def _seqs_of_personal_messages(received: Sequence[str]) -> Sequence[int]:
+    return [json.loads(each[2:])[1]["seq"] for each in _apart(received)[0]]
 
 
 def _packets(received: Sequence[str]) -> Sequence[str]:
