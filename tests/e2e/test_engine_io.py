@@ -22,7 +22,8 @@ from tests.tokens import SECRET, token
 
 pytestmark = pytest.mark.anyio
 
-SETTINGS = Settings(secret_key=SECRET, rate_limits=False)
+SETTINGS = Settings(secret_key=SECRET, rate_limits=False, ping_interval_seconds=3600)
+"""Without pings, so that no connection ends only because its client does not answer one."""
 OPEN_WEBSOCKET = "/socket.io/?EIO=4&transport=websocket"
 CONNECT = '40{"token":"%s"}' % token("mallory")
 

@@ -244,13 +244,24 @@ async def test_after_the_end_nothing_that_came_is_handled(
     assert sum("that is not Engine.IO" in each for each in caplog.messages) == 1
 
 
+@pytest.mark.parametrize(
+    "packet",
+    [
+        b"\xff",
+        b"40/\xff,",
+        b'421["\xff"]',
+        b'421["join_room",{"room_id":"lobby","unknown":"\xff"}]',
+        b'431["\xff"]',
+    ],
+    ids=["packet", "namespace", "name", "unknown field", "acknowledgement"],
+)
 async def test_text_that_is_not_utf8_ends_its_connection_without_a_traceback(
-    url: str, composition: Composition, caplog: pytest.LogCaptureFixture
+    url: str, composition: Composition, caplog: pytest.LogCaptureFixture, packet: bytes
 ) -> None:
     async with raw_polling(url) as polling:
         await polling.post(CONNECT)
 
-        async with polling.http.post(polling.url, data=b"40/\xff,") as answer:
+        async with polling.http.post(polling.url, data=packet) as answer:
             await answer.read()
 
         await until_empty(composition)

@@ -99,20 +99,10 @@ def event_in(
     """
     if not packet.is_to_chat:
         raise MalformedPacketError("an event to a namespace that it is not connected to")
-    if not packet.data.isascii() and not _is_utf8(packet.data):
-        raise MalformedPacketError("text that is not UTF-8")
     event = read(packet.ack_id, packet.data)
     if event is None:
         raise MalformedPacketError("a malformed event")
     return event
-
-
-def _is_utf8(text: bytes) -> bool:
-    try:
-        text.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _other_event(ack_id: int | None, array: bytes) -> CommandEvent | None:

@@ -49,13 +49,24 @@ async def given_up_by(receive: Receive) -> None:
 
 
 def message_of(packet: bytes) -> Message:
-    """A polling client's packet; binary content is in base 64, after a `b`."""
+    """A polling client's packet; binary content is in base 64, after a `b`.
+
+    What is neither that nor UTF-8 becomes an empty packet, which is not Engine.IO.
+    """
     if packet.startswith(b"b"):
         try:
             return frames.BINARY, b64decode(packet[1:], validate=True)
         except ValueError:
             return frames.TEXT, b""
-    return frames.TEXT, packet
+    return frames.TEXT, packet if packet.isascii() or _is_utf8(packet) else b""
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def frame_of(packet: EnginePacket) -> Frame:

@@ -1,8 +1,14 @@
-"""How much one polling request may hold."""
+"""What one polling request may hold."""
 
 import pytest
 
-from socketio_app.adapters.socketio.polling import MAX_POST_PACKETS, max_post_bytes, packets_in
+from socketio_app.adapters.socketio import frames
+from socketio_app.adapters.socketio.polling import (
+    MAX_POST_PACKETS,
+    max_post_bytes,
+    message_of,
+    packets_in,
+)
 from socketio_app.adapters.socketio.requests import TooLongError
 
 MOST = 100
@@ -34,3 +40,19 @@ def test_larger_requests_are_rejected(packets: list[bytes]) -> None:
 
 def test_a_request_within_the_limit_of_one_packet_may_have_any_number() -> None:
     assert len(packets_in(b"\x1e" * (MOST - 1), MOST)) == MOST
+
+
+@pytest.mark.parametrize(
+    ("packet", "message"),
+    [
+        ("4é".encode(), (frames.TEXT, "4é".encode())),
+        (b"4\xff", (frames.TEXT, b"")),
+        (b"bAP8=", (frames.BINARY, b"\x00\xff")),
+        (b"bA", (frames.TEXT, b"")),
+    ],
+    ids=["text", "not UTF-8", "binary", "not base 64"],
+)
+def test_a_packet_that_is_neither_utf8_nor_base_64_is_empty(
+    packet: bytes, message: tuple[int, bytes]
+) -> None:
+    assert message_of(packet) == message
