@@ -1,8 +1,10 @@
 """Engine.IO and Socket.IO by hand, for what no well-behaved client would send."""
 
 import json
+import threading
+from collections import deque
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import aiohttp
@@ -22,15 +24,41 @@ class RawWebSocket:
 
     socket: ClientConnection
     next_ack: int = 0
+    _read: deque[str | bytes] = attrs.field(factory=deque, init=False)
+    """Frames that came while only pings were answered."""
 
     def send(self, frame: str | bytes) -> None:
         self.socket.send(frame)
 
     def receive(self) -> str | bytes:
         """The next frame that is not a ping."""
+        if self._read:
+            return self._read.popleft()
         while (frame := self.socket.recv(timeout=PATIENCE_SECONDS)) == "2":
             self.socket.send("3")
         return frame
+
+    @contextmanager
+    def answering_pings(self) -> Iterator[None]:
+        """Answer pings while the test does something else, however long that takes."""
+        stop = threading.Event()
+
+        def answer() -> None:
+            while not stop.is_set():
+                with suppress(TimeoutError):
+                    frame = self.socket.recv(timeout=0.1)
+                    if frame == "2":
+                        self.socket.send("3")
+                    else:
+                        self._read.append(frame)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
 
     def ask(self, event_json: str) -> Any:
         """Send an event with an acknowledgement id; the acknowledgement's one argument."""

@@ -123,7 +123,8 @@ def test_whatever_clients_send_nobody_else_is_disturbed(stage: Stage, crowd: lis
     async def attack() -> None:
         await asyncio.gather(*(play(stage.url, client) for client in crowd))
 
-    asyncio.run(attack())
+    with stage.ada.answering_pings(), stage.bob.answering_pings():
+        asyncio.run(attack())
     stage.talk()
 
     assert stage.faults.found == []

@@ -112,21 +112,6 @@ class TestMerging:
         assert seqs(then) == [(ADA, 3), (ADA, 4)]
         assert backlog.is_empty
 
-    def test_what_a_client_caught_up_with_meanwhile_is_not_pushed(self) -> None:
-        transcript, missed = stored(*[(ADA, "x" * 10)] * 4)
-        merge = LiveMerge(holds_all=True)
-        backlog = Backlog.of(BOB, missed, 10)
-        merge.open(backlog)
-
-        merge.release_all(given={Pair.of(ADA, BOB): 3})
-        batches: list[Event] = []
-        while not backlog.is_empty:
-            assert backlog.next_page is not None
-            backlog.add(transcript.page(backlog.next_page[1]))
-            batches += merge.push(backlog.take())
-
-        assert seqs(batches) == [(ADA, 4)]
-
 
 def seqs(events: Sequence[Event]) -> list[tuple[UserId, int]]:
     return [
