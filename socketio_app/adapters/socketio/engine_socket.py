@@ -452,25 +452,29 @@ class EngineSocket(AsyncSocket):
     async def _take_posted(self, packets: Sequence[bytes]) -> None:
         self._posting = self._posting or asyncio.Lock()
         async with self._posting:
-            turn = Turn()
+            turn, polls = Turn(), True
             for packet in packets:
                 if self.closed:
                     return
                 await self._handle(message_of(packet))
-                if self._outbox.bytes > self._max_unfetched_bytes:
-                    await self._wait_for_polls()
+                if polls and self._outbox.bytes > self._max_unfetched_bytes:
+                    polls = await self._waited_for_polls()
                 if turn.is_over():
                     await asyncio.sleep(0)
                     turn = Turn()
 
-    async def _wait_for_polls(self) -> None:
+    async def _waited_for_polls(self) -> bool:
         """Let commands wait while the client does not fetch what those before them gave.
 
-        A client that polls only after its request was answered is not kept waiting for ever.
+        Returns:
+            Whether it polls. A client that polls only after its request was answered waits once.
         """
-        with contextlib.suppress(TimeoutError):
+        try:
             async with asyncio.timeout(FETCH_SECONDS):
                 await self._outbox.fetched(self._max_unfetched_bytes)
+        except TimeoutError:
+            return False
+        return True
 
     @property
     def _max_unfetched_bytes(self) -> int:
