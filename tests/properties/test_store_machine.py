@@ -366,11 +366,11 @@ class PostgresMachine(StoreMachine):
         store._connector.terminate()
         await store.messages.commits.drain()
         await store.deliveries.drain()
-        # One that was just being opened is open now.
-        store._connector.terminate()
-        # It may have been told to commit: what is there is known when it has let go.
+        # It may have been told to commit: what is there is known when it has let go. What the lost
+        # chat still does meanwhile, such as repairs, opens sessions again.
         connection = await asyncpg.connect(self.url)
         while await connection.fetchval(_OTHERS):
+            store._connector.terminate()
             await asyncio.sleep(0.001)
         await connection.close()
 
