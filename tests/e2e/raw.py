@@ -1,10 +1,10 @@
 """Engine.IO and Socket.IO by hand, for what no well-behaved client would send."""
 
 import json
+import queue
 import threading
-from collections import deque
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import aiohttp
@@ -24,40 +24,51 @@ class RawWebSocket:
 
     socket: ClientConnection
     next_ack: int = 0
-    _read: deque[str | bytes] = attrs.field(factory=deque, init=False)
-    """Frames that came while only pings were answered."""
+    _read: queue.Queue[str | bytes | ConnectionClosed] | None = attrs.field(
+        default=None, init=False
+    )
+    """What a thread of its own has read, where there is one."""
 
     def send(self, frame: str | bytes) -> None:
         self.socket.send(frame)
 
     def receive(self) -> str | bytes:
         """The next frame that is not a ping."""
-        if self._read:
-            return self._read.popleft()
+        if self._read is None:
+            return self._receive_now()
+        frame = self._read.get(timeout=PATIENCE_SECONDS)
+        if isinstance(frame, ConnectionClosed):
+            self._read.put(frame)
+            raise frame
+        return frame
+
+    def _receive_now(self) -> str | bytes:
         while (frame := self.socket.recv(timeout=PATIENCE_SECONDS)) == "2":
             self.socket.send("3")
         return frame
 
     @contextmanager
-    def answering_pings(self) -> Iterator[None]:
-        """Answer pings while the test does something else, however long that takes."""
-        stop = threading.Event()
+    def reading(self) -> Iterator[None]:
+        """Read and answer pings in a thread, whatever the test does and however long that takes."""
+        read: queue.Queue[str | bytes | ConnectionClosed] = queue.Queue()
 
-        def answer() -> None:
-            while not stop.is_set():
-                with suppress(TimeoutError):
-                    frame = self.socket.recv(timeout=0.1)
-                    if frame == "2":
-                        self.socket.send("3")
-                    else:
-                        self._read.append(frame)
+        def read_all() -> None:
+            while True:
+                try:
+                    read.put(self._receive_now())
+                except TimeoutError:
+                    continue
+                except ConnectionClosed as error:
+                    read.put(error)
+                    return
 
-        thread = threading.Thread(target=answer)
+        self._read = read
+        thread = threading.Thread(target=read_all)
         thread.start()
         try:
             yield
         finally:
-            stop.set()
+            self.socket.close()
             thread.join()
 
     def ask(self, event_json: str) -> Any:
