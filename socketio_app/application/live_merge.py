@@ -36,6 +36,8 @@ class LiveMerge:
     _held_bytes: int = attrs.field(default=0, init=False)
     _given: dict[Conversation, int] = attrs.field(factory=dict, init=False)
     """The place up to which a conversation was given; only where it has not gone beyond since."""
+    _answered: dict[Conversation, list[range]] = attrs.field(factory=dict, init=False)
+    """The places that answers gave of conversations that are held back."""
 
     @property
     def is_over(self) -> bool:
@@ -76,37 +78,30 @@ class LiveMerge:
     def push(self, batch: Batch) -> Sequence[Event]:
         """Return what goes out of a backlog's next batch, and what was held back behind it."""
         events: list[Event] = [
-            MessageSent(message) for message in batch.messages if not self._was_given(message)
+            MessageSent(message)
+            for message in batch.messages
+            if not self._was_given(message) and not self._was_answered(message)
         ]
         for conversation, last_seq in batch.finished.items():
             events += self.release_room(conversation, last_seq)
         return events
 
-    def release_all(
-        self, read: Iterable[Message] = (), given: Mapping[Conversation, int] | None = None
-    ) -> Sequence[Event]:
+    def release_all(self, given: Mapping[Conversation, range] | None = None) -> Sequence[Event]:
         """Hold everything back no more.
 
         Args:
-            read: messages to give now, those of one conversation in any order.
-            given: the places up to which held back messages were given otherwise.
+            given: the places of messages that the connection got otherwise meanwhile.
 
         Returns:
-            What goes out now: what was read, merged with what was held back, each conversation in
-            one piece; then the rest of what was held back.
+            What goes out now of what was held back.
         """
         self._holds_all = False
-        if given:
-            self._take(lambda event: _is_among(event, given))
-        merged = _by_conversation(read)
-        for event in self._take(lambda event: _conversation_of_message(event) in merged):
-            if isinstance(event, MessageSent):
-                merged[event.message.conversation][event.message.seq] = event.message
-        events: list[Event] = []
-        for conversation, messages in merged.items():
-            events += [MessageSent(messages[seq]) for seq in sorted(messages)]
-            self._give({conversation: max(messages)})
-        return events + self._new_ones(self._take(lambda event: not self._is_held(event)))
+        for conversation, places in (given or {}).items():
+            if conversation in self._held_rooms:
+                self._answered.setdefault(conversation, []).append(places)
+            else:
+                self._give(conversation, places[-1])
+        return self._new_ones(self._take(lambda event: not self._is_held(event)))
 
     def release_room(self, room: Conversation, given_seq: int) -> Sequence[Event]:
         """Hold a room, or a pair, back no more; its messages up to `given_seq` are not to go out.
@@ -117,8 +112,8 @@ class LiveMerge:
         self._held_rooms.discard(room)
         if isinstance(room, Room):
             self._dropped_rooms.pop(room, None)
-        if given_seq:
-            self._give({room: given_seq})
+        answered = (places[-1] for places in self._answered.pop(room, ()))
+        self._give(room, max([given_seq, *answered]))
         return self._new_ones(self._take(lambda event: not self._is_held(event)))
 
     def forget(self) -> None:
@@ -140,6 +135,7 @@ class LiveMerge:
                 up to the notice that the user has left.
         """
         self._held_rooms.discard(room)
+        self._answered.pop(room, None)
         self._take(lambda event: conversation_of_event(event) == room)
         if is_lagging:
             self._dropped_rooms[room] = user_id
@@ -161,6 +157,10 @@ class LiveMerge:
     def _was_given(self, message: Message) -> bool:
         return message.seq <= self._given.get(message.conversation, 0)
 
+    def _was_answered(self, message: Message) -> bool:
+        answered = self._answered.get(message.conversation, ())
+        return any(message.seq in places for places in answered)
+
     def _is_new(self, message: Message) -> bool:
         if self._was_given(message):
             return False
@@ -174,8 +174,8 @@ class LiveMerge:
             if not isinstance(event, MessageSent) or self._is_new(event.message)
         ]
 
-    def _give(self, given: Mapping[Conversation, int]) -> None:
-        for conversation, seq in given.items():
+    def _give(self, conversation: Conversation, seq: int) -> None:
+        if seq:
             self._given[conversation] = max(seq, self._given.get(conversation, 0))
 
     def _take(self, wanted: Callable[[Event], bool]) -> Sequence[Event]:
@@ -190,20 +190,3 @@ class LiveMerge:
 def _size(event: Event) -> int:
     """The size of a message's content, in bytes, about; other events are small."""
     return 4 * len(event.message.content) if isinstance(event, MessageSent) else 0
-
-
-def _is_among(event: Event, given: Mapping[Conversation, int]) -> bool:
-    if not isinstance(event, MessageSent):
-        return False
-    return event.message.seq <= given.get(event.message.conversation, 0)
-
-
-def _conversation_of_message(event: Event) -> Conversation | None:
-    return event.message.conversation if isinstance(event, MessageSent) else None
-
-
-def _by_conversation(messages: Iterable[Message]) -> dict[Conversation, dict[int, Message]]:
-    found: dict[Conversation, dict[int, Message]] = {}
-    for message in messages:
-        found.setdefault(message.conversation, {})[message.seq] = message
-    return found

@@ -128,10 +128,10 @@ class Outlet:
         """Hold back everything that the connection is told."""
         self._begin_merge().hold_all()
 
-    def release_all(self, given: Mapping[Conversation, int] | None = None) -> None:
-        """Write what was held back, but for messages up to the places that were given."""
+    def release_all(self, given: Mapping[Conversation, range] | None = None) -> None:
+        """Write what was held back, but for messages that were given (`LiveMerge.release_all`)."""
         if self._merge is not None:
-            self._send_merged(self._merge.release_all(given=given))
+            self._send_merged(self._merge.release_all(given))
 
     def hold_room(self, room: Room) -> None:
         """Hold back what the connection is told of a room."""

@@ -111,10 +111,10 @@ def _command(event: CommandEvent) -> Command[Any]:
     return incoming.parse(event.name, event.payloads, is_readable=event.is_readable)
 
 
-def places_of(result: CaughtUp) -> Mapping[Conversation, int]:
-    """The place up to which an answer has each conversation's messages."""
+def places_of(result: CaughtUp) -> Mapping[Conversation, range]:
+    """The places of each conversation's messages in an answer."""
     return {
-        missed.messages[-1].conversation: missed.messages[-1].seq
+        missed.messages[0].conversation: range(missed.messages[0].seq, missed.messages[-1].seq + 1)
         for missed in result.conversations
         if missed.messages
     }

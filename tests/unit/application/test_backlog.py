@@ -112,6 +112,26 @@ class TestMerging:
         assert seqs(then) == [(ADA, 3), (ADA, 4)]
         assert backlog.is_empty
 
+    @pytest.mark.parametrize(
+        ("places", "left"), [(range(1, 4), [4]), (range(3, 5), [2]), (range(3, 4), [2, 4])]
+    )
+    def test_what_a_client_caught_up_with_meanwhile_is_not_pushed(
+        self, places: range, left: list[int]
+    ) -> None:
+        transcript, missed = stored(*[(ADA, "x" * 10)] * 4)
+        merge = LiveMerge(holds_all=True)
+        backlog = Backlog.of(BOB, missed, 10)
+        assert seqs(merge.open(backlog)) == [(ADA, 1)]
+
+        merge.release_all({Pair.of(ADA, BOB): places})
+        pushed_then: list[Event] = []
+        while not backlog.is_empty:
+            assert backlog.next_page is not None
+            backlog.add(transcript.page(backlog.next_page[1]))
+            pushed_then += merge.push(backlog.take())
+
+        assert seqs(pushed_then) == [(ADA, seq) for seq in left]
+
 
 def seqs(events: Sequence[Event]) -> list[tuple[UserId, int]]:
     return [

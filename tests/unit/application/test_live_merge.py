@@ -41,27 +41,38 @@ def test_nothing_is_held_back_without_a_reason() -> None:
     assert merge.is_over
 
 
-def test_what_was_read_comes_before_what_was_held_back() -> None:
+def test_what_was_given_does_not_come_again() -> None:
+    merge = LiveMerge()
+    merge.hold_all()
+    for event in (sent(3), joined(), sent(4), sent(5)):
+        assert not merge.accepts(event)
+
+    events = merge.release_all({PAIR: range(1, 5)})
+
+    assert seqs(events) == [5]
+    assert joined() in events
+    assert merge.is_over
+
+
+def test_what_was_given_does_not_come_late_either() -> None:
     merge = LiveMerge(holds_all=True)
-    assert not any(merge.accepts(each) for each in (sent(3), joined(), sent(4)))
 
-    events = merge.release_all([message(1), message(2), message(3)])
+    assert merge.release_all({PAIR: range(1, 5)}) == []
 
-    assert seqs(events) == [1, 2, 3, 4]
-    assert events[-1] == joined()
-    assert not merge.is_over
     assert not merge.accepts(sent(4))
     assert merge.accepts(sent(5))
     assert merge.is_over
 
 
-def test_what_was_given_does_not_come_again() -> None:
-    merge = LiveMerge()
-    merge.hold_all()
+def test_what_was_given_of_a_room_that_is_held_back_does_not_come_again() -> None:
+    merge = LiveMerge(holds_all=True)
+    merge.hold_room(Room(LOBBY))
     for seq in (3, 4, 5):
-        merge.accepts(sent(seq))
+        merge.accepts(sent(seq, Room(LOBBY)))
 
-    assert seqs(merge.release_all(given={PAIR: 4})) == [5]
+    assert merge.release_all({Room(LOBBY): range(2, 5)}) == []
+
+    assert seqs(merge.release_room(Room(LOBBY), 2)) == [5]
     assert merge.is_over
 
 
@@ -137,7 +148,7 @@ def test_a_room_that_is_joined_again_is_heard_again(again: str) -> None:
 
 def test_what_was_given_is_forgotten_once_it_cannot_come_any_more() -> None:
     merge = LiveMerge(holds_all=True)
-    merge.release_all([message(1)])
+    merge.release_all({PAIR: range(1, 2)})
     merge.hold_room(Room(LOBBY))
     merge.drop_room(Room(LOBBY), ADA, is_lagging=True)
     assert not merge.is_over
@@ -160,22 +171,24 @@ def test_what_is_held_back_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @given(
-    read=st.sets(st.integers(1, 9)),
+    last_given=st.integers(0, 9),
     held=st.sets(st.integers(1, 12)),
     late=st.sets(st.integers(1, 12)),
 )
 def test_each_conversation_rises_and_each_message_comes_once(
-    read: set[int], held: set[int], late: set[int]
+    last_given: int, held: set[int], late: set[int]
 ) -> None:
     merge = LiveMerge(holds_all=True)
     for seq in sorted(held):
         merge.accepts(sent(seq))
-    heard = seqs(list(merge.release_all(map(message, read))))
+    given_places = range(1, last_given + 1)
+    heard = list(given_places)
+    heard += seqs(merge.release_all({PAIR: given_places} if given_places else {}))
     newest = max(heard, default=0)
     heard += [
         seq for seq in sorted(late) if seq > max(held, default=0) and merge.accepts(sent(seq))
     ]
 
     assert heard == sorted(set(heard))
-    assert {*read, *held} <= {*heard}
+    assert held <= {*heard}
     assert {seq for seq in late if seq > newest} <= {*heard}
