@@ -3,7 +3,7 @@
 import json
 import re
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +49,8 @@ SHARED = [
 ]
 """What every database is asked in the same words."""
 
-ON_SQLITE: list[tuple[str, Sequence[Any]]] = [
-    (sqlite_reader.WAITING_PAIRS, [ID, 10]),
+ON_SQLITE: list[tuple[str, Sequence[Any] | Mapping[str, Any]]] = [
+    (sqlite_reader.WAITING_PAIRS, {"user_id": ID, "limit": 10}),
     (sqlite_reader.UNDELIVERED, [1, 0, 5, 0, ID, 10]),
     (sqlite_reader.NEWEST_FIRST, [1, 0, 5]),
     (sqlite_reader.FIND_ROOM, [ID]),
@@ -193,8 +193,10 @@ async def test_a_page_on_sqlite_takes_no_longer_with_ten_times_the_conversations
         fill_sqlite(path, size)
         connection = sqlite3.connect(path)
         connection.execute("DELETE FROM chat_cursor")
-        pages = [compiled(statement, sqlite.dialect()) for statement in _PAGES]
-        pages.append((sqlite_reader.WAITING_PAIRS, [_ADA, 10]))
+        pages: list[tuple[str, Any]] = [
+            compiled(statement, sqlite.dialect()) for statement in _PAGES
+        ]
+        pages.append((sqlite_reader.WAITING_PAIRS, {"user_id": _ADA, "limit": 10}))
         steps.append([steps_of(connection, query, values) for query, values in pages])
         connection.close()
 

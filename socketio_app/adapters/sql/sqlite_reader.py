@@ -64,7 +64,8 @@ class SqliteReader:
 
     def waiting_pairs(self, user_id: UserId, limit: int) -> WaitingPairs:
         """Return the pairs that hold undelivered messages to a user."""
-        rows = self._connection.execute(WAITING_PAIRS, (user_id.encode(), limit)).fetchall()
+        values = {"user_id": user_id.encode(), "limit": limit}
+        rows = self._connection.execute(WAITING_PAIRS, values).fetchall()
         return waiting_pairs_of(rows, limit)
 
     def undelivered(
@@ -154,11 +155,11 @@ NEWEST = """
     SELECT seq, message_id, from_user_id, content, created_at, client_message_id FROM chat_message
     WHERE conversation_id = ? AND seq > ? ORDER BY seq DESC LIMIT ?
 """
-WAITING_PAIRS = undelivered.WAITING_PAIRS.replace("$", "?")
+WAITING_PAIRS = undelivered.WAITING_PAIRS.replace("$1", ":user_id").replace("$2", ":limit")
 UNDELIVERED = """
     SELECT seq, message_id, from_user_id, content, created_at, client_message_id FROM chat_message
-    WHERE conversation_id = ?1 AND seq > ?2 AND seq <= ?3 AND (?4 OR from_user_id <> ?5)
-    ORDER BY seq LIMIT ?6
+    WHERE conversation_id = ? AND seq > ? AND seq <= ? AND (? OR from_user_id <> ?)
+    ORDER BY seq LIMIT ?
 """
 NEWEST_FIRST = """
     SELECT seq, message_id, from_user_id, content, created_at, client_message_id, activity

@@ -135,4 +135,4 @@ WAITING_PAIRS = f"""
         ({_examined_as("first_user_id")}) + ({_examined_as("second_user_id")}), 0
     FROM mark
 """  # noqa: S608  (constants)
-"""Takes a user, and a limit for each half. SQLite's parameters are `?1` and `?2`."""
+"""Takes a user, and a limit for each half. SQLite's parameters are `:user_id` and `:limit`."""
