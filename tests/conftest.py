@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from socketio_app.adapters.socketio import compatibility
+from socketio_app.adapters import compatibility
 from tests.databases import server_url, stop_servers, use_server
 
 SERVER = "database_server_url"

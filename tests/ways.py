@@ -5,8 +5,8 @@ from typing import Any
 
 import attrs
 
-from socketio_app.adapters.socketio.frames import Frame, contents
-from socketio_app.adapters.socketio.websocket import FrameWriter, WriteJoined
+from socketio_app.adapters.websocket.frames import Frame, contents
+from socketio_app.adapters.websocket.interface import FrameWriter, WriteJoined
 
 
 @attrs.define

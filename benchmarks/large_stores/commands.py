@@ -9,8 +9,9 @@ from typing import Any
 import attrs
 
 from benchmarks.large_stores.filling import ADA, Size
+from socketio_app.adapters.fanout.hub import Hub
 from socketio_app.adapters.jwt import HostVerifier
-from socketio_app.adapters.socketio.hub import Hub
+from socketio_app.adapters.socketio.encoding import SOCKETIO_ENCODING
 from socketio_app.adapters.system import SystemClock, new_message_id
 from socketio_app.application.chat import Chat
 from socketio_app.application.commands import (
@@ -64,7 +65,8 @@ class Bench:
         clock = SystemClock()
         verifier = HostVerifier(lambda _token: None, clock)
         rules = Rules(rates={}, rooms_per_user=self.size.rooms + 10)
-        self._chat = Chat(self.store, Hub(), verifier, clock, new_message_id, rules)
+        hub = Hub(SOCKETIO_ENCODING)
+        self._chat = Chat(self.store, hub, verifier, clock, new_message_id, rules)
         self._chat.open()
         self._since = Since.at(self.store.epoch, 0)
 

@@ -8,17 +8,18 @@ from typing import Protocol, runtime_checkable
 import attrs
 from starlette.routing import Route
 
+from socketio_app.adapters.fanout.hub import Hub
+from socketio_app.adapters.fanout.large_rooms import PART
 from socketio_app.adapters.jwt import HostVerifier, JwtVerifier, KeyConfigurationError, KeySet
 from socketio_app.adapters.memory import MemoryStore
 from socketio_app.adapters.prometheus import metrics_route
 from socketio_app.adapters.socketio.connect_limit import ConnectRates
-from socketio_app.adapters.socketio.crowds import PART
-from socketio_app.adapters.socketio.hub import Hub
+from socketio_app.adapters.socketio.encoding import SOCKETIO_ENCODING
 from socketio_app.adapters.socketio.server import ChatServer, Options
-from socketio_app.adapters.socketio.wire.incoming import COMMANDS
 from socketio_app.adapters.sql.postgres_store import PostgresStore
 from socketio_app.adapters.sql.sqlite_store import SqliteStore
 from socketio_app.adapters.system import SystemClock, new_message_id
+from socketio_app.adapters.wire.incoming import COMMANDS
 from socketio_app.application.chat import Chat
 from socketio_app.application.measures import Measures
 from socketio_app.application.ports import Clock, Store, TokenVerifier
@@ -108,7 +109,7 @@ def compose(
     clock = SystemClock()
     verifier = HostVerifier(verify_token, clock) if verify_token else jwt_verifier(settings, clock)
     measures = Measures(COMMANDS) if settings.metrics_port else None
-    hub = Hub(part, measures)
+    hub = Hub(SOCKETIO_ENCODING, part, measures)
     store = store or configured_store(settings)
     chat = Chat(store, hub, verifier, clock, new_message_id, settings.rules())
     options = Options(

@@ -15,7 +15,7 @@ from types import FrameType
 import uvicorn
 from starlette.routing import BaseRoute
 
-from socketio_app.adapters.socketio.compatibility import http_protocol, websocket_protocol
+from socketio_app.adapters.compatibility import http_protocol, websocket_protocol
 from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import Composition, compose
 from socketio_app.entrypoints.logs import Format, log_config

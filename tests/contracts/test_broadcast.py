@@ -7,8 +7,9 @@ from typing import Protocol
 import attrs
 import pytest
 
-from socketio_app.adapters.socketio.hub import Hub
-from socketio_app.adapters.socketio.outlet import Outlet
+from socketio_app.adapters.fanout.hub import Hub
+from socketio_app.adapters.fanout.subscriber import Outlet
+from socketio_app.adapters.socketio.encoding import SOCKETIO_ENCODING
 from socketio_app.application.backlog import Backlog
 from socketio_app.application.events import (
     Audience,
@@ -64,13 +65,13 @@ class Listening(Protocol):
 
 @attrs.define
 class ListeningToHub:
-    broadcast: Hub = attrs.field(factory=Hub)
+    broadcast: Hub = attrs.field(factory=lambda: Hub(SOCKETIO_ENCODING))
     outlets: dict[str, Outlet] = attrs.field(factory=dict)
     ways: dict[str, KeptWay] = attrs.field(factory=dict)
 
     def listen(self, user_id: UserId, connection_id: str) -> Callable[[], int]:
         way = self.ways[connection_id] = KeptWay()
-        outlet = Outlet(ConnectionId(connection_id), user_id, way)
+        outlet = Outlet(ConnectionId(connection_id), user_id, way, SOCKETIO_ENCODING)
         self.outlets[connection_id] = outlet
         self.broadcast.attach(outlet)
         outlet.release(OPENING)

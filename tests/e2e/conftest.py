@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import attrs
 import pytest
 
-from socketio_app.adapters.socketio.fast_protocol import FastProtocol
+from socketio_app.adapters.websocket.uvicorn_protocol import FastProtocol
 from socketio_app.entrypoints.settings import Settings
 from socketio_app.main import create_socketio_app
 from tests.e2e.clients import (

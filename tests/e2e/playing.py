@@ -10,10 +10,11 @@ from typing import Literal
 import attrs
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from socketio_app.adapters.fanout.hub import Hub
 from socketio_app.adapters.jwt import HostVerifier
-from socketio_app.adapters.socketio.fast_protocol import FastProtocol
-from socketio_app.adapters.socketio.hub import Hub
+from socketio_app.adapters.socketio.encoding import SOCKETIO_ENCODING
 from socketio_app.adapters.socketio.server import MAX_IGNORED_PACKETS, ChatServer, Options
+from socketio_app.adapters.websocket.uvicorn_protocol import FastProtocol
 from socketio_app.application.chat import Chat
 from socketio_app.application.commands import Actor, JoinRoom
 from socketio_app.application.ports import DeliveryLog
@@ -160,7 +161,7 @@ class Play:
         store.deliveries = self._held_up = HeldUp(store.deliveries)  # type: ignore[assignment]
         if self._scenario.store_waits:
             store.messages = HookedMessages(store.messages, turn, nothing)  # type: ignore[assignment]
-        hub = Hub()
+        hub = Hub(SOCKETIO_ENCODING)
         verifier = HostVerifier(lambda token: token if token in USERS else None, self._clock)
         chat = Chat(store, hub, verifier, self._clock, numbered_message_ids(), self._rules)
         options = Options(

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from socketio_app.adapters.socketio.fast_protocol import FastProtocol
+from socketio_app.adapters.websocket.uvicorn_protocol import FastProtocol
 from socketio_app.entrypoints.settings import Settings
 from socketio_app.main import create_socketio_app
 from tests.e2e.raw import RawPolling, raw_polling
@@ -147,7 +147,7 @@ async def upgrades(server: Server) -> AsyncGenerator[None, None]:
 async def test_no_connection_ends_because_the_loop_was_blocked(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("socketio_app.adapters.socketio.link.UPGRADE_SECONDS", TIMEOUT_SECONDS)
+    monkeypatch.setattr("socketio_app.adapters.engineio.upgrade.UPGRADE_SECONDS", TIMEOUT_SECONDS)
     kinds: Sequence[Client] = (answers_a_ping, answers_a_ping_by_polling, polls, connects, upgrades)
     clients = [kind(server) for kind in kinds]
     await asyncio.gather(*[anext(client) for client in clients])

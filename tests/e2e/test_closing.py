@@ -13,8 +13,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from websockets.frames import Frame, Opcode
 
-from socketio_app.adapters.socketio.endings import EXPIRED
-from socketio_app.adapters.socketio.fast_protocol import FastProtocol
+from socketio_app.adapters.websocket.close_reasons import EXPIRED
+from socketio_app.adapters.websocket.uvicorn_protocol import FastProtocol
 from socketio_app.application.commands import Actor, JoinRoom, SendMessage
 from socketio_app.domain.conversations import Room
 from socketio_app.domain.identifiers import RoomId, UserId
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.anyio
 MUCH = "x" * 4000
 LOBBY = RoomId("lobby")
 BOB = Actor(UserId("bob"))
-FAST = "socketio_app.adapters.socketio.fast_protocol"
+FAST = "socketio_app.adapters.websocket.uvicorn_protocol"
 SMALL_BUFFER = 8192
 
 
@@ -117,7 +117,7 @@ async def a_turn(_call: str) -> None:
 async def test_a_server_that_ends_acknowledges_every_message_that_it_has_stored(
     websockets: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("socketio_app.adapters.socketio.engine_socket.FINISH_SECONDS", 120)
+    monkeypatch.setattr("socketio_app.adapters.engineio.session.FINISH_SECONDS", 120)
     composition = compose(SETTINGS, store=HookedStore(before=a_turn))
     async with serving(application(composition), websockets) as url, mallory(url) as client:
         sending = asyncio.create_task(send_messages_until_closed(client))
@@ -334,7 +334,7 @@ async def test_an_open_poll_is_answered_with_a_packet_when_its_session_ends(
 async def test_what_a_client_does_not_fetch_is_dropped_after_some_seconds(
     url: str, composition: Composition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("socketio_app.adapters.socketio.leftovers.CLOSE_SECONDS", 0.1)
+    monkeypatch.setattr("socketio_app.adapters.engineio.leftovers.CLOSE_SECONDS", 0.1)
     async with raw_polling(url) as polling:
         await polling.post(CONNECT)
 

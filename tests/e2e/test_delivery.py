@@ -15,7 +15,7 @@ from typing import Any
 import attrs
 import pytest
 
-from socketio_app.adapters.socketio.confirmations import CONFIRMATION_INTERVAL_SECONDS
+from socketio_app.adapters.engineio.confirmations import CONFIRMATION_INTERVAL_SECONDS
 from socketio_app.entrypoints.settings import Settings
 from socketio_app.main import create_socketio_app
 from tests.e2e.clients import (

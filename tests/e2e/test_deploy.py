@@ -13,7 +13,7 @@ from typing import get_args
 
 import pytest
 
-from socketio_app.adapters.socketio.polling import max_post_bytes
+from socketio_app.adapters.engineio.poll_codec import max_post_bytes
 from socketio_app.entrypoints.settings import Settings, names
 from socketio_app.main import create_socketio_app
 from tests.e2e.clients import PythonClient, Transport, until

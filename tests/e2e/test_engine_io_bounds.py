@@ -14,8 +14,8 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 from websockets.frames import Frame, Opcode
 
-from socketio_app.adapters.socketio.engine_socket import MAX_PROBES
-from socketio_app.adapters.socketio.fast_protocol import FastProtocol
+from socketio_app.adapters.engineio.session import MAX_PROBES
+from socketio_app.adapters.websocket.uvicorn_protocol import FastProtocol
 from socketio_app.application.commands import Actor, SendMessage
 from socketio_app.domain.conversations import Person
 from socketio_app.domain.identifiers import UserId

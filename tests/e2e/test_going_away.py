@@ -11,7 +11,7 @@ import socketio
 from websockets.asyncio.client import connect as connect_websocket
 from websockets.exceptions import ConnectionClosed
 
-from socketio_app.adapters.socketio.fast_protocol import FastProtocol
+from socketio_app.adapters.websocket.uvicorn_protocol import FastProtocol
 from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import Composition, compose
 from socketio_app.entrypoints.settings import Settings
@@ -115,7 +115,7 @@ async def test_what_was_accepted_is_acknowledged_before_its_connection_ends(
 async def test_a_command_that_does_not_end_does_not_hold_up_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("socketio_app.adapters.socketio.engine_socket.FINISH_SECONDS", 0.01)
+    monkeypatch.setattr("socketio_app.adapters.engineio.session.FINISH_SECONDS", 0.01)
     gate = Gate()
     composition = chat(HookedStore(gate))
     async with serving(application(composition)) as url:

@@ -6,8 +6,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from socketio_app.adapters.socketio import http_protocol
-from socketio_app.adapters.socketio.http_protocol import MAX_HEAD_BYTES, BoundedHttpProtocol
+from socketio_app.adapters.websocket import uvicorn_http_protocol
+from socketio_app.adapters.websocket.uvicorn_http_protocol import (
+    MAX_HEAD_BYTES,
+    BoundedHttpProtocol,
+)
 from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import compose
 from socketio_app.entrypoints.settings import Settings
@@ -66,7 +69,7 @@ async def test_of_pipelined_requests_one_piece_is_parsed_at_a_time(
     await answer(url, sent)
 
     assert sum(parsed) == len(sent)
-    assert max(parsed) <= http_protocol.MAX_PIECE_BYTES
+    assert max(parsed) <= uvicorn_http_protocol.MAX_PIECE_BYTES
 
 
 async def test_a_large_body_comes_as_a_whole(url: str) -> None:
@@ -91,7 +94,7 @@ async def test_a_head_that_does_not_end_is_waited_for_only_a_while(
     url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, sent: bytes
 ) -> None:
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(http_protocol, "HEAD_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr(uvicorn_http_protocol, "HEAD_TIMEOUT_SECONDS", 0.05)
 
     await answer(url, sent)
 

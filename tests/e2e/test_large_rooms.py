@@ -6,8 +6,8 @@ import attrs
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from socketio_app.adapters.socketio.crowds import PART as DEFAULT_PART
-from socketio_app.adapters.socketio.fast_protocol import FastProtocol
+from socketio_app.adapters.fanout.large_rooms import PART as DEFAULT_PART
+from socketio_app.adapters.websocket.uvicorn_protocol import FastProtocol
 from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import compose
 from socketio_app.entrypoints.settings import Settings

@@ -16,8 +16,8 @@ import attrs
 import pytest
 from engineio.payload import Payload
 
-from socketio_app.adapters.socketio import asgi_websocket, fast_protocol
-from socketio_app.adapters.socketio.fast_protocol import FastProtocol
+from socketio_app.adapters.websocket import asgi_websocket, uvicorn_protocol
+from socketio_app.adapters.websocket.uvicorn_protocol import FastProtocol
 from socketio_app.application.commands import Actor, JoinRoom, SendMessage
 from socketio_app.domain.conversations import Room
 from socketio_app.domain.identifiers import RoomId, UserId
@@ -118,7 +118,7 @@ async def test_a_client_that_reads_nothing_and_answers_no_ping_is_let_go(
 async def test_a_client_that_reads_nothing_is_not_waited_for_when_its_connection_is_closed(
     serve: Serve, connect: Connect, websockets: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (asgi_websocket, fast_protocol):
+    for module in (asgi_websocket, uvicorn_protocol):
         monkeypatch.setattr(module, "CLOSE_SECONDS", 0.1)
     composition = compose(SETTINGS)
     url = await serve(composition, websockets, system_buffer_bytes=8192)

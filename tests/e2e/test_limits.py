@@ -11,8 +11,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from socketio_app.adapters.socketio.fast_protocol import FastProtocol
 from socketio_app.adapters.socketio.server import MAX_IGNORED_PACKETS, MOST_REFUSED_CONNECTS
+from socketio_app.adapters.websocket.uvicorn_protocol import FastProtocol
 from socketio_app.application.patience import BYTES_OF_A_REFUSAL
 from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import Composition, compose

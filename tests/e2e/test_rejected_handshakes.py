@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from socketio_app.adapters.socketio.fast_protocol import FastProtocol
+from socketio_app.adapters.websocket.uvicorn_protocol import FastProtocol
 from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import Composition, compose
 from socketio_app.entrypoints.settings import Settings

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from socketio_app.adapters.socketio.fast_protocol import FastProtocol
+from socketio_app.adapters.websocket.uvicorn_protocol import FastProtocol
 from socketio_app.application.commands import Actor, SendMessage
 from socketio_app.domain.conversations import Person
 from socketio_app.domain.identifiers import UserId

@@ -16,13 +16,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from socketio_app.adapters.fanout.hub import Hub
+from socketio_app.adapters.fanout.subscriber import Outlet
 from socketio_app.adapters.jwt import HostVerifier
+from socketio_app.adapters.socketio.dispatcher import CommandRunner
+from socketio_app.adapters.socketio.encoding import SOCKETIO_ENCODING
 from socketio_app.adapters.socketio.events import CommandEvent
-from socketio_app.adapters.socketio.frames import contents
-from socketio_app.adapters.socketio.hub import Hub
-from socketio_app.adapters.socketio.outlet import Outlet
 from socketio_app.adapters.socketio.refusal_log import RefusalLog
-from socketio_app.adapters.socketio.runner import CommandRunner
+from socketio_app.adapters.websocket.frames import contents
 from socketio_app.application.chat import Chat
 from socketio_app.application.commands import Actor, RoomJoined
 from socketio_app.application.ports import Identity
@@ -86,7 +87,7 @@ class Client:
 
     def __attrs_post_init__(self) -> None:
         self.way = KeptWay(takes_bytes=True)
-        self.outlet = Outlet(self.connection_id, self.user_id, self.way)
+        self.outlet = Outlet(self.connection_id, self.user_id, self.way, SOCKETIO_ENCODING)
         self.way.on_direct = self.outlet.set_direct
         self.outlet.set_direct(self.way)
 
@@ -114,7 +115,7 @@ class MergeMachine(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.store = FaultyStore()
         self.store.on_effect, self.store.on_answer = self.note_effect, self.note_answer
-        self.hub = Hub(LARGE_ROOM)
+        self.hub = Hub(SOCKETIO_ENCODING, LARGE_ROOM)
         self.clock = ManualClock()
         self.chat = Chat(
             self.store,

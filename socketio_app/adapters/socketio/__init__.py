@@ -1,4 +1,4 @@
-"""The chat over Socket.IO."""
+"""Socket.IO 5: the chat's first transport."""
 
 from typing import Final
 

@@ -17,7 +17,7 @@ from socketio_app.adapters.socketio.packets import (
     MalformedPacketError,
     has_surrogates,
 )
-from socketio_app.adapters.socketio.wire.incoming import DECODERS, invalid
+from socketio_app.adapters.wire.incoming import DECODERS, invalid
 from socketio_app.domain.errors import InvalidPayload
 from socketio_app.domain.identifiers import CLIENT_MESSAGE_ID_CHARS
 

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from time import monotonic
 
-from socketio_app.adapters.socketio.arrivals import LINES
+from socketio_app.adapters.engineio.handshake_limit import LINES
 from socketio_app.domain.errors import ChatError, TokenRejected
 from socketio_app.domain.rates import RateLimiter
 

@@ -21,35 +21,36 @@ import socketio
 from engineio.async_socket import AsyncSocket
 from socketio import packet as kinds
 
-from socketio_app.adapters.socketio.arrivals import HandshakeLimit
+from socketio_app.adapters.compatibility import check_engine
+from socketio_app.adapters.engineio.drain import retire_all
+from socketio_app.adapters.engineio.environ import token_of
+from socketio_app.adapters.engineio.handshake_limit import HandshakeLimit
+from socketio_app.adapters.engineio.server import ChatEngine
+from socketio_app.adapters.engineio.server_shutdown import ShutdownNotice
+from socketio_app.adapters.engineio.session import EngineSocket
+from socketio_app.adapters.fanout.hub import Hub
+from socketio_app.adapters.fanout.pushing import push
+from socketio_app.adapters.fanout.subscriber import Outlet
 from socketio_app.adapters.socketio.attachments import Attachments
-from socketio_app.adapters.socketio.compatibility import check_engine
 from socketio_app.adapters.socketio.connect_limit import ConnectLimit, ConnectRates
-from socketio_app.adapters.socketio.endings import MALFORMED
-from socketio_app.adapters.socketio.engine import ChatEngine
-from socketio_app.adapters.socketio.engine_socket import EngineSocket
+from socketio_app.adapters.socketio.dispatcher import CommandRunner, new_error_id
+from socketio_app.adapters.socketio.encoding import SOCKETIO_ENCODING
 from socketio_app.adapters.socketio.events import (
     CommandEvent,
     event_in,
     event_of,
     plain_event_of,
 )
-from socketio_app.adapters.socketio.hub import Hub
-from socketio_app.adapters.socketio.outlet import Outlet
+from socketio_app.adapters.socketio.manager import SessionTable
 from socketio_app.adapters.socketio.packets import (
     MalformedPacketError,
     Packet,
     auth_of,
     packet_of,
 )
-from socketio_app.adapters.socketio.pushing import push
 from socketio_app.adapters.socketio.refusal_log import RefusalLog
-from socketio_app.adapters.socketio.requests import token_of
-from socketio_app.adapters.socketio.retirement import retire_all
-from socketio_app.adapters.socketio.runner import CommandRunner, new_error_id
-from socketio_app.adapters.socketio.server_shutdown import ShutdownNotice
-from socketio_app.adapters.socketio.sessions import SessionTable
-from socketio_app.adapters.socketio.wire import outgoing
+from socketio_app.adapters.websocket.close_reasons import MALFORMED
+from socketio_app.adapters.wire import outgoing
 from socketio_app.application.chat import Chat
 from socketio_app.application.commands import Actor
 from socketio_app.application.handover import Opening
@@ -248,7 +249,7 @@ class ChatServer(socketio.AsyncServer):
             self._connects.check(eio_sid, socket.address, is_first=is_first)
             identity = await self._verifier.verify(token_of(auth, environ))
             self._connects.check_user(identity.user_id)
-            outlet = Outlet(ConnectionId(sid), identity.user_id, socket)
+            outlet = Outlet(ConnectionId(sid), identity.user_id, socket, SOCKETIO_ENCODING)
             socket.watch_direct(outlet.set_direct)
             self._hub.attach(outlet)
             try:

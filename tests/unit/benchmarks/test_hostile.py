@@ -9,7 +9,7 @@ from benchmarks.hostile import SERVER, Results, page
 from benchmarks.load.attacks import ATTACKS, filled
 from benchmarks.load.options import Load
 from benchmarks.machine import Machine
-from socketio_app.adapters.socketio.frames import FrameReader
+from socketio_app.adapters.websocket.frames import FrameReader
 
 
 def compared(growth: float) -> dict[str, Comparison]:

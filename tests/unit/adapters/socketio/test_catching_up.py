@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
+from socketio_app.adapters.fanout.hub import Hub
+from socketio_app.adapters.fanout.subscriber import Outlet
 from socketio_app.adapters.jwt import HostVerifier
+from socketio_app.adapters.socketio.dispatcher import CommandRunner
+from socketio_app.adapters.socketio.encoding import SOCKETIO_ENCODING
 from socketio_app.adapters.socketio.events import CommandEvent
-from socketio_app.adapters.socketio.frames import contents
-from socketio_app.adapters.socketio.hub import Hub
-from socketio_app.adapters.socketio.outlet import Outlet
 from socketio_app.adapters.socketio.refusal_log import RefusalLog
-from socketio_app.adapters.socketio.runner import CommandRunner
+from socketio_app.adapters.websocket.frames import contents
 from socketio_app.application.chat import Chat
 from socketio_app.application.commands import Actor
 from socketio_app.application.ports import Identity
@@ -37,14 +38,14 @@ def packets(way: KeptWay) -> list[tuple[str, Any]]:
 async def test_what_is_broadcast_meanwhile_comes_after_the_answer_unless_it_has_it(
     is_in_the_answer: bool,
 ) -> None:
-    gate, clock, hub, way = Gate(), ManualClock(), Hub(), KeptWay()
+    gate, clock, hub, way = Gate(), ManualClock(), Hub(SOCKETIO_ENCODING), KeptWay()
     hooks = (gate, nothing) if is_in_the_answer else (nothing, gate)
     store = HookedStore(*hooks)
     verifier = HostVerifier(lambda _token: None, clock)
     rules = Rules(rates={}, refusals=None)
     chat = Chat(store, hub, verifier, clock, numbered_message_ids(), rules)
     chat.open()
-    outlet = Outlet(ConnectionId("1"), ADA, way)
+    outlet = Outlet(ConnectionId("1"), ADA, way, SOCKETIO_ENCODING)
     outlet.set_direct(way)
     hub.attach(outlet)
     opening = await chat.sessions.prepare(Identity(ADA, None), outlet.connection_id)

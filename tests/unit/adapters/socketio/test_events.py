@@ -4,7 +4,7 @@ import pytest
 
 from socketio_app.adapters.socketio.events import event_of, plain_event_of
 from socketio_app.adapters.socketio.packets import MalformedPacketError, auth_of, packet_of
-from socketio_app.adapters.socketio.wire.incoming import RoomPayload
+from socketio_app.adapters.wire.incoming import RoomPayload
 
 COSTLY = {
     "numbers": b"[" + b",".join([b"1e300"] * 10_000) + b"]",

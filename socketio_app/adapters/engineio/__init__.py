@@ -1,0 +1,1 @@
+"""Engine.IO 4: sessions over polling and WebSockets, upgrades and heartbeats."""

@@ -1,0 +1,1 @@
+"""Fan-out: events to the connections of any transport."""

@@ -1,0 +1,18 @@
+"""What a transport gives the hub: events as frames."""
+
+from collections.abc import Callable
+
+import attrs
+
+from socketio_app.adapters.websocket.frames import Frame
+from socketio_app.application.events import Event
+
+
+@attrs.frozen
+class Encoding:
+    """How a transport writes events."""
+
+    event_frame: Callable[[Event], Frame]
+    """Encodes an event, once for all connections of the transport."""
+    goodbye: Frame | None
+    """The last frame to a client that must not reconnect by itself, where there is one."""

@@ -1,0 +1,284 @@
+"""What a client sends. Fields that are not named here are ignored: so the contract can grow."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from types import GenericAlias
+from typing import Any
+
+import msgspec
+
+from socketio_app.adapters.wire.since import parse_since
+from socketio_app.application.commands import (
+    CatchUp,
+    Command,
+    FetchHistory,
+    JoinRoom,
+    LeaveRoom,
+    ListConversations,
+    MarkRead,
+    Position,
+    RefreshToken,
+    SendMessage,
+    StartTyping,
+    StopTyping,
+    check_positions,
+)
+from socketio_app.domain.conversations import Person, Room, Target
+from socketio_app.domain.errors import InvalidPayload, UnknownCommand
+from socketio_app.domain.history import DEFAULT_ON_A_PAGE, Window
+from socketio_app.domain.identifiers import (
+    USER_ID_CHARS,
+    ClientMessageId,
+    RoomId,
+    UserId,
+)
+
+Number = int | float
+"""An integer. Some languages write whole numbers as `1.0`, and JavaScript cannot tell."""
+
+
+class PersonalMessagePayload(msgspec.Struct, kw_only=True):
+    """`send_personal_message`."""
+
+    to_user_id: str | Number
+    content: str
+    client_message_id: ClientMessageId | None = None
+
+
+class GroupMessagePayload(msgspec.Struct, kw_only=True):
+    """`send_group_message`."""
+
+    room_id: str
+    content: str
+    client_message_id: ClientMessageId | None = None
+
+
+class RoomPayload(msgspec.Struct):
+    """`join_room` and `leave_room`."""
+
+    room_id: str
+
+
+class TargetPayload(msgspec.Struct, kw_only=True):
+    """`typing_start` and `typing_stop`: one of the two."""
+
+    to_user_id: str | Number | None = None
+    room_id: str | None = None
+
+
+class HistoryPayload(TargetPayload, kw_only=True):
+    """`fetch_history`."""
+
+    before_seq: Number | None = None
+    after_seq: Number | None = None
+    limit: Number | None = None
+
+
+class ConversationsPayload(msgspec.Struct, kw_only=True):
+    """`list_conversations`."""
+
+    limit: Number | None = None
+    cursor: str | None = None
+
+
+class PositionPayload(msgspec.Struct, kw_only=True):
+    """One of the positions of `catch_up`."""
+
+    target: TargetPayload
+    seq: Number
+
+
+class CatchUpPayload(msgspec.Struct, kw_only=True):
+    """`catch_up`."""
+
+    epoch: str | None = None
+    positions: list[PositionPayload] | None = None
+    limit: Number | None = None
+    since: str | None = None
+
+
+class ReadPayload(TargetPayload, kw_only=True):
+    """`mark_read`."""
+
+    seq: Number
+
+
+class TokenPayload(msgspec.Struct):
+    """`refresh_token`."""
+
+    token: str
+
+
+def _personal_message(payload: PersonalMessagePayload) -> SendMessage:
+    return SendMessage(_person(payload.to_user_id), payload.content, payload.client_message_id)
+
+
+def _group_message(payload: GroupMessagePayload) -> SendMessage:
+    return SendMessage(_room(payload.room_id), payload.content, payload.client_message_id)
+
+
+def _integer(field: str, number: Number) -> int:
+    """Return the integer that a number stands for.
+
+    Raises:
+        InvalidPayload: It has a fraction.
+    """
+    if isinstance(number, float):
+        if not number.is_integer():
+            raise InvalidPayload(f"{field}: Expected `int`, got `float`", field=field)
+        return int(number)
+    return number
+
+
+def _optional_integer(field: str, number: Number | None) -> int | None:
+    return None if number is None else _integer(field, number)
+
+
+def _limit(number: Number | None) -> int:
+    return DEFAULT_ON_A_PAGE if number is None else _integer("limit", number)
+
+
+def _person(to_user_id: str | Number) -> Person:
+    if isinstance(to_user_id, str):
+        return _named(to_user_id)
+    number = _integer("to_user_id", to_user_id)
+    # First: Python refuses to write a number with thousands of digits.
+    if abs(number) >= 10**USER_ID_CHARS:
+        raise InvalidPayload(
+            f"to_user_id must have at most {USER_ID_CHARS} characters", field="to_user_id"
+        )
+    return _named(str(number))
+
+
+# The same targets come again and again: one value serves them all.
+@lru_cache(maxsize=8192)
+def _named(user_id: str) -> Person:
+    return Person(UserId(user_id))
+
+
+@lru_cache(maxsize=8192)
+def _room(room_id: str) -> Room:
+    return Room(RoomId(room_id))
+
+
+def _target(payload: TargetPayload) -> Target:
+    match payload.to_user_id, payload.room_id:
+        case None, str(room_id):
+            return _room(room_id)
+        case str() | int() | float() as to_user_id, None:
+            return _person(to_user_id)
+        case _:
+            raise InvalidPayload(
+                "exactly one of to_user_id and room_id names the target", field="to_user_id"
+            )
+
+
+def _history(payload: HistoryPayload) -> FetchHistory:
+    window = Window(
+        _optional_integer("before_seq", payload.before_seq),
+        _optional_integer("after_seq", payload.after_seq),
+        _limit(payload.limit),
+    )
+    return FetchHistory(_target(payload), window)
+
+
+def _conversations(payload: ConversationsPayload) -> ListConversations:
+    cursor = payload.cursor
+    if cursor is None:
+        return ListConversations(_limit(payload.limit))
+    if _CURSOR.fullmatch(cursor) is None:
+        raise InvalidPayload("cursor must be a next_cursor of before", field="cursor")
+    return ListConversations(_limit(payload.limit), int(cursor))
+
+
+_CURSOR = re.compile(r"[0-9]{1,18}")
+
+
+def _catch_up(payload: CatchUpPayload) -> CatchUp:
+    check_positions(len(payload.positions or ()))
+    since = None if payload.since is None else parse_since(payload.since)
+    epoch = payload.epoch if since is None else payload.epoch or since.epoch
+    for field, value in (("epoch", epoch), ("positions", payload.positions)):
+        if value is None and since is None:
+            raise InvalidPayload(f"{field} is required without since", field=field)
+    positions = [
+        Position(_target(each.target), _integer("seq", each.seq))
+        for each in payload.positions or ()
+    ]
+    return CatchUp(epoch or "", positions, _limit(payload.limit), since)
+
+
+def _mark_read(payload: ReadPayload) -> MarkRead:
+    return MarkRead(_target(payload), _integer("seq", payload.seq))
+
+
+COMMANDS: Mapping[str, tuple[type[msgspec.Struct], Callable[[Any], Command[Any]]]] = {
+    "send_personal_message": (PersonalMessagePayload, _personal_message),
+    "send_group_message": (GroupMessagePayload, _group_message),
+    "join_room": (RoomPayload, lambda payload: JoinRoom(RoomId(payload.room_id))),
+    "leave_room": (RoomPayload, lambda payload: LeaveRoom(RoomId(payload.room_id))),
+    "typing_start": (TargetPayload, lambda payload: StartTyping(_target(payload))),
+    "typing_stop": (TargetPayload, lambda payload: StopTyping(_target(payload))),
+    "fetch_history": (HistoryPayload, _history),
+    "list_conversations": (ConversationsPayload, _conversations),
+    "catch_up": (CatchUpPayload, _catch_up),
+    "mark_read": (ReadPayload, _mark_read),
+    "refresh_token": (TokenPayload, lambda payload: RefreshToken(payload.token)),
+}
+
+DECODERS: Mapping[bytes, "msgspec.json.Decoder[tuple[str, Any]]"] = {
+    name.encode(): msgspec.json.Decoder(GenericAlias(tuple, (str, shape)))
+    for name, (shape, _) in COMMANDS.items()
+}
+"""By its name, what reads an event whose payload is as it should be."""
+
+
+def parse(event: str, payloads: Sequence[object], *, is_readable: bool = True) -> Command[Any]:
+    """The command in a wire event.
+
+    Args:
+        event: the event's name.
+        payloads: what the client sent with it, as `DECODERS` or as plain JSON has it.
+        is_readable: whether that could be read.
+
+    Raises:
+        UnknownCommand: there is no such command.
+        InvalidPayload: `field` names the first thing that is wrong.
+    """
+    if not is_readable:
+        raise InvalidPayload("the payload must be one JSON object, not binary and not too deep")
+    known = COMMANDS.get(event)
+    if known is None:
+        raise UnknownCommand("there is no such command")
+    shape, make = known
+    if len(payloads) == 1:
+        payload = payloads[0]
+        if isinstance(payload, shape):
+            return make(payload)
+        if isinstance(payload, dict):
+            return make(_shaped(payload, shape))
+    raise InvalidPayload("the payload must be one JSON object")
+
+
+def _shaped(payload: object, shape: type[msgspec.Struct]) -> msgspec.Struct:
+    try:
+        return msgspec.convert(payload, shape)
+    except msgspec.ValidationError as error:
+        raise invalid(error) from None
+    except UnicodeEncodeError:  # a field's name with a lone surrogate
+        raise InvalidPayload("the payload must be Unicode") from None
+
+
+_FIELD = re.compile(r"(?:required field `|at `\$(?:\[1\])?\.)(\w+)")
+_AS_A_WHOLE = re.compile(r"at `\$\[1\]`|length 2")
+
+
+def invalid(error: msgspec.ValidationError) -> InvalidPayload:
+    """The refusal in msgspec's words, which name the field and never the value."""
+    found = _FIELD.search(str(error))
+    field = found.group(1) if found else None
+    if field is None and _AS_A_WHOLE.search(str(error)):
+        return InvalidPayload("the payload must be one JSON object")
+    reason = str(error).partition(" - at ")[0]
+    return InvalidPayload(f"{field}: {reason}" if field else reason, field=field)

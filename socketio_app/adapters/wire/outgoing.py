@@ -1,0 +1,295 @@
+"""What a client is told: acknowledgements, refusals and events."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+import attrs
+
+from socketio_app.adapters.wire.incoming import (
+    GroupMessagePayload,
+    PersonalMessagePayload,
+)
+from socketio_app.adapters.wire.since import since_text
+from socketio_app.application.commands import (
+    CaughtUp,
+    ConversationPage,
+    ConversationSummary,
+    Missed,
+    ReadMarked,
+    RoomJoined,
+    RoomLeft,
+    TokenRefreshed,
+)
+from socketio_app.application.events import (
+    Connected,
+    Event,
+    MessageDelivered,
+    MessageRead,
+    MessageSent,
+    TokenExpiring,
+    UserJoined,
+    UserLeft,
+)
+from socketio_app.domain.conversations import Conversation, Room
+from socketio_app.domain.errors import ChatError
+from socketio_app.domain.history import Page
+from socketio_app.domain.identifiers import (
+    CLIENT_MESSAGE_ID_CHARS,
+    UserId,
+    is_unicode,
+)
+from socketio_app.domain.messaging import Message, Stored
+from socketio_app.domain.typing_board import TypingStarted, TypingStopped
+
+Payload = dict[str, Any]
+"""One JSON object."""
+
+
+def acknowledgement(result: object, reader: UserId) -> Payload:
+    """The acknowledgement of a command that was carried out for `reader`."""
+    match result:
+        case Stored(message, duplicate):
+            return {"ok": True, "message": message_payload(message), "duplicate": duplicate}
+        case RoomJoined(room_id, last_seq, member_count, joined):
+            room = {"room_id": room_id, "last_seq": last_seq, "member_count": member_count}
+            return {"ok": True, "room": room, "joined": joined}
+        case RoomLeft(left):
+            return {"ok": True, "left": left}
+        case Page(messages, has_more, last_seq):
+            return {
+                "ok": True,
+                "messages": [message_payload(message) for message in messages],
+                "has_more": has_more,
+                "last_seq": last_seq,
+            }
+        case ConversationPage(conversations, next_cursor):
+            listed = [_summary(reader, each) for each in conversations]
+            more = {} if next_cursor is None else {"next_cursor": str(next_cursor)}
+            return {"ok": True, "conversations": listed, **more}
+        case CaughtUp(recovered, conversations, has_more, since):
+            if not recovered:
+                return {"ok": True, "recovered": False}
+            missed = [_missed(reader, each) for each in conversations]
+            return {
+                "ok": True,
+                "recovered": True,
+                "conversations": missed,
+                "has_more": has_more,
+                "since": since_text(since),
+            }
+        case ReadMarked(read_seq):
+            return {"ok": True, "read_seq": read_seq}
+        case TokenRefreshed(expires_at):
+            return {"ok": True, "token_expires_at": _time_or_none(expires_at)}
+        case _:
+            return {"ok": True}
+
+
+def _summary(reader: UserId, summary: ConversationSummary) -> Payload:
+    standing, last = summary.standing, summary.last_message
+    return {
+        **_target_payload(reader, standing.conversation),
+        "last_seq": standing.last_seq,
+        "last_message": None if last is None else message_payload(last),
+        "delivered_seq": standing.delivered_seq,
+        "read_seq": standing.read_seq,
+        "unread_count": summary.unread_count,
+    }
+
+
+def _missed(reader: UserId, missed: Missed) -> Payload:
+    standing = missed.standing
+    return {
+        "target": _target_payload(reader, standing.conversation),
+        "messages": [message_payload(message) for message in missed.messages],
+        "limited": missed.limited,
+        "last_seq": standing.last_seq,
+        "read_seq": standing.read_seq,
+    }
+
+
+def refusal(error: ChatError) -> Payload:
+    """The error object of a command that was refused."""
+    payload: Payload = {"code": error.code, "message": error.message}
+    for detail in ("field", "retry_after_ms"):
+        value = getattr(error, detail, None)
+        if value is not None:
+            payload[detail] = value
+    return payload
+
+
+def fault(error_id: str) -> Payload:
+    """The error object of a command that met a fault of ours."""
+    return {
+        "code": "internal",
+        "message": f"a fault of the server, which is in its log as {error_id}",
+    }
+
+
+_COMMAND_NAME_CHARS = 64
+
+
+def error_event(error: Payload, event: str, payloads: Sequence[object]) -> Payload:
+    """The `error` event for a command that asked for no acknowledgement."""
+    told = dict(error)
+    if event and is_unicode(event):
+        told["command"] = event[:_COMMAND_NAME_CHARS]
+    match payloads:
+        case [
+            {"client_message_id": str(given)}
+            | PersonalMessagePayload(client_message_id=str(given))
+            | GroupMessagePayload(client_message_id=str(given))
+        ]:
+            if 1 <= len(given) <= CLIENT_MESSAGE_ID_CHARS and is_unicode(given):
+                told["client_message_id"] = given
+    return told
+
+
+def message_payload(message: Message) -> Payload:
+    """A message."""
+    conversation = message.conversation
+    payload: Payload
+    if isinstance(conversation, Room):
+        payload = {
+            "message_id": message.message_id,
+            "seq": message.seq,
+            "from_user_id": message.from_user_id,
+            "room_id": conversation.room_id,
+            "content": message.content,
+            "created_at": time(message.created_at),
+        }
+    else:
+        payload = {
+            "message_id": message.message_id,
+            "seq": message.seq,
+            "from_user_id": message.from_user_id,
+            "to_user_id": conversation.other(message.from_user_id),
+            "content": message.content,
+            "created_at": time(message.created_at),
+        }
+    if message.client_message_id is not None:
+        payload["client_message_id"] = message.client_message_id
+    return payload
+
+
+@lru_cache(maxsize=64)
+def time(moment: datetime) -> str:
+    """A moment as RFC 3339 in UTC with milliseconds: `2026-11-23T12:00:00.123Z`.
+
+    `moment` must be in UTC. Much happens in one millisecond: the latest are remembered.
+    """
+    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def _time_or_none(moment: datetime | None) -> str | None:
+    return None if moment is None else time(moment)
+
+
+def _target_payload(user_id: UserId, conversation: Conversation) -> Payload:
+    if isinstance(conversation, Room):
+        return {"room_id": conversation.room_id}
+    return {"to_user_id": conversation.other(user_id)}
+
+
+def _connected(event: Connected) -> tuple[str, Payload]:
+    return "connected", {
+        "user_id": event.user_id,
+        "connection_id": event.connection_id,
+        "epoch": event.epoch,
+        "server_time": time(event.server_time),
+        "token_expires_at": _time_or_none(event.token_expires_at),
+        "limits": attrs.asdict(event.limits),
+        "since": since_text(event.since),
+    }
+
+
+def _token_expiring(event: TokenExpiring) -> tuple[str, Payload]:
+    return "token_expiring", {
+        "token_expires_at": time(event.token_expires_at),
+        "expires_in_ms": round(event.expires_in.total_seconds() * 1000),
+    }
+
+
+def _sent(event: MessageSent) -> tuple[str, Payload]:
+    message = event.message
+    is_in_room = isinstance(message.conversation, Room)
+    name = "receive_group_message" if is_in_room else "receive_personal_message"
+    return name, message_payload(message)
+
+
+def _delivered(event: MessageDelivered) -> tuple[str, Payload]:
+    message = event.message
+    payload: Payload = {
+        "message_id": message.message_id,
+        "seq": message.seq,
+        "delivered_at": time(event.delivered_at),
+    }
+    if message.client_message_id is not None:
+        payload["client_message_id"] = message.client_message_id
+    conversation = message.conversation
+    if isinstance(conversation, Room):
+        payload["room_id"] = conversation.room_id
+        return "group_message_delivered", payload
+    payload["to_user_id"] = conversation.other(message.from_user_id)
+    return "personal_message_delivered", payload
+
+
+def _read(event: MessageRead) -> tuple[str, Payload]:
+    return "message_read", {
+        "user_id": event.user_id,
+        **_target_payload(event.user_id, event.conversation),
+        "seq": event.seq,
+        "read_at": time(event.read_at),
+    }
+
+
+def _typing_started(event: TypingStarted) -> tuple[str, Payload]:
+    return "typing", {
+        "from_user_id": event.user_id,
+        **_target_payload(event.user_id, event.conversation),
+        "is_typing": True,
+        "expires_in_ms": round(event.expires_in.total_seconds() * 1000),
+    }
+
+
+def _typing_stopped(event: TypingStopped) -> tuple[str, Payload]:
+    return "typing", {
+        "from_user_id": event.user_id,
+        **_target_payload(event.user_id, event.conversation),
+        "is_typing": False,
+    }
+
+
+def _joined(event: UserJoined) -> tuple[str, Payload]:
+    return "user_joined", {
+        "room_id": event.room_id,
+        "user_id": event.user_id,
+        "joined_at": time(event.joined_at),
+        "member_count": event.member_count,
+    }
+
+
+def _left(event: UserLeft) -> tuple[str, Payload]:
+    return "user_left", {
+        "room_id": event.room_id,
+        "user_id": event.user_id,
+        "left_at": time(event.left_at),
+        "member_count": event.member_count,
+        "reason": event.reason,
+    }
+
+
+EVENTS: Mapping[type[Event], Callable[[Any], tuple[str, Payload]]] = {
+    Connected: _connected,
+    TokenExpiring: _token_expiring,
+    MessageSent: _sent,
+    MessageDelivered: _delivered,
+    MessageRead: _read,
+    TypingStarted: _typing_started,
+    TypingStopped: _typing_stopped,
+    UserJoined: _joined,
+    UserLeft: _left,
+}
+"""By its type, what gives an event's name and payload."""

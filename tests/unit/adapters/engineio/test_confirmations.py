@@ -1,0 +1,121 @@
+"""What is reported as received, and when a connection is asked for a confirmation."""
+
+import asyncio
+
+import attrs
+import pytest
+
+from socketio_app.adapters.engineio.confirmations import (
+    CONFIRMATION_INTERVAL_SECONDS,
+    MAX_UNCONFIRMED,
+    ConfirmationTimer,
+    Unconfirmed,
+)
+
+pytestmark = pytest.mark.anyio
+
+
+class TestPongs:
+    async def test_a_pong_confirms_what_was_written_before_its_ping(self) -> None:
+        unconfirmed = Unconfirmed()
+        unconfirmed.add_written("before")
+        unconfirmed.note_ping()
+        unconfirmed.add_written("after")
+
+        assert unconfirmed.note_pong() == ["before"]
+        assert unconfirmed.needs_ping
+
+    async def test_a_pong_without_a_ping_confirms_nothing(self) -> None:
+        unconfirmed = Unconfirmed()
+        unconfirmed.add_written("before")
+
+        assert unconfirmed.note_pong() == []
+
+    async def test_a_second_pong_confirms_nothing(self) -> None:
+        unconfirmed = Unconfirmed()
+        unconfirmed.add_written("before")
+        unconfirmed.note_ping()
+        unconfirmed.note_pong()
+
+        assert unconfirmed.note_pong() == []
+
+    async def test_what_is_over_the_bound_is_confirmed_by_nothing(self) -> None:
+        unconfirmed = Unconfirmed()
+        for number in range(MAX_UNCONFIRMED + 1):
+            unconfirmed.add_written(number)
+        unconfirmed.note_ping()
+
+        assert unconfirmed.note_pong() == list(range(MAX_UNCONFIRMED))
+
+
+class TestPolls:
+    async def test_a_poll_confirms_what_earlier_ones_were_given(self) -> None:
+        unconfirmed = Unconfirmed()
+        for number in (1, 2, 3):
+            unconfirmed.add_polled(f"in packet {number}", number)
+
+        assert unconfirmed.note_poll(taken=0) == []
+        assert unconfirmed.note_poll(taken=2) == ["in packet 1", "in packet 2"]
+        assert unconfirmed.note_poll(taken=3) == ["in packet 3"]
+
+    async def test_a_pong_confirms_nothing_that_was_given_to_a_poll(self) -> None:
+        unconfirmed = Unconfirmed()
+        unconfirmed.add_polled("polled", 1)
+        unconfirmed.note_ping()
+
+        assert unconfirmed.note_pong() == []
+
+    async def test_after_an_upgrade_only_a_ping_that_was_sent_since_confirms(self) -> None:
+        unconfirmed = Unconfirmed()
+        unconfirmed.add_polled("polled", 1)
+
+        unconfirmed.note_upgrade()
+
+        assert unconfirmed.note_pong() == []
+        unconfirmed.note_ping()
+        assert unconfirmed.note_pong() == ["polled"]
+        assert unconfirmed.note_poll(taken=1) == []
+
+    async def test_what_is_over_the_bound_is_confirmed_by_nothing(self) -> None:
+        unconfirmed = Unconfirmed()
+        for number in range(MAX_UNCONFIRMED + 1):
+            unconfirmed.add_polled(number, number)
+
+        assert len(unconfirmed.note_poll(taken=MAX_UNCONFIRMED + 1)) == MAX_UNCONFIRMED
+
+
+@attrs.define(eq=False)
+class Connection:
+    """A connection that notes when it may be pinged again."""
+
+    reminded: asyncio.Future[float] = attrs.field(
+        factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+    def may_ping_again(self) -> None:
+        self.reminded.set_result(asyncio.get_running_loop().time())
+
+
+class TestTimer:
+    async def test_a_connection_is_reminded_after_an_interval(self) -> None:
+        timer, first, second = ConfirmationTimer(), Connection(), Connection()
+        now = asyncio.get_running_loop().time()
+
+        timer.start(first, now)
+        timer.start(second, now + 0.05)
+
+        async with asyncio.timeout(10):
+            assert await first.reminded >= now + CONFIRMATION_INTERVAL_SECONDS
+            assert await second.reminded >= now + 0.05 + CONFIRMATION_INTERVAL_SECONDS
+
+    async def test_a_timer_that_was_stopped_reminds_nobody_and_can_start_again(self) -> None:
+        timer, stopped, later = ConfirmationTimer(), Connection(), Connection()
+        now = asyncio.get_running_loop().time()
+        timer.start(stopped, now)
+
+        timer.stop()
+        timer.start(later, now)
+
+        async with asyncio.timeout(10):
+            await later.reminded
+        assert not stopped.reminded.done()

@@ -1,0 +1,133 @@
+"""ASGI requests as python-engineio takes them."""
+
+from typing import Any
+
+import pytest
+from starlette.types import Message
+
+from socketio_app.adapters.engineio.environ import (
+    MAX_HEADERS,
+    MAX_QUERY_BYTES,
+    TooLongError,
+    environ_of,
+    wrong_in,
+)
+
+pytestmark = pytest.mark.anyio
+
+
+async def environ(*messages: Message, **scope: Any) -> dict[str, Any] | None:
+    coming = iter(messages)
+
+    async def receive() -> Message:
+        return next(coming)
+
+    async def send(_message: Message) -> None:
+        raise AssertionError
+
+    whole = {"type": "http", "scheme": "http", "path": "/", "query_string": b"", "headers": []}
+    return await environ_of({**whole, **scope}, receive, send)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "said"), [("http", "http"), ("https", "https"), ("ws", "http"), ("wss", "https")]
+)
+async def test_the_scheme_is_the_servers(scheme: str, said: str) -> None:
+    found = await environ({"type": "http.request"}, scheme=scheme)
+
+    assert found is not None
+    assert found["wsgi.url_scheme"] == said
+
+
+@pytest.mark.parametrize("optional", [{}, {"query_string": None, "extensions": None}])
+async def test_what_asgi_leaves_optional_may_be_missing(optional: dict[str, Any]) -> None:
+    scope = {"type": "websocket", "path": "/", "headers": [], **optional}
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    async def send(_message: Message) -> None:
+        raise AssertionError
+
+    found = await environ_of(scope, receive, send)
+
+    assert found is not None
+    assert found["wsgi.url_scheme"] == "http"
+    assert found["QUERY_STRING"] == ""
+
+
+async def test_the_scheme_is_the_proxys_where_it_says_so() -> None:
+    headers = [(b"x-forwarded-proto", b"https")]
+    found = await environ({"type": "http.request"}, headers=headers)
+
+    assert found is not None
+    assert found["wsgi.url_scheme"] == "https"
+
+
+async def test_a_header_that_came_twice_is_a_list() -> None:
+    headers = [(b"x-forwarded-for", b"1"), (b"x-forwarded-for", b"2")]
+    found = await environ({"type": "http.request"}, headers=headers)
+
+    assert found is not None
+    assert found["HTTP_X_FORWARDED_FOR"] == "1,2"
+
+
+async def test_who_has_gone_asks_nothing() -> None:
+    assert await environ({"type": "http.disconnect"}) is None
+
+
+async def test_a_body_is_read_to_its_end() -> None:
+    found = await environ(
+        {"type": "http.request", "body": b"a", "more_body": True},
+        {"type": "http.request", "body": b"b"},
+    )
+
+    assert found is not None
+    assert await found["wsgi.input"].read(2) == b"ab"
+
+
+async def test_of_a_body_no_more_is_read_than_is_allowed() -> None:
+    found = await environ(
+        {"type": "http.request", "body": b"abc", "more_body": True},
+    )
+
+    assert found is not None
+    with pytest.raises(TooLongError):
+        await found["wsgi.input"].read(2)
+
+
+async def test_a_body_that_breaks_off_is_none() -> None:
+    found = await environ(
+        {"type": "http.request", "body": b"a", "more_body": True}, {"type": "http.disconnect"}
+    )
+
+    assert found is not None
+    assert await found["wsgi.input"].read(2) is None
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [
+        {"headers": [(b"a", b"b")] * (MAX_HEADERS + 1)},
+        {"query_string": b"EIO=4&transport=polling&" + b"x" * MAX_QUERY_BYTES},
+    ],
+    ids=["headers", "query"],
+)
+async def test_a_request_head_that_is_costly_to_read_is_refused(scope: dict[str, Any]) -> None:
+    asked: dict[str, Any] = {"query_string": b"EIO=4&transport=polling"}
+    found = await environ({"type": "http.request"}, **{**asked, **scope})
+
+    assert found is not None
+    assert found["QUERY_STRING"] == "" or len(found["HTTP_A"]) <= 2 * MAX_HEADERS
+    assert wrong_in(found) == "Too many headers, or too long a query string"
+
+
+async def test_other_request_heads_are_right() -> None:
+    found = await environ(
+        {"type": "http.request"},
+        query_string=b"EIO=4&transport=polling&token=" + b"x" * 4000,
+        headers=[(b"a", b"b")] * MAX_HEADERS,
+    )
+
+    assert found is not None
+    assert wrong_in(found) is None

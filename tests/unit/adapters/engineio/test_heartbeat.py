@@ -1,0 +1,151 @@
+"""One timer asks every client whether it is still there."""
+
+import asyncio
+import time
+
+import attrs
+import pytest
+
+from socketio_app.adapters.engineio.heartbeat import PingWheel
+from socketio_app.adapters.websocket.deadlines import LATE_SECONDS
+
+pytestmark = pytest.mark.anyio
+
+
+@attrs.define(eq=False)
+class Client:
+    """A connection whose client answers, or not."""
+
+    answers: bool = True
+    closed: bool = False
+    pinged_at: float | None = None
+    pings: int = 0
+    changed: asyncio.Event = attrs.field(factory=asyncio.Event)
+
+    last_pinged_at: float = 0
+    ended_at: float = 0
+
+    def ping(self) -> None:
+        self.pings += 1
+        self.last_pinged_at = asyncio.get_running_loop().time()
+        if self.answers:
+            self.pinged_at = None
+        self.changed.set()
+
+    def ping_timed_out(self) -> None:
+        self.closed = True
+        self.ended_at = asyncio.get_running_loop().time()
+        self.changed.set()
+
+    async def until_pinged(self, times: int) -> None:
+        async with asyncio.timeout(60):
+            while self.pings < times:
+                self.changed.clear()
+                await self.changed.wait()
+
+
+async def test_who_answers_is_asked_again_and_again() -> None:
+    wheel, client = PingWheel(0.05, 0.05), Client()
+
+    wheel.add(client)
+    await client.until_pinged(3)
+    wheel.stop()
+
+    assert not client.closed
+
+
+async def test_who_does_not_answer_is_ended() -> None:
+    wheel, silent, other = PingWheel(0.05, 0.02), Client(answers=False), Client()
+
+    wheel.add(silent)
+    wheel.add(other)
+    async with asyncio.timeout(60):
+        while not silent.closed:
+            silent.changed.clear()
+            await silent.changed.wait()
+    wheel.stop()
+
+    assert silent.pings == 1
+    assert not other.closed
+
+
+async def test_who_has_gone_is_asked_no_more() -> None:
+    wheel, gone, other = PingWheel(0.05, 0.05), Client(), Client()
+    ask_no_more = wheel.add(gone)
+    wheel.add(other)
+    await gone.until_pinged(1)
+    ask_no_more()
+    pings = gone.pings
+
+    await other.until_pinged(other.pings + 3)
+    wheel.stop()
+
+    assert gone.pings == pings
+    assert not any(gone in slot for slot in wheel._slots)
+
+
+async def test_each_ping_has_its_own_time_where_the_timeout_is_longer_than_the_interval() -> None:
+    wheel, client = PingWheel(0.05, 0.125), Client()
+    wheel.add(client)
+    await client.until_pinged(2)
+
+    client.answers = False
+    await client.until_pinged(3)
+    async with asyncio.timeout(60):
+        while not client.closed:
+            client.changed.clear()
+            await client.changed.wait()
+    wheel.stop()
+
+    assert client.pings == 3
+    assert client.ended_at - client.last_pinged_at >= 0.12
+
+
+async def test_a_late_turn_reads_pongs_before_it_ends_anybody() -> None:
+    wheel, client, silent = PingWheel(0.05, 0.05), Client(answers=False), Client(answers=False)
+    wheel.add(client)
+    wheel.add(silent)
+    await client.until_pinged(1)
+    loop = asyncio.get_running_loop()
+    # A pong is read in the first turn of the loop, and handled in the next.
+    loop.call_soon(loop.call_soon, setattr, client, "pinged_at", None)
+
+    time.sleep(LATE_SECONDS + 0.1)  # noqa: ASYNC251  (the loop is blocked)
+    assert client.pinged_at is not None
+    async with asyncio.timeout(10):
+        while not silent.closed:
+            silent.changed.clear()
+            await silent.changed.wait()
+    wheel.stop()
+
+    assert not client.closed
+
+
+async def test_a_silent_client_is_ended_even_where_every_turn_is_late(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("socketio_app.adapters.engineio.heartbeat.LATE_SECONDS", 0.001)
+    wheel, silent = PingWheel(0.05, 0.05), Client(answers=False)
+    wheel.add(silent)
+
+    async with asyncio.timeout(10):
+        while not silent.closed:
+            time.sleep(0.005)  # noqa: ASYNC251  (the loop is blocked)
+            await asyncio.sleep(0)
+    wheel.stop()
+
+    assert silent.pings == 1
+
+
+async def test_a_client_that_is_being_asked_already_is_not_asked_twice_and_times_out() -> None:
+    wheel, asked = PingWheel(0.05, 0.02), Client(answers=False)
+    asked.pinged_at = asyncio.get_running_loop().time()
+
+    wheel.add(asked)
+    async with asyncio.timeout(10):
+        while not asked.closed:
+            asked.changed.clear()
+            await asked.changed.wait()
+    wheel.stop()
+
+    assert asked.pings == 0

@@ -1,0 +1,58 @@
+"""What one polling request may hold."""
+
+import pytest
+
+from socketio_app.adapters.engineio.environ import TooLongError
+from socketio_app.adapters.engineio.poll_codec import (
+    MAX_POST_PACKETS,
+    max_post_bytes,
+    message_of,
+    packets_in,
+)
+from socketio_app.adapters.websocket import frames
+
+MOST = 100
+
+
+def test_a_request_may_have_as_many_packets_of_the_limit_as_pythons_client_sends() -> None:
+    packets = [b"x" * MOST] * MAX_POST_PACKETS
+
+    body = b"\x1e".join(packets)
+
+    assert packets_in(body, MOST) == packets
+    assert len(body) <= max_post_bytes(MOST)
+
+
+@pytest.mark.parametrize(
+    "packets",
+    [
+        [b"x" * (MOST + 1)],
+        [b"x", b"x" * (MOST + 1)],
+        [b"x" * MOST] * (MAX_POST_PACKETS + 1),
+        [b"x" * 10] * (MAX_POST_PACKETS + 1),
+    ],
+    ids=["one too large", "one of two too large", "too many of the limit", "too many in all"],
+)
+def test_larger_requests_are_rejected(packets: list[bytes]) -> None:
+    with pytest.raises(TooLongError):
+        packets_in(b"\x1e".join(packets), MOST)
+
+
+def test_a_request_within_the_limit_of_one_packet_may_have_any_number() -> None:
+    assert len(packets_in(b"\x1e" * (MOST - 1), MOST)) == MOST
+
+
+@pytest.mark.parametrize(
+    ("packet", "message"),
+    [
+        ("4é".encode(), (frames.TEXT, "4é".encode())),
+        (b"4\xff", (frames.TEXT, b"")),
+        (b"bAP8=", (frames.BINARY, b"\x00\xff")),
+        (b"bA", (frames.TEXT, b"")),
+    ],
+    ids=["text", "not UTF-8", "binary", "not base 64"],
+)
+def test_a_packet_that_is_neither_utf8_nor_base_64_is_empty(
+    packet: bytes, message: tuple[int, bytes]
+) -> None:
+    assert message_of(packet) == message

@@ -1,0 +1,364 @@
+"""Telling a large audience does not stop the loop, and keeps the order."""
+
+import asyncio
+import json
+from collections import defaultdict
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from socketio_app.adapters.fanout.hub import Hub
+from socketio_app.adapters.fanout.large_rooms import MOST_TOGETHER, MOST_WAITING
+from socketio_app.adapters.fanout.subscriber import Outlet
+from socketio_app.adapters.socketio.encoding import SOCKETIO_ENCODING
+from socketio_app.adapters.websocket.frames import Frame, contents
+from socketio_app.application import live_merge
+from socketio_app.application.events import Audience, Members, MessageSent, UserJoined, Users
+from socketio_app.domain.conversations import Conversation, Pair, Room
+from socketio_app.domain.identifiers import ConnectionId, MessageId, RoomId, UserId
+from socketio_app.domain.messaging import Message
+from tests.builders import ADA, BOB, EVE, LOBBY
+from tests.contracts.test_broadcast import OPENING, ListeningToHub, event
+from tests.ways import KeptWay
+
+pytestmark = pytest.mark.anyio
+
+PART = 3
+
+
+@pytest.fixture
+def crowd() -> ListeningToHub:
+    """A room with more connections than are told in one go."""
+    listening = ListeningToHub(Hub(SOCKETIO_ENCODING, PART))
+    for number in range(2 * PART):
+        user_id = UserId(f"user {number}")
+        listening.listen(user_id, f"{number}")
+        listening.broadcast.enter(LOBBY, user_id)
+    return listening
+
+
+async def all_told(hub: Hub) -> None:
+    async with asyncio.timeout(60):
+        while hub._crowds.rooms:
+            await asyncio.sleep(0)
+
+
+async def test_a_large_room_is_told_in_parts(crowd: ListeningToHub) -> None:
+    ada = crowd.listen(ADA, "ada's")
+    crowd.broadcast.enter(LOBBY, ADA)
+
+    crowd.broadcast.tell(event(), Members(LOBBY))
+
+    assert ada() == 0
+    await all_told(crowd.broadcast)
+    assert ada() == 1
+
+
+async def test_what_is_told_of_the_room_meanwhile_comes_after(crowd: ListeningToHub) -> None:
+    ada = crowd.listen(ADA, "ada's")
+    crowd.broadcast.enter(LOBBY, ADA)
+
+    crowd.broadcast.tell(event(), Members(LOBBY))
+    crowd.broadcast.tell(event(), Users((ADA,)))
+
+    assert ada() == 0
+    await all_told(crowd.broadcast)
+    assert ada() == 2
+
+
+async def test_who_is_left_out_is_left_out_of_every_part(crowd: ListeningToHub) -> None:
+    ada, eve = crowd.listen(ADA, "ada's"), crowd.listen(EVE, "eve's")
+    for user_id in (ADA, EVE):
+        crowd.broadcast.enter(LOBBY, user_id)
+
+    crowd.broadcast.tell(event(), Members(LOBBY, but_connection=ConnectionId("ada's")))
+    crowd.broadcast.tell(event(), Members(LOBBY, but_user=ADA))
+
+    await all_told(crowd.broadcast)
+    assert (ada(), eve()) == (0, 2)
+
+
+async def test_who_has_left_a_held_room_hears_nothing_that_was_still_under_way(
+    crowd: ListeningToHub,
+) -> None:
+    ada = crowd.listen(ADA, "ada's")
+    crowd.broadcast.enter(LOBBY, ADA)
+    crowd.broadcast.tell(event(), Members(LOBBY))
+    crowd.broadcast.hold(LOBBY, ADA)
+
+    crowd.broadcast.leave(LOBBY, ADA)
+    await all_told(crowd.broadcast)
+    assert ada() == 0
+
+    crowd.broadcast.hold(LOBBY, ADA)
+    crowd.broadcast.enter(LOBBY, ADA)
+    crowd.broadcast.tell(event(), Members(LOBBY))
+    await all_told(crowd.broadcast)
+    assert ada() == 1
+
+
+async def test_a_connection_that_falls_too_far_behind_is_closed(
+    crowd: ListeningToHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_merge, "MAX_HELD", 2)
+    crowd.listen(ADA, "ada's")
+    crowd.broadcast.hold(LOBBY, ADA)
+
+    for _ in range(3):
+        assert not crowd.was_ended("ada's")
+        crowd.broadcast.tell(event(), Members(LOBBY))
+        await all_told(crowd.broadcast)
+
+    assert crowd.was_ended("ada's")
+
+
+async def test_a_connection_in_a_quiet_room_is_written_to_directly_again(
+    crowd: ListeningToHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowd.listen(ADA, "ada's")
+    outlet = crowd.outlets["ada's"]
+    outlet.set_direct(crowd.ways["ada's"])
+    crowd.broadcast.hold(LOBBY, ADA)
+    crowd.broadcast.enter(LOBBY, ADA, given_seq=7)
+    crowd.broadcast.tell(event(), Users((ADA,)))
+    assert outlet.direct is None
+
+    monkeypatch.setattr(outlet, "_forget_at", 0.0)
+    crowd.broadcast.tell(event(), Users((ADA,)))
+
+    assert outlet.direct is not None
+
+
+async def test_who_comes_meanwhile_is_not_told(crowd: ListeningToHub) -> None:
+    crowd.broadcast.tell(event(), Members(LOBBY))
+    late = crowd.listen(UserId("user 0"), "late")
+
+    await all_told(crowd.broadcast)
+
+    assert late() == 0
+
+
+async def test_a_room_that_grows_small_meanwhile_hears_in_order(crowd: ListeningToHub) -> None:
+    ada = crowd.listen(ADA, "ada's")
+    crowd.broadcast.enter(LOBBY, ADA)
+    crowd.broadcast.tell(event(), Members(LOBBY))
+
+    for number in range(2 * PART):
+        crowd.broadcast.leave(LOBBY, UserId(f"user {number}"))
+    crowd.broadcast.tell(event(), Members(LOBBY))
+
+    assert ada() == 0
+    await all_told(crowd.broadcast)
+    assert ada() == 2
+
+
+async def test_who_says_more_than_can_be_told_has_to_wait(crowd: ListeningToHub) -> None:
+    hub = crowd.broadcast
+    for _ in range(MOST_WAITING + MOST_TOGETHER + 1):
+        hub.tell(event(), Members(LOBBY))
+
+    waiting = asyncio.create_task(hub.keeping_up(LOBBY))
+    await asyncio.sleep(0)
+
+    assert not waiting.done()
+    await all_told(hub)
+    await waiting
+
+
+async def test_in_a_room_that_keeps_up_nobody_waits(crowd: ListeningToHub) -> None:
+    crowd.broadcast.tell(event(), Members(LOBBY))
+
+    keeping_up = crowd.broadcast.keeping_up(LOBBY)
+
+    with pytest.raises(StopIteration):
+        keeping_up.send(None)
+
+
+@pytest.mark.parametrize("takes_bytes", [False, True])
+@pytest.mark.parametrize("is_direct", [False, True])
+@pytest.mark.parametrize("audience", [Members(LOBBY), Users((ADA, BOB))])
+@pytest.mark.parametrize("part", [1, 1000])
+async def test_a_connection_whose_write_raises_is_closed_and_the_others_get_everything(
+    part: int, audience: Audience, is_direct: bool, takes_bytes: bool
+) -> None:
+    listening = ListeningToHub(Hub(SOCKETIO_ENCODING, part))
+    hub = listening.broadcast
+    ada, bob = listening.listen(ADA, "ada's"), listening.listen(BOB, "bob's")
+    for user_id in (ADA, BOB):
+        hub.enter(LOBBY, user_id)
+    broken, outlet = listening.ways["ada's"], listening.outlets["ada's"]
+    broken.fault, broken.takes_bytes = OSError("broken"), takes_bytes
+    if is_direct:
+        broken.on_direct = outlet.set_direct
+        outlet.set_direct(broken)
+
+    for _ in range(2):
+        hub.tell(event(), audience)
+        await all_told(hub)
+
+    assert (ada(), bob()) == (0, 2)
+    assert broken.faults == [broken.fault]
+
+
+async def test_another_room_has_its_turn_between_the_parts(crowd: ListeningToHub) -> None:
+    ada = crowd.listen(ADA, "ada's")
+    crowd.broadcast.enter(RoomId("small"), ADA)
+
+    crowd.broadcast.tell(event(), Members(LOBBY))
+    crowd.broadcast.tell(event(), Members(RoomId("small")))
+
+    assert ada() == 1
+    await all_told(crowd.broadcast)
+
+
+class TestConfirmations:
+    """Whose connections a personal message is to be confirmed by."""
+
+    async def test_the_recipients_connections_only(self) -> None:
+        listening = ListeningToHub()
+        for connection, user_id in (("1", ADA), ("2", ADA), ("3", BOB), ("4", BOB)):
+            listening.listen(user_id, connection)
+        message = message_from(ADA, Pair.of(ADA, BOB))
+
+        listening.broadcast.tell(MessageSent(message), Users((ADA, BOB), ConnectionId("1")))
+
+        expected = {connection: way.expected for connection, way in listening.ways.items()}
+        assert expected == {"1": [], "2": [], "3": [message], "4": [message]}
+
+    async def test_nobodys_for_a_rooms_message(self) -> None:
+        listening = ListeningToHub()
+        listening.listen(BOB, "1")
+        listening.broadcast.enter(LOBBY, BOB)
+
+        listening.broadcast.tell(MessageSent(message_from(ADA, Room(LOBBY))), Members(LOBBY))
+
+        assert listening.ways["1"].expected == []
+
+    async def test_what_is_held_back_is_expected_once_it_is_written(self) -> None:
+        hub, way = Hub(SOCKETIO_ENCODING), KeptWay()
+        outlet = Outlet(ConnectionId("1"), BOB, way, SOCKETIO_ENCODING)
+        hub.attach(outlet)
+        message = message_from(ADA, Pair.of(ADA, BOB))
+
+        hub.tell(MessageSent(message), Users((ADA, BOB)))
+        assert way.expected == []
+
+        outlet.release(OPENING)
+        assert way.expected == [message]
+
+
+def message_from(user_id: UserId, conversation: Conversation) -> Message:
+    at = datetime(2026, 11, 23, tzinfo=UTC)
+    return Message(MessageId("m"), conversation, 1, user_id, "hello", at, None)
+
+
+# However large or small rooms are, each connection hears of each room the same in the same order.
+
+ROOMS = [LOBBY, RoomId("den")]
+PEOPLE = [ADA, BOB, EVE, *[UserId(f"user {number}") for number in range(5)]]
+CONNECTIONS = [ConnectionId(f"{user_id}/{number}") for user_id in PEOPLE for number in range(2)]
+
+rooms, people = st.sampled_from(ROOMS), st.sampled_from(PEOPLE)
+audiences = st.one_of(
+    st.builds(
+        Members,
+        rooms,
+        but_connection=st.none() | st.sampled_from(CONNECTIONS),
+        but_user=st.none() | people,
+    ),
+    st.builds(Users, st.lists(people, min_size=1, max_size=3, unique=True).map(tuple)),
+)
+steps = st.one_of(
+    st.tuples(st.just("tell"), rooms, audiences),
+    st.tuples(st.just("tell"), rooms, audiences),
+    st.tuples(st.just("enter"), rooms, people),
+    st.tuples(st.just("leave"), rooms, people),
+    st.tuples(st.just("detach"), st.sampled_from(CONNECTIONS), st.none()),
+    st.tuples(st.just("turn"), st.none(), st.none()),
+)
+
+
+async def heard(part: int, doing: list[tuple[str, object, object]]) -> object:
+    hub = Hub(SOCKETIO_ENCODING, part)
+    ways = {each: KeptWay(takes_bytes=number % 3 == 2) for number, each in enumerate(CONNECTIONS)}
+    frames = {each: way.frames for each, way in ways.items()}
+    outlets: dict[ConnectionId, Outlet] = {}
+    for number, connection_id in enumerate(CONNECTIONS):
+        outlet = Outlet(connection_id, PEOPLE[number // 2], ways[connection_id], SOCKETIO_ENCODING)
+        outlets[connection_id] = outlet
+        hub.attach(outlet)
+        outlet.release(OPENING)
+        frames[connection_id].clear()
+        if number % 3:
+            outlet.set_direct(ways[connection_id])
+        for room_id in ROOMS:
+            hub.enter(room_id, outlet.user_id)
+    for number, step in enumerate(doing):
+        match step:
+            case ("tell", about, Users() | Members() as audience):
+                tell(hub, number, about, audience)
+            case ("enter", room, who):
+                hub.enter(room, who)  # type: ignore[arg-type]
+            case ("leave", room, who):
+                hub.leave(room, who)  # type: ignore[arg-type]
+            case ("detach", gone, _):
+                await all_told(hub)  # or its last frames would be told to nobody
+                hub.detach(outlets[gone])  # type: ignore[index]
+            case _:
+                await asyncio.sleep(0)
+    await all_told(hub)
+    return {each: by_room(told) for each, told in frames.items()}
+
+
+def tell(hub: Hub, number: int, about: object, audience: Audience) -> None:
+    room_id = audience.room_id if isinstance(audience, Members) else RoomId(str(about))
+    joined_at = datetime(2026, 11, 23, tzinfo=UTC)
+    hub.tell(UserJoined(room_id, ADA, joined_at, number), audience)
+
+
+def by_room(frames: list[Frame]) -> dict[str, list[int]]:
+    found = defaultdict(list)
+    for _, packet in map(contents, frames):
+        payload = json.loads(packet.removeprefix(b"42"))[1]
+        found[payload["room_id"]].append(payload["member_count"])
+    return found
+
+
+@given(st.sampled_from([PART, len(CONNECTIONS) - 3]), st.lists(steps, max_size=40))
+def test_a_crowd_hears_what_a_small_room_would(
+    part: int, doing: list[tuple[str, object, object]]
+) -> None:
+    assert asyncio.run(heard(part, doing)) == asyncio.run(heard(1000, doing))
+
+
+async def test_a_connection_that_opens_costs_nothing_for_others_of_its_user() -> None:
+    """`enter` is called for each room of the user at each of their connects."""
+    listening = ListeningToHub(Hub(SOCKETIO_ENCODING, PART))
+    hub = listening.broadcast
+    listening.listen(ADA, "first")
+    hub.enter(LOBBY, ADA)
+    audience = Counting(hub._audiences[LOBBY])
+    hub._audiences[LOBBY] = audience
+
+    listening.listen(ADA, "second")
+    hub.enter(LOBBY, ADA)
+
+    assert set(audience) == {"first", "second"}
+    assert audience.writes == 1
+
+
+class Counting(dict[ConnectionId, Outlet]):
+    """Counts the connections that are written to it."""
+
+    writes = 0
+
+    def __setitem__(self, connection_id: ConnectionId, outlet: Outlet) -> None:
+        self.writes += 1
+        super().__setitem__(connection_id, outlet)
+
+    def update(self, outlets: Any) -> None:
+        self.writes += len(outlets)
+        super().update(outlets)

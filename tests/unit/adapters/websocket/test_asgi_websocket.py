@@ -1,0 +1,84 @@
+"""A WebSocket over plain ASGI: one frame is one message, and a fault is logged."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from socketio_app.adapters.websocket.asgi_websocket import AsgiWebSocket
+from socketio_app.adapters.websocket.frames import BINARY, TEXT, Frame, frame
+from socketio_app.adapters.websocket.interface import Message
+
+pytestmark = pytest.mark.anyio
+
+TIMEOUT_SECONDS = 10
+
+
+class LossRecorder:
+    """Implements `Owner`; knows only whether the connection is gone."""
+
+    is_lost = False
+
+    def receive(self, messages: Sequence[Message]) -> None:
+        raise AssertionError("nothing was sent")
+
+    def ignored(self, count: int) -> None:
+        raise AssertionError("nothing was sent")
+
+    def pause_writing(self) -> None:
+        pass
+
+    def resume_writing(self) -> None:
+        pass
+
+    def flush(self) -> None:
+        pass
+
+    def lost(self) -> None:
+        self.is_lost = True
+
+
+async def serve(written: Sequence[Frame]) -> list[dict[str, Any]]:
+    """Write frames to a WebSocket that is then closed; the messages that its server got."""
+    sent: list[dict[str, Any]] = []
+    owner = LossRecorder()
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(event: dict[str, Any]) -> None:
+        sent.append(event)
+
+    websocket = AsgiWebSocket(receive, send, 1000)
+    websocket.hand_to(owner)
+    for each in written:
+        websocket.write(each)
+    websocket.close(1000)
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        await websocket.serve()
+    assert owner.is_lost
+    return sent
+
+
+async def test_each_frame_is_one_message() -> None:
+    sent = await serve([frame(TEXT, b"one"), frame(BINARY, b"2" * 300), frame(TEXT, b"3" * 70_000)])
+
+    assert sent == [
+        {"type": "websocket.send", "text": "one"},
+        {"type": "websocket.send", "bytes": b"2" * 300},
+        {"type": "websocket.send", "text": "3" * 70_000},
+        {"type": "websocket.close", "code": 1000},
+    ]
+
+
+async def test_joined_frames_are_a_fault_that_is_logged_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    joined = Frame(frame(TEXT, b"one") + frame(TEXT, b"two"))
+
+    sent = await serve([joined])
+
+    assert sent == []
+    assert [record.message for record in caplog.records] == ["fault while serving a WebSocket"]

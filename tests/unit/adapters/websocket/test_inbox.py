@@ -1,0 +1,330 @@
+"""What comes over a connection is handled in order, a little at a time, and within a bound."""
+
+import asyncio
+from itertools import count
+
+import pytest
+
+from socketio_app.adapters.websocket import turn
+from socketio_app.adapters.websocket.inbox import (
+    FEW_WAITING,
+    MAX_WAITING_BYTES,
+    MOST_WAITING,
+    Inbox,
+)
+from socketio_app.adapters.websocket.turn import AT_ONCE, MAX_TURN_SECONDS
+
+pytestmark = pytest.mark.anyio
+
+OVERTAKING = 1000
+
+
+class Handler:
+    """Handles numbers; odd ones wait until they may go on."""
+
+    def __init__(self, *, at_once: bool) -> None:
+        self.handled: list[int | str] = []
+        self.go_on = asyncio.Semaphore(0)
+        self.is_paused = False
+        self.inbox = Inbox(
+            self.handle,
+            at_once=lambda _: at_once,
+            size=lambda number: number,
+            overtakes=self.overtakes,
+            pause=self.pause,
+            resume=self.resume,
+        )
+
+    async def handle(self, number: int) -> None:
+        if number % 2:
+            await self.go_on.acquire()
+        self.handled.append(number)
+
+    async def last(self) -> None:
+        self.handled.append("last")
+
+    def overtakes(self, number: int) -> bool:
+        if number != OVERTAKING:
+            return False
+        self.handled.append(number)
+        return True
+
+    def pause(self) -> None:
+        self.is_paused = True
+
+    def resume(self) -> None:
+        self.is_paused = False
+
+    async def until(self, count: int) -> None:
+        async with asyncio.timeout(60):
+            while len(self.handled) < count:
+                await asyncio.sleep(0)
+
+
+@pytest.fixture(params=[True, False], ids=["at once", "in a task"])
+async def handler(request: pytest.FixtureRequest) -> Handler:
+    return Handler(at_once=request.param)
+
+
+async def test_what_does_not_wait_is_done_at_once_without_a_task() -> None:
+    handler = Handler(at_once=True)
+    tasks = asyncio.all_tasks()
+
+    handler.inbox.take([0, 2, 4])
+
+    assert handler.handled == [0, 2, 4]
+    assert asyncio.all_tasks() == tasks
+
+
+async def test_messages_are_handled_in_order_whatever_they_wait_for(handler: Handler) -> None:
+    for number in range(10):
+        handler.inbox.take([number])
+        if number % 3 == 0:
+            handler.go_on.release()
+    for _ in range(10):
+        handler.go_on.release()
+
+    await handler.until(10)
+
+    assert handler.handled == list(range(10))
+
+
+async def test_the_last_thing_comes_after_all_that_has_come(handler: Handler) -> None:
+    handler.inbox.take([0, 1, 2])
+    handler.inbox.finish(handler.last)
+    assert "last" not in handler.handled
+
+    handler.go_on.release()
+    await handler.until(4)
+
+    assert handler.handled == [0, 1, 2, "last"]
+
+
+async def test_the_last_thing_is_done_for_who_has_sent_nothing(handler: Handler) -> None:
+    handler.inbox.finish(handler.last)
+
+    await handler.until(1)
+
+    assert handler.handled == ["last"]
+
+
+async def test_of_many_messages_others_have_their_turn_between(handler: Handler) -> None:
+    handler.inbox.take([0] * (3 * AT_ONCE))
+
+    assert len(handler.handled) <= AT_ONCE
+    await asyncio.sleep(0)
+    assert len(handler.handled) <= 2 * AT_ONCE
+    await handler.until(3 * AT_ONCE)
+
+
+async def test_after_what_takes_long_others_have_their_turn(
+    handler: Handler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each look at the clock finds a third of a turn gone."""
+    times = count()
+    monkeypatch.setattr(turn, "perf_counter", lambda: next(times) * MAX_TURN_SECONDS / 3)
+
+    handler.inbox.take([0] * AT_ONCE)
+
+    assert len(handler.handled) <= 3
+    await asyncio.sleep(0)
+    assert len(handler.handled) <= 6
+    await handler.until(AT_ONCE)
+
+
+async def test_with_many_bytes_unhandled_nothing_is_read_until_they_are_few(
+    handler: Handler,
+) -> None:
+    half = MAX_WAITING_BYTES // 2 + 1
+    handler.inbox.take([half | 1, half | 1, half | 1])
+    assert handler.is_paused
+
+    handler.go_on.release()
+    await handler.until(1)
+    handler.go_on.release()
+    await handler.until(2)
+    handler.go_on.release()
+    await handler.until(3)
+
+    assert not handler.is_paused
+
+
+async def test_while_it_is_held_nothing_begins_but_what_overtakes(handler: Handler) -> None:
+    handler.inbox.hold()
+    handler.inbox.take([0, OVERTAKING, 2])
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert handler.handled == [OVERTAKING]
+
+    handler.inbox.release()
+    await handler.until(3)
+
+    assert handler.handled == [OVERTAKING, 0, 2]
+
+
+async def test_what_is_held_in_the_middle_goes_on_in_order(handler: Handler) -> None:
+    handler.inbox.take([0, 1, 2])
+    await handler.until(1)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    handler.inbox.hold()
+    handler.go_on.release()
+    await handler.until(2)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert handler.handled == [0, 1]
+
+    handler.inbox.release()
+    handler.inbox.take([4])
+    await handler.until(4)
+
+    assert handler.handled == [0, 1, 2, 4]
+
+
+async def test_what_overtakes_does_not_wait_behind_what_came_before_the_hold(
+    handler: Handler,
+) -> None:
+    """A pong that came while a command was under way would be late, and end the connection."""
+    handler.inbox.take([1, 2])
+    handler.inbox.take([OVERTAKING, 4])
+    await asyncio.sleep(0)
+    assert handler.handled == []
+
+    handler.inbox.hold()
+    await handler.until(1)
+
+    assert handler.handled == [OVERTAKING]
+    handler.go_on.release()
+    handler.inbox.release()
+    await handler.until(4)
+    assert handler.handled == [OVERTAKING, 1, 2, 4]
+
+
+async def test_nothing_is_wrong_where_only_an_overtaking_message_waited() -> None:
+    handler = Handler(at_once=False)
+    handler.inbox.hold()
+    handler.inbox.release()
+    handler.inbox.take([OVERTAKING])
+    handler.inbox.hold()
+    task = handler.inbox._task
+    assert task is not None
+    await handler.until(1)
+    await asyncio.sleep(0)
+
+    handler.inbox.release()
+    await task
+
+    assert handler.handled == [OVERTAKING]
+
+
+async def test_reading_goes_on_where_what_waited_has_overtaken() -> None:
+    handler = Handler(at_once=False)
+    handler.inbox.take([OVERTAKING] * (MOST_WAITING + 1))
+    assert handler.is_paused
+
+    handler.inbox.hold()
+    await handler.until(MOST_WAITING + 1)
+
+    assert not handler.is_paused
+    handler.inbox.finish(handler.last)
+    await handler.inbox.settled()
+
+
+async def test_what_overtakes_does_not_wait_behind_what_holds_the_inbox() -> None:
+    handler = Handler(at_once=True)
+
+    async def hold(_number: int) -> None:
+        handler.inbox.hold()
+
+    handler.inbox._handle = hold
+    handler.inbox.take([0, OVERTAKING, 2])
+
+    assert handler.handled == [OVERTAKING]
+    handler.inbox.finish(handler.last)
+    await handler.inbox.settled()
+
+
+async def test_what_holds_the_inbox_while_it_is_handled_is_the_last_to_begin() -> None:
+    handled: list[int] = []
+
+    async def handle(number: int) -> None:
+        handled.append(number)
+        inbox.hold()
+
+    inbox = Inbox[int](
+        handle,
+        at_once=lambda _: True,
+        size=lambda _: 0,
+        overtakes=lambda _: False,
+        pause=lambda: None,
+        resume=lambda: None,
+    )
+    inbox.take([1, 2])
+    await asyncio.sleep(0)
+
+    assert handled == [1]
+    inbox.release()
+    await inbox.settled()
+    assert handled == [1, 2]
+
+
+async def test_the_end_releases_what_is_held(handler: Handler) -> None:
+    handler.inbox.hold()
+    handler.inbox.take([0, 2])
+
+    handler.inbox.finish(handler.last)
+    await handler.until(3)
+
+    assert handler.handled == [0, 2, "last"]
+
+
+async def test_with_many_unhandled_nothing_is_read_until_they_are_few(handler: Handler) -> None:
+    handler.inbox.take([1] * (MOST_WAITING + 2))
+    assert handler.is_paused
+
+    for _ in range(MOST_WAITING - FEW_WAITING):
+        handler.go_on.release()
+    await handler.until(MOST_WAITING - FEW_WAITING)
+    assert handler.is_paused
+    for _ in range(FEW_WAITING + 2):
+        handler.go_on.release()
+    await handler.until(MOST_WAITING + 2)
+
+    assert not handler.is_paused
+
+
+async def test_what_is_last_is_done_even_where_a_message_was_cancelled() -> None:
+    done = asyncio.Event()
+
+    async def handle(_message: int) -> None:
+        await asyncio.sleep(0)
+        raise asyncio.CancelledError
+
+    async def last() -> None:
+        done.set()
+
+    inbox = Inbox[int](
+        handle,
+        at_once=lambda _: False,
+        size=lambda _: 0,
+        overtakes=lambda _: False,
+        pause=lambda: None,
+        resume=lambda: None,
+    )
+    inbox.take([1])
+    inbox.finish(last)
+
+    async with asyncio.timeout(60):
+        await done.wait()
+
+
+async def test_once_reading_is_stopped_nothing_resumes_it(handler: Handler) -> None:
+    handler.inbox.take([1] * (MOST_WAITING + 2))
+
+    handler.inbox.stop_reading()
+    for _ in range(MOST_WAITING + 2):
+        handler.go_on.release()
+    await handler.inbox.settled()
+
+    assert len(handler.handled) == MOST_WAITING + 2
+    assert handler.is_paused

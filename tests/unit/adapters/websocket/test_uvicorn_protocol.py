@@ -1,0 +1,122 @@
+"""How much is read of a connection that was taken over before others are served."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import cast
+
+import pytest
+
+from socketio_app.adapters.websocket.frames import BINARY, NORMAL_CLOSURE, PING, FrameReader
+from socketio_app.adapters.websocket.interface import Message
+from socketio_app.adapters.websocket.turn import MAX_TURN_BYTES
+from socketio_app.adapters.websocket.uvicorn_protocol import FastProtocol
+from tests.e2e.hostile import frame
+
+pytestmark = pytest.mark.anyio
+
+
+class Owner:
+    """Implements `Owner`, and keeps what it was given."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.ignored_frames = 0
+
+    def receive(self, messages: Sequence[Message]) -> None:
+        self.messages += messages
+
+    def ignored(self, count: int) -> None:
+        self.ignored_frames += count
+
+    def pause_writing(self) -> None:
+        raise AssertionError("nothing is written")
+
+    def resume_writing(self) -> None:
+        raise AssertionError("nothing is written")
+
+    def flush(self) -> None:
+        pass
+
+    def lost(self) -> None:
+        raise AssertionError("nobody closes it")
+
+
+class ReadTransport:
+    """A transport of which is known only whether it reads."""
+
+    is_reading = True
+
+    def is_closing(self) -> bool:
+        return False
+
+    def pause_reading(self) -> None:
+        self.is_reading = False
+
+    def resume_reading(self) -> None:
+        self.is_reading = True
+
+
+def taken_over(transport: ReadTransport, owner: Owner) -> FastProtocol:
+    protocol = FastProtocol.__new__(FastProtocol)
+    protocol.loop = asyncio.get_running_loop()
+    protocol.transport = cast("asyncio.Transport", transport)
+    protocol._reader = FrameReader(2 * MAX_TURN_BYTES)
+    protocol._owner = owner
+    protocol.write = lambda _: None
+    return protocol
+
+
+def message(size: int, opcode: int = BINARY) -> bytes:
+    return frame(b"x" * size, opcode, 0x80, is_masked=True, lie=0)
+
+
+async def test_after_a_large_read_others_are_served_first() -> None:
+    transport, owner = ReadTransport(), Owner()
+    protocol = taken_over(transport, owner)
+
+    protocol.data_received(message(MAX_TURN_BYTES))
+
+    assert len(owner.messages) == 1
+    assert not transport.is_reading
+    await asyncio.sleep(0)
+    assert transport.is_reading
+
+
+async def test_after_a_small_read_the_next_may_follow_at_once() -> None:
+    transport, owner = ReadTransport(), Owner()
+    protocol = taken_over(transport, owner)
+
+    protocol.data_received(message(1000))
+
+    assert len(owner.messages) == 1
+    assert transport.is_reading
+
+
+async def test_control_frames_are_reported_as_no_messages() -> None:
+    owner = Owner()
+    protocol = taken_over(ReadTransport(), owner)
+
+    protocol.data_received(message(5, PING) * 3 + message(5))
+
+    assert owner.ignored_frames == 3
+    assert len(owner.messages) == 1
+
+
+class ResetTransport(ReadTransport):
+    """A transport whose client has reset the connection, which the loop has not noticed."""
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        raise OSError("Transport endpoint is not connected")
+
+
+async def test_a_connection_that_the_client_has_reset_is_closed_like_any_other() -> None:
+    transport = ResetTransport()
+    protocol = taken_over(transport, Owner())
+    transport.is_reading = False
+
+    protocol.close(NORMAL_CLOSURE)
+
+    assert transport.is_reading

@@ -1,0 +1,293 @@
+"""The wire contract, without a wire: payloads in, payloads out."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, get_args
+
+import msgspec
+import pytest
+
+from socketio_app.adapters.wire import incoming, outgoing
+from socketio_app.application.commands import (
+    CatchUp,
+    CaughtUp,
+    FetchHistory,
+    JoinRoom,
+    LeaveRoom,
+    ListConversations,
+    MarkRead,
+    Position,
+    SendMessage,
+    StartTyping,
+    StopTyping,
+)
+from socketio_app.application.events import Event
+from socketio_app.domain.activity import Since
+from socketio_app.domain.conversations import Person, Room
+from socketio_app.domain.errors import InvalidPayload, RateLimited, UnknownCommand
+from socketio_app.domain.history import Window
+from socketio_app.domain.identifiers import ClientMessageId, RoomId, UserId
+
+BOB, LOBBY = Person(UserId("bob")), Room(RoomId("lobby"))
+
+
+@pytest.mark.parametrize(
+    ("event", "payload", "field"),
+    [
+        ("send_personal_message", {"content": "hello"}, "to_user_id"),
+        ("send_personal_message", {"to_user_id": "bob"}, "content"),
+        ("send_personal_message", {"to_user_id": "", "content": "hello"}, "to_user_id"),
+        ("send_personal_message", {"to_user_id": "b" * 129, "content": "hello"}, "to_user_id"),
+        ("send_personal_message", {"to_user_id": 1.5, "content": "hello"}, "to_user_id"),
+        ("send_personal_message", {"to_user_id": True, "content": "hello"}, "to_user_id"),
+        ("send_personal_message", {"to_user_id": None, "content": "hello"}, "to_user_id"),
+        ("send_personal_message", {"to_user_id": "bob", "content": 7}, "content"),
+        (
+            "send_personal_message",
+            {"to_user_id": "bob", "content": "hello", "client_message_id": ""},
+            "client_message_id",
+        ),
+        (
+            "send_personal_message",
+            {"to_user_id": "bob", "content": "hello", "client_message_id": "m" * 65},
+            "client_message_id",
+        ),
+        (
+            "send_personal_message",
+            {"to_user_id": "bob", "content": "hello", "client_message_id": 7},
+            "client_message_id",
+        ),
+        ("send_group_message", {"content": "hello"}, "room_id"),
+        ("send_group_message", {"room_id": 7, "content": "hello"}, "room_id"),
+        ("send_group_message", {"room_id": "lobby"}, "content"),
+        ("join_room", {}, "room_id"),
+        ("join_room", {"room_id": ""}, "room_id"),
+        ("join_room", {"room_id": "r" * 129}, "room_id"),
+        ("join_room", {"room_id": "the lobby"}, "room_id"),
+        ("join_room", {"room_id": "lobby\n"}, "room_id"),
+        ("join_room", {"room_id": "é"}, "room_id"),
+        ("leave_room", {"room_id": ["lobby"]}, "room_id"),
+        ("typing_start", {}, "to_user_id"),
+        ("typing_start", {"to_user_id": "bob", "room_id": "lobby"}, "to_user_id"),
+        ("typing_stop", {"room_id": 7}, "room_id"),
+    ],
+)
+def test_a_wrong_field_is_refused_and_named(
+    event: str, payload: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(InvalidPayload) as refused:
+        incoming.parse(event, [payload])
+
+    assert refused.value.field == field
+
+
+@pytest.mark.parametrize("payloads", [[], ["lobby"], [[]], [None], [{}, {}]], ids=repr)
+def test_anything_but_one_object_is_refused_as_a_whole(payloads: list[object]) -> None:
+    with pytest.raises(InvalidPayload) as refused:
+        incoming.parse("join_room", payloads)
+
+    assert refused.value.field is None
+
+
+def test_an_event_that_is_no_command_is_unknown() -> None:
+    with pytest.raises(UnknownCommand):
+        incoming.parse("connect", [{}])
+
+
+@pytest.mark.parametrize(
+    ("event", "payload", "command"),
+    [
+        (
+            "send_personal_message",
+            {"to_user_id": "bob", "content": "hello", "client_message_id": "m1"},
+            SendMessage(BOB, "hello", ClientMessageId("m1")),
+        ),
+        (
+            "send_personal_message",
+            {"to_user_id": 7, "content": "hello", "client_message_id": None, "other": [1]},
+            SendMessage(Person(UserId("7")), "hello"),
+        ),
+        ("send_group_message", {"room_id": "lobby", "content": "hi"}, SendMessage(LOBBY, "hi")),
+        ("join_room", {"room_id": "lobby"}, JoinRoom(RoomId("lobby"))),
+        ("leave_room", {"room_id": "lobby"}, LeaveRoom(RoomId("lobby"))),
+        ("typing_start", {"to_user_id": "bob"}, StartTyping(BOB)),
+        ("typing_start", {"room_id": "lobby", "to_user_id": None}, StartTyping(LOBBY)),
+        ("typing_stop", {"room_id": "lobby"}, StopTyping(LOBBY)),
+        ("fetch_history", {"to_user_id": "bob"}, FetchHistory(BOB)),
+        (
+            "fetch_history",
+            {"room_id": "lobby", "before_seq": 9, "limit": 200},
+            FetchHistory(LOBBY, Window(before_seq=9, limit=200)),
+        ),
+        (
+            "fetch_history",
+            {"room_id": "lobby", "after_seq": 0},
+            FetchHistory(LOBBY, Window(after_seq=0)),
+        ),
+        ("list_conversations", {}, ListConversations()),
+        ("list_conversations", {"limit": 1, "cursor": "17"}, ListConversations(1, 17)),
+        ("catch_up", {"epoch": "e", "positions": []}, CatchUp("e", [])),
+        (
+            "catch_up",
+            {"epoch": "e", "positions": [{"target": {"to_user_id": 7}, "seq": 3}], "limit": 9},
+            CatchUp("e", [Position(Person(UserId("7")), 3)], 9),
+        ),
+        ("catch_up", {"since": "e.7"}, CatchUp("e", [], since=Since("e", 7, 7, 7))),
+        (
+            "catch_up",
+            {"since": "e.7.9.8", "epoch": "f", "positions": [], "limit": 9},
+            CatchUp("f", [], 9, Since("e", 7, 9, 8)),
+        ),
+        # A walk goes forward, whatever a client makes up.
+        ("catch_up", {"since": "e.7.2.3"}, CatchUp("e", [], since=Since("e", 7, 7, 7))),
+        ("mark_read", {"room_id": "lobby", "seq": 3}, MarkRead(LOBBY, 3)),
+    ],
+)
+def test_each_command_is_read_from_its_payload(
+    event: str, payload: dict[str, Any], command: object
+) -> None:
+    assert incoming.parse(event, [payload]) == command
+
+
+def test_a_time_is_utc_with_milliseconds() -> None:
+    noon = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+    assert outgoing.time(noon) == "2026-11-23T12:00:00.000Z"
+    assert outgoing.time(noon + timedelta(milliseconds=123)) == "2026-11-23T12:00:00.123Z"
+
+
+def test_a_refusal_says_how_long_to_wait() -> None:
+    assert outgoing.refusal(RateLimited("too fast", retry_after_ms=40)) == {
+        "code": "rate_limited",
+        "message": "too fast",
+        "retry_after_ms": 40,
+    }
+
+
+def test_an_error_event_echoes_no_more_of_an_unknown_events_name_than_a_command_is_long() -> None:
+    told = outgoing.error_event({"code": "unknown_command"}, "x" * 60_000, [])
+
+    assert told["command"] == "x" * 64
+
+
+@pytest.mark.parametrize("given", ["", "m" * 65, 7, "\ud800"], ids=repr)
+def test_an_error_event_echoes_no_client_message_id_that_is_none(given: object) -> None:
+    told = outgoing.error_event({"code": "x"}, "send_group_message", [{"client_message_id": given}])
+
+    assert "client_message_id" not in told
+
+
+@pytest.mark.parametrize(
+    ("command", "payload", "field"),
+    [
+        ("fetch_history", {"to_user_id": "bob", "limit": 201}, "limit"),
+        ("fetch_history", {"to_user_id": "bob", "limit": 0}, "limit"),
+        ("fetch_history", {"to_user_id": "bob", "before_seq": -1}, "before_seq"),
+        ("fetch_history", {"to_user_id": "bob", "before_seq": 1, "after_seq": 1}, "after_seq"),
+        ("fetch_history", {"to_user_id": "bob", "after_seq": "1"}, "after_seq"),
+        ("fetch_history", {}, "to_user_id"),
+        ("list_conversations", {"limit": 201}, "limit"),
+        ("list_conversations", {"cursor": "x"}, "cursor"),
+        ("catch_up", {"positions": []}, "epoch"),
+        ("catch_up", {"epoch": "e"}, "positions"),
+        ("catch_up", {"since": ""}, "since"),
+        ("catch_up", {"since": "e"}, "since"),
+        ("catch_up", {"since": "e.-1"}, "since"),
+        ("catch_up", {"since": "e.1.2"}, "since"),
+        ("catch_up", {"since": "e.\u0661"}, "since"),
+        ("catch_up", {"since": "e." + "9" * 19}, "since"),
+        ("catch_up", {"since": "e" * 33 + ".1"}, "since"),
+        ("catch_up", {"since": 7}, "since"),
+        ("catch_up", {"epoch": "e", "positions": [{"room_id": "a"}]}, "target"),
+        ("mark_read", {"to_user_id": "bob"}, "seq"),
+        ("mark_read", {"to_user_id": "bob", "seq": 2**70}, "seq"),
+    ],
+)
+def test_what_is_out_of_bounds_in_reading_is_named(
+    command: str, payload: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(InvalidPayload) as refused:
+        incoming.parse(command, [payload])
+
+    assert refused.value.field == field
+
+
+def test_every_event_has_its_payload() -> None:
+    assert set(outgoing.EVENTS) == set(get_args(Event))
+
+
+@pytest.mark.parametrize("since", [Since.at("e", 0), Since.at("0f" * 16, 7), Since("e", 7, 9, 8)])
+def test_a_place_comes_back_from_a_client_as_it_was(since: Since) -> None:
+    text = outgoing.acknowledgement(CaughtUp(recovered=True, since=since), UserId("ada"))["since"]
+
+    command = incoming.parse("catch_up", [{"since": text}])
+
+    assert command == CatchUp(since.epoch, [], since=since)
+
+
+OPTIONAL: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "send_personal_message": ({"to_user_id": "bob", "content": "hello"}, ["client_message_id"]),
+    "send_group_message": ({"room_id": "lobby", "content": "hello"}, ["client_message_id"]),
+    "typing_start": ({"room_id": "lobby"}, ["to_user_id"]),
+    "typing_stop": ({"to_user_id": "bob"}, ["room_id"]),
+    "fetch_history": ({"to_user_id": "bob"}, ["room_id", "before_seq", "after_seq", "limit"]),
+    "list_conversations": ({}, ["limit", "cursor"]),
+    "catch_up": ({"since": "e.7"}, ["epoch", "positions", "limit"]),
+    "mark_read": ({"room_id": "lobby", "seq": 3}, ["to_user_id"]),
+}
+"""What each command needs, and what it may be given besides."""
+
+
+def read(command: str, payload: dict[str, Any]) -> object:
+    """The command, the same for text that the server decodes and for a parsed object."""
+    decoder = incoming.DECODERS[command.encode()]
+    _, decoded = decoder.decode(msgspec.json.encode([command, payload]))
+    assert incoming.parse(command, [decoded]) == incoming.parse(command, [payload])
+    return incoming.parse(command, [decoded])
+
+
+@pytest.mark.parametrize("command", OPTIONAL)
+def test_null_is_as_if_an_optional_field_was_left_out(command: str) -> None:
+    needed, optional = OPTIONAL[command]
+
+    for field in optional:
+        assert read(command, {**needed, field: None}) == read(command, needed)
+
+
+@pytest.mark.parametrize(
+    ("command", "payload"),
+    [
+        ("send_personal_message", {"to_user_id": 7, "content": "hello"}),
+        ("typing_start", {"to_user_id": 7}),
+        ("fetch_history", {"room_id": "lobby", "before_seq": 9, "limit": 3}),
+        ("fetch_history", {"room_id": "lobby", "after_seq": 9}),
+        ("list_conversations", {"limit": 3}),
+        ("catch_up", {"since": "e.7", "limit": 3}),
+        ("mark_read", {"to_user_id": 7, "seq": 3}),
+    ],
+)
+def test_a_whole_number_may_be_written_with_a_point(command: str, payload: dict[str, Any]) -> None:
+    numbers = {name: value for name, value in payload.items() if isinstance(value, int)}
+    with_point = {name: float(value) for name, value in numbers.items()}
+
+    assert read(command, {**payload, **with_point}) == read(command, payload)
+    for name in numbers:
+        with pytest.raises(InvalidPayload) as refused:
+            read(command, {**payload, name: 1.5})
+        assert refused.value.field == name
+
+
+@pytest.mark.parametrize("number", [10**128, -(10**5000), 10**5000], ids=["128", "-5000", "5000"])
+def test_a_number_with_more_digits_than_a_user_id_has_characters_is_refused(number: int) -> None:
+    with pytest.raises(InvalidPayload) as refused:
+        incoming.parse("typing_start", [{"to_user_id": number}])
+
+    assert refused.value.field == "to_user_id"
+
+
+def test_a_position_may_be_written_with_a_point() -> None:
+    def caught_up(seq: float) -> object:
+        position = {"target": {"to_user_id": 7.0}, "seq": seq}
+        return read("catch_up", {"epoch": "e", "positions": [position]})
+
+    assert caught_up(3.0) == caught_up(3)
+    assert CatchUp("e", [Position(Person(UserId("7")), 3)]) == caught_up(3.0)
