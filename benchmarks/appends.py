@@ -30,9 +30,9 @@ import uvloop
 
 from socketio_app.adapters.sql.group_commit import GroupCommit
 from socketio_app.adapters.sql.migrations import migrate_postgres
-from socketio_app.adapters.sql.postgres_store import PostgresStore
-from socketio_app.adapters.sql.sqlite_file import open_connection
-from socketio_app.adapters.sql.sqlite_store import SqliteStore
+from socketio_app.adapters.sql.postgres.store import PostgresStore
+from socketio_app.adapters.sql.sqlite.file import open_connection
+from socketio_app.adapters.sql.sqlite.store import SqliteStore
 from socketio_app.adapters.system import SystemClock, new_message_id
 from socketio_app.application.ports import Store
 from socketio_app.domain.conversations import Conversation, Pair, Room

@@ -6,7 +6,7 @@ Usage: python -m tests.appender DATABASE_URL NAME_PREFIX HOW_MANY
 import asyncio
 import sys
 
-from socketio_app.adapters.sql.postgres_store import PostgresStore
+from socketio_app.adapters.sql.postgres.store import PostgresStore
 from socketio_app.domain.conversations import Room
 from tests.builders import LOBBY, draft
 

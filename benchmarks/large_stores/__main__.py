@@ -18,8 +18,8 @@ from benchmarks.large_stores.filling import FORGET_DELIVERIES, Size, fill_postgr
 from benchmarks.report.large_stores import section, with_section
 from benchmarks.servers import HERE
 from socketio_app.adapters.sql.migrations import migrate_postgres
-from socketio_app.adapters.sql.postgres_store import PostgresStore
-from socketio_app.adapters.sql.sqlite_store import SqliteStore
+from socketio_app.adapters.sql.postgres.store import PostgresStore
+from socketio_app.adapters.sql.sqlite.store import SqliteStore
 from tests.servers import postgres
 
 PAGE = HERE.parent / "docs/benchmarks.md"

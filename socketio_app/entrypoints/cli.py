@@ -14,9 +14,9 @@ import attrs
 
 from socketio_app.adapters.jwt import KeyConfigurationError, sign_token
 from socketio_app.adapters.sql.migrations import SchemaError, migrate_postgres
-from socketio_app.adapters.sql.postgres_session import ConnectFailedError
-from socketio_app.adapters.sql.sqlite_backup import back_up
-from socketio_app.adapters.sql.sqlite_file import StoreFileError
+from socketio_app.adapters.sql.postgres.session import ConnectFailedError
+from socketio_app.adapters.sql.sqlite.backup import back_up
+from socketio_app.adapters.sql.sqlite.file import StoreFileError
 from socketio_app.adapters.system import SystemClock
 from socketio_app.application.commands import Actor
 from socketio_app.domain.errors import InvalidPayload, Unavailable

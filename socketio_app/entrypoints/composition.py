@@ -16,8 +16,8 @@ from socketio_app.adapters.prometheus import metrics_route
 from socketio_app.adapters.socketio.connect_limit import ConnectRates
 from socketio_app.adapters.socketio.encoding import SOCKETIO_ENCODING
 from socketio_app.adapters.socketio.server import ChatServer, Options
-from socketio_app.adapters.sql.postgres_store import PostgresStore
-from socketio_app.adapters.sql.sqlite_store import SqliteStore
+from socketio_app.adapters.sql.postgres.store import PostgresStore
+from socketio_app.adapters.sql.sqlite.store import SqliteStore
 from socketio_app.adapters.system import SystemClock, new_message_id
 from socketio_app.adapters.wire.incoming import COMMANDS
 from socketio_app.application.chat import Chat

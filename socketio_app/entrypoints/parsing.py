@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import attrs
 
-from socketio_app.adapters.sql.postgres_url import parse_postgres_url
+from socketio_app.adapters.sql.postgres.url import parse_postgres_url
 from socketio_app.domain.identifiers import is_unicode
 
 T = TypeVar("T")

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from socketio_app.adapters.memory import MemoryStore
-from socketio_app.adapters.sql.postgres_store import PostgresStore
-from socketio_app.adapters.sql.sqlite_store import SqliteStore
+from socketio_app.adapters.sql.postgres.store import PostgresStore
+from socketio_app.adapters.sql.sqlite.store import SqliteStore
 from socketio_app.application.ports import Store
 from tests.databases import postgres_database
 

@@ -13,7 +13,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Column, Connection, Integer, MetaData, Table, create_engine
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from socketio_app.adapters.sql.sqlite_store import SqliteStore
+from socketio_app.adapters.sql.sqlite.store import SqliteStore
 from tests.databases import postgres_database
 
 pytestmark = pytest.mark.anyio

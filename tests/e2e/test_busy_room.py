@@ -8,7 +8,7 @@ from itertools import accumulate
 
 import pytest
 
-from socketio_app.adapters.sql.postgres_store import PostgresStore
+from socketio_app.adapters.sql.postgres.store import PostgresStore
 from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import compose
 from socketio_app.entrypoints.settings import Settings

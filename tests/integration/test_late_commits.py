@@ -10,9 +10,9 @@ import asyncpg
 import attrs
 import pytest
 
-from socketio_app.adapters.sql.postgres_activity import MARK_TIMEOUT_SECONDS, ActivityMarks
-from socketio_app.adapters.sql.postgres_append import append, find_or_insert
-from socketio_app.adapters.sql.postgres_store import PostgresStore
+from socketio_app.adapters.sql.postgres.activity import MARK_TIMEOUT_SECONDS, ActivityMarks
+from socketio_app.adapters.sql.postgres.append import append, find_or_insert
+from socketio_app.adapters.sql.postgres.store import PostgresStore
 from socketio_app.application.commands import CatchUp, CaughtUp
 from socketio_app.domain.activity import Since
 from socketio_app.domain.conversations import Conversation, Pair, Room

@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from socketio_app.adapters.sql import migrations
 from socketio_app.adapters.sql.migrations import migrate, revision
-from socketio_app.adapters.sql.postgres_store import PostgresStore
-from socketio_app.adapters.sql.sqlite_store import SqliteStore
+from socketio_app.adapters.sql.postgres.store import PostgresStore
+from socketio_app.adapters.sql.sqlite.store import SqliteStore
 from socketio_app.application.ports import Store
 from socketio_app.domain.conversations import Pair, Room
 from socketio_app.domain.history import Window

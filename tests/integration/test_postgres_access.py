@@ -13,8 +13,8 @@ import asyncpg
 import pytest
 
 from socketio_app.adapters.sql.migrations import SchemaError, migrate_postgres
-from socketio_app.adapters.sql.postgres_session import ConnectFailedError
-from socketio_app.adapters.sql.postgres_store import PostgresStore
+from socketio_app.adapters.sql.postgres.session import ConnectFailedError
+from socketio_app.adapters.sql.postgres.store import PostgresStore
 from socketio_app.domain.conversations import Room
 from socketio_app.domain.errors import Unavailable
 from tests.builders import LOBBY, draft

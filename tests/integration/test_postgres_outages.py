@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from socketio_app.adapters.sql.migrations import SchemaError, migrate_postgres
-from socketio_app.adapters.sql.postgres_store import PostgresStore
+from socketio_app.adapters.sql.postgres.store import PostgresStore
 from socketio_app.domain.conversations import Pair, Room
 from socketio_app.domain.errors import Unavailable
 from socketio_app.domain.identifiers import UserId

@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from socketio_app.adapters.sql import postgres_pool, postgres_session
-from socketio_app.adapters.sql.postgres_pool import MAX_SESSIONS, PostgresPool
-from socketio_app.adapters.sql.postgres_session import Connector
-from socketio_app.adapters.sql.postgres_url import parse_postgres_url
+from socketio_app.adapters.sql.postgres import pool as postgres_pool
+from socketio_app.adapters.sql.postgres import session as postgres_session
+from socketio_app.adapters.sql.postgres.pool import MAX_SESSIONS, PostgresPool
+from socketio_app.adapters.sql.postgres.session import Connector
+from socketio_app.adapters.sql.postgres.url import parse_postgres_url
 from socketio_app.domain.errors import Unavailable
 from tests.databases import postgres_database
 

@@ -16,20 +16,28 @@ from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.sql import ClauseElement
 
 from benchmarks.large_stores.filling import ADA, Size, fill_postgres, fill_sqlite
-from socketio_app.adapters.sql import (
-    conversation_statements,
-    postgres_activity,
-    postgres_append,
-    postgres_conversations,
-    postgres_deliveries,
-    postgres_messages,
-    postgres_rooms,
-    sqlite_reader,
-    sqlite_writer,
-    statements,
-    undelivered,
+from socketio_app.adapters.sql import conversation_statements, statements, undelivered
+from socketio_app.adapters.sql.postgres import (
+    activity as postgres_activity,
 )
-from socketio_app.adapters.sql.sqlite_store import SqliteStore
+from socketio_app.adapters.sql.postgres import (
+    append as postgres_append,
+)
+from socketio_app.adapters.sql.postgres import (
+    conversations as postgres_conversations,
+)
+from socketio_app.adapters.sql.postgres import (
+    deliveries as postgres_deliveries,
+)
+from socketio_app.adapters.sql.postgres import (
+    messages as postgres_messages,
+)
+from socketio_app.adapters.sql.postgres import (
+    rooms as postgres_rooms,
+)
+from socketio_app.adapters.sql.sqlite import reader as sqlite_reader
+from socketio_app.adapters.sql.sqlite import writer as sqlite_writer
+from socketio_app.adapters.sql.sqlite.store import SqliteStore
 from tests.databases import postgres_database
 
 pytestmark = pytest.mark.anyio

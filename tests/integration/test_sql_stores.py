@@ -15,10 +15,10 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.sql import ClauseElement
 
 from socketio_app.adapters.sql.migrations import HEAD, VERSION_TABLE, SchemaError, migrate_postgres
-from socketio_app.adapters.sql.postgres_store import PostgresStore
+from socketio_app.adapters.sql.postgres.store import PostgresStore
 from socketio_app.adapters.sql.schema import metadata
-from socketio_app.adapters.sql.sqlite_file import StoreInUseError
-from socketio_app.adapters.sql.sqlite_store import SqliteStore
+from socketio_app.adapters.sql.sqlite.file import StoreInUseError
+from socketio_app.adapters.sql.sqlite.store import SqliteStore
 from socketio_app.domain.conversations import Conversation, Pair, Room
 from socketio_app.domain.errors import Unavailable
 from socketio_app.domain.history import Window

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from socketio_app.adapters.sql.sqlite_backup import back_up
-from socketio_app.adapters.sql.sqlite_file import StoreFileError
-from socketio_app.adapters.sql.sqlite_store import SqliteStore
+from socketio_app.adapters.sql.sqlite.backup import back_up
+from socketio_app.adapters.sql.sqlite.file import StoreFileError
+from socketio_app.adapters.sql.sqlite.store import SqliteStore
 from socketio_app.domain.conversations import Room
 from socketio_app.domain.history import Window
 from tests.builders import LOBBY, draft

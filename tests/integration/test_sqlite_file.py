@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from socketio_app.adapters.sql.sqlite_file import LOG_BYTES, StoreFileError, StoreInUseError
-from socketio_app.adapters.sql.sqlite_readers import READERS
-from socketio_app.adapters.sql.sqlite_store import SqliteStore
+from socketio_app.adapters.sql.sqlite.file import LOG_BYTES, StoreFileError, StoreInUseError
+from socketio_app.adapters.sql.sqlite.readers import READERS
+from socketio_app.adapters.sql.sqlite.store import SqliteStore
 from socketio_app.domain.conversations import Room
 from tests.builders import LOBBY, draft
 
@@ -68,7 +68,7 @@ class TestUnusableFiles:
     async def test_file_that_another_program_has_locked_is_refused(
         self, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("socketio_app.adapters.sql.sqlite_file.LOCK_TIMEOUT_SECONDS", 0.05)
+        monkeypatch.setattr("socketio_app.adapters.sql.sqlite.file.LOCK_TIMEOUT_SECONDS", 0.05)
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN EXCLUSIVE")
 
@@ -97,7 +97,7 @@ class TestUnusableFiles:
         program = """
 import asyncio, os, sys
 from pathlib import Path
-from socketio_app.adapters.sql.sqlite_store import SqliteStore
+from socketio_app.adapters.sql.sqlite.store import SqliteStore
 
 if os.geteuid() == 0:
     os.setgroups([])
@@ -199,8 +199,8 @@ async def test_log_that_a_foreign_reader_made_grow_shrinks_again(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert LOG_BYTES == 64 * 1024 * 1024
-    monkeypatch.setattr("socketio_app.adapters.sql.sqlite_file.LOG_BYTES", 100_000)
-    monkeypatch.setattr("socketio_app.adapters.sql.sqlite_file.PAGES_BETWEEN_CHECKPOINTS", 10)
+    monkeypatch.setattr("socketio_app.adapters.sql.sqlite.file.LOG_BYTES", 100_000)
+    monkeypatch.setattr("socketio_app.adapters.sql.sqlite.file.PAGES_BETWEEN_CHECKPOINTS", 10)
     store = store_at(path)
     await store.start()
     reader = sqlite3.connect(path, isolation_level=None)

@@ -6,8 +6,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from socketio_app.adapters.sql.postgres_store import PostgresStore
-from socketio_app.adapters.sql.sqlite_store import SqliteStore
+from socketio_app.adapters.sql.postgres.store import PostgresStore
+from socketio_app.adapters.sql.sqlite.store import SqliteStore
 from socketio_app.application.ports import Store
 from socketio_app.domain.conversations import Room
 from socketio_app.domain.errors import Unavailable

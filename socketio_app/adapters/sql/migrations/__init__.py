@@ -8,8 +8,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from socketio_app.adapters.sql import schema
-from socketio_app.adapters.sql.postgres_session import Connector
-from socketio_app.adapters.sql.postgres_url import parse_postgres_url
+from socketio_app.adapters.sql.postgres.session import Connector
+from socketio_app.adapters.sql.postgres.url import parse_postgres_url
 
 HEAD = "0002"
 """The revision that this code works with."""

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Select
 
 from socketio_app.adapters.sql import conversation_statements, statements
-from socketio_app.adapters.sql.postgres_statements import Statement
+from socketio_app.adapters.sql.postgres.statements import Statement
 
 
 class Pages:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from socketio_app.adapters.sql.postgres_url import (
+from socketio_app.adapters.sql.postgres.url import (
     ConnectionParameters,
     DatabaseUrlError,
     parse_postgres_url,

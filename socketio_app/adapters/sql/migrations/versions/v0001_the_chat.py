@@ -75,7 +75,7 @@ def upgrade() -> None:
 
 
 # Two statements: the second one's snapshot must be taken with the locks of the first held. What is
-# said of it in adapters/sql/postgres_append.py holds here.
+# said of it in adapters/sql/postgres/append.py holds here.
 _APPEND = """
     CREATE FUNCTION chat_append(
         conversation_ids bigint[], room_ids bytea[], first_user_ids bytea[],

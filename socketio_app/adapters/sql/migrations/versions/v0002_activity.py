@@ -81,7 +81,7 @@ _NOTE_SENT = (
 
 # As in schema 0001; and each message has its activity, and each member of a room the place of their
 # newest message. Numbers are drawn with the locks held, and so after the transaction has its id:
-# adapters/sql/postgres_activity.py depends on that.
+# adapters/sql/postgres/activity.py depends on that.
 _APPEND = """
     CREATE OR REPLACE FUNCTION chat_append(
         conversation_ids bigint[], room_ids bytea[], first_user_ids bytea[],

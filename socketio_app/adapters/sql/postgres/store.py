@@ -4,15 +4,15 @@ import asyncpg
 
 from socketio_app.adapters.sql.group_commit import OnCommit
 from socketio_app.adapters.sql.migrations import HEAD, VERSION_TABLE, SchemaError
-from socketio_app.adapters.sql.postgres_activity import ActivityMarks, PostgresActivity
-from socketio_app.adapters.sql.postgres_conversations import PostgresConversations
-from socketio_app.adapters.sql.postgres_deliveries import PostgresDeliveries
-from socketio_app.adapters.sql.postgres_epoch import Epoch
-from socketio_app.adapters.sql.postgres_messages import PostgresMessages
-from socketio_app.adapters.sql.postgres_pool import PostgresPool
-from socketio_app.adapters.sql.postgres_rooms import PostgresRooms
-from socketio_app.adapters.sql.postgres_session import Connector
-from socketio_app.adapters.sql.postgres_url import parse_postgres_url
+from socketio_app.adapters.sql.postgres.activity import ActivityMarks, PostgresActivity
+from socketio_app.adapters.sql.postgres.conversations import PostgresConversations
+from socketio_app.adapters.sql.postgres.deliveries import PostgresDeliveries
+from socketio_app.adapters.sql.postgres.epoch import Epoch
+from socketio_app.adapters.sql.postgres.messages import PostgresMessages
+from socketio_app.adapters.sql.postgres.pool import PostgresPool
+from socketio_app.adapters.sql.postgres.rooms import PostgresRooms
+from socketio_app.adapters.sql.postgres.session import Connector
+from socketio_app.adapters.sql.postgres.url import parse_postgres_url
 
 
 class PostgresStore:

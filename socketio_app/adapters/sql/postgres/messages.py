@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import asyncpg
 
 from socketio_app.adapters.sql.group_commit import GroupCommit
-from socketio_app.adapters.sql.postgres_append import ConversationIds, StaleNumbersError, append
-from socketio_app.adapters.sql.postgres_pool import PostgresConnection, PostgresPool, fetch
-from socketio_app.adapters.sql.postgres_session import Connector
-from socketio_app.adapters.sql.postgres_statements import CONVERSATION_AT, PAGE
+from socketio_app.adapters.sql.postgres.append import ConversationIds, StaleNumbersError, append
+from socketio_app.adapters.sql.postgres.pool import PostgresConnection, PostgresPool, fetch
+from socketio_app.adapters.sql.postgres.session import Connector
+from socketio_app.adapters.sql.postgres.statements import CONVERSATION_AT, PAGE
 from socketio_app.adapters.sql.rows import key_columns, key_of, message_of, page_of
 from socketio_app.application.ports import Place
 from socketio_app.domain.conversations import Conversation

@@ -9,13 +9,13 @@ from typing import Any
 
 from socketio_app.adapters.sql.group_commit import GroupCommit, OnCommit
 from socketio_app.adapters.sql.migrations import migrate, read_epoch
-from socketio_app.adapters.sql.sqlite_file import (
+from socketio_app.adapters.sql.sqlite.file import (
     Ownership,
     clear_errors,
     open_connection,
     tables_of,
 )
-from socketio_app.adapters.sql.sqlite_ports import (
+from socketio_app.adapters.sql.sqlite.ports import (
     Commits,
     SqliteActivity,
     SqliteConversations,
@@ -23,8 +23,8 @@ from socketio_app.adapters.sql.sqlite_ports import (
     SqliteMessages,
     SqliteRooms,
 )
-from socketio_app.adapters.sql.sqlite_readers import SqliteReaders
-from socketio_app.adapters.sql.sqlite_writer import SqliteWriter, Write
+from socketio_app.adapters.sql.sqlite.readers import SqliteReaders
+from socketio_app.adapters.sql.sqlite.writer import SqliteWriter, Write
 from socketio_app.adapters.sql.statements import all_memberships
 from socketio_app.domain.identifiers import RoomId, UserId
 

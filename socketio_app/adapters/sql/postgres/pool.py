@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from socketio_app.adapters.sql.postgres_session import (
+from socketio_app.adapters.sql.postgres.session import (
     UNAVAILABLE,
     Connection,
     Connector,
     Session,
 )
-from socketio_app.adapters.sql.postgres_statements import Statement
+from socketio_app.adapters.sql.postgres.statements import Statement
 from socketio_app.domain.errors import Unavailable
 
 MAX_SESSIONS = 10

@@ -14,8 +14,8 @@ from typing import TypeVar
 
 from sqlalchemy.exc import OperationalError
 
-from socketio_app.adapters.sql.sqlite_file import CACHE_KIB, open_connection
-from socketio_app.adapters.sql.sqlite_reader import SqliteReader
+from socketio_app.adapters.sql.sqlite.file import CACHE_KIB, open_connection
+from socketio_app.adapters.sql.sqlite.reader import SqliteReader
 from socketio_app.domain.errors import Unavailable
 
 READERS = 4

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from socketio_app.adapters.sql.postgres_pool import PostgresPool, fetch
-from socketio_app.adapters.sql.postgres_session import Connection
-from socketio_app.adapters.sql.postgres_statements import (
+from socketio_app.adapters.sql.postgres.pool import PostgresPool, fetch
+from socketio_app.adapters.sql.postgres.session import Connection
+from socketio_app.adapters.sql.postgres.statements import (
     CONVERSATION_AT,
     STANDINGS,
     STANDINGS_WITH_MESSAGES,

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 from uuid import uuid4
 
-from socketio_app.adapters.sql.sqlite_file import StoreFileError, clear_errors
+from socketio_app.adapters.sql.sqlite.file import StoreFileError, clear_errors
 
 
 def back_up(path: Path, copy: Path) -> None:

@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 
 from socketio_app.adapters.sql.deliveries import submit_deliveries
 from socketio_app.adapters.sql.group_commit import GroupCommit
-from socketio_app.adapters.sql.postgres_activity import ActivityMarks
-from socketio_app.adapters.sql.postgres_append import find_numbers
-from socketio_app.adapters.sql.postgres_pool import PostgresPool
-from socketio_app.adapters.sql.postgres_session import Connection
+from socketio_app.adapters.sql.postgres.activity import ActivityMarks
+from socketio_app.adapters.sql.postgres.append import find_numbers
+from socketio_app.adapters.sql.postgres.pool import PostgresPool
+from socketio_app.adapters.sql.postgres.session import Connection
 from socketio_app.adapters.sql.rows import message_of
 from socketio_app.adapters.sql.undelivered import (
     FIRST_PAIRS,

@@ -16,8 +16,8 @@ carry.
 
 from collections.abc import Mapping, Sequence
 
-from socketio_app.adapters.sql.postgres_pool import PostgresConnection
-from socketio_app.adapters.sql.postgres_session import Connection
+from socketio_app.adapters.sql.postgres.pool import PostgresConnection
+from socketio_app.adapters.sql.postgres.session import Connection
 from socketio_app.adapters.sql.rows import key_columns, message_of, message_row
 from socketio_app.domain.conversations import Conversation, Pair
 from socketio_app.domain.messaging import Draft, Stored

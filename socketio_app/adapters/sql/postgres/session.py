@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import asyncpg
 import attrs
 
-from socketio_app.adapters.sql.postgres_url import ConnectionParameters
+from socketio_app.adapters.sql.postgres.url import ConnectionParameters
 from socketio_app.application.tasks import start_task
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"

@@ -7,8 +7,8 @@ from typing import Any, Protocol, TypeVar
 
 from socketio_app.adapters.sql.deliveries import submit_deliveries
 from socketio_app.adapters.sql.group_commit import GroupCommit
-from socketio_app.adapters.sql.sqlite_reader import SqliteReader
-from socketio_app.adapters.sql.sqlite_writer import SqliteWriter, Write
+from socketio_app.adapters.sql.sqlite.reader import SqliteReader
+from socketio_app.adapters.sql.sqlite.writer import SqliteWriter, Write
 from socketio_app.adapters.sql.undelivered import FIRST_PAIRS
 from socketio_app.application.commands import RoomJoined
 from socketio_app.application.ports import Place

@@ -15,8 +15,8 @@ from collections.abc import Callable, Sequence
 
 import attrs
 
-from socketio_app.adapters.sql.postgres_pool import PostgresPool, fetch
-from socketio_app.adapters.sql.postgres_statements import CHANGES
+from socketio_app.adapters.sql.postgres.pool import PostgresPool, fetch
+from socketio_app.adapters.sql.postgres.statements import CHANGES
 from socketio_app.adapters.sql.rows import change_of, key_columns, message_of
 from socketio_app.domain.activity import Change, Mark
 from socketio_app.domain.identifiers import UserId

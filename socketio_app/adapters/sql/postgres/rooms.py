@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from socketio_app.adapters.sql.postgres_append import find_or_insert
-from socketio_app.adapters.sql.postgres_conversations import mark_read
-from socketio_app.adapters.sql.postgres_epoch import Epoch
-from socketio_app.adapters.sql.postgres_pool import PostgresPool
+from socketio_app.adapters.sql.postgres.append import find_or_insert
+from socketio_app.adapters.sql.postgres.conversations import mark_read
+from socketio_app.adapters.sql.postgres.epoch import Epoch
+from socketio_app.adapters.sql.postgres.pool import PostgresPool
 from socketio_app.adapters.sql.rows import milliseconds
 from socketio_app.application.commands import RoomJoined
 from socketio_app.application.locks import KeyedLock
