@@ -14,8 +14,8 @@ from socketio_app.application.events import (
     OneConnection,
     Users,
 )
-from socketio_app.application.handover import Opening
 from socketio_app.application.live_merge import LiveMerge
+from socketio_app.application.opening import Opening
 from socketio_app.domain.conversations import Room
 from socketio_app.domain.identifiers import ConnectionId, RoomId, UserId
 from socketio_app.domain.messaging import Message

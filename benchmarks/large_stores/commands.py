@@ -9,8 +9,8 @@ from typing import Any
 import attrs
 
 from benchmarks.large_stores.filling import ADA, Size
+from socketio_app.adapters.custom_verifier import CustomVerifier
 from socketio_app.adapters.fanout.hub import Hub
-from socketio_app.adapters.jwt import HostVerifier
 from socketio_app.adapters.socketio.encoding import SOCKETIO_ENCODING
 from socketio_app.adapters.system import SystemClock, new_message_id
 from socketio_app.application.chat import Chat
@@ -25,8 +25,8 @@ from socketio_app.application.commands import (
     MarkRead,
     SendMessage,
 )
+from socketio_app.application.limits import Rules
 from socketio_app.application.ports import Identity, Store
-from socketio_app.application.rules import Rules
 from socketio_app.domain.activity import Since
 from socketio_app.domain.conversations import Person, Room
 from socketio_app.domain.identifiers import ConnectionId, RoomId, UserId
@@ -63,7 +63,7 @@ class Bench:
 
     def __attrs_post_init__(self) -> None:
         clock = SystemClock()
-        verifier = HostVerifier(lambda _token: None, clock)
+        verifier = CustomVerifier(lambda _token: None, clock)
         rules = Rules(rates={}, rooms_per_user=self.size.rooms + 10)
         hub = Hub(SOCKETIO_ENCODING)
         self._chat = Chat(self.store, hub, verifier, clock, new_message_id, rules)

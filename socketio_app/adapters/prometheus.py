@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from socketio_app.application.measures import Histogram, Measures
+from socketio_app.application.metrics import Histogram, Measures
 
 Readings = Mapping[str, tuple[str, Callable[[], float]]]
 """By its name, what a number means, and where it is read."""

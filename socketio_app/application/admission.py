@@ -18,8 +18,8 @@ from socketio_app.application.commands import (
     StartTyping,
     StopTyping,
 )
+from socketio_app.application.limits import CommandKind
 from socketio_app.application.ports import Clock
-from socketio_app.application.rules import CommandKind
 from socketio_app.domain.errors import RateLimited, Unavailable
 from socketio_app.domain.rates import DoubleLimiter, Rates
 

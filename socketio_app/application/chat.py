@@ -4,6 +4,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from socketio_app.application.admission import Admission
+from socketio_app.application.cancellation import to_the_end
 from socketio_app.application.commands import (
     Actor,
     CatchUp,
@@ -22,19 +23,18 @@ from socketio_app.application.commands import (
 from socketio_app.application.delivery import Delivery
 from socketio_app.application.events import Users
 from socketio_app.application.home_loop import HomeLoop
+from socketio_app.application.limits import Rules
 from socketio_app.application.locks import KeyedLock
 from socketio_app.application.membership import Membership
 from socketio_app.application.messaging import Messaging
-from socketio_app.application.patience import Patience
 from socketio_app.application.ports import Broadcast, Clock, NewMessageId, Store, TokenVerifier
 from socketio_app.application.publishing import Publisher
 from socketio_app.application.read_turns import ReadTurns
 from socketio_app.application.readiness import Readiness
 from socketio_app.application.reading import Reading
+from socketio_app.application.refusal_limit import Patience
 from socketio_app.application.repairs import Repairs
-from socketio_app.application.rules import Rules
 from socketio_app.application.sessions import Sessions
-from socketio_app.application.tasks import to_the_end
 from socketio_app.application.tokens import Tokens
 from socketio_app.application.typing_indicator import TypingIndicator
 from socketio_app.domain.connections import Connections

@@ -1,11 +1,11 @@
 """The use case of messaging."""
 
-from socketio_app.application.access import conversation_for
+from socketio_app.application.authorization import conversation_for
 from socketio_app.application.commands import Actor, SendMessage
 from socketio_app.application.delivery import Delivery
+from socketio_app.application.limits import Rules
 from socketio_app.application.ports import Broadcast, Clock, NewMessageId, Store
 from socketio_app.application.publishing import Publisher
-from socketio_app.application.rules import Rules
 from socketio_app.domain.conversations import Room, conversation_of
 from socketio_app.domain.errors import Conflict
 from socketio_app.domain.messaging import Draft, Stored, check_content

@@ -5,8 +5,8 @@ import logging
 from datetime import timedelta
 from typing import Literal
 
+from socketio_app.application.cancellation import start_task
 from socketio_app.application.ports import Store
-from socketio_app.application.tasks import start_task
 from socketio_app.domain.errors import Unavailable
 
 log = logging.getLogger("socketio_app")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from socketio_app.application.access import conversation_for
+from socketio_app.application.authorization import conversation_for
 from socketio_app.application.catching_up import CatchingUp
 from socketio_app.application.commands import (
     Actor,
@@ -17,8 +17,8 @@ from socketio_app.application.commands import (
     ReadMarked,
 )
 from socketio_app.application.events import Audience, Members, MessageRead, Users
+from socketio_app.application.limits import Rules
 from socketio_app.application.ports import Broadcast, Clock, Store
-from socketio_app.application.rules import Rules
 from socketio_app.domain.activity import Since
 from socketio_app.domain.conversations import Conversation, Room, conversation_of
 from socketio_app.domain.history import Page, Recent, Standing

@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable, Hashable
 from datetime import timedelta
 from functools import partial
 
+from socketio_app.application.cancellation import start_task
 from socketio_app.application.ports import Clock, Timer
-from socketio_app.application.tasks import start_task
 from socketio_app.domain.errors import Unavailable
 
 log = logging.getLogger("socketio_app")

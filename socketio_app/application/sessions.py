@@ -3,11 +3,11 @@
 from socketio_app.application.backlog import Backlog
 from socketio_app.application.commands import MOST_POSITIONS
 from socketio_app.application.events import Connected, Limits
-from socketio_app.application.handover import Opening
+from socketio_app.application.limits import Rules
 from socketio_app.application.locks import KeyedLock
+from socketio_app.application.opening import Opening
 from socketio_app.application.ports import Broadcast, Clock, Identity, Store
 from socketio_app.application.publishing import Publisher
-from socketio_app.application.rules import Rules
 from socketio_app.application.tokens import Tokens
 from socketio_app.application.typing_indicator import TypingIndicator
 from socketio_app.domain.activity import Since

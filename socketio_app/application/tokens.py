@@ -5,10 +5,10 @@ from typing import Final
 
 import attrs
 
+from socketio_app.application.cancellation import to_the_end
 from socketio_app.application.commands import Actor, RefreshToken, TokenRefreshed
 from socketio_app.application.events import OneConnection, TokenExpiring
 from socketio_app.application.ports import Broadcast, Clock, Timer, TokenVerifier
-from socketio_app.application.tasks import to_the_end
 from socketio_app.domain.connections import Connections
 from socketio_app.domain.deadlines import Deadlines
 from socketio_app.domain.errors import InvalidPayload, Unauthenticated

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 
-from socketio_app.application.access import conversation_for
+from socketio_app.application.authorization import conversation_for
 from socketio_app.application.commands import Actor, StartTyping, StopTyping
 from socketio_app.application.events import Audience, Members, Users
+from socketio_app.application.limits import Rules
 from socketio_app.application.locks import KeyedLock
 from socketio_app.application.ports import Broadcast, Clock, RoomRepository, Timer
-from socketio_app.application.rules import Rules
 from socketio_app.domain.conversations import Conversation, Person, Room, conversation_of
 from socketio_app.domain.identifiers import UserId
 from socketio_app.domain.typing_board import TypingBoard, TypingStarted, TypingStopped

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from socketio_app.adapters.http import HEALTH, ready
 from socketio_app.application.ports import Store
 from socketio_app.entrypoints.composition import Composition, compose
-from socketio_app.entrypoints.host import HostRoute, host_lifespan
+from socketio_app.entrypoints.mounted_app import HostRoute, host_lifespan
 from socketio_app.entrypoints.not_started import NotStarted
 from socketio_app.entrypoints.settings import Settings
 

@@ -8,9 +8,10 @@ from typing import Protocol, runtime_checkable
 import attrs
 from starlette.routing import Route
 
+from socketio_app.adapters.custom_verifier import CustomVerifier
 from socketio_app.adapters.fanout.hub import Hub
 from socketio_app.adapters.fanout.large_rooms import PART
-from socketio_app.adapters.jwt import HostVerifier, JwtVerifier, KeyConfigurationError, KeySet
+from socketio_app.adapters.jwt import JwtVerifier, KeyConfigurationError, KeySet
 from socketio_app.adapters.memory import MemoryStore
 from socketio_app.adapters.prometheus import metrics_route
 from socketio_app.adapters.socketio.connect_limit import ConnectRates
@@ -21,7 +22,7 @@ from socketio_app.adapters.sql.sqlite.store import SqliteStore
 from socketio_app.adapters.system import SystemClock, new_message_id
 from socketio_app.adapters.wire.incoming import COMMANDS
 from socketio_app.application.chat import Chat
-from socketio_app.application.measures import Measures
+from socketio_app.application.metrics import Measures
 from socketio_app.application.ports import Clock, Store, TokenVerifier
 from socketio_app.application.tracing import Tracing
 from socketio_app.entrypoints.only_worker import ONLY_WORKER
@@ -107,7 +108,9 @@ def compose(
         SettingsError: a setting is wrong.
     """
     clock = SystemClock()
-    verifier = HostVerifier(verify_token, clock) if verify_token else jwt_verifier(settings, clock)
+    verifier = (
+        CustomVerifier(verify_token, clock) if verify_token else jwt_verifier(settings, clock)
+    )
     measures = Measures(COMMANDS) if settings.metrics_port else None
     hub = Hub(SOCKETIO_ENCODING, part, measures)
     store = store or configured_store(settings)

@@ -12,7 +12,7 @@ from typing import Any, Self
 import attrs
 from dotenv import dotenv_values
 
-from socketio_app.entrypoints.limits import LimitSettings
+from socketio_app.entrypoints.limit_settings import LimitSettings
 from socketio_app.entrypoints.parsing import (
     SettingsError,
     database_url,

@@ -22,13 +22,13 @@ from socketio_app.application.events import (
     UserJoined,
     Users,
 )
-from socketio_app.application.handover import Opening
+from socketio_app.application.opening import Opening
 from socketio_app.application.ports import Broadcast
 from socketio_app.domain.conversations import Room
 from socketio_app.domain.identifiers import ConnectionId, RoomId, UserId
 from tests.builders import draft
+from tests.fake_writer import KeptWay
 from tests.recording import Listener, RecordingBroadcast
-from tests.ways import KeptWay
 
 ADA, BOB, EVE = UserId("ada"), UserId("bob"), UserId("eve")
 LOBBY = RoomId("lobby")

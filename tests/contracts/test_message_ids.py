@@ -6,7 +6,7 @@ import pytest
 
 from socketio_app.adapters.system import new_message_id
 from socketio_app.application.ports import NewMessageId
-from tests.live import numbered_message_ids
+from tests.chat_harness import numbered_message_ids
 
 
 def system() -> NewMessageId:

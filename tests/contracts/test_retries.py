@@ -9,7 +9,7 @@ from socketio_app.domain.conversations import Pair
 from socketio_app.domain.errors import Conflict
 from socketio_app.domain.messaging import Stored
 from tests.builders import ADA, BOB, personal
-from tests.live import LiveChat
+from tests.chat_harness import LiveChat
 
 pytestmark = pytest.mark.anyio
 

@@ -6,7 +6,8 @@ from datetime import UTC, timedelta
 import attrs
 import pytest
 
-from socketio_app.adapters.jwt import HostVerifier, JwtVerifier, KeySet, sign_token
+from socketio_app.adapters.custom_verifier import CustomVerifier
+from socketio_app.adapters.jwt import JwtVerifier, KeySet, sign_token
 from socketio_app.application.ports import Identity, TokenVerifier
 from socketio_app.domain.errors import TokenExpired, Unauthenticated
 from socketio_app.domain.identifiers import UserId
@@ -98,7 +99,7 @@ def issuing_sessions(look_up: Callable[[dict[str, Identity], str], object]) -> I
         sessions[token] = Identity(user_id, clock.wall_time() + lifetime)
         return token
 
-    return Issuing(clock, HostVerifier(lambda token: look_up(sessions, token), clock), issue)
+    return Issuing(clock, CustomVerifier(lambda token: look_up(sessions, token), clock), issue)
 
 
 @pytest.fixture(params=[hs256, rs256, es256, jwks, host, async_host])

@@ -6,7 +6,7 @@ from typing import Any
 
 import attrs
 
-from socketio_app.entrypoints.limits import LimitSettings
+from socketio_app.entrypoints.limit_settings import LimitSettings
 from socketio_app.entrypoints.settings import Settings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()

@@ -20,7 +20,7 @@ from socketio_app.domain.conversations import Room
 from socketio_app.domain.identifiers import RoomId, UserId
 from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import Composition, compose
-from tests.e2e.raw import RawPolling, raw_polling
+from tests.e2e.raw_client import RawPolling, raw_polling
 from tests.e2e.raw_frames import OPEN, RawFrames, close_code
 from tests.e2e.serving import serving
 from tests.e2e.test_engine_io import CONNECT, SETTINGS, until_empty

@@ -12,7 +12,7 @@ from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import Composition, compose
 from socketio_app.entrypoints.settings import Settings
 from tests.e2e.clients import PythonClient, until
-from tests.e2e.raw import raw_polling
+from tests.e2e.raw_client import raw_polling
 from tests.e2e.serving import serving
 from tests.tokens import SECRET, token
 

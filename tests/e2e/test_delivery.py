@@ -30,7 +30,7 @@ from tests.e2e.clients import (
 )
 from tests.e2e.conftest import Connect, Kind
 from tests.e2e.frame_client import FrameClient
-from tests.e2e.raw import raw_polling
+from tests.e2e.raw_client import raw_polling
 from tests.e2e.serving import serving
 from tests.e2e.tcp_proxy import tcp_proxy
 from tests.tokens import SECRET, token

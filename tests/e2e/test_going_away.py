@@ -24,7 +24,7 @@ from tests.e2e.clients import (
     until,
 )
 from tests.e2e.conftest import NO_NODE
-from tests.e2e.raw import raw_polling
+from tests.e2e.raw_client import raw_polling
 from tests.e2e.serving import serving
 from tests.e2e.test_crashes import ROOM, Database, Load, database, in_sqlite, start
 from tests.e2e.test_serving import PATIENCE_SECONDS, free_port, served

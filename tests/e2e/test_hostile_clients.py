@@ -13,7 +13,7 @@ from socketio_app.adapters.socketio.server import MAX_IGNORED_PACKETS
 from socketio_app.adapters.wire.incoming import COMMANDS
 from socketio_app.entrypoints.settings import Settings
 from socketio_app.main import create_socketio_app
-from tests.e2e.raw import RawWebSocket, raw_websocket
+from tests.e2e.raw_client import RawWebSocket, raw_websocket
 from tests.e2e.serving import serving_in_a_thread
 from tests.tokens import SECRET, token
 

@@ -13,13 +13,13 @@ import pytest
 
 from socketio_app.adapters.socketio.server import MAX_IGNORED_PACKETS, MOST_REFUSED_CONNECTS
 from socketio_app.adapters.websocket.uvicorn_protocol import FastProtocol
-from socketio_app.application.patience import BYTES_OF_A_REFUSAL
+from socketio_app.application.refusal_limit import BYTES_OF_A_REFUSAL
 from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import Composition, compose
 from socketio_app.entrypoints.settings import Settings
 from tests.e2e.clients import PythonClient, Refused, settled, until
 from tests.e2e.frame_client import FrameClient, FrameSocket, Transport
-from tests.e2e.raw import raw_polling
+from tests.e2e.raw_client import raw_polling
 from tests.e2e.serving import serving
 from tests.e2e.test_engine_io import until_empty
 from tests.tokens import SECRET, token

@@ -20,7 +20,7 @@ from socketio_app.entrypoints.composition import Composition, compose
 from socketio_app.entrypoints.logs import log_config
 from socketio_app.entrypoints.settings import Settings
 from tests.e2e.clients import PythonClient, Refused, until
-from tests.e2e.raw import raw_websocket
+from tests.e2e.raw_client import raw_websocket
 from tests.e2e.serving import serving, serving_in_a_thread
 from tests.stores import HookedStore
 from tests.tokens import SECRET, token

@@ -11,7 +11,7 @@ import pytest
 
 from socketio_app.application.chat import Chat
 from socketio_app.application.commands import Actor, JoinRoom, SendMessage
-from socketio_app.application.rules import Rules
+from socketio_app.application.limits import Rules
 from socketio_app.domain.conversations import Person, Room
 from socketio_app.domain.identifiers import RoomId, UserId
 from socketio_app.entrypoints.asgi import application
@@ -21,7 +21,7 @@ from socketio_app.main import create_socketio_app
 from tests.e2e.clients import NodeProcess, PythonClient, until
 from tests.e2e.conftest import Kind
 from tests.e2e.frame_client import FrameSocket
-from tests.e2e.raw import raw_polling
+from tests.e2e.raw_client import raw_polling
 from tests.e2e.serving import serving
 from tests.tokens import SECRET, token
 

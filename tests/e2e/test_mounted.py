@@ -16,7 +16,7 @@ from socketio_app.application.commands import Actor, JoinRoom, SendMessage
 from socketio_app.domain.conversations import Person, Room
 from socketio_app.domain.errors import NotAMember, Unavailable
 from socketio_app.domain.identifiers import RoomId, UserId
-from socketio_app.entrypoints.host import HostLifespanError
+from socketio_app.entrypoints.mounted_app import HostLifespanError
 from socketio_app.entrypoints.settings import Settings
 from socketio_app.main import create_socketio_app
 from tests.e2e.clients import PythonClient, Refused, until

@@ -9,9 +9,9 @@ import pytest
 import uvloop
 from hypothesis import HealthCheck, example, given, settings
 
-from socketio_app.application.rules import Rules
+from socketio_app.application.limits import Rules
 from tests.e2e.frame_client import END
-from tests.e2e.playing import FAST, FAST_IN_TASKS, PLAIN, Over, Path, Theatre
+from tests.e2e.scenario_runner import FAST, FAST_IN_TASKS, PLAIN, Over, Path, Theatre
 from tests.e2e.scenarios import (
     LOBBY,
     LONG,

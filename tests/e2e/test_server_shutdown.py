@@ -9,7 +9,7 @@ import pytest
 from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import compose
 from socketio_app.entrypoints.settings import Settings
-from tests.e2e.raw import RawPolling, raw_polling
+from tests.e2e.raw_client import RawPolling, raw_polling
 from tests.e2e.serving import serving
 from tests.tokens import SECRET, token
 

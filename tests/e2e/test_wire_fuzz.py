@@ -21,7 +21,7 @@ from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import Composition, compose
 from socketio_app.entrypoints.settings import Settings
 from tests.e2e.hostile import Client, clients, play
-from tests.e2e.raw import RawWebSocket, raw_websocket
+from tests.e2e.raw_client import RawWebSocket, raw_websocket
 from tests.e2e.serving import serving_in_a_thread
 from tests.tokens import SECRET
 

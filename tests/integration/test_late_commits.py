@@ -18,8 +18,8 @@ from socketio_app.domain.activity import Since
 from socketio_app.domain.conversations import Conversation, Pair, Room
 from socketio_app.domain.identifiers import UserId
 from tests.builders import ADA, BOB, EVE, LOBBY, NOON, draft
+from tests.chat_harness import LiveChat
 from tests.databases import postgres_database
-from tests.live import LiveChat
 
 pytestmark = pytest.mark.anyio
 

@@ -197,7 +197,7 @@ async def test_processes_append_ten_thousand_messages_without_gap_or_duplicate()
         # A fifth of them is sent by both, as by a client whose retry meets the other process.
         processes = [
             await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "tests.appender", url, prefix, str(count)
+                sys.executable, "-m", "tests.append_worker", url, prefix, str(count)
             )
             for prefix, count in [("one", 4000), ("two", 4000), ("both", 2000), ("both", 2000)]
         ]

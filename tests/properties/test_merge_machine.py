@@ -16,9 +16,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from socketio_app.adapters.custom_verifier import CustomVerifier
 from socketio_app.adapters.fanout.hub import Hub
 from socketio_app.adapters.fanout.subscriber import Outlet
-from socketio_app.adapters.jwt import HostVerifier
 from socketio_app.adapters.socketio.dispatcher import CommandRunner
 from socketio_app.adapters.socketio.encoding import SOCKETIO_ENCODING
 from socketio_app.adapters.socketio.events import CommandEvent
@@ -26,16 +26,16 @@ from socketio_app.adapters.socketio.refusal_log import RefusalLog
 from socketio_app.adapters.websocket.frames import contents
 from socketio_app.application.chat import Chat
 from socketio_app.application.commands import Actor, RoomJoined
+from socketio_app.application.limits import Rules
 from socketio_app.application.ports import Identity
-from socketio_app.application.rules import Rules
 from socketio_app.domain.conversations import Conversation, Pair, Room
 from socketio_app.domain.errors import Unavailable
 from socketio_app.domain.identifiers import ConnectionId, RoomId, UserId
 from socketio_app.domain.rooms import Left
+from tests.chat_harness import numbered_message_ids
 from tests.clocks import ManualClock
+from tests.fake_writer import KeptWay
 from tests.faulty import Call, FaultyStore
-from tests.live import numbered_message_ids
-from tests.ways import KeptWay
 
 USERS = [UserId(name) for name in ("ada", "bob", "eve")]
 LOBBY = Room(RoomId("lobby"))
@@ -120,7 +120,7 @@ class MergeMachine(RuleBasedStateMachine):
         self.chat = Chat(
             self.store,
             self.hub,
-            HostVerifier(lambda _token: None, self.clock),
+            CustomVerifier(lambda _token: None, self.clock),
             self.clock,
             numbered_message_ids(),
             Rules(rates={}, refusals=None),

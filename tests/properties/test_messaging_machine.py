@@ -14,7 +14,7 @@ from socketio_app.application.events import MessageDelivered, MessageSent
 from socketio_app.domain.conversations import Conversation, Person, Room, Target
 from socketio_app.domain.identifiers import ClientMessageId, RoomId, UserId
 from socketio_app.domain.messaging import Message, Stored
-from tests.live import Device, LiveChat
+from tests.chat_harness import Device, LiveChat
 from tests.stores import HookedStore
 
 USERS = [UserId(name) for name in ("ada", "bob", "eve")]

@@ -44,8 +44,8 @@ from socketio_app.domain.history import Window
 from socketio_app.domain.identifiers import ClientMessageId, UserId
 from socketio_app.domain.messaging import Message, Stored
 from tests.builders import ADA, BOB, EVE, LOBBY
+from tests.chat_harness import LiveChat
 from tests.databases import postgres_database
-from tests.live import LiveChat
 from tests.stores import memory_store
 
 USERS = [ADA, BOB, EVE]

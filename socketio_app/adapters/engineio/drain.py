@@ -8,7 +8,7 @@ import logging
 from collections.abc import Sequence
 from typing import Protocol
 
-from socketio_app.application.tasks import start_task
+from socketio_app.application.cancellation import start_task
 
 log = logging.getLogger("socketio_app.socketio")
 

@@ -50,7 +50,7 @@ from socketio_app.adapters.websocket.interface import (
     WebSocket,
 )
 from socketio_app.adapters.websocket.turn import Turn
-from socketio_app.application.tasks import start_task, to_the_end, we_are_cancelled
+from socketio_app.application.cancellation import start_task, to_the_end, we_are_cancelled
 
 log = logging.getLogger("socketio_app.socketio")
 

@@ -24,7 +24,7 @@ from socketio_app.application.events import (
     UserLeft,
     Users,
 )
-from socketio_app.application.measures import Measures
+from socketio_app.application.metrics import Measures
 from socketio_app.domain.conversations import Conversation, Room
 from socketio_app.domain.identifiers import ConnectionId, RoomId, UserId
 

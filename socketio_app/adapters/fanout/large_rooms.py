@@ -14,7 +14,7 @@ import attrs
 from socketio_app.adapters.fanout.subscriber import Outlet
 from socketio_app.adapters.websocket.frames import Frame
 from socketio_app.application.events import Event
-from socketio_app.application.measures import Measures
+from socketio_app.application.metrics import Measures
 from socketio_app.domain.identifiers import RoomId
 
 PART = 500

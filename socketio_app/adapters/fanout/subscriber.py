@@ -13,8 +13,8 @@ from socketio_app.adapters.websocket.frames import Frame
 from socketio_app.adapters.websocket.interface import FrameWriter, Write, WriteJoined
 from socketio_app.application.backlog import Batch
 from socketio_app.application.events import Event, MessageSent
-from socketio_app.application.handover import Opening
 from socketio_app.application.live_merge import LiveMerge
+from socketio_app.application.opening import Opening
 from socketio_app.domain.conversations import Conversation, Room
 from socketio_app.domain.identifiers import ConnectionId, UserId
 from socketio_app.domain.messaging import Message

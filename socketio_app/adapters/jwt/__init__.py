@@ -1,9 +1,8 @@
 """Tokens: JSON Web Tokens (RFC 7519), their signatures checked by python-jose."""
 
-from socketio_app.adapters.jwt.host import HostVerifier
 from socketio_app.adapters.jwt.keys import KeySet
 from socketio_app.adapters.jwt.signing import sign_token
 from socketio_app.adapters.jwt.verification_key import KeyConfigurationError
 from socketio_app.adapters.jwt.verifier import JwtVerifier
 
-__all__ = ["HostVerifier", "JwtVerifier", "KeyConfigurationError", "KeySet", "sign_token"]
+__all__ = ["JwtVerifier", "KeyConfigurationError", "KeySet", "sign_token"]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from socketio_app.adapters.jwt import strict
+from socketio_app.adapters.jwt import strict_json
 from socketio_app.adapters.jwt.verification_key import (
     EC_CURVES,
     RSA_ALGORITHMS,
@@ -43,8 +43,8 @@ def keys_in(document: bytes, algorithms: Sequence[str]) -> tuple[VerificationKey
 
 def _entries(document: bytes) -> Sequence[Any]:
     try:
-        entries = strict.json_object(document).get("keys")
-    except strict.NotStrictError:
+        entries = strict_json.json_object(document).get("keys")
+    except strict_json.NotStrictError:
         entries = None
     if not isinstance(entries, list):
         raise KeyConfigurationError("it is no JSON Web Key Set")
@@ -100,7 +100,7 @@ def _read(entry: dict[str, Any], algorithm: str, key_id: str | None) -> Verifica
     secret = entry.get("k")
     try:
         return secret_key(
-            strict.octets(secret if isinstance(secret, str) else ""), algorithm, key_id
+            strict_json.octets(secret if isinstance(secret, str) else ""), algorithm, key_id
         )
-    except strict.NotStrictError:
+    except strict_json.NotStrictError:
         raise KeyConfigurationError(f"it cannot be read as a key for {algorithm}") from None

@@ -14,7 +14,7 @@ from jose import jwk
 from jose.backends.base import Key
 from jose.exceptions import JOSEError
 
-from socketio_app.adapters.jwt.strict import NotStrictError, json_object
+from socketio_app.adapters.jwt.strict_json import NotStrictError, json_object
 
 SHORTEST_SECRET_BYTES = 32
 """256 bits, which is what HS256 asks for (RFC 7518, section 3.2).

@@ -6,7 +6,7 @@ from typing import Self
 
 import attrs
 
-from socketio_app.adapters.jwt import strict
+from socketio_app.adapters.jwt import strict_json
 from socketio_app.adapters.jwt.claims import ClaimsPolicy, rejected
 from socketio_app.adapters.jwt.keys import KeySet
 from socketio_app.application.ports import Clock, Identity
@@ -41,7 +41,7 @@ class JwtVerifier:
         """See `TokenVerifier.verify`."""
         try:
             claims = self._signed_claims(_Signed.parse(token))
-        except strict.NotStrictError:
+        except strict_json.NotStrictError:
             raise rejected("the token is not a well-formed JSON Web Token") from None
         return self._policy.identity(claims, self._clock.wall_time())
 
@@ -55,7 +55,7 @@ class JwtVerifier:
             raise rejected("the header's alg and kid match no configured key (ALGORITHM)")
         if not key.has_signed(token.signed, token.signature):
             raise rejected("the signature does not match the configured key")
-        return strict.json_object(token.payload)
+        return strict_json.json_object(token.payload)
 
 
 @attrs.frozen
@@ -76,17 +76,17 @@ class _Signed:
             NotStrictError: it is none.
         """
         if not isinstance(token, str) or len(token) > LONGEST_TOKEN_CHARS:
-            raise strict.NotStrictError
+            raise strict_json.NotStrictError
         match token.split("."):
             case [header, payload, signature]:
                 return cls(
-                    strict.json_object(strict.octets(header)),
-                    strict.octets(payload),
-                    strict.octets(signature),
+                    strict_json.json_object(strict_json.octets(header)),
+                    strict_json.octets(payload),
+                    strict_json.octets(signature),
                     f"{header}.{payload}".encode(),
                 )
             case _:
-                raise strict.NotStrictError
+                raise strict_json.NotStrictError
 
 
 def _accepted(audience: str | Sequence[str] | None) -> frozenset[str] | None:

@@ -15,7 +15,7 @@ from socketio_app.adapters.wire import incoming, outgoing
 from socketio_app.application.chat import Chat
 from socketio_app.application.commands import Actor, CaughtUp, Command
 from socketio_app.application.delivery import messages_to
-from socketio_app.application.measures import OTHER, Measures
+from socketio_app.application.metrics import OTHER, Measures
 from socketio_app.application.tracing import Tracing
 from socketio_app.domain.conversations import Conversation
 from socketio_app.domain.errors import ChatError, TokenRejected

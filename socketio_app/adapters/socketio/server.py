@@ -51,12 +51,12 @@ from socketio_app.adapters.socketio.packets import (
 from socketio_app.adapters.socketio.refusal_log import RefusalLog
 from socketio_app.adapters.websocket.close_reasons import MALFORMED
 from socketio_app.adapters.wire import outgoing
+from socketio_app.application.cancellation import start_task
 from socketio_app.application.chat import Chat
 from socketio_app.application.commands import Actor
-from socketio_app.application.handover import Opening
-from socketio_app.application.measures import Measures
+from socketio_app.application.metrics import Measures
+from socketio_app.application.opening import Opening
 from socketio_app.application.ports import TokenVerifier
-from socketio_app.application.tasks import start_task
 from socketio_app.application.tracing import Tracing
 from socketio_app.domain.errors import ChatError
 from socketio_app.domain.identifiers import ConnectionId

@@ -15,7 +15,7 @@ from time import perf_counter
 from typing import Generic, TypeVar
 
 from socketio_app.adapters.sql.outage import Outage
-from socketio_app.application.tasks import start_task
+from socketio_app.application.cancellation import start_task
 from socketio_app.domain.errors import Unavailable
 
 log = logging.getLogger("socketio_app.store")

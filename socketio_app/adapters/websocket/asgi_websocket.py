@@ -14,7 +14,7 @@ from socketio_app.adapters.websocket.frames import Frame
 from socketio_app.adapters.websocket.interface import CLOSE_SECONDS, Owner
 from socketio_app.adapters.websocket.tcp import cut, transport_behind
 from socketio_app.adapters.websocket.turn import Turn
-from socketio_app.application.tasks import start_task
+from socketio_app.application.cancellation import start_task
 
 log = logging.getLogger("socketio_app.socketio")
 

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 import attrs
 
 from socketio_app.adapters.websocket.turn import Turn
-from socketio_app.application.tasks import start_task
+from socketio_app.application.cancellation import start_task
 
 MOST_WAITING, FEW_WAITING = 64, 32
 """From how many messages on a connection is read no more, and when it is again."""

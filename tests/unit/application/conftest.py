@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.live import LiveChat
+from tests.chat_harness import LiveChat
 
 
 @pytest.fixture

@@ -15,12 +15,12 @@ from socketio_app.application.commands import (
     StopTyping,
 )
 from socketio_app.application.events import MessageSent
-from socketio_app.application.rules import DEFAULT_RATES, CommandKind, Rules
+from socketio_app.application.limits import DEFAULT_RATES, CommandKind, Rules
 from socketio_app.domain.conversations import Pair, Person
 from socketio_app.domain.errors import RateLimited, Unavailable
 from socketio_app.domain.rates import Rate, Rates
 from tests.builders import ADA, BOB, LOBBY, personal
-from tests.live import Device, LiveChat
+from tests.chat_harness import Device, LiveChat
 from tests.stores import Gate, HookedStore
 
 pytestmark = pytest.mark.anyio

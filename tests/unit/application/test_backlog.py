@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 
 from socketio_app.application.backlog import Backlog
 from socketio_app.application.events import Event, MessageSent
+from socketio_app.application.limits import Rules
 from socketio_app.application.live_merge import LiveMerge
-from socketio_app.application.rules import Rules
 from socketio_app.domain.conversations import Conversation, Pair
 from socketio_app.domain.errors import Unavailable
 from socketio_app.domain.identifiers import MessageId, UserId
 from socketio_app.domain.messaging import Draft, Message, content_bytes
 from socketio_app.domain.transcript import Transcript
 from tests.builders import ADA, BOB, EVE, personal
-from tests.live import LiveChat
+from tests.chat_harness import LiveChat
 from tests.stores import HookedStore, Outage
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)

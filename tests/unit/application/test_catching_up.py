@@ -9,12 +9,12 @@ import pytest
 from socketio_app.application.catching_up import MAX_CHANGES
 from socketio_app.application.commands import CatchUp, CaughtUp, JoinRoom, LeaveRoom, Position
 from socketio_app.application.events import Connected, MessageDelivered
-from socketio_app.application.rules import Rules
+from socketio_app.application.limits import Rules
 from socketio_app.domain.activity import Since
 from socketio_app.domain.conversations import Conversation, Pair, Person, Room
 from socketio_app.domain.identifiers import UserId
 from tests.builders import ADA, BOB, EVE, LOBBY, draft, group, personal
-from tests.live import Device, LiveChat
+from tests.chat_harness import Device, LiveChat
 
 pytestmark = pytest.mark.anyio
 

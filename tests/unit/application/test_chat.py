@@ -5,7 +5,7 @@ import pytest
 from socketio_app.application.admission import KINDS
 from socketio_app.application.commands import Command
 from tests.builders import ADA, BOB
-from tests.live import LiveChat
+from tests.chat_harness import LiveChat
 
 pytestmark = pytest.mark.anyio
 

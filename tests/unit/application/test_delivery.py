@@ -11,7 +11,7 @@ from socketio_app.application.events import MessageDelivered, MessageSent
 from socketio_app.domain.errors import Unavailable
 from socketio_app.domain.identifiers import MessageId
 from tests.builders import ADA, BOB, EVE, LOBBY, group, personal
-from tests.live import Device, LiveChat
+from tests.chat_harness import Device, LiveChat
 from tests.stores import Gate, HookedStore, Outage
 
 pytestmark = pytest.mark.anyio

@@ -23,7 +23,7 @@ from socketio_app.domain.errors import InvalidPayload, Unavailable
 from socketio_app.domain.identifiers import RoomId
 from socketio_app.domain.typing_board import TypingStarted, TypingStopped
 from tests.builders import ADA, BOB, DEN, EVE, LOBBY, group
-from tests.live import Device, LiveChat
+from tests.chat_harness import Device, LiveChat
 from tests.stores import Gate, HookedStore, Outage
 
 pytestmark = pytest.mark.anyio

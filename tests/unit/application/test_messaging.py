@@ -7,7 +7,7 @@ import pytest
 
 from socketio_app.application.commands import JoinRoom, LeaveRoom, SendMessage, StartTyping
 from socketio_app.application.events import MessageDelivered, MessageSent
-from socketio_app.application.rules import Rules
+from socketio_app.application.limits import Rules
 from socketio_app.domain.conversations import Pair, Person, Room
 from socketio_app.domain.errors import (
     Conflict,
@@ -20,7 +20,7 @@ from socketio_app.domain.identifiers import MessageId, RoomId
 from socketio_app.domain.messaging import Message
 from socketio_app.domain.typing_board import TypingStarted, TypingStopped
 from tests.builders import ADA, BOB, DEN, EVE, LOBBY, group, personal
-from tests.live import Device, LiveChat
+from tests.chat_harness import Device, LiveChat
 from tests.stores import HookedStore, Outage
 
 pytestmark = pytest.mark.anyio

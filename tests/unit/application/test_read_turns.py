@@ -9,7 +9,7 @@ from socketio_app.application.commands import CatchUp, FetchHistory, ListConvers
 from socketio_app.domain.conversations import Person
 from socketio_app.domain.history import Window
 from tests.builders import ADA, BOB, EVE, personal
-from tests.live import LiveChat
+from tests.chat_harness import LiveChat
 from tests.stores import HookedStore
 
 pytestmark = pytest.mark.anyio

@@ -16,15 +16,15 @@ from socketio_app.application.commands import (
     Position,
 )
 from socketio_app.application.events import MessageDelivered, MessageRead
+from socketio_app.application.limits import Rules
 from socketio_app.application.reading import MAX_UNREAD_COUNT, STANDINGS_AT_ONCE
-from socketio_app.application.rules import Rules
 from socketio_app.domain.conversations import Conversation, Pair, Person, Room
 from socketio_app.domain.errors import InvalidPayload, NotAMember
 from socketio_app.domain.history import Window
 from socketio_app.domain.identifiers import RoomId, UserId
 from socketio_app.domain.messaging import Message
 from tests.builders import ADA, BOB, EVE, LOBBY, draft, group, personal
-from tests.live import Device, LiveChat
+from tests.chat_harness import Device, LiveChat
 from tests.stores import HookedStore
 
 pytestmark = pytest.mark.anyio

@@ -13,7 +13,7 @@ from socketio_app.domain.conversations import Pair, Person
 from socketio_app.domain.history import Window
 from socketio_app.domain.identifiers import UserId
 from tests.builders import ADA, BOB, EVE, personal
-from tests.live import Device, LiveChat
+from tests.chat_harness import Device, LiveChat
 from tests.stores import HookedStore
 
 pytestmark = pytest.mark.anyio

@@ -15,15 +15,15 @@ from socketio_app.application.events import (
     UserJoined,
     UserLeft,
 )
+from socketio_app.application.limits import Rules
 from socketio_app.application.ports import Identity
-from socketio_app.application.rules import Rules
 from socketio_app.domain.activity import Since
 from socketio_app.domain.conversations import Person, Room
 from socketio_app.domain.errors import Unavailable
 from socketio_app.domain.identifiers import ConnectionId
 from socketio_app.domain.typing_board import TypingStopped
 from tests.builders import ADA, BOB, EVE, LOBBY, NOON, group, personal
-from tests.live import Device, LiveChat
+from tests.chat_harness import Device, LiveChat
 from tests.stores import Gate, HookedStore, Outage
 
 pytestmark = pytest.mark.anyio

@@ -10,7 +10,7 @@ from socketio_app.application.events import Connected, TokenExpiring
 from socketio_app.application.ports import Identity
 from socketio_app.domain.errors import InvalidPayload, TokenExpired, Unauthenticated
 from tests.builders import ADA, BOB
-from tests.live import Device, LiveChat
+from tests.chat_harness import Device, LiveChat
 
 pytestmark = pytest.mark.anyio
 

@@ -8,13 +8,13 @@ from anyio import wait_all_tasks_blocked
 
 from socketio_app.application.commands import JoinRoom, LeaveRoom, StartTyping, StopTyping
 from socketio_app.application.events import UserLeft
-from socketio_app.application.rules import Rules
+from socketio_app.application.limits import Rules
 from socketio_app.domain.conversations import Pair, Person, Room, Target
 from socketio_app.domain.errors import NotAMember
 from socketio_app.domain.identifiers import UserId
 from socketio_app.domain.typing_board import TypingStarted, TypingStopped
 from tests.builders import ADA, BOB, DEN, EVE, LOBBY, group, personal
-from tests.live import Device, LiveChat
+from tests.chat_harness import Device, LiveChat
 from tests.stores import Gate, HookedStore
 
 pytestmark = pytest.mark.anyio

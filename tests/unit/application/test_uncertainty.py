@@ -12,7 +12,7 @@ from socketio_app.application.events import MessageRead, MessageSent, UserJoined
 from socketio_app.domain.conversations import Room
 from socketio_app.domain.errors import Unavailable
 from tests.builders import ADA, BOB, EVE, LOBBY, draft, group, personal
-from tests.live import Device, LiveChat
+from tests.chat_harness import Device, LiveChat
 from tests.stores import Gate, HookedStore, Outage
 
 pytestmark = pytest.mark.anyio

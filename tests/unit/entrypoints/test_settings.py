@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pydantic import AnyHttpUrl, AnyUrl, BaseModel, PostgresDsn, Secret, SecretStr
 from sqlalchemy import make_url
 
-from socketio_app.application.rules import DEFAULT_RATES, Rules
+from socketio_app.application.limits import DEFAULT_RATES, Rules
 from socketio_app.domain.history import LAST_SEQ_EVER
 from socketio_app.domain.identifiers import USER_ID_CHARS
 from socketio_app.entrypoints.composition import key_set

@@ -16,7 +16,7 @@ import asyncpg
 import attrs
 
 from socketio_app.adapters.sql.postgres.url import ConnectionParameters
-from socketio_app.application.tasks import start_task
+from socketio_app.application.cancellation import start_task
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 

@@ -22,7 +22,7 @@ from socketio_app.domain.identifiers import ConnectionId, MessageId, RoomId, Use
 from socketio_app.domain.messaging import Message
 from tests.builders import ADA, BOB, EVE, LOBBY
 from tests.contracts.test_broadcast import OPENING, ListeningToHub, event
-from tests.ways import KeptWay
+from tests.fake_writer import KeptWay
 
 pytestmark = pytest.mark.anyio
 

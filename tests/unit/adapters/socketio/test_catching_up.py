@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from socketio_app.adapters.custom_verifier import CustomVerifier
 from socketio_app.adapters.fanout.hub import Hub
 from socketio_app.adapters.fanout.subscriber import Outlet
-from socketio_app.adapters.jwt import HostVerifier
 from socketio_app.adapters.socketio.dispatcher import CommandRunner
 from socketio_app.adapters.socketio.encoding import SOCKETIO_ENCODING
 from socketio_app.adapters.socketio.events import CommandEvent
@@ -16,14 +16,14 @@ from socketio_app.adapters.socketio.refusal_log import RefusalLog
 from socketio_app.adapters.websocket.frames import contents
 from socketio_app.application.chat import Chat
 from socketio_app.application.commands import Actor
+from socketio_app.application.limits import Rules
 from socketio_app.application.ports import Identity
-from socketio_app.application.rules import Rules
 from socketio_app.domain.identifiers import ConnectionId
 from tests.builders import ADA, BOB, personal
+from tests.chat_harness import numbered_message_ids
 from tests.clocks import ManualClock
-from tests.live import numbered_message_ids
+from tests.fake_writer import KeptWay
 from tests.stores import Gate, HookedStore, nothing
-from tests.ways import KeptWay
 
 pytestmark = pytest.mark.anyio
 
@@ -41,7 +41,7 @@ async def test_what_is_broadcast_meanwhile_comes_after_the_answer_unless_it_has_
     gate, clock, hub, way = Gate(), ManualClock(), Hub(SOCKETIO_ENCODING), KeptWay()
     hooks = (gate, nothing) if is_in_the_answer else (nothing, gate)
     store = HookedStore(*hooks)
-    verifier = HostVerifier(lambda _token: None, clock)
+    verifier = CustomVerifier(lambda _token: None, clock)
     rules = Rules(rates={}, refusals=None)
     chat = Chat(store, hub, verifier, clock, numbered_message_ids(), rules)
     chat.open()

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from socketio_app.adapters.jwt.claims import EXPIRED, moment, rejected, seconds, user_id
+from socketio_app.application.cancellation import we_are_cancelled
 from socketio_app.application.ports import Clock, Identity
-from socketio_app.application.tasks import we_are_cancelled
 from socketio_app.domain.errors import TokenExpired, Unauthenticated
 
 
-class HostVerifier:
+class CustomVerifier:
     """Asks the host who a token stands for. Implements `TokenVerifier`.
 
     The host's function, sync or async, returns the user's id; or a mapping of claims with a `sub`,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from socketio_app.application.tasks import start_task
+from socketio_app.application.cancellation import start_task
 
 pytestmark = pytest.mark.anyio
 

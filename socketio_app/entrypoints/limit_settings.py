@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from socketio_app.application.rules import (
+from socketio_app.application.limits import (
     BURST_SECONDS,
     DEFAULT_RATES,
     CommandKind,

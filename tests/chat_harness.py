@@ -7,13 +7,13 @@ from typing import TypeVar
 
 import attrs
 
-from socketio_app.adapters.jwt import HostVerifier
+from socketio_app.adapters.custom_verifier import CustomVerifier
 from socketio_app.application.chat import Chat
 from socketio_app.application.commands import Actor, Command, Result
 from socketio_app.application.delivery import messages_to
 from socketio_app.application.events import DismissReason, Event
+from socketio_app.application.limits import Rules
 from socketio_app.application.ports import Identity, Store
-from socketio_app.application.rules import Rules
 from socketio_app.domain.identifiers import ConnectionId, MessageId, UserId
 from tests.clocks import ManualClock
 from tests.recording import Listener, RecordingBroadcast
@@ -89,7 +89,7 @@ class LiveChat:
         self.chat = Chat(
             self.store,
             self.broadcast,
-            HostVerifier(self.tokens.get, self.clock),
+            CustomVerifier(self.tokens.get, self.clock),
             self.clock,
             numbered_message_ids(),
             rules or Rules(rates={}),

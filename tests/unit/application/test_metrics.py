@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from socketio_app.application.events import MessageSent, UserJoined
-from socketio_app.application.measures import OTHER, SECONDS, Histogram, Measures
+from socketio_app.application.metrics import OTHER, SECONDS, Histogram, Measures
 from socketio_app.domain.identifiers import RoomId, UserId
 from tests.builders import NOON, draft
 from tests.clocks import ManualClock

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from socketio_app.application.commands import Actor
-from socketio_app.application.patience import BYTES_OF_A_REFUSAL, Patience
+from socketio_app.application.refusal_limit import BYTES_OF_A_REFUSAL, Patience
 from socketio_app.domain.errors import InvalidPayload, RateLimited, Unavailable
 from socketio_app.domain.identifiers import ConnectionId
 from socketio_app.domain.rates import Rate

@@ -10,19 +10,20 @@ from typing import Literal
 import attrs
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from socketio_app.adapters.custom_verifier import CustomVerifier
 from socketio_app.adapters.fanout.hub import Hub
-from socketio_app.adapters.jwt import HostVerifier
 from socketio_app.adapters.socketio.encoding import SOCKETIO_ENCODING
 from socketio_app.adapters.socketio.server import MAX_IGNORED_PACKETS, ChatServer, Options
 from socketio_app.adapters.websocket.uvicorn_protocol import FastProtocol
 from socketio_app.application.chat import Chat
 from socketio_app.application.commands import Actor, JoinRoom
+from socketio_app.application.limits import Rules
 from socketio_app.application.ports import DeliveryLog
-from socketio_app.application.rules import Rules
 from socketio_app.domain.identifiers import RoomId, UserId
 from socketio_app.domain.messaging import Message
 from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import Composition
+from tests.chat_harness import numbered_message_ids
 from tests.clocks import ManualClock
 from tests.e2e import scenarios
 from tests.e2e.frame_client import (
@@ -33,7 +34,6 @@ from tests.e2e.frame_client import (
 )
 from tests.e2e.scenarios import EPOCH, LOBBY, USERS, Event, Scenario
 from tests.e2e.serving import serving
-from tests.live import numbered_message_ids
 from tests.stores import HookedMessages, memory_store, nothing
 
 Over = Literal["as they come", "polling", "websocket", "upgrade"]
@@ -162,7 +162,7 @@ class Play:
         if self._scenario.store_waits:
             store.messages = HookedMessages(store.messages, turn, nothing)  # type: ignore[assignment]
         hub = Hub(SOCKETIO_ENCODING)
-        verifier = HostVerifier(lambda token: token if token in USERS else None, self._clock)
+        verifier = CustomVerifier(lambda token: token if token in USERS else None, self._clock)
         chat = Chat(store, hub, verifier, self._clock, numbered_message_ids(), self._rules)
         options = Options(
             max_frame_bytes=MOST_REQUEST_BYTES,

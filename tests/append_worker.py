@@ -1,6 +1,6 @@
 """A process of its own that appends messages to a room, 64 at a time.
 
-Usage: python -m tests.appender DATABASE_URL NAME_PREFIX HOW_MANY
+Usage: python -m tests.append_worker DATABASE_URL NAME_PREFIX HOW_MANY
 """
 
 import asyncio

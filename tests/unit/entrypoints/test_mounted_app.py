@@ -5,8 +5,8 @@ import asyncio
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from socketio_app.entrypoints import host
-from socketio_app.entrypoints.host import HostLifespanError, host_lifespan
+from socketio_app.entrypoints import mounted_app
+from socketio_app.entrypoints.mounted_app import HostLifespanError, host_lifespan
 
 pytestmark = pytest.mark.anyio
 
@@ -57,7 +57,7 @@ async def test_a_host_that_cannot_start_says_why() -> None:
 async def test_a_host_that_does_not_return_holds_nothing_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(host, "RETURN_SECONDS", 0.01)
+    monkeypatch.setattr(mounted_app, "RETURN_SECONDS", 0.01)
     app = Host(endless=True)
 
     async with asyncio.timeout(60):

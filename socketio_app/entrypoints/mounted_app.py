@@ -9,7 +9,7 @@ from typing import Any
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from socketio_app.application.tasks import start_task
+from socketio_app.application.cancellation import start_task
 
 log = logging.getLogger("socketio_app")
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from socketio_app.adapters.jwt.strict import NotStrictError, json_object, octets
+from socketio_app.adapters.jwt.strict_json import NotStrictError, json_object, octets
 from tests.unit.adapters.jwt.forging import base64url
 
 

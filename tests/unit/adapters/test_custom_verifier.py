@@ -11,7 +11,7 @@ from uuid import uuid4
 import jose.exceptions
 import pytest
 
-from socketio_app.adapters.jwt import HostVerifier
+from socketio_app.adapters.custom_verifier import CustomVerifier
 from socketio_app.application.ports import Identity
 from socketio_app.domain.errors import TokenExpired, Unauthenticated
 from socketio_app.domain.identifiers import UserId
@@ -25,7 +25,7 @@ TOKEN = "a-token-that-nobody-else-may-see"
 
 async def verified(answer: object) -> Identity:
     """What comes of an answer of the host's function."""
-    return await HostVerifier(lambda _token: answer, ManualClock()).verify(TOKEN)
+    return await CustomVerifier(lambda _token: answer, ManualClock()).verify(TOKEN)
 
 
 async def is_refused(answer: object) -> bool:
@@ -36,7 +36,7 @@ async def is_refused(answer: object) -> bool:
 
 class TestAsking:
     async def test_the_function_is_given_the_token(self) -> None:
-        verifier = HostVerifier(lambda token: f"the user of {token}", ManualClock())
+        verifier = CustomVerifier(lambda token: f"the user of {token}", ManualClock())
 
         identity = await verifier.verify(TOKEN)
 
@@ -47,7 +47,7 @@ class TestAsking:
             await asyncio.sleep(0)
             return "ada"
 
-        identity = await HostVerifier(verify_token, ManualClock()).verify(TOKEN)
+        identity = await CustomVerifier(verify_token, ManualClock()).verify(TOKEN)
 
         assert identity.user_id == "ada"
 
@@ -56,7 +56,7 @@ class TestAsking:
             async def __call__(self, _token: str) -> str:
                 return "ada"
 
-        identity = await HostVerifier(Sessions(), ManualClock()).verify(TOKEN)
+        identity = await CustomVerifier(Sessions(), ManualClock()).verify(TOKEN)
 
         assert identity.user_id == "ada"
 
@@ -192,7 +192,7 @@ class TestRefusals:
 
 async def reason_for(answer: object) -> str:
     with pytest.raises(Unauthenticated) as rejection:
-        await HostVerifier(lambda _token: answer, ManualClock()).verify(TOKEN)
+        await CustomVerifier(lambda _token: answer, ManualClock()).verify(TOKEN)
     return rejection.value.reason
 
 
@@ -223,7 +223,7 @@ class TestErrors:
         caplog: pytest.LogCaptureFixture,
     ) -> None:
         with pytest.raises(type(error)) as refused:
-            await HostVerifier(host(error), ManualClock()).verify(TOKEN)
+            await CustomVerifier(host(error), ManualClock()).verify(TOKEN)
 
         assert refused.value is error
         assert caplog.records == []
@@ -236,7 +236,7 @@ class TestErrors:
 
         for error in (jose.exceptions.ExpiredSignatureError(), another_librarys(), derived()):
             with pytest.raises(TokenExpired, match=r"^the token has expired$"):
-                await HostVerifier(host(error), ManualClock()).verify(TOKEN)
+                await CustomVerifier(host(error), ManualClock()).verify(TOKEN)
         assert caplog.records == []
 
     @pytest.mark.parametrize(
@@ -247,7 +247,7 @@ class TestErrors:
         self, host: Callable[..., Any], error: Exception
     ) -> None:
         with pytest.raises(Unauthenticated, match=r"^the token is not valid$") as rejection:
-            await HostVerifier(host(error), ManualClock()).verify(TOKEN)
+            await CustomVerifier(host(error), ManualClock()).verify(TOKEN)
 
         assert f"verify_token raised {type(error).__name__} at " in rejection.value.reason
 
@@ -258,7 +258,7 @@ class TestErrors:
         error.__cause__ = KeyError(TOKEN)
 
         with pytest.raises(Unauthenticated) as rejection:
-            await HostVerifier(host(error), ManualClock()).verify(TOKEN)
+            await CustomVerifier(host(error), ManualClock()).verify(TOKEN)
 
         assert rejection.value.reason.endswith(f"{__file__}:{raised_at(error)}")
         assert rejection.value.__suppress_context__
@@ -267,7 +267,7 @@ class TestErrors:
     async def test_what_is_no_error_of_a_check_goes_through(
         self, host: Callable[..., Any], error: BaseException
     ) -> None:
-        verifier = HostVerifier(host(error), ManualClock())
+        verifier = CustomVerifier(host(error), ManualClock())
 
         with pytest.raises(type(error)):
             run_by_hand(verifier.verify(TOKEN))
@@ -277,7 +277,7 @@ async def test_a_function_that_takes_no_token_refuses() -> None:
     def verify_token() -> str:
         return "ada"
 
-    verifier = HostVerifier(verify_token, ManualClock())  # type: ignore[arg-type]  # hosts may not be typed
+    verifier = CustomVerifier(verify_token, ManualClock())  # type: ignore[arg-type]  # hosts may not be typed
 
     with pytest.raises(Unauthenticated, match=r"^the token is not valid$") as rejection:
         await verifier.verify(TOKEN)
@@ -304,7 +304,7 @@ async def test_the_cancelling_of_what_it_awaits_refuses() -> None:
         return "ada"
 
     with pytest.raises(Unauthenticated):
-        await HostVerifier(check, ManualClock()).verify(TOKEN)
+        await CustomVerifier(check, ManualClock()).verify(TOKEN)
 
 
 async def test_who_is_cancelled_while_it_is_asked_is_cancelled() -> None:
@@ -315,7 +315,7 @@ async def test_who_is_cancelled_while_it_is_asked_is_cancelled() -> None:
         await asyncio.sleep(60)
         return "ada"
 
-    asking = asyncio.create_task(HostVerifier(check, ManualClock()).verify(TOKEN))
+    asking = asyncio.create_task(CustomVerifier(check, ManualClock()).verify(TOKEN))
     await asked.wait()
     asking.cancel()
 

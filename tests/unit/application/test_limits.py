@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from socketio_app.application.admission import KINDS
-from socketio_app.application.rules import DEFAULT_RATES, Rules
+from socketio_app.application.limits import DEFAULT_RATES, Rules
 
 
 def test_the_defaults_are_those_of_the_contract() -> None:
