@@ -177,7 +177,7 @@ class CaughtUp:
     """Where to continue; `None` where the store cannot say yet."""
 
 
-MOST_POSITIONS = 1000
+MAX_POSITIONS = 1000
 """How many conversations a client may name when it catches up."""
 
 
@@ -185,11 +185,11 @@ def check_positions(count: int) -> None:
     """Refuse more positions than a client may name.
 
     Raises:
-        InvalidPayload: there are more than `MOST_POSITIONS`.
+        InvalidPayload: there are more than `MAX_POSITIONS`.
     """
-    if count > MOST_POSITIONS:
+    if count > MAX_POSITIONS:
         raise InvalidPayload(
-            f"positions has {count} entries, at most {MOST_POSITIONS} are allowed",
+            f"positions has {count} entries, at most {MAX_POSITIONS} are allowed",
             field="positions",
         )
 

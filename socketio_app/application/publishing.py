@@ -9,7 +9,7 @@ from socketio_app.application.ports import Broadcast, Store
 from socketio_app.application.repairs import Repairs
 from socketio_app.application.typing_indicator import TypingIndicator
 from socketio_app.domain.conversations import Conversation, Room
-from socketio_app.domain.history import MOST_ON_A_PAGE, Window
+from socketio_app.domain.history import MAX_PAGE_ROWS, Window
 from socketio_app.domain.identifiers import ConnectionId
 from socketio_app.domain.lines import Gap, Lines
 from socketio_app.domain.messaging import Draft, Message, Stored
@@ -84,14 +84,14 @@ class Publisher:
             if isinstance(conversation, Room):
                 await self._broadcast.keeping_up(conversation.room_id)
             if gap.mark is None:
-                window = Window(before_seq=gap.latest + 1, limit=MOST_ON_A_PAGE)
+                window = Window(before_seq=gap.latest + 1, limit=MAX_PAGE_ROWS)
                 page = await self._store.messages.page(conversation, window)
                 self._lines.find_mark(conversation, page.messages)
             else:
                 await self._fill_page(conversation, gap, gap.mark)
 
     async def _fill_page(self, conversation: Conversation, gap: Gap, mark: int) -> None:
-        window = Window(after_seq=mark, limit=MOST_ON_A_PAGE)
+        window = Window(after_seq=mark, limit=MAX_PAGE_ROWS)
         page = await self._store.messages.page(conversation, window)
         missing = [message for message in page.messages if message.seq <= gap.latest]
         for message in missing:

@@ -28,7 +28,7 @@ from socketio_app.domain.messaging import Message, content_bytes, newest_within
 MAX_UNREAD_COUNT = 1000
 """Greatest unread count in an answer."""
 
-MOST_ANSWER_BYTES = 1_048_576
+MAX_ANSWER_BYTES = 1_048_576
 """How much content one answer carries; clients have limits of their own, of 4 MiB for example."""
 
 STANDINGS_AT_ONCE = 500
@@ -44,7 +44,7 @@ class Reading:
         self._clock = clock
         self._receipt_members = rules.receipt_room_members
         self._most_missed = rules.catch_up_messages
-        self._catching_up = CatchingUp(store.activity, rules.catch_up_messages, MOST_ANSWER_BYTES)
+        self._catching_up = CatchingUp(store.activity, rules.catch_up_messages, MAX_ANSWER_BYTES)
 
     async def fetch_history(self, actor: Actor, command: FetchHistory) -> Page:
         """Give a page of a conversation.
@@ -55,7 +55,7 @@ class Reading:
         """
         conversation = await conversation_for(self._store.rooms, actor.user_id, command.target)
         page = await self._store.messages.page(conversation, command.window)
-        return page.within(MOST_ANSWER_BYTES, command.window)
+        return page.within(MAX_ANSWER_BYTES, command.window)
 
     async def list_conversations(
         self, actor: Actor, command: ListConversations
@@ -204,7 +204,7 @@ def _newest_first(news: Mapping[Conversation, Standing]) -> Sequence[Standing]:
 
 def _within_an_answer(found: Sequence[Sequence[Message]]) -> Sequence[Sequence[Message]]:
     """Of each conversation the newest messages, as far as one answer carries them."""
-    left = MOST_ANSWER_BYTES
+    left = MAX_ANSWER_BYTES
     within: list[Sequence[Message]] = []
     for messages in found:
         newest = newest_within(messages, left)
@@ -216,7 +216,7 @@ def _within_an_answer(found: Sequence[Sequence[Message]]) -> Sequence[Sequence[M
 
 def _fitting(found: Sequence[Recent]) -> int:
     """How many of the conversations one answer carries; at least one, if there is one."""
-    left = MOST_ANSWER_BYTES
+    left = MAX_ANSWER_BYTES
     for count, each in enumerate(found):
         left -= content_bytes((each.last_message,)) if each.last_message else 0
         if left < 0:

@@ -1,7 +1,7 @@
 """The use cases of connections: a user comes, and goes."""
 
 from socketio_app.application.backlog import Backlog
-from socketio_app.application.commands import MOST_POSITIONS
+from socketio_app.application.commands import MAX_POSITIONS
 from socketio_app.application.events import Connected, Limits
 from socketio_app.application.limits import Rules
 from socketio_app.application.locks import KeyedLock
@@ -12,7 +12,7 @@ from socketio_app.application.tokens import Tokens
 from socketio_app.application.typing_indicator import TypingIndicator
 from socketio_app.domain.activity import Since
 from socketio_app.domain.connections import Connections
-from socketio_app.domain.history import MOST_ON_A_PAGE
+from socketio_app.domain.history import MAX_PAGE_ROWS
 from socketio_app.domain.identifiers import (
     CLIENT_MESSAGE_ID_CHARS,
     ROOM_ID_CHARS,
@@ -59,8 +59,8 @@ class Sessions:
             room_id_chars=ROOM_ID_CHARS,
             client_message_id_chars=CLIENT_MESSAGE_ID_CHARS,
             rooms_per_user=rules.rooms_per_user,
-            page_messages=MOST_ON_A_PAGE,
-            catch_up_positions=min(rules.catch_up_positions, MOST_POSITIONS),
+            page_messages=MAX_PAGE_ROWS,
+            catch_up_positions=min(rules.catch_up_positions, MAX_POSITIONS),
             typing_ttl_ms=round(rules.typing_ttl.total_seconds() * 1000),
             typing_renew_ms=round(rules.typing_renew.total_seconds() * 1000),
         )

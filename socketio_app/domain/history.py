@@ -9,7 +9,7 @@ from socketio_app.domain.conversations import Conversation
 from socketio_app.domain.errors import InvalidPayload
 from socketio_app.domain.messaging import Message, newest_within, oldest_within
 
-MOST_ON_A_PAGE = 200
+MAX_PAGE_ROWS = 200
 DEFAULT_ON_A_PAGE = 50
 
 LAST_SEQ_EVER = 2**63 - 1
@@ -20,9 +20,9 @@ def check_limit(_instance: object, field: "attrs.Attribute[int]", value: int) ->
     """Validate an attribute that says how many are asked for.
 
     Raises:
-        InvalidPayload: it is not from 1 to `MOST_ON_A_PAGE`.
+        InvalidPayload: it is not from 1 to `MAX_PAGE_ROWS`.
     """
-    _check_between(field.name, value, 1, MOST_ON_A_PAGE)
+    _check_between(field.name, value, 1, MAX_PAGE_ROWS)
 
 
 def check_seq(_instance: object, field: "attrs.Attribute[int]", value: int | None) -> None:
@@ -63,15 +63,15 @@ class Page:
     last_seq: int
     """The place of the conversation's newest message, 0 before the first."""
 
-    def within(self, most_bytes: int, window: Window) -> Self:
+    def within(self, max_bytes: int, window: Window) -> Self:
         """The page, of a window, with no more content than that: what lies nearest is on it.
 
         One message is, whatever its size.
         """
         if window.after_seq is not None:
-            messages = oldest_within(self.messages, most_bytes) or self.messages[:1]
+            messages = oldest_within(self.messages, max_bytes) or self.messages[:1]
         else:
-            messages = newest_within(self.messages, most_bytes) or self.messages[-1:]
+            messages = newest_within(self.messages, max_bytes) or self.messages[-1:]
         if len(messages) == len(self.messages):
             return self
         return attrs.evolve(self, messages=messages, has_more=True)

@@ -82,9 +82,9 @@ _ESCAPED_AS_HEXADECIMAL: Final = bytes(code for code in range(0x20) if code not 
 _ESCAPED: Final = _ESCAPED_AS_HEXADECIMAL + b'\b\f\n\r\t"\\'
 
 
-def oldest_within(messages: Sequence[Message], most_bytes: int) -> Sequence[Message]:
+def oldest_within(messages: Sequence[Message], max_bytes: int) -> Sequence[Message]:
     """The first of the messages, as many as have no more content between them."""
-    left = most_bytes
+    left = max_bytes
     for count, message in enumerate(messages):
         left -= content_bytes((message,))
         if left < 0:
@@ -92,9 +92,9 @@ def oldest_within(messages: Sequence[Message], most_bytes: int) -> Sequence[Mess
     return messages
 
 
-def newest_within(messages: Sequence[Message], most_bytes: int) -> Sequence[Message]:
+def newest_within(messages: Sequence[Message], max_bytes: int) -> Sequence[Message]:
     """The last of the messages, as many as have no more content between them."""
-    return oldest_within(messages[::-1], most_bytes)[::-1]
+    return oldest_within(messages[::-1], max_bytes)[::-1]
 
 
 def check_content(content: str, limit: int) -> None:

@@ -26,7 +26,7 @@ from socketio_app.entrypoints.settings import Settings, SettingsError
 
 DEV_USERS = (UserId("ada"), UserId("bob"))
 DEV_TOKEN_LIFETIME = timedelta(hours=24)
-LONGEST_LIFETIME = timedelta(days=36_500)
+MAX_LIFETIME = timedelta(days=36_500)
 """Of a token where the server has no limit: dates end in the year 9999."""
 
 
@@ -158,7 +158,7 @@ def _token(options: argparse.Namespace) -> int:
 
 def _lifetime(hours: float, settings: Settings) -> timedelta:
     """How long a token is to last; never longer than the server would let in."""
-    longest = (settings.jwt_max_lifetime or LONGEST_LIFETIME) / timedelta(hours=1)
+    longest = (settings.jwt_max_lifetime or MAX_LIFETIME) / timedelta(hours=1)
     if not 0 < hours <= longest:
         raise UsageError(
             f"--hours must be over 0 and at most {longest:.0f}, which JWT_MAX_LIFETIME_DAYS sets, "

@@ -120,7 +120,7 @@ def compose(
         max_frame_bytes=settings.max_frame_bytes,
         ping_interval_seconds=settings.ping_interval_seconds,
         ping_timeout_seconds=settings.ping_timeout_seconds,
-        most_unread_bytes=settings.max_unread_bytes,
+        max_unread_bytes=settings.max_unread_bytes,
         passing_unread_bytes=settings.typing_unread_bytes,
         connect_seconds=settings.connect_timeout_seconds,
         handshakes=settings.handshake_rate,

@@ -35,7 +35,7 @@ FIELDS = (
 TELLING = (OSError, sqlite3.OperationalError)
 """Exceptions whose text is the system's own."""
 
-MOST_CAUSES = 10
+MAX_CAUSES = 10
 """How many exceptions that led to one another are told of."""
 
 
@@ -77,7 +77,7 @@ def bare_traceback(error: BaseException) -> str:
     """The types of an exception and of those that led to it, and where they were raised."""
     told: list[str] = []
     current: BaseException | None = error
-    while current is not None and len(told) < MOST_CAUSES:
+    while current is not None and len(told) < MAX_CAUSES:
         text = f": {current}" if isinstance(current, TELLING) else ""
         where = "".join(traceback.format_tb(current.__traceback__))
         name = f"{type(current).__module__}.{type(current).__qualname__}"

@@ -28,7 +28,7 @@ END = "<end>"
 """Where in what it got a client ended its connection."""
 
 PATIENCE_SECONDS = 60
-MOST_REQUEST_BYTES = 20_000
+MAX_REQUEST_BYTES = 20_000
 """So much the server takes at a time."""
 
 SMALL_BUFFER = 8192
@@ -285,7 +285,7 @@ def _requests(packets: Sequence[Packet]) -> Iterator[bytes]:
             encoded = packet.encode("utf-8", "surrogateescape")
         else:
             encoded = b"b" + b64encode(packet)
-        if request and len(request) + len(encoded) >= MOST_REQUEST_BYTES:
+        if request and len(request) + len(encoded) >= MAX_REQUEST_BYTES:
             yield request
             request = encoded
         else:

@@ -27,7 +27,7 @@ from tests.chat_harness import numbered_message_ids
 from tests.clocks import ManualClock
 from tests.e2e import scenarios
 from tests.e2e.frame_client import (
-    MOST_REQUEST_BYTES,
+    MAX_REQUEST_BYTES,
     PATIENCE_SECONDS,
     FrameClient,
     Packet,
@@ -165,9 +165,9 @@ class Play:
         verifier = CustomVerifier(lambda token: token if token in USERS else None, self._clock)
         chat = Chat(store, hub, verifier, self._clock, numbered_message_ids(), self._rules)
         options = Options(
-            max_frame_bytes=MOST_REQUEST_BYTES,
+            max_frame_bytes=MAX_REQUEST_BYTES,
             ping_interval_seconds=3600,
-            most_unread_bytes=2**30,
+            max_unread_bytes=2**30,
             # Whether typing is dropped depends on when a client polls, so here it never is.
             passing_unread_bytes=2**30,
             begins_at_once=self._stage.path.begins_at_once,

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import attrs
 from hypothesis import strategies as st
 
-from tests.e2e.frame_client import MOST_REQUEST_BYTES, FrameClient, Moment, Packet, Transport
+from tests.e2e.frame_client import MAX_REQUEST_BYTES, FrameClient, Moment, Packet, Transport
 
 USERS = ("ada", "bob", "eve")
 LOBBY = "lobby"
@@ -26,7 +26,7 @@ LONG_ONES = {
     LONG: "x" * 4096,
     "<digits>": "9" * 5000,
     "<nested>": "[" * 5000 + "]" * 5000,
-    "<too much>": "x" * MOST_REQUEST_BYTES,
+    "<too much>": "x" * MAX_REQUEST_BYTES,
 }
 """What would be too long where a scenario that fails is shown, and how it is called there."""
 

@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from socketio_app.adapters.socketio.server import MAX_IGNORED_PACKETS, MOST_REFUSED_CONNECTS
+from socketio_app.adapters.socketio.server import MAX_IGNORED_PACKETS, MAX_REFUSED_CONNECTS
 from socketio_app.adapters.websocket.uvicorn_protocol import FastProtocol
 from socketio_app.application.refusal_limit import BYTES_OF_A_REFUSAL
 from socketio_app.entrypoints.asgi import application
@@ -185,7 +185,7 @@ class TestConnects:
             refused = json.loads(mallory.received[-1][2:])["data"]
             assert refused["code"] == "rate_limited"
             assert refused["retry_after_ms"] in range(1, 1001)
-            await mallory.say_until([self.CONNECT] * (2 * MOST_REFUSED_CONNECTS), "<end>")
+            await mallory.say_until([self.CONNECT] * (2 * MAX_REFUSED_CONNECTS), "<end>")
             assert mallory.is_at_end
             await mallory.let_go()
 

@@ -29,7 +29,7 @@ MESSAGES = 4000
 """Sixteen megabytes for each who should read them."""
 
 STALLED: Sequence[Transport] = ("polling", "websocket") * 4
-MOST_UNREAD_BYTES = 1_048_576
+MAX_UNREAD_BYTES = 1_048_576
 FETCH = '["fetch_history",{"room_id":"lobby","after_seq":%d,"limit":200}]'
 
 
@@ -76,7 +76,7 @@ async def test_who_does_not_read_costs_a_bounded_memory_and_nobody_a_message(
         grown_by = await talk(MESSAGES) - before
 
         # What waits for several is the same bytes.
-        assert grown_by - cached < len(STALLED) * MOST_UNREAD_BYTES < MESSAGES * len(CONTENT)
+        assert grown_by - cached < len(STALLED) * MAX_UNREAD_BYTES < MESSAGES * len(CONTENT)
 
         heard = bob.inbox.of
         await bob.inbox.until(lambda: len(heard("receive_group_message")) == warm + MESSAGES)

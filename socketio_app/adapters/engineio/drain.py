@@ -12,7 +12,7 @@ from socketio_app.application.cancellation import start_task
 
 log = logging.getLogger("socketio_app.socketio")
 
-LEAST_A_SECOND = 200
+MIN_PER_SECOND = 200
 """So many at least go in a second: a few are no load, and need not be waited for."""
 
 AT_ONCE = 100
@@ -58,7 +58,7 @@ async def retire_all(connections: Sequence[Retiring], seconds: float) -> None:
 
 def seconds_apart(count: int, seconds: float) -> float:
     """The time between one connection's end and the next one's."""
-    return min(seconds / count, 1 / LEAST_A_SECOND) if count else 0.0
+    return min(seconds / count, 1 / MIN_PER_SECOND) if count else 0.0
 
 
 async def _retire(connection: Retiring) -> None:

@@ -26,19 +26,19 @@ class Body:
         self._message = first
         self._receive = receive
 
-    async def read(self, most_bytes: int) -> bytes | None:
+    async def read(self, max_bytes: int) -> bytes | None:
         """Read all of it; `None` where the client went before it had sent it.
 
         Raises:
-            TooLongError: it has more than `most_bytes`.
+            TooLongError: it has more than `max_bytes`.
         """
         body = bytearray(self._message.get("body", b""))
-        while len(body) <= most_bytes and self._message.get("more_body", False):
+        while len(body) <= max_bytes and self._message.get("more_body", False):
             self._message = await self._receive()
             if self._message["type"] == "http.disconnect":
                 return None
             body += self._message.get("body", b"")
-        if len(body) > most_bytes:
+        if len(body) > max_bytes:
             raise TooLongError
         return bytes(body)
 

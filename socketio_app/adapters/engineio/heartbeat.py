@@ -16,7 +16,7 @@ import attrs
 
 from socketio_app.adapters.websocket.deadlines import LATE_SECONDS
 
-MOST_SLOTS = 25
+MAX_SLOTS = 25
 """The clients are spread over so many moments of an interval."""
 
 
@@ -44,8 +44,8 @@ class PingWheel:
     """
 
     def __init__(self, interval_seconds: float, timeout_seconds: float) -> None:
-        self._slots: list[set[Pinged]] = [set() for _ in range(MOST_SLOTS)]
-        self._slot_seconds = interval_seconds / MOST_SLOTS
+        self._slots: list[set[Pinged]] = [set() for _ in range(MAX_SLOTS)]
+        self._slot_seconds = interval_seconds / MAX_SLOTS
         self._timeout_turns = ceil(timeout_seconds / self._slot_seconds)
         self._turns = 0
         self._due = 0.0
@@ -59,7 +59,7 @@ class PingWheel:
         Returns:
             What to call to ask it no more.
         """
-        slot = self._slots[(self._turns - 1) % MOST_SLOTS]
+        slot = self._slots[(self._turns - 1) % MAX_SLOTS]
         slot.add(connection)
         if self._timer is None:
             self._wait()
@@ -86,7 +86,7 @@ class PingWheel:
             self._end_silent()
         self._was_late = is_late and not self._was_late
         # A connection that was pinged for a confirmation has as long to answer from now on.
-        connections = list(self._slots[self._turns % MOST_SLOTS])
+        connections = list(self._slots[self._turns % MAX_SLOTS])
         for connection in connections:
             if connection.pinged_at is None:
                 connection.pinged_at = now

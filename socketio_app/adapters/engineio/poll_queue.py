@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from engineio.packet import MESSAGE, Packet
 
-MOST_IN_A_POLL = 16
+MAX_POLL_PACKETS = 16
 """python-engineio's client takes no more packets in one answer."""
 
-MOST_POLL_BYTES = 262_144
+MAX_POLL_BYTES = 262_144
 """About so many bytes go into one answer, beyond its first packet."""
 
 
@@ -92,7 +92,7 @@ class Outbox:
         """What goes into one answer: the first packets, as many as a client takes."""
         taken: list[Packet] = []
         taken_bytes = 0
-        while self._packets and len(taken) < MOST_IN_A_POLL and taken_bytes < MOST_POLL_BYTES:
+        while self._packets and len(taken) < MAX_POLL_PACKETS and taken_bytes < MAX_POLL_BYTES:
             packet, size = self._packets.popleft()
             taken.append(packet)
             taken_bytes += size

@@ -50,7 +50,7 @@ TOO_MANY = {
 class ChatEngine(engineio.AsyncServer):
     """Makes `EngineSocket`s, and asks all of them by one timer whether they are there."""
 
-    most_unread_bytes: int
+    max_unread_bytes: int
     passing_unread_bytes: int
     handshakes: HandshakeLimit
     begins_at_once: bool

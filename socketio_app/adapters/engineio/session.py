@@ -35,7 +35,7 @@ from socketio_app.adapters.engineio.poll_codec import (
     message_of,
     packets_in,
 )
-from socketio_app.adapters.engineio.poll_queue import MOST_POLL_BYTES, Outbox
+from socketio_app.adapters.engineio.poll_queue import MAX_POLL_BYTES, Outbox
 from socketio_app.adapters.engineio.upgrade import Probe
 from socketio_app.adapters.websocket import frames
 from socketio_app.adapters.websocket.asgi_websocket import AsgiWebSocket
@@ -77,7 +77,7 @@ class Engine(Protocol):
     arrivals: Arrivals
     sockets: dict[str, Any]
     max_http_buffer_size: int
-    most_unread_bytes: int
+    max_unread_bytes: int
     passing_unread_bytes: int
     dropped_frames: int
     leftovers: Leftovers
@@ -288,7 +288,7 @@ class EngineSocket(AsyncSocket):
         if self.closed or self._ending is not None:
             return
         self._outbox.put(packet, size)
-        if self._outbox.overdue_bytes > self._engine.most_unread_bytes:
+        if self._outbox.overdue_bytes > self._engine.max_unread_bytes:
             log.info("closed a connection that does not read")
             self._outbox.clear()
             self._end_soon(self._engine.reason.TRANSPORT_ERROR)
@@ -480,19 +480,19 @@ class EngineSocket(AsyncSocket):
     @property
     def _max_unfetched_bytes(self) -> int:
         """From how much on the client's commands wait: as much as one poll takes."""
-        return min(MOST_POLL_BYTES, self._engine.most_unread_bytes // 2)
+        return min(MAX_POLL_BYTES, self._engine.max_unread_bytes // 2)
 
     async def _posted_in(self, environ: dict[str, Any]) -> Sequence[bytes]:
-        most_bytes = self._engine.max_http_buffer_size
+        max_bytes = self._engine.max_http_buffer_size
         # Only a client whose token was verified sends several commands at once.
         is_connected = self._on_direct is not None
         try:
             body: bytes | None = await environ["wsgi.input"].read(
-                max_post_bytes(most_bytes) if is_connected else most_bytes
+                max_post_bytes(max_bytes) if is_connected else max_bytes
             )
             if body is None:
                 raise EngineIOError  # a part of it could be something else than the whole
-            return packets_in(body, most_bytes)
+            return packets_in(body, max_bytes)
         except TooLongError:
             log.info("closed a connection that sent too much at once")
             raise ContentTooLongError from None
@@ -511,13 +511,13 @@ class EngineSocket(AsyncSocket):
         except BaseException:
             self._is_probed = False
             raise
-        most_bytes = self._engine.max_http_buffer_size
+        max_bytes = self._engine.max_http_buffer_size
         offered: Offered | None = (environ["asgi.scope"].get("extensions") or {}).get(EXTENSION)
-        if offered is not None and offered.take_over(most_bytes):
+        if offered is not None and offered.take_over(max_bytes):
             self._begin_on(offered)
         else:
             self._engine.say_plain()
-            websocket = AsgiWebSocket(receive, send, most_bytes)
+            websocket = AsgiWebSocket(receive, send, max_bytes)
             self._begin_on(websocket)
             await websocket.serve()
         return ""
@@ -560,7 +560,7 @@ class EngineSocket(AsyncSocket):
             self._handle,
             at_once=_is_event_or_pong if self._engine.begins_at_once else _is_pong,
             overtakes=self._take_pong,
-            most_unread_bytes=self._engine.most_unread_bytes,
+            max_unread_bytes=self._engine.max_unread_bytes,
             on_ignored=self._note_ignored,
             on_lost=self._lost,
         )

@@ -20,10 +20,10 @@ from socketio_app.domain.identifiers import RoomId
 PART = 500
 """How many connections are told before the loop has its turn: some milliseconds' work."""
 
-MOST_TOGETHER = 128
+MAX_BATCH_EVENTS = 128
 """How many events go through a crowd together."""
 
-MOST_WAITING = 256
+MAX_WAITING = 256
 """How many may wait in a room before who says more has to wait, too."""
 
 
@@ -53,8 +53,8 @@ class Crowds:
         self._measures = measures
 
     async def keeping_up(self, room_id: RoomId) -> None:
-        """Wait until no more than `MOST_WAITING` tellings wait in a room."""
-        while (crowd := self.rooms.get(room_id)) and len(crowd.waiting) > MOST_WAITING:
+        """Wait until no more than `MAX_WAITING` tellings wait in a room."""
+        while (crowd := self.rooms.get(room_id)) and len(crowd.waiting) > MAX_WAITING:
             await crowd.until_passed()
 
     def tell(self, room_id: RoomId, telling: Telling) -> None:
@@ -133,7 +133,7 @@ class _Passage:
         crowd = waiting[0].outlets
         tellings: list[tuple[Telling, bool]] = []
         particular: set[Outlet] = set()
-        while waiting and len(tellings) < MOST_TOGETHER:
+        while waiting and len(tellings) < MAX_BATCH_EVENTS:
             for_crowd = waiting[0].outlets == crowd
             if not for_crowd and len(waiting[0].outlets) > few:
                 break

@@ -11,7 +11,7 @@ from socketio_app.adapters.jwt.claims import ClaimsPolicy, rejected
 from socketio_app.adapters.jwt.keys import KeySet
 from socketio_app.application.ports import Clock, Identity
 
-LONGEST_TOKEN_CHARS = 8192
+MAX_TOKEN_CHARS = 8192
 """Several times what issuers make. A stranger's token costs no more than parsing this much."""
 
 
@@ -75,7 +75,7 @@ class _Signed:
         Raises:
             NotStrictError: it is none.
         """
-        if not isinstance(token, str) or len(token) > LONGEST_TOKEN_CHARS:
+        if not isinstance(token, str) or len(token) > MAX_TOKEN_CHARS:
             raise strict_json.NotStrictError
         match token.split("."):
             case [header, payload, signature]:

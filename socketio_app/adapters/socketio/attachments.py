@@ -8,7 +8,7 @@ import attrs
 from socketio_app.adapters.socketio.events import CommandEvent, binary_event_of, event_in
 from socketio_app.adapters.socketio.packets import IncomingPacket, MalformedPacketError
 
-MOST_ATTACHMENTS = 16
+MAX_ATTACHMENTS = 16
 """Attachments of one event; more end the connection."""
 
 
@@ -37,7 +37,7 @@ class Attachments:
             MalformedPacketError: it is no event, or has none or too many of them.
         """
         event = event_in(packet, binary_event_of)
-        if not 0 < packet.attachment_count <= MOST_ATTACHMENTS:
+        if not 0 < packet.attachment_count <= MAX_ATTACHMENTS:
             raise MalformedPacketError("an event with too many or no binary attachments")
         self._pending[eio_sid] = _Pending(event, packet.attachment_count)
 

@@ -66,7 +66,7 @@ log = logging.getLogger("socketio_app.socketio")
 
 NAMESPACE = "/"
 
-MOST_REFUSED_CONNECTS = 10
+MAX_REFUSED_CONNECTS = 10
 """So often a client may ask to be let in over one connection; each costs a check of a token."""
 
 MAX_IGNORED_PACKETS = 100
@@ -83,7 +83,7 @@ class Options:
     max_frame_bytes: int = 65536
     ping_interval_seconds: float = 25
     ping_timeout_seconds: float = 20
-    most_unread_bytes: int = 1_048_576
+    max_unread_bytes: int = 1_048_576
     """How much may wait for a client that does not read; then its connection is cut."""
     passing_unread_bytes: int = 65_536
     """From how much on such a client is not told any more who is typing."""
@@ -141,7 +141,7 @@ class ChatServer(socketio.AsyncServer):
             engineio_logger=False,
         )
         self.eio: ChatEngine
-        self.eio.most_unread_bytes = options.most_unread_bytes
+        self.eio.max_unread_bytes = options.max_unread_bytes
         self.eio.passing_unread_bytes = options.passing_unread_bytes
         self.eio.handshakes = HandshakeLimit(options.handshakes)
         self.eio.on_too_many = self._note_too_many_handshakes
@@ -275,7 +275,7 @@ class ChatServer(socketio.AsyncServer):
 
     def _note_refused_connect(self, socket: EngineSocket) -> None:
         socket.refused_connects += 1
-        if socket.refused_connects > MOST_REFUSED_CONNECTS:
+        if socket.refused_connects > MAX_REFUSED_CONNECTS:
             raise MalformedPacketError("connect after connect")
 
     def _open(self, socket: EngineSocket, connection: Connection, opening: Opening) -> None:

@@ -47,12 +47,12 @@ class GroupCommit(Generic[Write, Outcome]):
         self,
         commit: Callable[[Sequence[Write]], Awaitable[Sequence[Outcome | Exception]]],
         *,
-        most_waiting: int,
+        max_waiting: int,
         largest_batch: int,
         largest_background: int | None = None,
     ) -> None:
         self._commit = commit
-        self._most_waiting = most_waiting
+        self._most_waiting = max_waiting
         self._largest_batch = largest_batch
         self._largest_background = largest_background or largest_batch
         self._waiting: deque[tuple[Write, Settle[Outcome]]] = deque()

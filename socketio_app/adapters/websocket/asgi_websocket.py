@@ -32,11 +32,11 @@ class AsgiWebSocket:
         self,
         receive: Callable[[], Awaitable[dict[str, Any]]],
         send: Callable[[dict[str, Any]], Awaitable[None]],
-        most_bytes: int,
+        max_bytes: int,
     ) -> None:
         self._receive = receive
         self._send = send
-        self._most_bytes = most_bytes
+        self._most_bytes = max_bytes
         self.owner: Owner
         """Whose what comes is."""
         self._unsent: list[Frame] = []

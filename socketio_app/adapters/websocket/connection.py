@@ -31,12 +31,12 @@ class Link:
         *,
         at_once: Callable[[Message], bool],
         overtakes: Callable[[Message], bool],
-        most_unread_bytes: int,
+        max_unread_bytes: int,
         on_ignored: Callable[[int], None],
         on_lost: Callable[[], Work],
     ) -> None:
         self._websocket = websocket
-        self._most_unread_bytes = most_unread_bytes
+        self._most_unread_bytes = max_unread_bytes
         self._on_lost: Callable[[], Work] | None = on_lost
         self._inbox = Inbox(
             handle,

@@ -28,7 +28,7 @@ MESSAGE_TOO_BIG: Final = 1009
 POLICY_VIOLATION: Final = 1008
 SERVICE_RESTART: Final = 1012
 
-MOST_AT_ONCE: Final = 256
+MAX_AT_ONCE: Final = 256
 """How many frames are read before others have their turn."""
 
 _FINAL: Final = 0x80
@@ -93,7 +93,7 @@ class FrameReader:
     The cost is linear in the bytes, however small the pieces are.
     """
 
-    most_bytes: int
+    max_bytes: int
     """How large a message may be, its fragments together."""
     _unread: bytes = attrs.field(default=b"", init=False)
     """What arrived together with more frames than are read at once."""
@@ -123,7 +123,7 @@ class FrameReader:
         at = 0
         if self._begun is not None or self._unread:
             data, at = self._after_the_rest(data)
-        end, left, needed = len(data), MOST_AT_ONCE, 2
+        end, left, needed = len(data), MAX_AT_ONCE, 2
         try:
             while end - at >= 2 and left:
                 first, length, begin = data[at], data[at + 1], at + 2 + _MASK_BYTES
@@ -135,7 +135,7 @@ class FrameReader:
                     begin += size
                     digits = data[at + 2 : at + 2 + size]
                     length = _long_length(digits) if len(digits) == size else 0
-                if length > self.most_bytes:
+                if length > self.max_bytes:
                     raise FrameError(MESSAGE_TOO_BIG, "a frame over the limit")
                 if begin + length > end:
                     needed = begin + length - at
@@ -202,7 +202,7 @@ class FrameReader:
         if self._opcode is None or self._fragments is None:
             self._opcode, self._fragments = opcode, bytearray()
         self._fragments += payload
-        if len(self._fragments) > self.most_bytes:
+        if len(self._fragments) > self.max_bytes:
             raise FrameError(MESSAGE_TOO_BIG, "a message over the limit")
 
     def _whole(self) -> tuple[int, bytes]:

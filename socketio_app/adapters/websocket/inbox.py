@@ -13,7 +13,7 @@ import attrs
 from socketio_app.adapters.websocket.turn import Turn
 from socketio_app.application.cancellation import start_task
 
-MOST_WAITING, FEW_WAITING = 64, 32
+MAX_WAITING, RESUME_WAITING = 64, 32
 """From how many messages on a connection is read no more, and when it is again."""
 
 MAX_WAITING_BYTES = 262_144
@@ -98,11 +98,11 @@ class Inbox(Generic[Message]):
 
     @property
     def _has_many(self) -> bool:
-        return len(self._waiting) > MOST_WAITING or self._waiting_bytes > MAX_WAITING_BYTES
+        return len(self._waiting) > MAX_WAITING or self._waiting_bytes > MAX_WAITING_BYTES
 
     @property
     def _has_few(self) -> bool:
-        return len(self._waiting) < FEW_WAITING and self._waiting_bytes < MAX_WAITING_BYTES
+        return len(self._waiting) < RESUME_WAITING and self._waiting_bytes < MAX_WAITING_BYTES
 
     def hold(self) -> None:
         """Begin with no more messages for now: the client does not read what they give."""

@@ -89,7 +89,7 @@ class WebSocket(FrameWriter, Protocol):
 class Offered(WebSocket, Protocol):
     """A WebSocket of the server's own that may be taken over, after the accept."""
 
-    def take_over(self, most_bytes: int) -> bool:
+    def take_over(self, max_bytes: int) -> bool:
         """Read and write frames from now on; call `hand_to` next.
 
         Returns:

@@ -145,14 +145,14 @@ class FastProtocol(WebSocketsSansIOProtocol):
         elif self.close_timer is None:
             self.transport.close()
 
-    def take_over(self, most_bytes: int) -> bool:
+    def take_over(self, max_bytes: int) -> bool:
         """Read and write frames for an owner from now on, and for the application no more.
 
         Call it after the accept, and `hand_to` next. False where middleware has read ahead.
         """
         if self._undecided is None:
             return False
-        self._reader = FrameReader(most_bytes)
+        self._reader = FrameReader(max_bytes)
         self.write = self.transport.write if loop_gathers_writes(self.loop) else self._gather
         return True
 

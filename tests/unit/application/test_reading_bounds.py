@@ -8,7 +8,7 @@ from socketio_app.application.commands import (
     ListConversations,
     Position,
 )
-from socketio_app.application.reading import MOST_ANSWER_BYTES, STANDINGS_AT_ONCE
+from socketio_app.application.reading import MAX_ANSWER_BYTES, STANDINGS_AT_ONCE
 from socketio_app.domain.conversations import Pair, Person
 from socketio_app.domain.history import Window
 from socketio_app.domain.identifiers import UserId
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.anyio
 
 # Four bytes each in UTF-8.
 LARGE = "\N{GRINNING FACE}" * 4096
-MANY = MOST_ANSWER_BYTES // len(LARGE.encode()) + 10
+MANY = MAX_ANSWER_BYTES // len(LARGE.encode()) + 10
 
 
 async def test_a_page_is_cut_where_it_would_be_too_large(live: LiveChat) -> None:
@@ -78,7 +78,7 @@ async def test_what_json_makes_of_content_counts(live: LiveChat) -> None:
 
     listed = await ada.do(ListConversations(limit=200))
 
-    assert len(listed.conversations) == MOST_ANSWER_BYTES // (6 * 4095 + 1)
+    assert len(listed.conversations) == MAX_ANSWER_BYTES // (6 * 4095 + 1)
     assert listed.next_cursor is not None
 
 

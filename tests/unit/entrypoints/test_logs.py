@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from socketio_app.entrypoints import serving
-from socketio_app.entrypoints.logs import FIELDS, MOST_CAUSES, Format, bare_traceback, log_config
+from socketio_app.entrypoints.logs import FIELDS, MAX_CAUSES, Format, bare_traceback, log_config
 from socketio_app.entrypoints.settings import Settings
 from tests.tokens import SECRET
 
@@ -98,7 +98,7 @@ def test_exceptions_that_lead_to_themselves_are_told_of_so_far() -> None:
     first, second = ValueError(), KeyError()
     first.__cause__, second.__cause__ = second, first
 
-    assert bare_traceback(first).count("Error") == MOST_CAUSES
+    assert bare_traceback(first).count("Error") == MAX_CAUSES
 
 
 @pytest.fixture

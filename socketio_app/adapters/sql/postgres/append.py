@@ -62,7 +62,7 @@ class StaleNumbersError(Exception):
     """
 
 
-MOST_IDS = 50_000
+MAX_IDS = 50_000
 """Of how many conversations the numbers are remembered."""
 
 
@@ -99,7 +99,7 @@ class ConversationIds:
             return known
         async with appending.statement() as connection:
             found = await find_or_insert(connection, unknown)
-        if len(self._ids) > MOST_IDS:
+        if len(self._ids) > MAX_IDS:
             self._ids.clear()
         # Only now: before the commit, a number could still be given to another.
         self._ids.update(found)

@@ -19,7 +19,7 @@ from socketio_app.adapters.sql.undelivered import (
 from socketio_app.domain.identifiers import UserId
 from socketio_app.domain.messaging import Message
 
-MOST_WAITING = 20_000
+MAX_WAITING = 20_000
 """Deliveries that may wait to be noted; beyond, they stay undelivered."""
 
 LARGEST_BATCH = 1_000
@@ -35,7 +35,7 @@ class PostgresDeliveries:
         self._pool = pool
         self._marks = marks
         self.commits: GroupCommit[Sequence[Message], Sequence[Message]] = GroupCommit(
-            self._commit, most_waiting=MOST_WAITING, largest_batch=LARGEST_BATCH
+            self._commit, max_waiting=MAX_WAITING, largest_batch=LARGEST_BATCH
         )
 
     async def undelivered(self, user_id: UserId, limit: int) -> Sequence[Message]:

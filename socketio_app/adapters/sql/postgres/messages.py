@@ -19,7 +19,7 @@ from socketio_app.domain.messaging import Draft, Message, Stored
 
 log = logging.getLogger("socketio_app.store")
 
-MOST_WAITING = 20_000
+MAX_WAITING = 20_000
 """Writes that may wait for the database; beyond, sends are refused as `unavailable`."""
 
 LARGEST_BATCH = 1_000
@@ -42,7 +42,7 @@ class PostgresMessages:
         self._ids = ConversationIds()
         self._appending = PostgresConnection(connector, APPENDING)
         self.commits: GroupCommit[Draft, Stored] = GroupCommit(
-            self._commit, most_waiting=MOST_WAITING, largest_batch=LARGEST_BATCH
+            self._commit, max_waiting=MAX_WAITING, largest_batch=LARGEST_BATCH
         )
 
     async def append(self, draft: Draft) -> Stored:

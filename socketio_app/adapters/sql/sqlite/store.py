@@ -28,7 +28,7 @@ from socketio_app.adapters.sql.sqlite.writer import SqliteWriter, Write
 from socketio_app.adapters.sql.statements import all_memberships
 from socketio_app.domain.identifiers import RoomId, UserId
 
-MOST_WAITING = 20_000
+MAX_WAITING = 20_000
 """Writes that may wait for the disk; beyond, sends are refused as `unavailable`."""
 
 LARGEST_BATCH = 1_000
@@ -49,7 +49,7 @@ class SqliteStore:
         self._path = path
         self._commits: Commits = GroupCommit(
             self._commit,
-            most_waiting=MOST_WAITING,
+            max_waiting=MAX_WAITING,
             largest_batch=LARGEST_BATCH,
             largest_background=MAX_BACKGROUND_WRITES,
         )

@@ -24,7 +24,7 @@ from socketio_app.domain.history import ReadUpTo
 from socketio_app.domain.identifiers import RoomId, UserId
 from socketio_app.domain.messaging import Draft, Message, Stored
 
-MOST_HEADS = 50_000
+MAX_CACHED_CONVERSATIONS = 50_000
 """Of how many conversations the writer remembers the last place."""
 
 Write = Callable[["SqliteWriter"], Any]
@@ -236,7 +236,7 @@ class SqliteWriter:
             rows = [(seq, room, user) for (room, user), seq in self._sent.items()]
             self.connection.executemany(_STORE_SENT, rows)
             self._sent.clear()
-        if len(self._heads) > MOST_HEADS:
+        if len(self._heads) > MAX_CACHED_CONVERSATIONS:
             self._heads.clear()
 
     def _roll_back(self) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from socketio_app.adapters.engineio.drain import (
     AT_ONCE,
-    LEAST_A_SECOND,
+    MIN_PER_SECOND,
     retire_all,
     seconds_apart,
 )
@@ -35,7 +35,7 @@ def test_they_go_within_the_time_and_a_few_go_soon(count: int, seconds: float) -
     apart = seconds_apart(count, seconds)
 
     assert 0 <= apart * count <= seconds * 1.000001
-    assert apart <= 1 / LEAST_A_SECOND
+    assert apart <= 1 / MIN_PER_SECOND
 
 
 async def test_all_have_gone_though_one_fails(caplog: pytest.LogCaptureFixture) -> None:

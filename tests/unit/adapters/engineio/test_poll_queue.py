@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 from engineio.packet import MESSAGE, Packet
 
-from socketio_app.adapters.engineio.poll_queue import MOST_IN_A_POLL, MOST_POLL_BYTES, Outbox
+from socketio_app.adapters.engineio.poll_queue import MAX_POLL_BYTES, MAX_POLL_PACKETS, Outbox
 
 pytestmark = pytest.mark.anyio
 
@@ -18,19 +18,19 @@ def message(number: int) -> Packet:
 
 async def test_packets_are_taken_in_their_order_a_portion_at_a_time() -> None:
     outbox = Outbox()
-    packets = [message(number) for number in range(MOST_IN_A_POLL + 1)]
+    packets = [message(number) for number in range(MAX_POLL_PACKETS + 1)]
     for packet in packets:
         outbox.put(packet, 10)
 
-    assert outbox.take() == packets[:MOST_IN_A_POLL]
-    assert outbox.take() == packets[MOST_IN_A_POLL:]
+    assert outbox.take() == packets[:MAX_POLL_PACKETS]
+    assert outbox.take() == packets[MAX_POLL_PACKETS:]
     assert (list(outbox.take()), outbox.bytes) == ([], 0)
 
 
 async def test_an_answer_has_a_size() -> None:
     outbox = Outbox()
     for number in range(3):
-        outbox.put(message(number), MOST_POLL_BYTES)
+        outbox.put(message(number), MAX_POLL_BYTES)
 
     assert [len(outbox.take()) for _ in range(3)] == [1, 1, 1]
 
@@ -75,7 +75,7 @@ async def test_who_waits_is_woken_by_a_packet_and_by_the_end() -> None:
 
 async def test_another_transport_takes_all_at_once() -> None:
     outbox = Outbox()
-    packets = [message(number) for number in range(2 * MOST_IN_A_POLL)]
+    packets = [message(number) for number in range(2 * MAX_POLL_PACKETS)]
     for packet in packets:
         outbox.put(packet, 10)
 

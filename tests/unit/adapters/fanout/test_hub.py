@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from socketio_app.adapters.fanout.hub import Hub
-from socketio_app.adapters.fanout.large_rooms import MOST_TOGETHER, MOST_WAITING
+from socketio_app.adapters.fanout.large_rooms import MAX_BATCH_EVENTS, MAX_WAITING
 from socketio_app.adapters.fanout.subscriber import Outlet
 from socketio_app.adapters.socketio.encoding import SOCKETIO_ENCODING
 from socketio_app.adapters.websocket.frames import Frame, contents
@@ -157,7 +157,7 @@ async def test_a_room_that_grows_small_meanwhile_hears_in_order(crowd: Listening
 
 async def test_who_says_more_than_can_be_told_has_to_wait(crowd: ListeningToHub) -> None:
     hub = crowd.broadcast
-    for _ in range(MOST_WAITING + MOST_TOGETHER + 1):
+    for _ in range(MAX_WAITING + MAX_BATCH_EVENTS + 1):
         hub.tell(event(), Members(LOBBY))
 
     waiting = asyncio.create_task(hub.keeping_up(LOBBY))

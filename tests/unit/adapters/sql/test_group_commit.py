@@ -28,8 +28,8 @@ class Disk:
         return [ValueError("unlucky") if write == 13 else 2 * write for write in writes]
 
 
-def group_commit(disk: Disk, most_waiting: int = 100) -> GroupCommit[int, int]:
-    return GroupCommit(disk.commit, most_waiting=most_waiting, largest_batch=4)
+def group_commit(disk: Disk, max_waiting: int = 100) -> GroupCommit[int, int]:
+    return GroupCommit(disk.commit, max_waiting=max_waiting, largest_batch=4)
 
 
 async def submit_all(commits: GroupCommit[int, int], writes: range) -> list[asyncio.Task[int]]:
@@ -113,7 +113,7 @@ async def test_a_commit_that_fails_fails_its_writes_and_no_later_ones() -> None:
 
 async def test_over_the_bound_a_write_is_refused_and_those_that_wait_are_not() -> None:
     disk = Disk()
-    commits = group_commit(disk, most_waiting=2)
+    commits = group_commit(disk, max_waiting=2)
     await submit_all(commits, range(1))
     await asyncio.sleep(0)
     waiting = await submit_all(commits, range(1, 3))
@@ -157,7 +157,7 @@ async def submit_background(commits: GroupCommit[int, int], writes: range) -> li
 
 
 def bounded(disk: Disk) -> GroupCommit[int, int]:
-    return GroupCommit(disk.commit, most_waiting=100, largest_batch=10, largest_background=2)
+    return GroupCommit(disk.commit, max_waiting=100, largest_batch=10, largest_background=2)
 
 
 async def test_background_write_never_comes_before_one_that_somebody_waits_for() -> None:
@@ -189,7 +189,7 @@ async def test_background_writes_of_one_transaction_are_few_however_many_wait() 
 
 async def test_background_writes_over_the_bound_are_refused_and_others_are_not() -> None:
     disk = Disk()
-    commits = group_commit(disk, most_waiting=2)
+    commits = group_commit(disk, max_waiting=2)
     await submit_all(commits, range(1))
     await asyncio.sleep(0)
     await submit_background(commits, range(100, 102))

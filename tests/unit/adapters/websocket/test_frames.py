@@ -18,9 +18,9 @@ def masked(opcode: Opcode, payload: bytes, *, final: bool = True) -> bytes:
     return Frame(opcode, payload, final).serialize(mask=True)
 
 
-def read(data: bytes, most_bytes: int = MOST) -> list[tuple[int, bytes]]:
+def read(data: bytes, max_bytes: int = MOST) -> list[tuple[int, bytes]]:
     found: list[tuple[int, bytes]] = []
-    FrameReader(most_bytes).feed(data, found)
+    FrameReader(max_bytes).feed(data, found)
     return found
 
 
@@ -164,12 +164,12 @@ def test_a_ping_within_a_message_does_not_count_towards_its_size() -> None:
 def test_only_so_many_frames_are_read_at_once() -> None:
     reader = FrameReader(MOST)
     found: list[tuple[int, bytes]] = []
-    data = masked(Opcode.PONG, b"") * (2 * frames.MOST_AT_ONCE + 1)
+    data = masked(Opcode.PONG, b"") * (2 * frames.MAX_AT_ONCE + 1)
 
     there_is_more = [reader.feed(data, found), reader.feed(b"", found), reader.feed(b"", found)]
 
     assert there_is_more == [True, True, False]
-    assert len(found) == 2 * frames.MOST_AT_ONCE + 1
+    assert len(found) == 2 * frames.MAX_AT_ONCE + 1
 
 
 def test_fragments_without_content_take_no_memory() -> None:
@@ -200,7 +200,7 @@ def test_joined_frames_are_not_one_frame(length: int) -> None:
 def test_what_arrives_while_there_is_more_to_read_comes_after_it() -> None:
     reader = FrameReader(MOST)
     found: list[tuple[int, bytes]] = []
-    many = frames.MOST_AT_ONCE + 1
+    many = frames.MAX_AT_ONCE + 1
 
     there_is_more = reader.feed(masked(Opcode.PONG, b"") * many, found)
     reader.feed(masked(Opcode.TEXT, b"later"), found)
@@ -209,9 +209,9 @@ def test_what_arrives_while_there_is_more_to_read_comes_after_it() -> None:
     assert found == [(frames.PONG, b"")] * many + [(frames.TEXT, b"later")]
 
 
-def copied(pieces: Iterable[bytes], most_bytes: int) -> int:
+def copied(pieces: Iterable[bytes], max_bytes: int) -> int:
     """How many bytes of memory were taken while the pieces were read, one after the other."""
-    reader, taken = FrameReader(most_bytes), 0
+    reader, taken = FrameReader(max_bytes), 0
 
     def feed(piece: bytes) -> bool:
         nonlocal taken

@@ -7,9 +7,9 @@ import pytest
 
 from socketio_app.adapters.websocket import turn
 from socketio_app.adapters.websocket.inbox import (
-    FEW_WAITING,
+    MAX_WAITING,
     MAX_WAITING_BYTES,
-    MOST_WAITING,
+    RESUME_WAITING,
     Inbox,
 )
 from socketio_app.adapters.websocket.turn import AT_ONCE, MAX_TURN_SECONDS
@@ -219,11 +219,11 @@ async def test_nothing_is_wrong_where_only_an_overtaking_message_waited() -> Non
 
 async def test_reading_goes_on_where_what_waited_has_overtaken() -> None:
     handler = Handler(at_once=False)
-    handler.inbox.take([OVERTAKING] * (MOST_WAITING + 1))
+    handler.inbox.take([OVERTAKING] * (MAX_WAITING + 1))
     assert handler.is_paused
 
     handler.inbox.hold()
-    await handler.until(MOST_WAITING + 1)
+    await handler.until(MAX_WAITING + 1)
 
     assert not handler.is_paused
     handler.inbox.finish(handler.last)
@@ -279,16 +279,16 @@ async def test_the_end_releases_what_is_held(handler: Handler) -> None:
 
 
 async def test_with_many_unhandled_nothing_is_read_until_they_are_few(handler: Handler) -> None:
-    handler.inbox.take([1] * (MOST_WAITING + 2))
+    handler.inbox.take([1] * (MAX_WAITING + 2))
     assert handler.is_paused
 
-    for _ in range(MOST_WAITING - FEW_WAITING):
+    for _ in range(MAX_WAITING - RESUME_WAITING):
         handler.go_on.release()
-    await handler.until(MOST_WAITING - FEW_WAITING)
+    await handler.until(MAX_WAITING - RESUME_WAITING)
     assert handler.is_paused
-    for _ in range(FEW_WAITING + 2):
+    for _ in range(RESUME_WAITING + 2):
         handler.go_on.release()
-    await handler.until(MOST_WAITING + 2)
+    await handler.until(MAX_WAITING + 2)
 
     assert not handler.is_paused
 
@@ -319,12 +319,12 @@ async def test_what_is_last_is_done_even_where_a_message_was_cancelled() -> None
 
 
 async def test_once_reading_is_stopped_nothing_resumes_it(handler: Handler) -> None:
-    handler.inbox.take([1] * (MOST_WAITING + 2))
+    handler.inbox.take([1] * (MAX_WAITING + 2))
 
     handler.inbox.stop_reading()
-    for _ in range(MOST_WAITING + 2):
+    for _ in range(MAX_WAITING + 2):
         handler.go_on.release()
     await handler.inbox.settled()
 
-    assert len(handler.handled) == MOST_WAITING + 2
+    assert len(handler.handled) == MAX_WAITING + 2
     assert handler.is_paused
