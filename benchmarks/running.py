@@ -32,7 +32,7 @@ class Running:
     pid: int
 
 
-def measure(server: Server, load: Load) -> Figures:
+def metric(server: Server, load: Load) -> Figures:
     """Start the server, put the load on it, end it.
 
     Raises:
@@ -41,10 +41,14 @@ def measure(server: Server, load: Load) -> Figures:
     with running(server) as found, on_processor(1):
         options = [f"--port={found.port}", f"--pid={found.pid}"]
         command = [sys.executable, "-m", "benchmarks.load", *load.as_arguments(), *options]
-        patience = PATIENCE_SECONDS * 4 + load.seconds + load.warm_up
+        refusal_limit = PATIENCE_SECONDS * 4 + load.seconds + load.warm_up
         try:
             done = subprocess.run(
-                command, env=_environment(), stdout=subprocess.PIPE, timeout=patience, check=True
+                command,
+                env=_environment(),
+                stdout=subprocess.PIPE,
+                timeout=refusal_limit,
+                check=True,
             )
         except subprocess.SubprocessError as error:
             raise MeasuringError(f"{load.scenario} on {server.name}: {error}") from None

@@ -12,7 +12,7 @@ from socketio_app.application.chat import Chat
 from socketio_app.application.commands import Actor, Command, Result
 from socketio_app.application.delivery import messages_to
 from socketio_app.application.events import DismissReason, Event
-from socketio_app.application.limits import Rules
+from socketio_app.application.limits import Limits
 from socketio_app.application.ports import Identity, Store
 from socketio_app.domain.identifiers import ConnectionId, MessageId, UserId
 from tests.clocks import ManualClock
@@ -80,7 +80,7 @@ def numbered_message_ids() -> Callable[[], MessageId]:
 class LiveChat:
     """A chat whose time stands still until it is advanced. Without rules, nothing is too fast."""
 
-    def __init__(self, rules: Rules | None = None, store: Store | None = None) -> None:
+    def __init__(self, limits: Limits | None = None, store: Store | None = None) -> None:
         self.clock = ManualClock()
         self.broadcast = RecordingBroadcast()
         self.tokens: dict[str, Identity] = {}
@@ -92,7 +92,7 @@ class LiveChat:
             CustomVerifier(self.tokens.get, self.clock),
             self.clock,
             numbered_message_ids(),
-            rules or Rules(rates={}),
+            limits or Limits(rates={}),
         )
         self._connections = count(1)
 

@@ -10,8 +10,8 @@ from socketio_app.adapters.websocket.interface import FrameWriter, WriteJoined
 
 
 @attrs.define
-class KeptWay:
-    """Implements `Way` and `FrameWriter`, and is as strict as real transports about what it takes.
+class RecordingWriter:
+    """Implements `ConnectionWriter` and `FrameWriter`, as strictly as real transports do.
 
     One `write` takes exactly one frame, as ASGI does.
     """
@@ -44,7 +44,7 @@ class KeptWay:
     def write_joined(self) -> WriteJoined | None:
         return self._split if self.takes_bytes else None
 
-    def write_passing(self, frame: Frame) -> None:
+    def write_ephemeral(self, frame: Frame) -> None:
         if not self.is_slow:
             self.write(frame)
 

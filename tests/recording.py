@@ -85,7 +85,7 @@ class RecordingBroadcast:
             listener.dismissed = reason
             self.end(listener)
 
-    async def keeping_up(self, room_id: RoomId) -> None:
+    async def wait_until_caught_up(self, room_id: RoomId) -> None:
         """At once: all is told at once."""
 
     def tell(self, event: Event, audience: Audience) -> None:
@@ -126,10 +126,10 @@ class RecordingBroadcast:
     def _is_in(self, audience: Audience, listener: Listener) -> bool:
         if isinstance(audience, OneConnection):
             return listener.connection_id == audience.connection_id
-        if listener.connection_id == audience.but_connection:
+        if listener.connection_id == audience.except_connection:
             return False
         match audience:
             case Users(user_ids):
                 return listener.user_id in user_ids
-            case Members(room_id, _, but_user):
-                return listener.user_id in self._members[room_id] - {but_user}
+            case Members(room_id, _, except_user):
+                return listener.user_id in self._members[room_id] - {except_user}

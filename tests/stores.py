@@ -18,7 +18,7 @@ from socketio_app.application.ports import (
 from socketio_app.domain.activity import Change, Mark
 from socketio_app.domain.conversations import Conversation
 from socketio_app.domain.errors import Unavailable
-from socketio_app.domain.history import Page, ReadUpTo, Recent, Standing, Window
+from socketio_app.domain.history import ConversationState, Page, ReadMarker, Recent, Window
 from socketio_app.domain.identifiers import RoomId, UserId
 from socketio_app.domain.messaging import Draft, Message, Stored
 from socketio_app.domain.rooms import Left, Membership
@@ -130,11 +130,11 @@ class HookedConversations:
 
     async def of_user(
         self, user_id: UserId, limit: int, before_activity: int | None = None
-    ) -> Sequence[Standing]:
+    ) -> Sequence[ConversationState]:
         await self._before("of_user")
-        standings = await self._log.of_user(user_id, limit, before_activity)
+        states = await self._log.of_user(user_id, limit, before_activity)
         await self._after("of_user")
-        return standings
+        return states
 
     async def recent(
         self, user_id: UserId, limit: int, before_activity: int | None = None
@@ -144,7 +144,7 @@ class HookedConversations:
         await self._after("recent")
         return recent
 
-    async def mark_read(self, user_id: UserId, conversation: Conversation, seq: int) -> ReadUpTo:
+    async def mark_read(self, user_id: UserId, conversation: Conversation, seq: int) -> ReadMarker:
         await self._before("mark_read")
         read = await self._log.mark_read(user_id, conversation, seq)
         await self._after("mark_read")

@@ -25,7 +25,7 @@ from socketio_app.application.commands import (
     MarkRead,
     SendMessage,
 )
-from socketio_app.application.limits import Rules
+from socketio_app.application.limits import Limits
 from socketio_app.application.ports import Identity, Store
 from socketio_app.domain.activity import Since
 from socketio_app.domain.conversations import Person, Room
@@ -64,9 +64,9 @@ class Bench:
     def __attrs_post_init__(self) -> None:
         clock = SystemClock()
         verifier = CustomVerifier(lambda _token: None, clock)
-        rules = Rules(rates={}, rooms_per_user=self.size.rooms + 10)
+        limits = Limits(rates={}, rooms_per_user=self.size.rooms + 10)
         hub = Hub(SOCKETIO_ENCODING)
-        self._chat = Chat(self.store, hub, verifier, clock, new_message_id, rules)
+        self._chat = Chat(self.store, hub, verifier, clock, new_message_id, limits)
         self._chat.open()
         self._since = Since.at(self.store.epoch, 0)
 

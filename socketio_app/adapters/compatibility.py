@@ -190,7 +190,7 @@ def websocket_protocol() -> type | str:
     """
     found = takeover_problems()
     if not found:
-        ours: type = import_module(FAST_PROTOCOL).FastProtocol
+        ours: type = import_module(FAST_PROTOCOL).TakeoverProtocol
         return ours
     log.warning(
         "WebSockets go the plain way, which is several times slower: uvicorn %s and websockets %s "

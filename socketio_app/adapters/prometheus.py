@@ -19,36 +19,36 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from socketio_app.application.metrics import Histogram, Measures
+from socketio_app.application.metrics import Histogram, Metrics
 
 Readings = Mapping[str, tuple[str, Callable[[], float]]]
 """By its name, what a number means, and where it is read."""
 
 
-def metrics_route(measures: Measures, gauges: Readings, counters: Readings) -> Route:
+def metrics_route(metrics: Metrics, gauges: Readings, counters: Readings) -> Route:
     """Serve what is measured, as `GET /metrics`.
 
     Args:
-        measures: most of what is told.
+        metrics: most of what is served.
         gauges: numbers besides, which go up and down.
         counters: numbers besides, which only go up.
     """
     registry = CollectorRegistry()
-    registry.register(ChatCollector(measures, gauges, counters))
+    registry.register(ChatCollector(metrics, gauges, counters))
     ProcessCollector(registry=registry)
 
-    async def metrics(request: Request) -> Response:
+    async def answer(request: Request) -> Response:
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         return Response(encode(registry), headers={"content-type": content_type})
 
-    return Route("/metrics", metrics)
+    return Route("/metrics", answer)
 
 
 class ChatCollector(Collector):
     """Reads the measures."""
 
-    def __init__(self, measures: Measures, gauges: Readings, counters: Readings) -> None:
-        self._measures = measures
+    def __init__(self, metrics: Metrics, gauges: Readings, counters: Readings) -> None:
+        self._metrics = metrics
         self._gauges = gauges
         self._counters = counters
 
@@ -60,31 +60,31 @@ class ChatCollector(Collector):
             yield CounterMetricFamily(name, meaning, value=read())
         yield from self._connections()
         yield from self._commands()
-        measures = self._measures
+        metrics = self._metrics
         yield CounterMetricFamily(
-            "chat_deliveries", "Events handed to connections.", value=measures.deliveries
+            "chat_deliveries", "Events handed to connections.", value=metrics.deliveries
         )
         for name, meaning, histogram in (
             (
                 "chat_delivery_seconds",
                 "From a message's acceptance until its last recipient's connection has it.",
-                measures.delivery_seconds,
+                metrics.delivery_seconds,
             ),
-            ("chat_commit_writes", "Writes in one transaction.", measures.commit_sizes),
-            ("chat_commit_seconds", "How long transactions last.", measures.commit_seconds),
+            ("chat_commit_writes", "Writes in one transaction.", metrics.commit_sizes),
+            ("chat_commit_seconds", "How long transactions last.", metrics.commit_seconds),
         ):
             family = HistogramMetricFamily(name, meaning)
             _add(family, [], histogram)
             yield family
 
     def _connections(self) -> Iterable[Metric]:
-        measures = self._measures
+        metrics = self._metrics
         yield CounterMetricFamily(
-            "chat_connections_opened", "Connections let in.", value=measures.opened
+            "chat_connections_opened", "Connections let in.", value=metrics.opened
         )
-        yield _counter("chat_connections_closed", "Connections ended.", "reason", measures.closed)
+        yield _counter("chat_connections_closed", "Connections ended.", "reason", metrics.closed)
         yield _counter(
-            "chat_connections_refused", "Connections not let in.", "code", measures.refused
+            "chat_connections_refused", "Connections not let in.", "code", metrics.refused
         )
 
     def _commands(self) -> Iterable[Metric]:
@@ -94,10 +94,10 @@ class ChatCollector(Collector):
         seconds = HistogramMetricFamily(
             "chat_command_seconds", "From a command to its acknowledgement.", labels=["command"]
         )
-        for name, measure in self._measures.commands.items():
-            for outcome, count in measure.outcomes.items():
+        for name, metric in self._metrics.commands.items():
+            for outcome, count in metric.outcomes.items():
                 commands.add_metric([name, outcome], count)
-            _add(seconds, [name], measure.seconds)
+            _add(seconds, [name], metric.seconds)
         yield commands
         yield seconds
 

@@ -74,12 +74,12 @@ class CatchingUp:
         size = max(1, MAX_MESSAGES_AT_ONCE // (limit + 1))
         for begin in range(0, len(found), size):
             part = found[begin : begin + size]
-            beyond = [had.get(each.standing.conversation, 0) for each in part]
+            beyond = [had.get(each.state.conversation, 0) for each in part]
             # One more than the limit, to know whether there is one. Messages of before schema
             # 0002 have activity 0, and are new to a client that has nothing.
             news = await self._activity.new_messages(part, beyond, since or -1, limit + 1)
             for at, (change, messages) in enumerate(zip(part, news, strict=True)):
-                had_seq = had.get(change.standing.conversation)
+                had_seq = had.get(change.state.conversation)
                 if not answer.add(change, had_seq, messages, limit):
                     return found[: begin + at], answer.missed
         return found, answer.missed
@@ -97,7 +97,7 @@ class _Answer:
         self, change: Change, had_seq: int | None, messages: Sequence[Message], limit: int
     ) -> bool:
         """Add a conversation. The first one is added whatever its size, with what fits of it."""
-        standing = change.standing
+        state = change.state
         newest = messages[-limit:]
         if not self.missed:
             newest = newest_within(newest[-self.messages_left :], self.bytes_left) or newest[-1:]
@@ -111,7 +111,7 @@ class _Answer:
             return True
         has_hole = len(newest) < len(messages)
         if change.is_joined:
-            first_seq = newest[0].seq if newest else standing.last_seq + 1
+            first_seq = newest[0].seq if newest else state.last_seq + 1
             has_hole = first_seq > (had_seq or 0) + 1
-        self.missed.append(Missed(standing, newest, limited=has_hole))
+        self.missed.append(Missed(state, newest, limited=has_hole))
         return True

@@ -23,7 +23,7 @@ from socketio_app.application.commands import (
 from socketio_app.application.delivery import Delivery
 from socketio_app.application.events import Users
 from socketio_app.application.home_loop import HomeLoop
-from socketio_app.application.limits import Rules
+from socketio_app.application.limits import Limits
 from socketio_app.application.locks import KeyedLock
 from socketio_app.application.membership import Membership
 from socketio_app.application.messaging import Messaging
@@ -32,7 +32,7 @@ from socketio_app.application.publishing import Publisher
 from socketio_app.application.read_turns import ReadTurns
 from socketio_app.application.readiness import Readiness
 from socketio_app.application.reading import Reading
-from socketio_app.application.refusal_limit import Patience
+from socketio_app.application.refusal_limit import RefusalLimit
 from socketio_app.application.repairs import Repairs
 from socketio_app.application.sessions import Sessions
 from socketio_app.application.tokens import Tokens
@@ -58,31 +58,31 @@ class Chat:
         verifier: TokenVerifier,
         clock: Clock,
         new_message_id: NewMessageId,
-        rules: Rules,
+        limits: Limits,
     ) -> None:
         self._broadcast = broadcast
-        self._connections = Connections(rules.connections_per_user)
+        self._connections = Connections(limits.connections_per_user)
         user_locks = KeyedLock()
         self._home_loop = HomeLoop()
-        self._admission = Admission(clock, rules.rates)
-        self._typing = typing = TypingIndicator(store.rooms, broadcast, clock, user_locks, rules)
+        self._admission = Admission(clock, limits.rates)
+        self._typing = typing = TypingIndicator(store.rooms, broadcast, clock, user_locks, limits)
         connections = self._connections
         self.delivery = delivery = Delivery(store.deliveries, broadcast, clock)
         """For transports: where messages are reported that a client has received."""
         self._repairs = repairs = Repairs(clock)
         self._publisher = publisher = Publisher(store, broadcast, delivery, typing, repairs)
-        messaging = Messaging(store, broadcast, clock, new_message_id, delivery, publisher, rules)
-        reading = Reading(store, broadcast, clock, rules)
+        messaging = Messaging(store, broadcast, clock, new_message_id, delivery, publisher, limits)
+        reading = Reading(store, broadcast, clock, limits)
         reads = ReadTurns()
         self._membership = membership = Membership(
             store, broadcast, clock, typing, connections, user_locks, repairs
         )
         tokens = Tokens(verifier, broadcast, clock, connections)
         self.sessions = Sessions(
-            store, broadcast, clock, connections, typing, user_locks, tokens, publisher, rules
+            store, broadcast, clock, connections, typing, user_locks, tokens, publisher, limits
         )
         """For transports: where connections open and close."""
-        self.patience = Patience(clock, rules.refusals, rules.refusals_per_user)
+        self.refusal_limit = RefusalLimit(clock, limits.refusals, limits.refusals_per_user)
         """For transports: when a connection that is refused has to end."""
         self.readiness = Readiness(store)
         """For whoever sends clients here: whether they should come."""

@@ -14,8 +14,8 @@ from socketio_app.domain.conversations import Target
 from socketio_app.domain.errors import InvalidPayload
 from socketio_app.domain.history import (
     DEFAULT_ON_A_PAGE,
+    ConversationState,
     Page,
-    Standing,
     Window,
     check_limit,
     check_seq,
@@ -119,7 +119,7 @@ class FetchHistory(Command[Page]):
 class ConversationSummary:
     """One of somebody's conversations, as a list shows it."""
 
-    standing: Standing
+    state: ConversationState
     last_message: Message | None
     """`None` where nothing was said yet, or what was said is not kept."""
     unread_count: int
@@ -156,7 +156,7 @@ class Position:
 class Missed:
     """What a client does not have of a conversation."""
 
-    standing: Standing
+    state: ConversationState
     messages: Sequence[Message]
     """The newest, in rising `seq`."""
     limited: bool

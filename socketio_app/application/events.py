@@ -14,7 +14,7 @@ from socketio_app.domain.typing_board import TypingStarted, TypingStopped
 
 
 @attrs.frozen
-class Limits:
+class ClientLimits:
     """The bounds that a client needs to know to stay within them."""
 
     content_chars: int
@@ -38,7 +38,7 @@ class Connected:
     """Names this incarnation of the store. Under another one, positions mean nothing any more."""
     server_time: datetime
     token_expires_at: datetime | None
-    limits: Limits
+    limits: ClientLimits
     since: Since | None = None
     """Where catching up starts, after this connection; `None` where the store cannot say yet."""
 
@@ -126,7 +126,7 @@ class Users:
     """All connections of these users, each connection once."""
 
     user_ids: tuple[UserId, ...]
-    but_connection: ConnectionId | None = None
+    except_connection: ConnectionId | None = None
 
 
 @attrs.frozen
@@ -134,8 +134,8 @@ class Members:
     """All connections of a room's members."""
 
     room_id: RoomId
-    but_connection: ConnectionId | None = None
-    but_user: UserId | None = None
+    except_connection: ConnectionId | None = None
+    except_user: UserId | None = None
 
 
 @attrs.frozen

@@ -36,7 +36,7 @@ DEFAULT_RATES: Mapping[CommandKind, Rates] = {
 
 
 @attrs.frozen
-class Rules:
+class Limits:
     """What a deployment may set."""
 
     content_chars: int = 4096

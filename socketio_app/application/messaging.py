@@ -3,7 +3,7 @@
 from socketio_app.application.authorization import conversation_for
 from socketio_app.application.commands import Actor, SendMessage
 from socketio_app.application.delivery import Delivery
-from socketio_app.application.limits import Rules
+from socketio_app.application.limits import Limits
 from socketio_app.application.ports import Broadcast, Clock, NewMessageId, Store
 from socketio_app.application.publishing import Publisher
 from socketio_app.domain.conversations import Room, conversation_of
@@ -22,7 +22,7 @@ class Messaging:
         new_message_id: NewMessageId,
         delivery: Delivery,
         publisher: Publisher,
-        rules: Rules,
+        limits: Limits,
     ) -> None:
         self._messages = store.messages
         self._rooms = store.rooms
@@ -31,7 +31,7 @@ class Messaging:
         self._new_message_id = new_message_id
         self._delivery = delivery
         self._publisher = publisher
-        self._content_chars = rules.content_chars
+        self._content_chars = limits.content_chars
 
     async def send(self, actor: Actor, command: SendMessage) -> Stored:
         """Store a message and tell its conversation.
@@ -49,7 +49,7 @@ class Messaging:
         check_content(command.content, self._content_chars)
         target = command.target
         if isinstance(target, Room):
-            await self._broadcast.keeping_up(target.room_id)
+            await self._broadcast.wait_until_caught_up(target.room_id)
             conversation = await conversation_for(self._rooms, actor.user_id, target)
         else:
             conversation = conversation_of(actor.user_id, target)

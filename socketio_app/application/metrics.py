@@ -45,7 +45,7 @@ class Histogram:
 
 
 @attrs.define
-class CommandMeasure:
+class CommandMetrics:
     """What became of one kind of command."""
 
     outcomes: defaultdict[str, int] = attrs.field(factory=lambda: defaultdict(int))
@@ -54,7 +54,7 @@ class CommandMeasure:
     """From the frame to the acknowledgement, or to where it would be."""
 
 
-class Measures:
+class Metrics:
     """Counts from the start of the process.
 
     Args:
@@ -64,7 +64,7 @@ class Measures:
 
     def __init__(self, commands: Iterable[str], now: Callable[[], float] = time) -> None:
         self._now = now
-        self.commands = {name: CommandMeasure() for name in (*commands, OTHER)}
+        self.commands = {name: CommandMetrics() for name in (*commands, OTHER)}
         self._other = self.commands[OTHER]
         self.opened = 0
         """Connections that were let in."""
@@ -82,9 +82,9 @@ class Measures:
 
     def command(self, name: str, outcome: str, seconds: float) -> None:
         """Count a command."""
-        measure = self.commands.get(name, self._other)
-        measure.outcomes[outcome] += 1
-        measure.seconds.observe(seconds)
+        metric = self.commands.get(name, self._other)
+        metric.outcomes[outcome] += 1
+        metric.seconds.observe(seconds)
 
     def told(self, event: Event, connections: int) -> None:
         """Count an event that was handed to so many connections."""

@@ -13,7 +13,7 @@ from socketio_app.application.commands import RoomJoined
 from socketio_app.application.events import Audience, DismissReason, Event, OneConnection, Users
 from socketio_app.domain.activity import Change, Mark
 from socketio_app.domain.conversations import Conversation
-from socketio_app.domain.history import Page, ReadUpTo, Recent, Standing, Window
+from socketio_app.domain.history import ConversationState, Page, ReadMarker, Recent, Window
 from socketio_app.domain.identifiers import MessageId, RoomId, UserId
 from socketio_app.domain.messaging import Draft, Message, Stored
 from socketio_app.domain.rooms import Left, Membership
@@ -115,7 +115,7 @@ class ConversationLog(Protocol):
 
     async def of_user(
         self, user_id: UserId, limit: int, before_activity: int | None = None
-    ) -> Sequence[Standing]:
+    ) -> Sequence[ConversationState]:
         """A user's pairs, and the rooms that they are in, those with the newest activity first.
 
         Args:
@@ -138,7 +138,7 @@ class ConversationLog(Protocol):
         """
         ...
 
-    async def mark_read(self, user_id: UserId, conversation: Conversation, seq: int) -> ReadUpTo:
+    async def mark_read(self, user_id: UserId, conversation: Conversation, seq: int) -> ReadMarker:
         """Move the user's place of reading forward, at most to the conversation's newest message.
 
         Raises:
@@ -291,7 +291,7 @@ class Broadcast(Protocol):
     To tell does not wait: events for one connection are handed over in the order of the calls.
     """
 
-    async def keeping_up(self, room_id: RoomId) -> None:
+    async def wait_until_caught_up(self, room_id: RoomId) -> None:
         """Wait while so much is still to be told in a room that nothing should be added."""
         ...
 

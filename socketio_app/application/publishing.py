@@ -82,7 +82,7 @@ class Publisher:
         """
         while (gap := self._lines.gap(conversation)) is not None:
             if isinstance(conversation, Room):
-                await self._broadcast.keeping_up(conversation.room_id)
+                await self._broadcast.wait_until_caught_up(conversation.room_id)
             if gap.mark is None:
                 window = Window(before_seq=gap.latest + 1, limit=MAX_PAGE_ROWS)
                 page = await self._store.messages.page(conversation, window)
@@ -115,7 +115,7 @@ def _readers(message: Message, sending: ConnectionId | None) -> Audience:
     """
     conversation = message.conversation
     if isinstance(conversation, Room):
-        return Members(conversation.room_id, but_connection=sending)
+        return Members(conversation.room_id, except_connection=sending)
     if conversation.first == conversation.second:
         return Users((conversation.first,))
-    return Users((conversation.first, conversation.second), but_connection=sending)
+    return Users((conversation.first, conversation.second), except_connection=sending)

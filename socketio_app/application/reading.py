@@ -17,11 +17,11 @@ from socketio_app.application.commands import (
     ReadMarked,
 )
 from socketio_app.application.events import Audience, Members, MessageRead, Users
-from socketio_app.application.limits import Rules
+from socketio_app.application.limits import Limits
 from socketio_app.application.ports import Broadcast, Clock, Store
 from socketio_app.domain.activity import Since
 from socketio_app.domain.conversations import Conversation, Room, conversation_of
-from socketio_app.domain.history import Page, Recent, Standing
+from socketio_app.domain.history import ConversationState, Page, Recent
 from socketio_app.domain.identifiers import UserId
 from socketio_app.domain.messaging import Message, content_bytes, newest_within
 
@@ -38,13 +38,13 @@ STANDINGS_AT_ONCE = 500
 class Reading:
     """Reads what is stored."""
 
-    def __init__(self, store: Store, broadcast: Broadcast, clock: Clock, rules: Rules) -> None:
+    def __init__(self, store: Store, broadcast: Broadcast, clock: Clock, limits: Limits) -> None:
         self._store = store
         self._broadcast = broadcast
         self._clock = clock
-        self._receipt_members = rules.receipt_room_members
-        self._most_missed = rules.catch_up_messages
-        self._catching_up = CatchingUp(store.activity, rules.catch_up_messages, MAX_ANSWER_BYTES)
+        self._receipt_members = limits.receipt_room_members
+        self._most_missed = limits.catch_up_messages
+        self._catching_up = CatchingUp(store.activity, limits.catch_up_messages, MAX_ANSWER_BYTES)
 
     async def fetch_history(self, actor: Actor, command: FetchHistory) -> Page:
         """Give a page of a conversation.
@@ -72,12 +72,12 @@ class Reading:
         shown = found[: min(limit, _fitting(found))]
         summaries = [
             ConversationSummary(
-                each.standing, each.last_message, min(each.standing.unread_count, MAX_UNREAD_COUNT)
+                each.state, each.last_message, min(each.state.unread_count, MAX_UNREAD_COUNT)
             )
             for each in shown
         ]
         has_more = len(found) > len(shown)
-        return ConversationPage(summaries, shown[-1].standing.activity if has_more else None)
+        return ConversationPage(summaries, shown[-1].state.activity if has_more else None)
 
     async def catch_up(self, actor: Actor, command: CatchUp) -> CaughtUp:
         """Give what the actor's client does not have, of all their conversations at once.
@@ -104,8 +104,8 @@ class Reading:
         messages = await self._store.messages.newest(beyond, command.limit)
         messages = _within_an_answer([*messages, *[()] * (len(news) - len(given))])
         missed = [
-            Missed(standing, of_it, limited=_has_a_hole(of_it, had.get(standing.conversation, 0)))
-            for standing, of_it in zip(news, messages, strict=True)
+            Missed(state, of_it, limited=_has_a_hole(of_it, had.get(state.conversation, 0)))
+            for state, of_it in zip(news, messages, strict=True)
         ]
         if has_more:
             settled = 0  # conversations that were not read may be as old as the store
@@ -130,9 +130,9 @@ class Reading:
 
     async def _news(
         self, user_id: UserId, had: Mapping[Conversation, int]
-    ) -> tuple[Sequence[Standing], bool]:
+    ) -> tuple[Sequence[ConversationState], bool]:
         """The conversations with more than the client has; and whether there are others still."""
-        news: dict[Conversation, Standing] = {}
+        news: dict[Conversation, ConversationState] = {}
         newest: int | None = None
         before: int | None = None
         while len(news) < STANDINGS_AT_ONCE:
@@ -152,7 +152,7 @@ class Reading:
         user_id: UserId,
         had: Mapping[Conversation, int],
         newest: int,
-        news: dict[Conversation, Standing],
+        news: dict[Conversation, ConversationState],
     ) -> None:
         """Add what got news while the pages were read, and so moved out of those still to come."""
         before: int | None = None
@@ -169,37 +169,35 @@ class Reading:
         reader, reading = actor.user_id, actor.connection_id
         if not isinstance(conversation, Room):
             users = tuple({conversation.first, conversation.second})
-            return Users(users, but_connection=reading)
+            return Users(users, except_connection=reading)
         if await self._store.rooms.member_count(conversation.room_id) <= self._receipt_members:
-            return Members(conversation.room_id, but_connection=reading)
-        return Users((reader,), but_connection=reading)
+            return Members(conversation.room_id, except_connection=reading)
+        return Users((reader,), except_connection=reading)
 
 
 def _as_many_as_fit(
-    news: Sequence[Standing], had: Mapping[Conversation, int], limit: int, most: int
-) -> Sequence[Standing]:
+    news: Sequence[ConversationState], had: Mapping[Conversation, int], limit: int, most: int
+) -> Sequence[ConversationState]:
     """The first of the conversations, as many as have `most` messages to give between them."""
     messages = 0
-    for count, standing in enumerate(news):
-        messages += min(limit, standing.last_seq - had.get(standing.conversation, 0))
+    for count, state in enumerate(news):
+        messages += min(limit, state.last_seq - had.get(state.conversation, 0))
         if messages > most:
             return news[:count]
     return news
 
 
 def _with_news(
-    standings: Sequence[Standing], had: Mapping[Conversation, int]
-) -> dict[Conversation, Standing]:
+    states: Sequence[ConversationState], had: Mapping[Conversation, int]
+) -> dict[Conversation, ConversationState]:
     """Those of the conversations in which there is more than the client has."""
     return {
-        each.conversation: each
-        for each in standings
-        if each.last_seq > had.get(each.conversation, 0)
+        each.conversation: each for each in states if each.last_seq > had.get(each.conversation, 0)
     }
 
 
-def _newest_first(news: Mapping[Conversation, Standing]) -> Sequence[Standing]:
-    return sorted(news.values(), key=lambda standing: -standing.activity)
+def _newest_first(news: Mapping[Conversation, ConversationState]) -> Sequence[ConversationState]:
+    return sorted(news.values(), key=lambda state: -state.activity)
 
 
 def _within_an_answer(found: Sequence[Sequence[Message]]) -> Sequence[Sequence[Message]]:

@@ -11,7 +11,7 @@ BYTES_OF_A_REFUSAL: Final = 16_384
 """A packet that is refused counts once more for each of these: no message is much larger."""
 
 
-class Patience:
+class RefusalLimit:
     """Ends with a client that goes on regardless.
 
     To refuse is cheap and not free: a client that has gone wild, or means harm, is refused many
@@ -25,7 +25,7 @@ class Patience:
         self._of_connections = None if per_connection is None else RateLimiter(per_connection)
         self._of_users = None if per_user is None else RateLimiter(per_user)
 
-    def ends_with(self, actor: Actor, error: ChatError, size: int = 0) -> bool:
+    def exceeded(self, actor: Actor, error: ChatError, size: int = 0) -> bool:
         """Count a refusal; whether it was one too many, and the connection has to end.
 
         What the server could not do is nobody's fault but its own.
@@ -35,9 +35,9 @@ class Patience:
             error: the refusal.
             size: the size in bytes of what was refused. A large packet counts as several.
         """
-        return not isinstance(error, Unavailable) and self.ends_with_ignored(actor, 1, size)
+        return not isinstance(error, Unavailable) and self.exceeded_by_ignored(actor, 1, size)
 
-    def ends_with_ignored(self, actor: Actor, count: int = 1, size: int = 0) -> bool:
+    def exceeded_by_ignored(self, actor: Actor, count: int = 1, size: int = 0) -> bool:
         """Count packets that are no command as refusals; whether the connection has to end."""
         cost, now = count + size // BYTES_OF_A_REFUSAL, self._clock.now().timestamp()
         ends = False

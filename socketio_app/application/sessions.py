@@ -2,8 +2,8 @@
 
 from socketio_app.application.backlog import Backlog
 from socketio_app.application.commands import MAX_POSITIONS
-from socketio_app.application.events import Connected, Limits
-from socketio_app.application.limits import Rules
+from socketio_app.application.events import ClientLimits, Connected
+from socketio_app.application.limits import Limits
 from socketio_app.application.locks import KeyedLock
 from socketio_app.application.opening import Opening
 from socketio_app.application.ports import Broadcast, Clock, Identity, Store
@@ -41,7 +41,7 @@ class Sessions:
         user_locks: KeyedLock,
         tokens: Tokens,
         publisher: Publisher,
-        rules: Rules,
+        limits: Limits,
     ) -> None:
         self._store = store
         self._broadcast = broadcast
@@ -51,18 +51,18 @@ class Sessions:
         self._user_locks = user_locks
         self._tokens = tokens
         self._publisher = publisher
-        self._offline_push = rules.offline_push
-        self._push_batch_bytes = rules.push_batch_bytes
-        self._limits = Limits(
-            content_chars=rules.content_chars,
+        self._offline_push = limits.offline_push
+        self._push_batch_bytes = limits.push_batch_bytes
+        self._limits = ClientLimits(
+            content_chars=limits.content_chars,
             user_id_chars=USER_ID_CHARS,
             room_id_chars=ROOM_ID_CHARS,
             client_message_id_chars=CLIENT_MESSAGE_ID_CHARS,
-            rooms_per_user=rules.rooms_per_user,
+            rooms_per_user=limits.rooms_per_user,
             page_messages=MAX_PAGE_ROWS,
-            catch_up_positions=min(rules.catch_up_positions, MAX_POSITIONS),
-            typing_ttl_ms=round(rules.typing_ttl.total_seconds() * 1000),
-            typing_renew_ms=round(rules.typing_renew.total_seconds() * 1000),
+            catch_up_positions=min(limits.catch_up_positions, MAX_POSITIONS),
+            typing_ttl_ms=round(limits.typing_ttl.total_seconds() * 1000),
+            typing_renew_ms=round(limits.typing_renew.total_seconds() * 1000),
         )
 
     async def prepare(self, identity: Identity, connection_id: ConnectionId) -> Opening:

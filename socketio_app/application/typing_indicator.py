@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from socketio_app.application.authorization import conversation_for
 from socketio_app.application.commands import Actor, StartTyping, StopTyping
 from socketio_app.application.events import Audience, Members, Users
-from socketio_app.application.limits import Rules
+from socketio_app.application.limits import Limits
 from socketio_app.application.locks import KeyedLock
 from socketio_app.application.ports import Broadcast, Clock, RoomRepository, Timer
 from socketio_app.domain.conversations import Conversation, Person, Room, conversation_of
@@ -27,21 +27,21 @@ class TypingIndicator:
         broadcast: Broadcast,
         clock: Clock,
         user_locks: KeyedLock,
-        rules: Rules,
+        limits: Limits,
     ) -> None:
         self._rooms = rooms
         self._broadcast = broadcast
         self._clock = clock
         self._user_locks = user_locks
-        self._room_members = rules.typing_room_members
-        self._board = TypingBoard(rules.typing_ttl)
+        self._room_members = limits.typing_room_members
+        self._board = TypingBoard(limits.typing_ttl)
         self._timer: Timer | None = None
         self._closed = False
 
     async def start(self, actor: Actor, command: StartTyping) -> None:
         """Show the user typing, or go on showing them.
 
-        In a room of more than `Rules.typing_room_members` nothing is shown.
+        In a room of more than `Limits.typing_room_members` nothing is shown.
 
         Raises:
             NotAMember: the target is a room that the actor is not in.
@@ -105,6 +105,6 @@ class TypingIndicator:
 def _onlookers(user_id: UserId, conversation: Conversation) -> Audience:
     """The conversation's other people."""
     if isinstance(conversation, Room):
-        return Members(conversation.room_id, but_user=user_id)
+        return Members(conversation.room_id, except_user=user_id)
     other = conversation.other(user_id)
     return Users(() if other == user_id else (other,))

@@ -8,7 +8,7 @@ client continues from a settled mark, and not from the highest number that it wa
 
 import attrs
 
-from socketio_app.domain.history import Standing, check_seq
+from socketio_app.domain.history import ConversationState, check_seq
 
 MAX_EPOCH_CHARS = 32
 
@@ -28,7 +28,7 @@ class Mark:
 class Change:
     """One of a user's conversations in which something is new."""
 
-    standing: Standing
+    state: ConversationState
     activity: int
     """Of the newest message, or of the user's join where that is later."""
     is_joined: bool

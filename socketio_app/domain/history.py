@@ -78,7 +78,7 @@ class Page:
 
 
 @attrs.frozen
-class Standing:
+class ConversationState:
     """Where somebody stands in one of their conversations."""
 
     conversation: Conversation
@@ -100,13 +100,13 @@ class Standing:
 class Recent:
     """One of somebody's conversations with its newest message, both of the same moment."""
 
-    standing: Standing
+    state: ConversationState
     last_message: Message | None
     """`None` in a room without messages, or where its newest is not kept."""
 
 
 @attrs.frozen
-class ReadUpTo:
+class ReadMarker:
     """Somebody's place of reading after they marked one."""
 
     read_seq: int

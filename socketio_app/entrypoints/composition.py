@@ -22,7 +22,7 @@ from socketio_app.adapters.sql.sqlite.store import SqliteStore
 from socketio_app.adapters.system import SystemClock, new_message_id
 from socketio_app.adapters.wire.incoming import COMMANDS
 from socketio_app.application.chat import Chat
-from socketio_app.application.metrics import Measures
+from socketio_app.application.metrics import Metrics
 from socketio_app.application.ports import Clock, Store, TokenVerifier
 from socketio_app.application.tracing import Tracing
 from socketio_app.entrypoints.only_worker import ONLY_WORKER
@@ -51,7 +51,7 @@ class Composition:
     chat: Chat
     server: ChatServer
     store: Store
-    metrics: Route | None = None
+    metrics_route: Route | None = None
     """`GET /metrics`, where it is measured."""
 
     async def start(self) -> None:
@@ -68,13 +68,13 @@ class Composition:
         self.chat.open()
         self.server.start()
 
-    async def retire(self, seconds: float) -> None:
+    async def drain(self, seconds: float) -> None:
         """Let the clients go to another server, spread over some seconds, with what they sent done.
 
         Those who are still there are served meanwhile.
         """
         self.chat.readiness.drain()
-        await self.server.retire(seconds)
+        await self.server.drain(seconds)
 
     async def stop(self) -> None:
         """Take no commands any more, and let every connection go. Doing it twice is harmless."""
@@ -111,25 +111,25 @@ def compose(
     verifier = (
         CustomVerifier(verify_token, clock) if verify_token else jwt_verifier(settings, clock)
     )
-    measures = Measures(COMMANDS) if settings.metrics_port else None
-    hub = Hub(SOCKETIO_ENCODING, part, measures)
+    metrics = Metrics(COMMANDS) if settings.metrics_port else None
+    hub = Hub(SOCKETIO_ENCODING, part, metrics)
     store = store or configured_store(settings)
-    chat = Chat(store, hub, verifier, clock, new_message_id, settings.rules())
+    chat = Chat(store, hub, verifier, clock, new_message_id, settings.limits())
     options = Options(
         cors_origins=settings.backend_cors_origins or None,
         max_frame_bytes=settings.max_frame_bytes,
         ping_interval_seconds=settings.ping_interval_seconds,
         ping_timeout_seconds=settings.ping_timeout_seconds,
         max_unread_bytes=settings.max_unread_bytes,
-        passing_unread_bytes=settings.typing_unread_bytes,
+        ephemeral_unread_bytes=settings.typing_unread_bytes,
         connect_seconds=settings.connect_timeout_seconds,
         handshakes=settings.handshake_rate,
         connects=ConnectRates(*settings.connect_rates),
-        begins_at_once=isinstance(store, MemoryStore | SqliteStore),
+        runs_outside_tasks=isinstance(store, MemoryStore | SqliteStore),
     )
-    server = ChatServer(chat, hub, verifier, options, measures, configured_tracing())
-    metrics = None if measures is None else measured(measures, chat, server, store)
-    return Composition(chat, server, store, metrics)
+    server = ChatServer(chat, hub, verifier, options, metrics, configured_tracing())
+    metrics_route = None if metrics is None else measured(metrics, chat, server, store)
+    return Composition(chat, server, store, metrics_route)
 
 
 def configured_tracing() -> Tracing | None:
@@ -141,7 +141,7 @@ def configured_tracing() -> Tracing | None:
     return tracing()
 
 
-def measured(measures: Measures, chat: Chat, server: ChatServer, store: Store) -> Route:
+def measured(metrics: Metrics, chat: Chat, server: ChatServer, store: Store) -> Route:
     """`GET /metrics`, with all that there is to be measured here."""
     gauges: dict[str, tuple[str, Callable[[], float]]] = {
         "chat_connections": ("Open connections.", lambda: chat.connection_count),
@@ -151,12 +151,12 @@ def measured(measures: Measures, chat: Chat, server: ChatServer, store: Store) -
         ),
     }
     if isinstance(store, SqliteStore | PostgresStore):
-        store.watch_commits(measures.committed)
+        store.watch_commits(metrics.committed)
         waiting = "Writes that wait for their transaction."
         gauges["chat_commit_waiting"] = (waiting, lambda: store.waiting_writes)
     dropped = "Frames dropped, as their clients did not read."
     counters = {"chat_frames_dropped": (dropped, lambda: server.dropped_frames)}
-    return metrics_route(measures, gauges, counters)
+    return metrics_route(metrics, gauges, counters)
 
 
 def configured_store(settings: Settings) -> Store:

@@ -14,7 +14,7 @@ from socketio_app.application.limits import (
     BURST_SECONDS,
     DEFAULT_RATES,
     CommandKind,
-    Rules,
+    Limits,
     rate,
 )
 from socketio_app.domain.identifiers import USER_ID_CHARS
@@ -184,9 +184,9 @@ class LimitSettings:
         "`unavailable`.",
     )
 
-    def rules(self) -> Rules:
+    def limits(self) -> Limits:
         """The numbers of the chat."""
-        return Rules(
+        return Limits(
             content_chars=self.chat_content_chars,
             rooms_per_user=self.chat_rooms_per_user,
             typing_ttl=timedelta(milliseconds=self.chat_typing_ttl_ms),
@@ -196,7 +196,7 @@ class LimitSettings:
             catch_up_messages=self.chat_catch_up_messages,
             catch_up_positions=self._max_positions,
             offline_push=self.chat_offline_push,
-            push_batch_bytes=min(Rules().push_batch_bytes, self.max_unread_bytes // 4),
+            push_batch_bytes=min(Limits().push_batch_bytes, self.max_unread_bytes // 4),
             rates=self._rates(),
             refusals=self._rate(self.rate_refusals_per_connection),
             refusals_per_user=self._rate(self.rate_refusals_per_user),

@@ -20,10 +20,10 @@ async def operations_served(composition: Composition, settings: Settings) -> Asy
     Raises:
         SettingsError: the port cannot be had.
     """
-    if composition.metrics is None or settings.metrics_port == settings.chat_port:
+    if composition.metrics_route is None or settings.metrics_port == settings.chat_port:
         yield
         return
-    app = Starlette(routes=[HEALTH, ready(composition.chat.readiness), composition.metrics])
+    app = Starlette(routes=[HEALTH, ready(composition.chat.readiness), composition.metrics_route])
     config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False, ws="none")
     config.load()
     state = ServerState()

@@ -83,7 +83,7 @@ class _Server(uvicorn.Server):
         await asyncio.sleep(self._settings.drain_delay_seconds)
         for server in self.servers:
             server.close()
-        await self._composition.retire(self._settings.drain_seconds)
+        await self._composition.drain(self._settings.drain_seconds)
         await self._composition.stop()
         await super().shutdown(sockets)
         log.info("ended")
@@ -98,9 +98,9 @@ def log_format(settings: Settings) -> Format:
 
 def public_metrics(composition: Composition, settings: Settings) -> Sequence[BaseRoute]:
     """`GET /metrics`, where it is to be on the chat's own port."""
-    if composition.metrics is None or settings.metrics_port != settings.chat_port:
+    if composition.metrics_route is None or settings.metrics_port != settings.chat_port:
         return ()
-    return (composition.metrics,)
+    return (composition.metrics_route,)
 
 
 def serve(settings: Settings) -> None:

@@ -33,7 +33,7 @@ async def changes(store: Store, since: int, user_id: UserId = ADA) -> Sequence[C
 
 
 async def changed(store: Store, since: int, user_id: UserId = ADA) -> Sequence[Conversation]:
-    return [each.standing.conversation for each in await changes(store, since, user_id)]
+    return [each.state.conversation for each in await changes(store, since, user_id)]
 
 
 async def new_seqs(
@@ -91,9 +91,9 @@ class TestChanges:
         await say(store, IN_LOBBY, BOB)
         await store.conversations.mark_read(ADA, TO_BOB, 2)
 
-        standings = [each.standing for each in await changes(store, 0)]
+        states = [each.state for each in await changes(store, 0)]
 
-        assert standings == list(await store.conversations.of_user(ADA, 10))[::-1]
+        assert states == list(await store.conversations.of_user(ADA, 10))[::-1]
 
     async def test_come_in_pages(self, store: Store) -> None:
         mark = await settled(store)
@@ -103,7 +103,7 @@ class TestChanges:
         first = await store.activity.changes(ADA, mark, mark, 2)
         rest = await store.activity.changes(ADA, mark, first[-1].activity, 2)
 
-        conversations = [each.standing.conversation for each in [*first, *rest]]
+        conversations = [each.state.conversation for each in [*first, *rest]]
         assert conversations == [TO_BOB, TO_EVE, TO_ADA]
 
     async def test_have_rooms_that_were_joined(self, store: Store) -> None:
@@ -115,7 +115,7 @@ class TestChanges:
 
         found = await changes(store, mark)
 
-        assert [(each.standing.conversation, each.is_joined) for each in found] == [
+        assert [(each.state.conversation, each.is_joined) for each in found] == [
             (IN_LOBBY, True),
             (TO_BOB, False),
         ]

@@ -8,14 +8,14 @@ import attrs
 import pytest
 
 from socketio_app.adapters.fanout.hub import Hub
-from socketio_app.adapters.fanout.subscriber import Outlet
+from socketio_app.adapters.fanout.subscriber import Subscriber
 from socketio_app.adapters.socketio.encoding import SOCKETIO_ENCODING
 from socketio_app.application.backlog import Backlog
 from socketio_app.application.events import (
     Audience,
+    ClientLimits,
     Connected,
     Event,
-    Limits,
     Members,
     MessageSent,
     OneConnection,
@@ -27,7 +27,7 @@ from socketio_app.application.ports import Broadcast
 from socketio_app.domain.conversations import Room
 from socketio_app.domain.identifiers import ConnectionId, RoomId, UserId
 from tests.builders import draft
-from tests.fake_writer import KeptWay
+from tests.fake_writer import RecordingWriter
 from tests.recording import Listener, RecordingBroadcast
 
 ADA, BOB, EVE = UserId("ada"), UserId("bob"), UserId("eve")
@@ -39,7 +39,7 @@ OPENING = Opening(
         "epoch",
         datetime(2026, 11, 23, tzinfo=UTC),
         None,
-        Limits(1, 1, 1, 1, 1, 1, 1, 1, 1),
+        ClientLimits(1, 1, 1, 1, 1, 1, 1, 1, 1),
     ),
     Backlog.of(ADA, [], max_bytes=1),
 )
@@ -66,23 +66,23 @@ class Listening(Protocol):
 @attrs.define
 class ListeningToHub:
     broadcast: Hub = attrs.field(factory=lambda: Hub(SOCKETIO_ENCODING))
-    outlets: dict[str, Outlet] = attrs.field(factory=dict)
-    ways: dict[str, KeptWay] = attrs.field(factory=dict)
+    subscribers: dict[str, Subscriber] = attrs.field(factory=dict)
+    writers: dict[str, RecordingWriter] = attrs.field(factory=dict)
 
     def listen(self, user_id: UserId, connection_id: str) -> Callable[[], int]:
-        way = self.ways[connection_id] = KeptWay()
-        outlet = Outlet(ConnectionId(connection_id), user_id, way, SOCKETIO_ENCODING)
-        self.outlets[connection_id] = outlet
-        self.broadcast.attach(outlet)
-        outlet.release(OPENING)
-        way.frames.clear()
-        return lambda: len(way.frames)
+        writer = self.writers[connection_id] = RecordingWriter()
+        subscriber = Subscriber(ConnectionId(connection_id), user_id, writer, SOCKETIO_ENCODING)
+        self.subscribers[connection_id] = subscriber
+        self.broadcast.attach(subscriber)
+        subscriber.release(OPENING)
+        writer.frames.clear()
+        return lambda: len(writer.frames)
 
     def end(self, connection_id: str) -> None:
-        self.broadcast.detach(self.outlets[connection_id])
+        self.broadcast.detach(self.subscribers[connection_id])
 
     def was_ended(self, connection_id: str) -> bool:
-        return self.ways[connection_id].ended is not None
+        return self.writers[connection_id].ended is not None
 
 
 @attrs.define
@@ -155,7 +155,7 @@ def test_one_user_can_be_left_out_of_a_room(listening: Listening) -> None:
     for user_id in (ADA, BOB):
         listening.broadcast.enter(LOBBY, user_id)
 
-    listening.broadcast.tell(event(), Members(LOBBY, but_user=ADA))
+    listening.broadcast.tell(event(), Members(LOBBY, except_user=ADA))
 
     assert (laptop(), phone(), bob()) == (0, 0, 1)
 

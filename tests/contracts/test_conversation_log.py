@@ -6,7 +6,7 @@ import pytest
 
 from socketio_app.application.ports import Store
 from socketio_app.domain.conversations import Conversation, Pair, Room
-from socketio_app.domain.history import ReadUpTo, Standing
+from socketio_app.domain.history import ConversationState, ReadMarker
 from socketio_app.domain.identifiers import UserId
 from tests.builders import ADA, BOB, DEN, EVE, LOBBY, NOON, draft
 from tests.contracts.test_delivery_log import deliver
@@ -21,13 +21,15 @@ async def say(store: Store, conversation: Conversation, by: UserId = ADA, times:
         await store.messages.append(draft(conversation, by))
 
 
-async def of_ada(store: Store, limit: int = 10, before: int | None = None) -> Sequence[Standing]:
+async def of_ada(
+    store: Store, limit: int = 10, before: int | None = None
+) -> Sequence[ConversationState]:
     return await store.conversations.of_user(ADA, limit, before)
 
 
-async def only(store: Store, user_id: UserId = ADA) -> Standing:
-    (standing,) = await store.conversations.of_user(user_id, 10)
-    return standing
+async def only(store: Store, user_id: UserId = ADA) -> ConversationState:
+    (state,) = await store.conversations.of_user(user_id, 10)
+    return state
 
 
 async def unread(store: Store, user_id: UserId) -> int:
@@ -44,11 +46,11 @@ class TestOfUser:
             await say(store, conversation)
         await say(store, TO_BOB)
 
-        standings = await of_ada(store)
+        states = await of_ada(store)
 
-        conversations = [each.conversation for each in standings]
+        conversations = [each.conversation for each in states]
         assert conversations == [TO_BOB, TO_ADA, TO_EVE, IN_LOBBY]
-        assert [each.last_seq for each in standings] == [2, 1, 1, 1]
+        assert [each.last_seq for each in states] == [2, 1, 1, 1]
 
     async def test_come_in_pages(self, store: Store) -> None:
         for conversation in (TO_BOB, TO_EVE, TO_ADA):
@@ -104,7 +106,7 @@ class TestRecent:
 
         recent = await store.conversations.recent(ADA, 10)
 
-        assert [each.standing for each in recent] == list(await of_ada(store))
+        assert [each.state for each in recent] == list(await of_ada(store))
         newest = [each.last_message for each in recent]
         assert [message and (message.conversation, message.seq) for message in newest] == [
             (TO_EVE, 1),
@@ -117,9 +119,9 @@ class TestRecent:
             await say(store, conversation)
 
         (first,) = await store.conversations.recent(ADA, 1)
-        rest = await store.conversations.recent(ADA, 5, first.standing.activity)
+        rest = await store.conversations.recent(ADA, 5, first.state.activity)
 
-        assert [each.standing.conversation for each in [first, *rest]] == [TO_ADA, TO_EVE, TO_BOB]
+        assert [each.state.conversation for each in [first, *rest]] == [TO_ADA, TO_EVE, TO_BOB]
 
 
 class TestReading:
@@ -127,7 +129,7 @@ class TestReading:
         await say(store, TO_BOB, times=3)
 
         for seq in (1, 3):
-            assert await store.conversations.mark_read(BOB, TO_BOB, seq) == ReadUpTo(seq, True)
+            assert await store.conversations.mark_read(BOB, TO_BOB, seq) == ReadMarker(seq, True)
 
         assert (await only(store, BOB)).read_seq == 3
 
@@ -136,7 +138,7 @@ class TestReading:
         await say(store, TO_BOB, times=3)
         await store.conversations.mark_read(BOB, TO_BOB, 2)
 
-        assert await store.conversations.mark_read(BOB, TO_BOB, seq) == ReadUpTo(2, False)
+        assert await store.conversations.mark_read(BOB, TO_BOB, seq) == ReadMarker(2, False)
 
         assert (await only(store, BOB)).read_seq == 2
 
@@ -145,10 +147,10 @@ class TestReading:
 
         read = await store.conversations.mark_read(BOB, TO_BOB, 2**63 - 1)
 
-        assert read == ReadUpTo(3, moved=True)
+        assert read == ReadMarker(3, moved=True)
 
     async def test_of_a_conversation_without_messages_stays_at_nothing(self, store: Store) -> None:
-        assert await store.conversations.mark_read(BOB, TO_BOB, 5) == ReadUpTo(0, moved=False)
+        assert await store.conversations.mark_read(BOB, TO_BOB, 5) == ReadMarker(0, moved=False)
 
         assert list(await store.conversations.of_user(BOB, 10)) == []
 
@@ -199,15 +201,15 @@ class TestUnreadCounts:
         await say(store, conversation, ADA)
 
         for user_id, read_seq in ((ADA, 6), (BOB, 5)):
-            standing = (await store.conversations.of_user(user_id, 1))[0]
-            assert (standing.read_seq, standing.unread_count) == (read_seq, 6 - read_seq)
+            state = (await store.conversations.of_user(user_id, 1))[0]
+            assert (state.read_seq, state.unread_count) == (read_seq, 6 - read_seq)
 
     async def test_ones_own_message_leaves_the_read_mark_where_it_is(self, store: Store) -> None:
         await say(store, TO_BOB, ADA, times=2)
         await say(store, TO_BOB, BOB)
 
         # So that the other still learns that their messages were read.
-        assert await store.conversations.mark_read(BOB, TO_BOB, 2) == ReadUpTo(2, moved=True)
+        assert await store.conversations.mark_read(BOB, TO_BOB, 2) == ReadMarker(2, moved=True)
         assert (await only(store, BOB)).read_seq == 3
 
     async def test_after_joining_again_are_of_what_was_said_since(self, store: Store) -> None:

@@ -32,10 +32,10 @@ async def test_the_metrics_that_it_names_are_exported(tmp_path: Path) -> None:
         secret_key=SECRET, metrics_port=9000, database_url=f"sqlite:///{tmp_path}/chat.db"
     )
     composition = compose(settings)
-    assert composition.metrics is not None
+    assert composition.metrics_route is not None
     named = set(re.findall(r"\b(?:chat|process)_\w+", PAGE))
 
-    async with serving(application(composition, more=(composition.metrics,))) as url:
+    async with serving(application(composition, more=(composition.metrics_route,))) as url:
         exported = set(re.findall(r"^# TYPE (\S+)", await scrape(url), re.MULTILINE))
 
     assert {name.removesuffix("_bucket") for name in named} <= exported

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import attrs
 import pytest
 
-from socketio_app.adapters.websocket.uvicorn_protocol import FastProtocol
+from socketio_app.adapters.websocket.uvicorn_protocol import TakeoverProtocol
 from socketio_app.entrypoints.settings import Settings
 from socketio_app.main import create_socketio_app
 from tests.e2e.clients import (
@@ -32,11 +32,11 @@ class Kind:
 
     client: str
     transport: Transport
-    websockets: type[asyncio.Protocol] | str = FastProtocol
+    websockets: type[asyncio.Protocol] | str = TakeoverProtocol
     """uvicorn's, which are handed over or not."""
 
     def __str__(self) -> str:
-        plain = "" if self.websockets is FastProtocol else "-plain"
+        plain = "" if self.websockets is TakeoverProtocol else "-plain"
         return f"{self.client}-{self.transport}{plain}"
 
 

@@ -14,10 +14,10 @@ from socketio_app.adapters.custom_verifier import CustomVerifier
 from socketio_app.adapters.fanout.hub import Hub
 from socketio_app.adapters.socketio.encoding import SOCKETIO_ENCODING
 from socketio_app.adapters.socketio.server import MAX_IGNORED_PACKETS, ChatServer, Options
-from socketio_app.adapters.websocket.uvicorn_protocol import FastProtocol
+from socketio_app.adapters.websocket.uvicorn_protocol import TakeoverProtocol
 from socketio_app.application.chat import Chat
 from socketio_app.application.commands import Actor, JoinRoom
-from socketio_app.application.limits import Rules
+from socketio_app.application.limits import Limits
 from socketio_app.application.ports import DeliveryLog
 from socketio_app.domain.identifiers import RoomId, UserId
 from socketio_app.domain.messaging import Message
@@ -46,12 +46,12 @@ class Path:
     """A way through the server."""
 
     websockets: type[asyncio.Protocol] | str
-    begins_at_once: bool
+    runs_outside_tasks: bool
 
 
-PLAIN = Path("websockets-sansio", begins_at_once=False)
-FAST = Path(FastProtocol, begins_at_once=True)
-FAST_IN_TASKS = Path(FastProtocol, begins_at_once=False)
+PLAIN = Path("websockets-sansio", runs_outside_tasks=False)
+FAST = Path(TakeoverProtocol, runs_outside_tasks=True)
+FAST_IN_TASKS = Path(TakeoverProtocol, runs_outside_tasks=False)
 
 
 SYSTEM_BUFFER_BYTES = 131_072
@@ -77,12 +77,12 @@ class Theatre:
     """Servers of every path, on one event loop."""
 
     def __init__(self, loop_factory: Callable[[], asyncio.AbstractEventLoop]) -> None:
-        self._runner = asyncio.Runner(loop_factory=loop_factory)
+        self._dispatcher = asyncio.Runner(loop_factory=loop_factory)
         self._stages: dict[Path, Stage] = {}
         self._closing = AsyncExitStack()
 
     def open(self, paths: Sequence[Path]) -> None:
-        self._runner.run(self._open(paths))
+        self._dispatcher.run(self._open(paths))
 
     async def _open(self, paths: Sequence[Path]) -> None:
         for path in paths:
@@ -104,11 +104,13 @@ class Theatre:
         Missed messages are pushed at once: in batches, their place among the answers depends on
         when the system's buffers have room.
         """
-        return self._runner.run(Play(self._stages[path], scenario, over, push_batch_bytes).run())
+        return self._dispatcher.run(
+            Play(self._stages[path], scenario, over, push_batch_bytes).run()
+        )
 
     def close(self) -> None:
-        self._runner.run(self._closing.aclose())
-        self._runner.close()
+        self._dispatcher.run(self._closing.aclose())
+        self._dispatcher.close()
 
 
 class HeldUp:
@@ -145,7 +147,7 @@ class Play:
         self._stage = stage
         self._scenario = scenario
         self._over = over
-        self._rules = Rules(rates={}, push_batch_bytes=push_batch_bytes)
+        self._limits = Limits(rates={}, push_batch_bytes=push_batch_bytes)
         self._clock = ManualClock()
         self._held_up: HeldUp
         self._composition = self._compose()
@@ -163,14 +165,14 @@ class Play:
             store.messages = HookedMessages(store.messages, turn, nothing)  # type: ignore[assignment]
         hub = Hub(SOCKETIO_ENCODING)
         verifier = CustomVerifier(lambda token: token if token in USERS else None, self._clock)
-        chat = Chat(store, hub, verifier, self._clock, numbered_message_ids(), self._rules)
+        chat = Chat(store, hub, verifier, self._clock, numbered_message_ids(), self._limits)
         options = Options(
             max_frame_bytes=MAX_REQUEST_BYTES,
             ping_interval_seconds=3600,
             max_unread_bytes=2**30,
             # Whether typing is dropped depends on when a client polls, so here it never is.
-            passing_unread_bytes=2**30,
-            begins_at_once=self._stage.path.begins_at_once,
+            ephemeral_unread_bytes=2**30,
+            runs_outside_tasks=self._stage.path.runs_outside_tasks,
         )
         server = ChatServer(chat, hub, verifier, options)
         numbers = count(1)

@@ -11,7 +11,7 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 
-from socketio_app.adapters.websocket.uvicorn_protocol import FastProtocol
+from socketio_app.adapters.websocket.uvicorn_protocol import TakeoverProtocol
 
 
 class ServerEndedError(Exception):
@@ -21,7 +21,7 @@ class ServerEndedError(Exception):
 @asynccontextmanager
 async def serving(
     app: ASGIApp,
-    websockets: type[asyncio.Protocol] | str = FastProtocol,
+    websockets: type[asyncio.Protocol] | str = TakeoverProtocol,
     *,
     system_buffer_bytes: int | None = None,
     **options: Any,
@@ -64,7 +64,7 @@ async def serving(
 @contextmanager
 def serving_in_a_thread(
     app: ASGIApp,
-    websockets: type[asyncio.Protocol] | str = FastProtocol,
+    websockets: type[asyncio.Protocol] | str = TakeoverProtocol,
     *,
     loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
 ) -> Iterator[str]:
@@ -80,8 +80,8 @@ def serving_in_a_thread(
     started: queue.Queue[tuple[str, Callable[[], object]]] = queue.Queue()
 
     def run() -> None:
-        with asyncio.Runner(loop_factory=loop_factory) as runner:
-            runner.run(serve())
+        with asyncio.Runner(loop_factory=loop_factory) as dispatcher:
+            dispatcher.run(serve())
 
     thread = threading.Thread(target=run)
     thread.start()

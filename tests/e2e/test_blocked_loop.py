@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from socketio_app.adapters.websocket.uvicorn_protocol import FastProtocol
+from socketio_app.adapters.websocket.uvicorn_protocol import TakeoverProtocol
 from socketio_app.entrypoints.settings import Settings
 from socketio_app.main import create_socketio_app
 from tests.e2e.raw_client import RawPolling, raw_polling
@@ -54,9 +54,9 @@ class Server:
 
 @pytest.fixture(
     params=[
-        (FastProtocol, None),
+        (TakeoverProtocol, None),
         # Its timers come before what has arrived; asyncio's come after it.
-        (FastProtocol, uvloop.new_event_loop),
+        (TakeoverProtocol, uvloop.new_event_loop),
         ("websockets-sansio", None),
     ],
     ids=["taken over", "taken over, uvloop", "plain"],

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from websockets.frames import Frame, Opcode
 
 from socketio_app.adapters.websocket.close_reasons import EXPIRED
-from socketio_app.adapters.websocket.uvicorn_protocol import FastProtocol
+from socketio_app.adapters.websocket.uvicorn_protocol import TakeoverProtocol
 from socketio_app.application.commands import Actor, JoinRoom, SendMessage
 from socketio_app.domain.conversations import Room
 from socketio_app.domain.identifiers import RoomId, UserId
@@ -46,7 +46,7 @@ def composition() -> Composition:
     return compose(SETTINGS)
 
 
-@pytest.fixture(params=[FastProtocol, "websockets-sansio"], ids=["taken over", "plain"])
+@pytest.fixture(params=[TakeoverProtocol, "websockets-sansio"], ids=["taken over", "plain"])
 async def url(request: pytest.FixtureRequest, composition: Composition) -> AsyncIterator[str]:
     async with serving(application(composition), request.param) as base_url:
         yield base_url
@@ -98,7 +98,7 @@ async def test_a_client_that_is_still_sending_sees_that_the_server_restarts(
         sending = asyncio.create_task(send_until_closed(client))
         await asyncio.sleep(0)
 
-        await composition.retire(0)
+        await composition.drain(0)
 
         while (frame := await client.receive()) is not None and frame[0] is not Opcode.CLOSE:
             pass
@@ -113,7 +113,7 @@ async def a_turn(_call: str) -> None:
     await asyncio.sleep(0)
 
 
-@pytest.mark.parametrize("websockets", [FastProtocol, "websockets-sansio"])
+@pytest.mark.parametrize("websockets", [TakeoverProtocol, "websockets-sansio"])
 async def test_a_server_that_ends_acknowledges_every_message_that_it_has_stored(
     websockets: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -124,7 +124,7 @@ async def test_a_server_that_ends_acknowledges_every_message_that_it_has_stored(
         await client.receive_until("4310")
 
         async with asyncio.timeout(30):
-            await composition.retire(0)
+            await composition.drain(0)
 
         acknowledged = 10
         while (frame := await client.receive()) is not None and frame[0] is not Opcode.CLOSE:
@@ -157,7 +157,7 @@ async def test_over_tls_the_connection_ends_when_the_client_has_answered(
     options = tls_files(tmp_path)
     trusting = ssl.create_default_context()
     trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
-    async with serving(application(composition), FastProtocol, **options) as url:
+    async with serving(application(composition), TakeoverProtocol, **options) as url:
         async with mallory(url, tls=trusting) as client:
             client.send("x" * 1_000_000)
 
@@ -172,7 +172,7 @@ async def test_a_client_that_does_not_answer_a_close_frame_is_cut(
     composition: Composition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(f"{FAST}.CLOSE_SECONDS", 0.2)
-    async with serving(application(composition), FastProtocol) as url:
+    async with serving(application(composition), TakeoverProtocol) as url:
         async with mallory(url) as client:
             client.send(b"x" * 100_000)
             assert close_code(await client.receive()) == 1009
@@ -199,7 +199,7 @@ async def test_nothing_follows_the_close_frame_though_much_is_unread(
             case "too large":
                 client.send("x" * 100_000)
             case "restart":
-                await composition.retire(0)
+                await composition.drain(0)
         for _ in range(100):
             await composition.chat.execute(BOB, SendMessage(Room(LOBBY), MUCH))
             await asyncio.sleep(0)
@@ -217,7 +217,7 @@ async def messages_of(bob: Actor, composition: Composition, number: int) -> None
         await asyncio.sleep(0)
 
 
-@pytest.mark.parametrize("websockets", [FastProtocol, "websockets-sansio"])
+@pytest.mark.parametrize("websockets", [TakeoverProtocol, "websockets-sansio"])
 @pytest.mark.parametrize("ending", ["ban", "too large", "restart"])
 async def test_a_slow_reader_gets_what_was_kept_for_it_before_the_close_frame(
     websockets: Any, composition: Composition, ending: str
@@ -235,7 +235,7 @@ async def test_a_slow_reader_gets_what_was_kept_for_it_before_the_close_frame(
                 case "too large":
                     client.send("x" * 100_000)
                 case "restart":
-                    await composition.retire(0)
+                    await composition.drain(0)
             *received, last = await client.receive_all()
 
     assert close_code(last) == {"ban": 1008, "too large": 1009, "restart": 1012}[ending]
@@ -250,7 +250,7 @@ async def test_a_client_that_reads_nothing_is_cut_after_some_seconds(
 ) -> None:
     monkeypatch.setattr(f"{FAST}.CLOSE_SECONDS", 0.1)
     app = application(composition)
-    async with serving(app, FastProtocol, system_buffer_bytes=65_536) as url:
+    async with serving(app, TakeoverProtocol, system_buffer_bytes=65_536) as url:
         async with mallory(url, receive_buffer_bytes=SMALL_BUFFER) as client:
             await messages_of(BOB, composition, 200)
             (connection,) = composition.server.eio.sockets.values()
@@ -258,7 +258,7 @@ async def test_a_client_that_reads_nothing_is_cut_after_some_seconds(
 
             composition.chat.disconnect_user(UserId("mallory"))
 
-            transport = connection._link._websocket.transport
+            transport = connection._connection._websocket.transport
             async with asyncio.timeout(20):
                 while not transport.is_closing():
                     await asyncio.sleep(0.01)
@@ -278,7 +278,7 @@ async def test_a_client_between_two_polls_can_fetch_what_was_kept_for_it(
         if ending == "ban":
             composition.chat.disconnect_user(UserId("mallory"))
         else:
-            retired = asyncio.create_task(composition.retire(0))
+            retired = asyncio.create_task(composition.drain(0))
         await until_empty(composition)
         assert await polling.post("3") == 200
         packets = await everything(polling)
@@ -311,7 +311,7 @@ async def test_an_open_poll_is_answered_with_a_packet_when_its_session_ends(
         (connection,) = composition.server.eio.sockets.values()
         polled = asyncio.create_task(polling.get())
         async with asyncio.timeout(20):
-            while connection._outbox._filled is None:  # nothing else says that the poll is open
+            while connection._poll_queue._filled is None:  # nothing else says that the poll is open
                 await asyncio.sleep(0.01)
 
         match ending:
@@ -322,11 +322,11 @@ async def test_an_open_poll_is_answered_with_a_packet_when_its_session_ends(
             case "no pong":
                 connection.ping_timed_out()
             case "not connected":
-                connection.give_up()
+                connection.time_out()
             case "expired":
                 connection.dismiss(EXPIRED)
             case "restart":
-                await composition.retire(0)
+                await composition.drain(0)
 
         assert await polled == ["6"]
 
@@ -339,7 +339,7 @@ async def test_what_a_client_does_not_fetch_is_dropped_after_some_seconds(
         await polling.post(CONNECT)
 
         async with asyncio.timeout(20):
-            await composition.retire(0)
+            await composition.drain(0)
 
         assert await everything(polling) == []
 
@@ -370,7 +370,7 @@ async def test_a_client_that_ends_behind_commands_with_large_answers_has_gone(
 ) -> None:
     """The answers leave together with the Close frame, and fill the transport's buffer."""
     app = application(composition)
-    async with serving(app, FastProtocol, system_buffer_bytes=SMALL_BUFFER) as url:
+    async with serving(app, TakeoverProtocol, system_buffer_bytes=SMALL_BUFFER) as url:
         async with mallory(url, receive_buffer_bytes=SMALL_BUFFER) as client:
             await composition.chat.execute(BOB, JoinRoom(LOBBY))
             for _ in range(100):
@@ -388,7 +388,7 @@ async def test_a_client_that_ends_behind_commands_with_large_answers_has_gone(
             client.writer.write(b"".join(Frame(*each).serialize(mask=True) for each in sent))
             (connection,) = composition.server.eio.sockets.values()
             async with asyncio.timeout(20):
-                while connection._link._on_lost is not None:
+                while connection._connection._on_lost is not None:
                     await asyncio.sleep(0.01)
 
         await until_empty(composition)

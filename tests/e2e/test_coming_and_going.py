@@ -38,7 +38,7 @@ def is_empty(composition: Composition) -> bool:
     """Whether no trace of any connection is left."""
     hub, server = composition.server._hub, composition.server
     return not (
-        hub._outlets
+        hub._subscribers
         or hub._audiences
         or hub._rooms
         or hub._held
@@ -46,7 +46,7 @@ def is_empty(composition: Composition) -> bool:
         or composition.chat.connection_count
         or composition.chat._connections._opening
         or composition.chat.sessions._tokens._tokens
-        or server.eio.arrivals._late_at
+        or server.eio.connect_timeout._deadlines
         or any(server.eio.pings._slots)
         or server.eio.sockets
         or server.environ

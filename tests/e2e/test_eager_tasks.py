@@ -9,7 +9,7 @@ import attrs
 import pytest
 import uvloop
 
-from socketio_app.adapters.websocket.uvicorn_protocol import FastProtocol
+from socketio_app.adapters.websocket.uvicorn_protocol import TakeoverProtocol
 from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import compose
 from socketio_app.entrypoints.settings import Settings
@@ -38,15 +38,15 @@ class Path:
     is_stored_in_a_file: bool = False
 
     def __str__(self) -> str:
-        websockets = self.websockets if isinstance(self.websockets, str) else "FastProtocol"
+        websockets = self.websockets if isinstance(self.websockets, str) else "TakeoverProtocol"
         loop = self.new_event_loop.__module__.partition(".")[0]
         return f"{websockets}-{loop}{'-file' * self.is_stored_in_a_file}"
 
 
 PATHS = [
-    Path(FastProtocol),
-    Path(FastProtocol, uvloop.new_event_loop),
-    Path(FastProtocol, is_stored_in_a_file=True),
+    Path(TakeoverProtocol),
+    Path(TakeoverProtocol, uvloop.new_event_loop),
+    Path(TakeoverProtocol, is_stored_in_a_file=True),
     Path("websockets-sansio"),
     Path("wsproto"),
 ]

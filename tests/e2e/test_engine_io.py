@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from socketio_app.adapters.websocket.uvicorn_protocol import FastProtocol
+from socketio_app.adapters.websocket.uvicorn_protocol import TakeoverProtocol
 from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import Composition, compose
 from socketio_app.entrypoints.settings import Settings
@@ -33,7 +33,7 @@ def composition() -> Composition:
     return compose(SETTINGS)
 
 
-@pytest.fixture(params=[FastProtocol, "websockets-sansio"], ids=["handed over", "plain"])
+@pytest.fixture(params=[TakeoverProtocol, "websockets-sansio"], ids=["handed over", "plain"])
 async def url(request: pytest.FixtureRequest, composition: Composition) -> AsyncIterator[str]:
     async with serving(application(composition), request.param) as base_url:
         yield base_url
@@ -285,7 +285,9 @@ async def test_an_application_can_be_started_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("websockets", "times"), [(FastProtocol, 0), ("websockets-sansio", 1)], ids=["ours", "other"]
+    ("websockets", "times"),
+    [(TakeoverProtocol, 0), ("websockets-sansio", 1)],
+    ids=["ours", "other"],
 )
 async def test_that_websockets_cannot_be_taken_over_is_said_once(
     websockets: Any, times: int, composition: Composition, caplog: pytest.LogCaptureFixture

@@ -15,7 +15,7 @@ from starlette.types import Message, Receive, Scope, Send
 from websockets.frames import Frame, Opcode
 
 from socketio_app.adapters.engineio.session import MAX_PROBES
-from socketio_app.adapters.websocket.uvicorn_protocol import FastProtocol
+from socketio_app.adapters.websocket.uvicorn_protocol import TakeoverProtocol
 from socketio_app.application.commands import Actor, SendMessage
 from socketio_app.domain.conversations import Person
 from socketio_app.domain.identifiers import UserId
@@ -46,7 +46,7 @@ def composition() -> Composition:
     return compose(SETTINGS)
 
 
-@pytest.fixture(params=[FastProtocol, "websockets-sansio"], ids=["handed over", "plain"])
+@pytest.fixture(params=[TakeoverProtocol, "websockets-sansio"], ids=["handed over", "plain"])
 async def url(request: pytest.FixtureRequest, composition: Composition) -> AsyncIterator[str]:
     async with serving(application(composition), request.param) as base_url:
         yield base_url
@@ -116,9 +116,9 @@ async def test_answers_to_pings_do_not_pile_up_for_a_client_that_does_not_read()
             await writer.drain()
 
         async with asyncio.timeout(60):
-            while not connection._link._websocket._is_writing_paused:
+            while not connection._connection._websocket._is_writing_paused:
                 await asyncio.sleep(0)
-        assert connection._link._websocket.transport.get_write_buffer_size() < 200_000
+        assert connection._connection._websocket.transport.get_write_buffer_size() < 200_000
         writer.transport.abort()
 
 
@@ -198,7 +198,7 @@ async def test_session_whose_upgrades_fail_goes_on_polling_and_may_not_try_for_e
         assert any(packet.startswith("40") for packet in await polling.get())
 
 
-@pytest.mark.parametrize("websockets", [FastProtocol, "websockets-sansio"])
+@pytest.mark.parametrize("websockets", [TakeoverProtocol, "websockets-sansio"])
 async def test_a_session_that_ends_before_its_websocket_is_accepted_closes_it(
     websockets: Any, composition: Composition
 ) -> None:
@@ -218,7 +218,7 @@ async def test_a_session_that_ends_before_its_websocket_is_accepted_closes_it(
         opening = asyncio.create_task(http.ws_connect(OPEN_WEBSOCKET))
         await is_waiting.wait()
 
-        await composition.retire(0)
+        await composition.drain(0)
         may_go_on.set()
 
         async with await opening as websocket:
@@ -277,7 +277,7 @@ async def test_who_gives_a_poll_up_loses_the_session_and_not_a_message(
         poll = asyncio.create_task(polling.get())
         async with asyncio.timeout(60):
             (connection,) = composition.server.eio.sockets.values()
-            while connection._outbox._filled is None:
+            while connection._poll_queue._filled is None:
                 await asyncio.sleep(0)
 
         poll.cancel()
@@ -337,7 +337,7 @@ async def test_who_leaves_looks_through_nobody_elses_rooms(
 
 async def test_where_compression_was_agreed_on_it_works(composition: Composition) -> None:
     app = application(composition)
-    async with serving(app, FastProtocol, ws_per_message_deflate=True) as url:
+    async with serving(app, TakeoverProtocol, ws_per_message_deflate=True) as url:
         async with aiohttp.ClientSession(url) as http:
             async with http.ws_connect(OPEN_WEBSOCKET, compress=15) as websocket:
                 assert websocket.compress
@@ -376,7 +376,7 @@ async def test_the_servers_own_origin_may_connect_where_it_speaks_tls_itself() -
 async def test_what_is_given_to_a_connection_that_opens_does_not_end_it(
     url: str, composition: Composition, transport: Literal["polling", "websocket"]
 ) -> None:
-    missed = SETTINGS.rules().offline_push
+    missed = SETTINGS.limits().offline_push
     for _ in range(missed):
         content = "x" * SETTINGS.chat_content_chars
         command = SendMessage(Person(UserId("bob")), content)
@@ -404,13 +404,13 @@ async def test_of_what_came_at_once_no_more_is_taken_than_may_wait() -> None:
         writer.write(Frame(Opcode.TEXT, held).serialize(mask=True) + small * 5000 + last)
         await gate.reached()
 
-        websocket = connection._link._websocket
+        websocket = connection._connection._websocket
         async with asyncio.timeout(60):
             while websocket._owner_reads or not websocket._is_behind:
                 await asyncio.sleep(0)
         for _ in range(100):
             await asyncio.sleep(0)  # the loop's turns, in which more could be taken
-        assert len(connection._link._inbox._waiting) < 1000
+        assert len(connection._connection._inbox._waiting) < 1000
 
         gate.let_go()
         await reader.readuntil(b"431[")

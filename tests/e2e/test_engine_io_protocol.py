@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from socketio_app.adapters.websocket.uvicorn_protocol import FastProtocol
+from socketio_app.adapters.websocket.uvicorn_protocol import TakeoverProtocol
 from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import Composition, compose
 from socketio_app.entrypoints.settings import Settings
@@ -32,7 +32,7 @@ def composition() -> Composition:
     return compose(SETTINGS)
 
 
-@pytest.fixture(params=[FastProtocol, "websockets-sansio"], ids=["handed over", "plain"])
+@pytest.fixture(params=[TakeoverProtocol, "websockets-sansio"], ids=["handed over", "plain"])
 async def http(
     request: pytest.FixtureRequest, composition: Composition
 ) -> AsyncIterator[aiohttp.ClientSession]:

@@ -11,7 +11,7 @@ import socketio
 from websockets.asyncio.client import connect as connect_websocket
 from websockets.exceptions import ConnectionClosed
 
-from socketio_app.adapters.websocket.uvicorn_protocol import FastProtocol
+from socketio_app.adapters.websocket.uvicorn_protocol import TakeoverProtocol
 from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import Composition, compose
 from socketio_app.entrypoints.settings import Settings
@@ -59,7 +59,7 @@ async def until_draining(url: str) -> None:
             await asyncio.sleep(0.01)
 
 
-@pytest.mark.parametrize("websockets", [FastProtocol, "websockets-sansio"])
+@pytest.mark.parametrize("websockets", [TakeoverProtocol, "websockets-sansio"])
 async def test_a_websocket_is_closed_with_the_code_of_a_restart(websockets: Any) -> None:
     composition = chat()
     async with serving(application(composition), websockets) as url:
@@ -67,7 +67,7 @@ async def test_a_websocket_is_closed_with_the_code_of_a_restart(websockets: Any)
         async with connect_websocket(there) as websocket:
             assert str(await websocket.recv()).startswith("0{")
 
-            await composition.retire(0)
+            await composition.drain(0)
 
             with pytest.raises(ConnectionClosed) as closed:
                 await websocket.recv()
@@ -80,10 +80,10 @@ async def test_a_poll_that_is_open_is_answered_and_the_next_finds_no_session() -
     async with serving(application(composition)) as url, raw_polling(url) as polling:
         poll = asyncio.ensure_future(polling.get())
         (connection,) = composition.server.eio.sockets.values()
-        while connection._outbox._filled is None:  # nothing else says that the poll has come
+        while connection._poll_queue._filled is None:  # nothing else says that the poll has come
             await asyncio.sleep(0)
 
-        await composition.retire(0)
+        await composition.drain(0)
 
         assert await poll == ["6"]
         async with polling.http.get(polling.url) as answer:
@@ -102,7 +102,7 @@ async def test_what_was_accepted_is_acknowledged_before_its_connection_ends(
         sent = asyncio.ensure_future(ada.call("send_personal_message", MESSAGE))
         await gate.reached()
 
-        retired = asyncio.ensure_future(composition.retire(0))
+        retired = asyncio.ensure_future(composition.drain(0))
         await asyncio.sleep(0)
         gate.let_go()
 
@@ -124,7 +124,7 @@ async def test_a_command_that_does_not_end_does_not_hold_up_the_end(
         await ada.send("send_personal_message", MESSAGE)
         await gate.reached()
 
-        await composition.retire(0)
+        await composition.drain(0)
 
         await until(ada, ":disconnect")
         gate.let_go()
@@ -135,7 +135,7 @@ async def test_a_command_that_does_not_end_does_not_hold_up_the_end(
 async def test_while_the_server_ends_a_handshake_is_sent_elsewhere(transport: Transport) -> None:
     composition = chat()
     async with serving(application(composition)) as url:
-        await composition.retire(0)
+        await composition.drain(0)
 
         with pytest.raises(socketio.exceptions.ConnectionError):
             await PythonClient().open(url, transport, {"auth": {"token": token("ada")}})

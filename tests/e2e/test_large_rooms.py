@@ -7,7 +7,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from socketio_app.adapters.fanout.large_rooms import PART as DEFAULT_PART
-from socketio_app.adapters.websocket.uvicorn_protocol import FastProtocol
+from socketio_app.adapters.websocket.uvicorn_protocol import TakeoverProtocol
 from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import compose
 from socketio_app.entrypoints.settings import Settings
@@ -34,8 +34,8 @@ class WebSockets:
 
 
 KINDS = [
-    WebSockets(FastProtocol),
-    WebSockets(FastProtocol, "deflate"),
+    WebSockets(TakeoverProtocol),
+    WebSockets(TakeoverProtocol, "deflate"),
     WebSockets("websockets-sansio"),
     WebSockets("websockets-sansio", "deflate"),
     WebSockets("wsproto"),
@@ -59,9 +59,9 @@ async def test_a_connection_whose_write_raises_is_closed_and_the_others_get_ever
         async with connected(url, "eve", None) as broken:
             await broken.ask("join_room", {"room_id": "lobby"})
             (socket,) = composition.server.eio.sockets.values()
-            link = socket._link
-            link._websocket.write = broken_write
-            link._set_direct(link._websocket)
+            connection = socket._connection
+            connection._websocket.write = broken_write
+            connection._set_direct(connection._websocket)
 
             await all_messages_reach_all_members(url, RECIPIENTS, None)
 

@@ -17,7 +17,7 @@ import pytest
 from engineio.payload import Payload
 
 from socketio_app.adapters.websocket import asgi_websocket, uvicorn_protocol
-from socketio_app.adapters.websocket.uvicorn_protocol import FastProtocol
+from socketio_app.adapters.websocket.uvicorn_protocol import TakeoverProtocol
 from socketio_app.application.commands import Actor, JoinRoom, SendMessage
 from socketio_app.domain.conversations import Room
 from socketio_app.domain.identifiers import RoomId, UserId
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.anyio
 
 SETTINGS = Settings(secret_key=SECRET, rate_limits=False, ping_interval_seconds=3600)
 """Without pings, so that no connection ends only because its client does not answer one."""
-PATHS = {"handed over": FastProtocol, "plain": "websockets-sansio"}
+PATHS = {"handed over": TakeoverProtocol, "plain": "websockets-sansio"}
 SAID = '["send_group_message",{"room_id":"lobby","content":"%s"}]'
 
 on_both_paths = pytest.mark.parametrize("websockets", PATHS.values(), ids=PATHS)
@@ -47,7 +47,7 @@ class Serve(Protocol):
     """Serves a chat until the test ends; the base URL. Options are those of `serving`."""
 
     def __call__(
-        self, composition: Composition, websockets: Any = FastProtocol, **options: Any
+        self, composition: Composition, websockets: Any = TakeoverProtocol, **options: Any
     ) -> Awaitable[str]: ...
 
 
@@ -64,7 +64,7 @@ async def serve() -> AsyncIterator[Serve]:
     async with AsyncExitStack() as stack:
 
         async def serve_chat(
-            composition: Composition, websockets: Any = FastProtocol, **options: Any
+            composition: Composition, websockets: Any = TakeoverProtocol, **options: Any
         ) -> str:
             app = application(composition)
             return await stack.enter_async_context(serving(app, websockets, **options))
@@ -163,7 +163,7 @@ async def test_a_websocket_that_goes_while_it_is_let_in_leaves_no_ghost(
 
     await client.let_go()
     async with asyncio.timeout(60):
-        while connection._link.direct is not None:  # it has not noticed
+        while connection._connection.direct is not None:  # it has not noticed
             await asyncio.sleep(0)
     verifier.answer.set()
 

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from socketio_app.adapters.socketio.server import MAX_IGNORED_PACKETS, MAX_REFUSED_CONNECTS
-from socketio_app.adapters.websocket.uvicorn_protocol import FastProtocol
+from socketio_app.adapters.websocket.uvicorn_protocol import TakeoverProtocol
 from socketio_app.application.refusal_limit import BYTES_OF_A_REFUSAL
 from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import Composition, compose
@@ -32,7 +32,7 @@ GOODBYE = "41"
 Serve = Callable[..., AbstractAsyncContextManager[tuple[Composition, str]]]
 
 
-@pytest.fixture(params=[FastProtocol, "websockets-sansio"], ids=["handed over", "plain"])
+@pytest.fixture(params=[TakeoverProtocol, "websockets-sansio"], ids=["handed over", "plain"])
 def serve(request: pytest.FixtureRequest) -> Serve:
     """Serves a chat of some settings."""
 

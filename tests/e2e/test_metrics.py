@@ -49,9 +49,9 @@ async def test_everything_that_happens_is_counted(tmp_path: Path) -> None:
         secret_key=SECRET, metrics_port=9000, database_url=f"sqlite:///{tmp_path}/chat.db"
     )
     composition = compose(settings)
-    assert composition.metrics is not None
+    assert composition.metrics_route is not None
 
-    async with serving(application(composition, more=(composition.metrics,))) as url:
+    async with serving(application(composition, more=(composition.metrics_route,))) as url:
         ada, bob = [
             await PythonClient().open(url, "websocket", {"auth": {"token": token(name)}})
             for name in ("ada", "bob")
@@ -96,13 +96,13 @@ async def test_everything_that_happens_is_counted(tmp_path: Path) -> None:
 
 async def test_two_chats_in_one_process_count_each_for_itself() -> None:
     first, second = [compose(Settings(secret_key=SECRET, metrics_port=9000)) for _ in range(2)]
-    assert first.metrics is not None
-    assert second.metrics is not None
+    assert first.metrics_route is not None
+    assert second.metrics_route is not None
 
-    async with serving(application(first, more=(first.metrics,))) as url:
+    async with serving(application(first, more=(first.metrics_route,))) as url:
         ada = await PythonClient().open(url, "websocket", {"auth": {"token": token("ada")}})
         await until(ada, "connected")
-        async with serving(application(second, more=(second.metrics,))) as other:
+        async with serving(application(second, more=(second.metrics_route,))) as other:
             assert (await samples(url))["chat_connections"] == 1
             assert (await samples(other))["chat_connections"] == 0
         await ada.close()
@@ -113,11 +113,11 @@ async def test_the_dashboard_names_nothing_that_is_not_exported(tmp_path: Path) 
         secret_key=SECRET, metrics_port=9000, database_url=f"sqlite:///{tmp_path}/chat.db"
     )
     composition = compose(settings)
-    assert composition.metrics is not None
+    assert composition.metrics_route is not None
     dashboard = json.loads(DASHBOARD.read_text())
     asked = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])]
 
-    async with serving(application(composition, more=(composition.metrics,))) as url:
+    async with serving(application(composition, more=(composition.metrics_route,))) as url:
         exported = await scrape(url)
 
     named = set(re.findall(r"\b(?:chat|process)_\w+", " ".join(asked)))

@@ -11,7 +11,7 @@ import pytest
 
 from socketio_app.application.chat import Chat
 from socketio_app.application.commands import Actor, JoinRoom, SendMessage
-from socketio_app.application.limits import Rules
+from socketio_app.application.limits import Limits
 from socketio_app.domain.conversations import Person, Room
 from socketio_app.domain.identifiers import RoomId, UserId
 from socketio_app.entrypoints.asgi import application
@@ -186,7 +186,7 @@ async def test_what_waits_for_a_client_that_does_not_poll_is_bounded() -> None:
         received: list[str] = []
 
         while len(received) < MISSED:
-            assert composition.server.unread_bytes < 2 * Rules().push_batch_bytes
+            assert composition.server.unread_bytes < 2 * Limits().push_batch_bytes
             received += [packet for packet in await bob.get() if "receive_personal" in packet]
 
         seqs = [json.loads(packet[2:])[1]["seq"] for packet in received]

@@ -9,7 +9,7 @@ import pytest
 import uvloop
 from hypothesis import HealthCheck, example, given, settings
 
-from socketio_app.application.limits import Rules
+from socketio_app.application.limits import Limits
 from tests.e2e.frame_client import END
 from tests.e2e.scenario_runner import FAST, FAST_IN_TASKS, PLAIN, Over, Path, Theatre
 from tests.e2e.scenarios import (
@@ -109,7 +109,7 @@ def test_batches_of_missed_messages_change_only_their_place_among_the_rest(
 ) -> None:
     _, at_once = theatre.play(FALLEN_BEHIND, path, over)
 
-    _, in_batches = theatre.play(FALLEN_BEHIND, path, over, Rules().push_batch_bytes)
+    _, in_batches = theatre.play(FALLEN_BEHIND, path, over, Limits().push_batch_bytes)
 
     assert _seqs_of_personal_messages(in_batches) == list(range(1, MISSED + 2))
     assert _apart(in_batches) == _apart(at_once)

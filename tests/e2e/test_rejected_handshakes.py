@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from socketio_app.adapters.websocket.uvicorn_protocol import FastProtocol
+from socketio_app.adapters.websocket.uvicorn_protocol import TakeoverProtocol
 from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import Composition, compose
 from socketio_app.entrypoints.settings import Settings
@@ -23,7 +23,7 @@ HANDSHAKE_RATE: dict[str, Any] = {"handshakes_per_address": 1, "rate_burst_secon
 Rejection = tuple[int, Mapping[str, str]]
 
 
-@pytest.fixture(params=[FastProtocol, "websockets-sansio", "wsproto"], ids=str)
+@pytest.fixture(params=[TakeoverProtocol, "websockets-sansio", "wsproto"], ids=str)
 def websockets(request: pytest.FixtureRequest) -> Any:
     return request.param
 
@@ -71,7 +71,7 @@ async def test_handshakes_while_the_server_drains_are_a_503_with_retry_after(
     websockets: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with chat(websockets) as (composition, http):
-        await composition.retire(0)
+        await composition.drain(0)
         for status, headers in await rejections(http):
             assert (status, headers["Retry-After"]) == (503, "1")
     assert unexpected(caplog) == []

@@ -73,7 +73,7 @@ def test_the_documentation_names_every_server() -> None:
         "gunicorn",
         "hypercorn",
         "socketio-app",
-        "uvicorn-FastProtocol",
+        "uvicorn-TakeoverProtocol",
         "uvicorn-websockets",
         "uvicorn-websockets-sansio",
         "uvicorn-wsproto",

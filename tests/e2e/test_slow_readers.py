@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from socketio_app.adapters.websocket.uvicorn_protocol import FastProtocol
+from socketio_app.adapters.websocket.uvicorn_protocol import TakeoverProtocol
 from socketio_app.application.commands import Actor, SendMessage
 from socketio_app.domain.conversations import Person
 from socketio_app.domain.identifiers import UserId
@@ -94,7 +94,9 @@ async def test_who_does_not_read_costs_a_bounded_memory_and_nobody_a_message(
     assert len(ended) == len(STALLED)
 
 
-@pytest.mark.parametrize("protocol", [FastProtocol, "websockets-sansio"], ids=["taken", "plain"])
+@pytest.mark.parametrize(
+    "protocol", [TakeoverProtocol, "websockets-sansio"], ids=["taken", "plain"]
+)
 async def test_a_slow_reader_gets_every_answer_that_it_asked_for_at_once(
     protocol: type[asyncio.Protocol] | str,
 ) -> None:
@@ -137,7 +139,7 @@ async def test_a_polling_client_gets_every_answer_that_it_asked_for_at_once() ->
         sending = asyncio.create_task(client._send(pages))
         (eio,) = composition.server.eio.sockets.values()
         async with asyncio.timeout(60):
-            while not eio._outbox.bytes:
+            while not eio._poll_queue.bytes:
                 await asyncio.sleep(0)
         for _ in range(3 * len(pages)):
             await composition.store.rooms.rooms_of(UserId("bob"))  # as long as another page takes

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from socketio_app.adapters.websocket.uvicorn_protocol import FastProtocol
+from socketio_app.adapters.websocket.uvicorn_protocol import TakeoverProtocol
 from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import Composition, compose
 from socketio_app.entrypoints.settings import Settings
@@ -35,7 +35,7 @@ def transport(request: pytest.FixtureRequest) -> Transport:
     return found
 
 
-@pytest.fixture(params=[FastProtocol, "websockets-sansio"], ids=["handed over", "plain"])
+@pytest.fixture(params=[TakeoverProtocol, "websockets-sansio"], ids=["handed over", "plain"])
 async def opened(
     request: pytest.FixtureRequest, composition: Composition, transport: Transport
 ) -> AsyncIterator[Opened]:

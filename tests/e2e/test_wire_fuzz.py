@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from socketio_app.adapters.websocket.uvicorn_protocol import FastProtocol
+from socketio_app.adapters.websocket.uvicorn_protocol import TakeoverProtocol
 from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import Composition, compose
 from socketio_app.entrypoints.settings import Settings
@@ -83,12 +83,16 @@ class Stage:
         counts = {
             len(server.eio.sockets),
             len(server._connections),
-            len(server._hub._outlets),
+            len(server._hub._subscribers),
             chat.connection_count,
             len(chat.sessions._tokens._tokens),
             sum(map(len, server.eio.pings._slots)),
         }
-        rest = [server.eio.arrivals._late_at, server._attachments, chat._connections._opening]
+        rest = [
+            server.eio.connect_timeout._deadlines,
+            server._attachments,
+            chat._connections._opening,
+        ]
         return counts == {2} and not any(rest)
 
 
@@ -100,7 +104,9 @@ def event(connection: RawWebSocket) -> tuple[str, dict[str, str]]:
     return name, payload
 
 
-@pytest.fixture(scope="module", params=[FastProtocol, "websockets-sansio"], ids=["fast", "plain"])
+@pytest.fixture(
+    scope="module", params=[TakeoverProtocol, "websockets-sansio"], ids=["fast", "plain"]
+)
 def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
     faults = Faults()
     for name in LOGGERS:

@@ -46,7 +46,7 @@ class Process:
         """What is new for Ada."""
         answer = await self.catch_up()
         return {
-            each.standing.conversation: [message.seq for message in each.messages]
+            each.state.conversation: [message.seq for message in each.messages]
             for each in answer.conversations
         }
 
@@ -109,11 +109,11 @@ async def test_what_commits_late_between_two_answers_of_a_walk_is_found(process:
     assert first.has_more
     for _ in range(10):
         answer = await process.catch_up()
-        given |= {each.standing.conversation for each in answer.conversations}
+        given |= {each.state.conversation for each in answer.conversations}
         if not answer.has_more and TO_BOB in given:
             break
 
-    given |= {each.standing.conversation for each in first.conversations}
+    given |= {each.state.conversation for each in first.conversations}
     assert given == {TO_BOB, TO_EVE, *[Pair.of(ADA, other) for other in others]}
 
 

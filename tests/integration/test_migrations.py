@@ -74,12 +74,12 @@ async def check(store: Store) -> None:
     assert [each.content for each in page.messages] == ["one", "two", "three", "four"]
     (waiting,) = await store.deliveries.undelivered(BOB, 10)
     assert waiting.content == "six"
-    standings = await store.conversations.of_user(ADA, 10)
-    assert [each.conversation for each in standings] == [PAIR, Room(LOBBY)]
-    assert [each.unread_count for each in standings] == [0, 2]
+    states = await store.conversations.of_user(ADA, 10)
+    assert [each.conversation for each in states] == [PAIR, Room(LOBBY)]
+    assert [each.unread_count for each in states] == [0, 2]
     assert [each.unread_count for each in await store.conversations.of_user(BOB, 10)] == [1]
     await store.messages.append(draft(Pair.of(ADA, EVE)))
-    assert (await store.conversations.of_user(ADA, 1))[0].activity > standings[0].activity
+    assert (await store.conversations.of_user(ADA, 1))[0].activity > states[0].activity
 
 
 @pytest.fixture

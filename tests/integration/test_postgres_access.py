@@ -160,8 +160,8 @@ async def test_a_database_that_is_not_reached_is_one_line(
 
 async def demand_passwords(server: Postgres) -> None:
     """Let nobody log in over TCP without a password."""
-    rules = server._home / "data" / "pg_hba.conf"
-    rules.write_text("local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
+    limits = server._home / "data" / "pg_hba.conf"
+    limits.write_text("local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
     port = server.url.rpartition(":")[2].partition("/")[0]
     connection = await asyncpg.connect(f"postgresql://postgres@/?host={server._home}&port={port}")
     await connection.execute("ALTER ROLE postgres PASSWORD 'right'")

@@ -46,9 +46,9 @@ ID = b"someone"
 
 SHARED = [
     conversation_statements.changes(ID, 5, 5, 10),
-    conversation_statements.standings(ID, 10, None),
-    conversation_statements.standings(ID, 10, 5),
-    conversation_statements.standings_with_messages(ID, 10, 5),
+    conversation_statements.states(ID, 10, None),
+    conversation_statements.states(ID, 10, 5),
+    conversation_statements.states_with_messages(ID, 10, 5),
     statements.page(1, 10, None, None),
     statements.page(1, 10, 5, None),
     statements.page(1, 10, None, 5),
@@ -152,9 +152,9 @@ PAIRS = Size(conversations=5000, messages=10_000, max_rooms=0)
 
 _ADA = ADA.encode()
 _PAGES = [
-    conversation_statements.standings(_ADA, 10, None),
-    conversation_statements.standings(_ADA, 10, PAIRS.last_activity - 2),
-    conversation_statements.standings_with_messages(_ADA, 10, None),
+    conversation_statements.states(_ADA, 10, None),
+    conversation_statements.states(_ADA, 10, PAIRS.last_activity - 2),
+    conversation_statements.states_with_messages(_ADA, 10, None),
     conversation_statements.changes(_ADA, PAIRS.last_activity, PAIRS.last_activity, 10),
     conversation_statements.changes(_ADA, PAIRS.last_activity - 5, PAIRS.last_activity - 5, 10),
 ]

@@ -18,15 +18,15 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from socketio_app.adapters.custom_verifier import CustomVerifier
 from socketio_app.adapters.fanout.hub import Hub
-from socketio_app.adapters.fanout.subscriber import Outlet
-from socketio_app.adapters.socketio.dispatcher import CommandRunner
+from socketio_app.adapters.fanout.subscriber import Subscriber
+from socketio_app.adapters.socketio.dispatcher import CommandDispatcher
 from socketio_app.adapters.socketio.encoding import SOCKETIO_ENCODING
 from socketio_app.adapters.socketio.events import CommandEvent
 from socketio_app.adapters.socketio.refusal_log import RefusalLog
 from socketio_app.adapters.websocket.frames import contents
 from socketio_app.application.chat import Chat
 from socketio_app.application.commands import Actor, RoomJoined
-from socketio_app.application.limits import Rules
+from socketio_app.application.limits import Limits
 from socketio_app.application.ports import Identity
 from socketio_app.domain.conversations import Conversation, Pair, Room
 from socketio_app.domain.errors import Unavailable
@@ -34,7 +34,7 @@ from socketio_app.domain.identifiers import ConnectionId, RoomId, UserId
 from socketio_app.domain.rooms import Left
 from tests.chat_harness import numbered_message_ids
 from tests.clocks import ManualClock
-from tests.fake_writer import KeptWay
+from tests.fake_writer import RecordingWriter
 from tests.faulty import Call, FaultyStore
 
 USERS = [UserId(name) for name in ("ada", "bob", "eve")]
@@ -74,8 +74,8 @@ class Client:
 
     user_id: UserId
     connection_id: ConnectionId
-    way: KeptWay = attrs.field(init=False)
-    outlet: Outlet = attrs.field(init=False)
+    writer: RecordingWriter = attrs.field(init=False)
+    subscriber: Subscriber = attrs.field(init=False)
     opening: "asyncio.Task[None] | None" = attrs.field(default=None, init=False)
     command: "asyncio.Task[object] | None" = attrs.field(default=None, init=False)
     is_open: bool = attrs.field(default=False, init=False)
@@ -86,10 +86,12 @@ class Client:
     """As the last `user_joined` or `user_left` has it."""
 
     def __attrs_post_init__(self) -> None:
-        self.way = KeptWay(takes_bytes=True)
-        self.outlet = Outlet(self.connection_id, self.user_id, self.way, SOCKETIO_ENCODING)
-        self.way.on_direct = self.outlet.set_direct
-        self.outlet.set_direct(self.way)
+        self.writer = RecordingWriter(takes_bytes=True)
+        self.subscriber = Subscriber(
+            self.connection_id, self.user_id, self.writer, SOCKETIO_ENCODING
+        )
+        self.writer.on_direct = self.subscriber.set_direct
+        self.subscriber.set_direct(self.writer)
 
     @property
     def is_idle(self) -> bool:
@@ -98,14 +100,14 @@ class Client:
     def packets(self) -> list[tuple[str, Any]]:
         """What was written since the last time: events by name, acknowledgements as `ack`."""
         found = []
-        for frame in self.way.frames:
+        for frame in self.writer.frames:
             text = contents(frame)[1]
             if text.startswith(b"43"):
                 found.append(("ack", json.loads(text[text.index(b"[") :])[0]))
             else:
                 name, payload = json.loads(text.removeprefix(b"42"))
                 found.append((name, payload))
-        self.way.frames.clear()
+        self.writer.frames.clear()
         return found
 
 
@@ -123,10 +125,10 @@ class MergeMachine(RuleBasedStateMachine):
             CustomVerifier(lambda _token: None, self.clock),
             self.clock,
             numbered_message_ids(),
-            Rules(rates={}, refusals=None),
+            Limits(rates={}, refusals=None),
         )
         self.loop.run_until_complete(self.begin_to_serve())
-        self.runner = CommandRunner(self.chat, RefusalLog())
+        self.dispatcher = CommandDispatcher(self.chat, RefusalLog())
         self.clients: list[Client] = []
         self.failed: list[tuple[UserId, str, Payload]] = []
         """Messages that were refused as unavailable, and may be sent again."""
@@ -172,16 +174,16 @@ class MergeMachine(RuleBasedStateMachine):
         self.turn()
 
     async def open(self, client: Client) -> None:
-        self.hub.attach(client.outlet)
+        self.hub.attach(client.subscriber)
         try:
             opening = await self.chat.sessions.prepare(
                 Identity(client.user_id, None), client.connection_id
             )
         except Unavailable:
-            self.hub.detach(client.outlet)
+            self.hub.detach(client.subscriber)
             self.clients.remove(client)
             return
-        client.outlet.release(opening)
+        client.subscriber.release(opening)
         self.chat.sessions.open(opening)
         client.is_open = True
         for conversation in self.conversations(client.user_id):
@@ -192,7 +194,7 @@ class MergeMachine(RuleBasedStateMachine):
     def disconnect(self, which: int) -> None:
         client = self.pick([client for client in self.clients if client.is_open], which)
         self.clients.remove(client)
-        self.hub.detach(client.outlet)
+        self.hub.detach(client.subscriber)
         self.chat.sessions.close(client.user_id, client.connection_id)
 
     @precondition(lambda self: any(client.is_idle for client in self.clients))
@@ -278,7 +280,7 @@ class MergeMachine(RuleBasedStateMachine):
 
         async def run() -> None:
             actor = Actor(actor_id, client.connection_id)
-            outcome = await self.runner.run(actor, client.outlet, event)
+            outcome = await self.dispatcher.run(actor, client.subscriber, event)
             if outcome == "unavailable" and "client_message_id" in payload:
                 self.failed.append((actor_id, name, payload))
 
@@ -364,7 +366,7 @@ class MergeMachine(RuleBasedStateMachine):
 
     @invariant()
     def no_connection_is_cut(self) -> None:
-        assert not any(client.way.ended or client.way.faults for client in self.clients)
+        assert not any(client.writer.ended or client.writer.faults for client in self.clients)
 
     def end_well(self) -> None:
         """When the store is well and everything was sent again, everybody has everything."""

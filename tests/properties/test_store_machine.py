@@ -240,7 +240,7 @@ class StoreMachine(RuleBasedStateMachine):
         caught_up = self.run(self.live.host(user, command))
 
         seq_of = {conversation_of(user, target): seq for target, seq in had.items()}
-        given = {each.standing.conversation: each for each in caught_up.conversations}
+        given = {each.state.conversation: each for each in caught_up.conversations}
         assert caught_up.recovered
         for conversation, messages in self.of(user).items():
             missed = [m for m in messages if m.seq > seq_of.get(conversation, 0)]
@@ -248,7 +248,7 @@ class StoreMachine(RuleBasedStateMachine):
             if missed:
                 assert list(given[conversation].messages) == missed[-limit:]
                 assert given[conversation].limited == (len(missed) > limit)
-                assert given[conversation].standing.read_seq == self.read_seq(user, conversation)
+                assert given[conversation].state.read_seq == self.read_seq(user, conversation)
         assert set(given) <= set(self.of(user))
 
     @rule(user=users)
@@ -265,7 +265,7 @@ class StoreMachine(RuleBasedStateMachine):
             assert answer.since is not None
             self.since[user] = answer.since
             for each in answer.conversations:
-                has = self.has[user][each.standing.conversation]
+                has = self.has[user][each.state.conversation]
                 has.update((message.seq, message.message_id) for message in each.messages)
             if not answer.has_more:
                 break
@@ -281,7 +281,7 @@ class StoreMachine(RuleBasedStateMachine):
     def list_conversations(self, user: UserId) -> None:
         page = self.run(self.live.host(user, ListConversations()))
 
-        listed = {each.standing.conversation: each for each in page.conversations}
+        listed = {each.state.conversation: each for each in page.conversations}
         spoken = {conversation for conversation, messages in self.of(user).items() if messages}
         assert set(listed) == spoken | {Room(LOBBY)}
         for conversation in spoken:
@@ -289,7 +289,7 @@ class StoreMachine(RuleBasedStateMachine):
             read_seq = self.read_seq(user, conversation)
             unread = [m for m in messages[read_seq:] if m.from_user_id != user]
             assert summary.last_message == messages[-1]
-            assert summary.standing.read_seq == read_seq
+            assert summary.state.read_seq == read_seq
             assert summary.unread_count == len(unread)
 
     def read_seq(self, user: UserId, conversation: Conversation) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from socketio_app.adapters.websocket.deadlines import Deadline
 
 
-class Arrivals:
+class ConnectTimeout:
     """Connections that are not let in yet, each of which is given so many seconds.
 
     One timer serves all: who comes first is late first.
@@ -15,7 +15,7 @@ class Arrivals:
     def __init__(self) -> None:
         self.seconds = 0.0
         """How long each is given; 0: as long as it likes."""
-        self._late_at: dict[Callable[[], None], float] = {}
+        self._deadlines: dict[Callable[[], None], float] = {}
         self._timer: Deadline | None = None
 
     def add(self, on_late: Callable[[], None]) -> None:
@@ -23,13 +23,13 @@ class Arrivals:
         if not self.seconds:
             return
         loop = asyncio.get_running_loop()
-        self._late_at[on_late] = loop.time() + self.seconds
+        self._deadlines[on_late] = loop.time() + self.seconds
         if self._timer is None:
             self._timer = Deadline(self.seconds, self._turn)
 
     def discard(self, on_late: Callable[[], None]) -> None:
         """Let it stay, or it has gone."""
-        self._late_at.pop(on_late, None)
+        self._deadlines.pop(on_late, None)
 
     def stop(self) -> None:
         """Wait for nobody any more."""
@@ -41,10 +41,10 @@ class Arrivals:
         self._timer = None
         loop = asyncio.get_running_loop()
         now = loop.time()
-        late = [each for each, at in self._late_at.items() if at <= now]
+        late = [each for each, at in self._deadlines.items() if at <= now]
         for on_late in late:
-            del self._late_at[on_late]
+            del self._deadlines[on_late]
             on_late()
-        if self._late_at:
-            first = next(iter(self._late_at.values()))
+        if self._deadlines:
+            first = next(iter(self._deadlines.values()))
             self._timer = Deadline(first - now, self._turn)

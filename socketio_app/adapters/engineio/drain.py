@@ -25,15 +25,15 @@ _SHORT_SECONDS = 0.01
 """Less is not worth waiting for."""
 
 
-class Retiring(Protocol):
+class Drainable(Protocol):
     """A connection, as far as its retirement goes."""
 
-    async def retire(self) -> None:
+    async def drain(self) -> None:
         """Finish what its client has sent, and end."""
         ...
 
 
-async def retire_all(connections: Sequence[Retiring], seconds: float) -> None:
+async def drain_all(connections: Sequence[Drainable], seconds: float) -> None:
     """End connections, spread over some seconds; the others are served meanwhile.
 
     Args:
@@ -42,18 +42,18 @@ async def retire_all(connections: Sequence[Retiring], seconds: float) -> None:
     """
     clock = asyncio.get_running_loop().time
     begin, apart = clock(), seconds_apart(len(connections), seconds)
-    retiring: set[asyncio.Task[None]] = set()
+    draining: set[asyncio.Task[None]] = set()
     for number, connection in enumerate(connections):
         wait = begin + number * apart - clock()
         if wait > _SHORT_SECONDS:
             await asyncio.sleep(wait)
         elif number % AT_ONCE == 0:
             await asyncio.sleep(0)
-        task = start_task(_retire(connection))
-        retiring.add(task)
-        task.add_done_callback(retiring.discard)
-    if retiring:
-        await asyncio.wait(retiring)
+        task = start_task(_drain(connection))
+        draining.add(task)
+        task.add_done_callback(draining.discard)
+    if draining:
+        await asyncio.wait(draining)
 
 
 def seconds_apart(count: int, seconds: float) -> float:
@@ -61,8 +61,8 @@ def seconds_apart(count: int, seconds: float) -> float:
     return min(seconds / count, 1 / MIN_PER_SECOND) if count else 0.0
 
 
-async def _retire(connection: Retiring) -> None:
+async def _drain(connection: Drainable) -> None:
     try:
-        await connection.retire()
+        await connection.drain()
     except Exception:
         log.exception("fault while a connection was closed for the end of the server")

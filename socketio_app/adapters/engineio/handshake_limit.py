@@ -19,7 +19,7 @@ class HandshakeLimit:
         self._limiter = None if rate is None else RateLimiter(rate)
         self._lines = RateLimiter(LINES)
 
-    def admits(self, address: str | None) -> bool:
+    def accepts(self, address: str | None) -> bool:
         """Count a handshake; whether it may go on.
 
         Args:

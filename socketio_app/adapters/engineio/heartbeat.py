@@ -36,7 +36,7 @@ class Pinged(Protocol):
         ...
 
 
-class PingWheel:
+class Heartbeat:
     """Turns once in each interval; connections sit in its slots.
 
     Time is counted in turns, so that it stands still while the event loop is blocked. A turn that

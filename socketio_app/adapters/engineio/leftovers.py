@@ -9,14 +9,14 @@ import asyncio
 import attrs
 from engineio.packet import Packet
 
-from socketio_app.adapters.engineio.poll_queue import Outbox
+from socketio_app.adapters.engineio.poll_queue import PollQueue
 from socketio_app.adapters.websocket.deadlines import Deadline
 from socketio_app.adapters.websocket.interface import CLOSE_SECONDS
 
 
 @attrs.frozen
 class _Leftover:
-    outbox: Outbox
+    poll_queue: PollQueue
     deadline: Deadline
     is_over: asyncio.Event
 
@@ -27,10 +27,10 @@ class Leftovers:
     def __init__(self) -> None:
         self._leftovers: dict[str, _Leftover] = {}
 
-    def keep(self, sid: str, outbox: Outbox) -> None:
+    def keep(self, sid: str, poll_queue: PollQueue) -> None:
         """Keep what was not fetched of a session."""
         deadline = Deadline(CLOSE_SECONDS, lambda: self.drop(sid))
-        self._leftovers[sid] = _Leftover(outbox, deadline, asyncio.Event())
+        self._leftovers[sid] = _Leftover(poll_queue, deadline, asyncio.Event())
 
     def __bool__(self) -> bool:
         """Whether there is something left of any session."""
@@ -42,9 +42,9 @@ class Leftovers:
 
     def take(self, sid: str) -> list[Packet]:
         """The packets for the next poll, of which there are some."""
-        outbox = self._leftovers[sid].outbox
-        packets = [*outbox.take()]
-        if not outbox.bytes:
+        poll_queue = self._leftovers[sid].poll_queue
+        packets = [*poll_queue.take()]
+        if not poll_queue.bytes:
             self.drop(sid)
         return packets
 

@@ -13,7 +13,7 @@ MAX_POLL_BYTES = 262_144
 """About so many bytes go into one answer, beyond its first packet."""
 
 
-class Outbox:
+class PollQueue:
     """Packets in their order, until they are fetched."""
 
     __slots__ = (

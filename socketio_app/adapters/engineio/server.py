@@ -12,7 +12,7 @@ from engineio.packet import OPEN
 from engineio.packet import Packet as EnginePacket
 
 from socketio_app.adapters.engineio.confirmations import ConfirmationTimer
-from socketio_app.adapters.engineio.connect_timeout import Arrivals
+from socketio_app.adapters.engineio.connect_timeout import ConnectTimeout
 from socketio_app.adapters.engineio.environ import (
     TooLongError,
     environ_of,
@@ -20,11 +20,11 @@ from socketio_app.adapters.engineio.environ import (
     wrong_in,
 )
 from socketio_app.adapters.engineio.handshake_limit import LINES, HandshakeLimit, network_of
-from socketio_app.adapters.engineio.heartbeat import PingWheel
+from socketio_app.adapters.engineio.heartbeat import Heartbeat
 from socketio_app.adapters.engineio.leftovers import Leftovers
 from socketio_app.adapters.engineio.responses import make_response
 from socketio_app.adapters.engineio.server_shutdown import ShutdownNotice
-from socketio_app.adapters.engineio.session import EngineSocket
+from socketio_app.adapters.engineio.session import EngineSession
 from socketio_app.domain.rates import RateLimiter
 
 log = logging.getLogger("socketio_app.socketio")
@@ -47,13 +47,13 @@ TOO_MANY = {
 """The answer to a handshake from an address that makes too many (RFC 6585, section 4)."""
 
 
-class ChatEngine(engineio.AsyncServer):
-    """Makes `EngineSocket`s, and asks all of them by one timer whether they are there."""
+class EngineServer(engineio.AsyncServer):
+    """Makes `EngineSession`s, and asks all of them by one timer whether they are there."""
 
     max_unread_bytes: int
-    passing_unread_bytes: int
+    ephemeral_unread_bytes: int
     handshakes: HandshakeLimit
-    begins_at_once: bool
+    runs_outside_tasks: bool
     on_too_many: Callable[[], None]
     """Called when a handshake is refused, as its address makes too many."""
     on_received: Callable[[Sequence[Any]], None]
@@ -63,7 +63,7 @@ class ChatEngine(engineio.AsyncServer):
     handle_text: Callable[[str, bytes], Coroutine[Any, Any, object]]
     handle_binary: Callable[[str, bytes], Coroutine[Any, Any, None]]
     handle_ignored: Callable[[str, int], None]
-    is_retiring: bool
+    is_draining: bool
     """Whether new connections are sent elsewhere."""
     dropped_frames: int
     """How many frames were dropped, as their clients did not read."""
@@ -74,9 +74,9 @@ class ChatEngine(engineio.AsyncServer):
         self.start_service_task = False
         drivers = {"translate_request": _as_it_is, "make_response": make_response}
         self._async = {**self._async, **drivers}
-        self.pings = PingWheel(self.ping_interval, self.ping_timeout)
+        self.pings = Heartbeat(self.ping_interval, self.ping_timeout)
         self.confirmations = ConfirmationTimer()
-        self.arrivals = Arrivals()
+        self.connect_timeout = ConnectTimeout()
         self.leftovers = Leftovers()
         self.reasons_of_clients = frozenset(
             [
@@ -89,11 +89,11 @@ class ChatEngine(engineio.AsyncServer):
         """Reasons after which nobody fetches what is left of a session."""
         self._lines = RateLimiter(LINES)
         self._has_said_plain = False
-        self.is_retiring = False
+        self.is_draining = False
         self.dropped_frames = 0
 
     def create_queue(self) -> None:
-        """Make none: an `EngineSocket` has what it needs."""
+        """Make none: an `EngineSession` has what it needs."""
 
     def say_plain(self) -> None:
         """Say, once, that WebSockets come the plain way."""
@@ -101,7 +101,7 @@ class ChatEngine(engineio.AsyncServer):
             self._has_said_plain = True
             log.info(
                 "WebSockets come by way of the ASGI server's own handling, which is several times "
-                "slower than uvicorn with FastProtocol (docs/configuration.md)"
+                "slower than uvicorn with TakeoverProtocol (docs/configuration.md)"
             )
 
     def _log_error_once(self, message: str, message_key: str) -> None:
@@ -153,15 +153,15 @@ class ChatEngine(engineio.AsyncServer):
         self, environ: dict[str, Any], transport: str, jsonp_index: int | None = None
     ) -> Any:
         """Open a connection (Engine.IO protocol 4, "Handshake")."""
-        if self.is_retiring:
+        if self.is_draining:
             return ELSEWHERE
         client = environ["asgi.scope"].get("client")
         address = network_of(client[0]) if client else None
-        if not self.handshakes.admits(address):
+        if not self.handshakes.accepts(address):
             self.on_too_many()
             return TOO_MANY
         sid = self.generate_id()
-        connection = self.sockets[sid] = EngineSocket(self, sid, address)
+        connection = self.sockets[sid] = EngineSession(self, sid, address)
         try:
             handshake = {
                 "sid": sid,
@@ -173,7 +173,7 @@ class ChatEngine(engineio.AsyncServer):
             await connection.send(EnginePacket(OPEN, handshake))
             await self._trigger_event("connect", sid, environ, run_async=False)
             connection.schedule_ping()
-            self.arrivals.add(connection.give_up)
+            self.connect_timeout.add(connection.time_out)
             if transport == "websocket":
                 return await connection.handle_get_request(environ)
             connection.connected = True

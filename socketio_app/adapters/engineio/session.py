@@ -22,10 +22,10 @@ from engineio.packet import Packet as EnginePacket
 from starlette.types import Receive
 
 from socketio_app.adapters.engineio.confirmations import ConfirmationTimer, Unconfirmed
-from socketio_app.adapters.engineio.connect_timeout import Arrivals
+from socketio_app.adapters.engineio.connect_timeout import ConnectTimeout
 from socketio_app.adapters.engineio.drain import FINISH_SECONDS
 from socketio_app.adapters.engineio.environ import TooLongError
-from socketio_app.adapters.engineio.heartbeat import PingWheel
+from socketio_app.adapters.engineio.heartbeat import Heartbeat
 from socketio_app.adapters.engineio.leftovers import Leftovers
 from socketio_app.adapters.engineio.packets import MessagePacket
 from socketio_app.adapters.engineio.poll_codec import (
@@ -35,18 +35,18 @@ from socketio_app.adapters.engineio.poll_codec import (
     message_of,
     packets_in,
 )
-from socketio_app.adapters.engineio.poll_queue import MAX_POLL_BYTES, Outbox
+from socketio_app.adapters.engineio.poll_queue import MAX_POLL_BYTES, PollQueue
 from socketio_app.adapters.engineio.upgrade import Probe
 from socketio_app.adapters.websocket import frames
 from socketio_app.adapters.websocket.asgi_websocket import AsgiWebSocket
 from socketio_app.adapters.websocket.close_reasons import NOT_LET_IN, RESTART, WRITE_FAILED
-from socketio_app.adapters.websocket.connection import Link
+from socketio_app.adapters.websocket.connection import WebSocketConnection
 from socketio_app.adapters.websocket.frames import Frame
 from socketio_app.adapters.websocket.interface import (
     EXTENSION,
     FrameWriter,
     Message,
-    Offered,
+    TakeoverWebSocket,
     WebSocket,
 )
 from socketio_app.adapters.websocket.turn import Turn
@@ -70,19 +70,19 @@ _SMALL_PACKET_BYTES = 64
 class Engine(Protocol):
     """What a connection needs of its server."""
 
-    pings: PingWheel
+    pings: Heartbeat
     confirmations: ConfirmationTimer
     on_received: Callable[[Sequence[Any]], None]
     """Called with receipts that a client has confirmed."""
-    arrivals: Arrivals
+    connect_timeout: ConnectTimeout
     sockets: dict[str, Any]
     max_http_buffer_size: int
     max_unread_bytes: int
-    passing_unread_bytes: int
+    ephemeral_unread_bytes: int
     dropped_frames: int
     leftovers: Leftovers
     reasons_of_clients: frozenset[str]
-    begins_at_once: bool
+    runs_outside_tasks: bool
     handle_text: Callable[[str, bytes], Coroutine[Any, Any, object]]
     handle_binary: Callable[[str, bytes], Coroutine[Any, Any, None]]
     handle_ignored: Callable[[str, int], None]
@@ -101,7 +101,7 @@ class Engine(Protocol):
         ...
 
 
-class EngineSocket(AsyncSocket):
+class EngineSession(AsyncSocket):
     """A client's connection, over whichever transports."""
 
     # With more attributes than CPython shares the keys of (30), a connection takes 1.5 KB more.
@@ -137,8 +137,8 @@ class EngineSocket(AsyncSocket):
         self._unconfirmed: Unconfirmed | None = None
         self._was_just_pinged = False
         self._ask_no_more: Callable[[], None] | None = None
-        self._link: Link | None = None
-        self._outbox = Outbox()
+        self._connection: WebSocketConnection | None = None
+        self._poll_queue = PollQueue()
         self._posting: asyncio.Lock | None = None
         self._ending: asyncio.Task[None] | None = None
         self._is_polled = self._is_posted = self._is_probed = False
@@ -158,14 +158,14 @@ class EngineSocket(AsyncSocket):
 
     def write(self, frame: Frame) -> None:
         """Send a message's frame after those before it. Never waits."""
-        if self._link is not None:
-            self._link.write(frame)
+        if self._connection is not None:
+            self._connection.write(frame)
         else:
             self._keep(MessagePacket(frame), len(frame))
 
-    def write_passing(self, frame: Frame) -> None:
-        """See `Way`."""
-        if self.unread_bytes > self._engine.passing_unread_bytes:
+    def write_ephemeral(self, frame: Frame) -> None:
+        """See `ConnectionWriter`."""
+        if self.unread_bytes > self._engine.ephemeral_unread_bytes:
             self._engine.dropped_frames += 1
         else:
             self.write(frame)
@@ -173,15 +173,15 @@ class EngineSocket(AsyncSocket):
     @property
     def unread_bytes(self) -> int:
         """How much waits for the client to read, or to ask for."""
-        if self._link is not None:
-            return self._link.unread_bytes
-        return self._outbox.bytes
+        if self._connection is not None:
+            return self._connection.unread_bytes
+        return self._poll_queue.bytes
 
     def watch_direct(self, on_direct: Callable[[FrameWriter | None], None]) -> None:
         """Say, now and whenever it changes, what writes a frame while nothing is in the way."""
         self._on_direct = on_direct
-        if self._link is not None:
-            on_direct(self._link.direct_writer)
+        if self._connection is not None:
+            on_direct(self._connection.direct_writer)
 
     def _note_direct(self, writer: FrameWriter | None) -> None:
         if self._on_direct is not None:
@@ -197,7 +197,11 @@ class EngineSocket(AsyncSocket):
 
     @property
     def _waits_for_client(self) -> bool:
-        return self._outbox.bytes > 0 if self._link is None else self._link.direct is None
+        return (
+            self._poll_queue.bytes > 0
+            if self._connection is None
+            else self._connection.direct is None
+        )
 
     def _note_taken(self) -> None:
         if self._taken is not None:
@@ -220,13 +224,13 @@ class EngineSocket(AsyncSocket):
         await super().close(wait=False, abort=abort, reason=reason)
         if self._ask_no_more is not None:
             self._ask_no_more()
-        self._engine.arrivals.discard(self.give_up)
+        self._engine.connect_timeout.discard(self.time_out)
         self._engine.sockets.pop(self.sid, None)
         self._note_taken()
-        if self._link is not None:
-            self._link.close(self._close_code)
+        if self._connection is not None:
+            self._connection.close(self._close_code)
         else:
-            self._outbox.end()
+            self._poll_queue.end()
             is_of_client = self._has_broken_protocol or reason in self._engine.reasons_of_clients
             self._is_client_there = not is_of_client
             if not self._is_polled:
@@ -234,11 +238,11 @@ class EngineSocket(AsyncSocket):
 
     def _keep_leftovers(self) -> None:
         """Let a client that is still there fetch what it has not fetched yet."""
-        if self._is_client_there and self._outbox.has_messages:
-            self._engine.leftovers.keep(self.sid, self._outbox)
+        if self._is_client_there and self._poll_queue.has_messages:
+            self._engine.leftovers.keep(self.sid, self._poll_queue)
 
     def dismiss(self, reason: str, goodbye: Frame | None = None) -> None:
-        """See `Way`."""
+        """See `ConnectionWriter`."""
         if self.closed or self._ending is not None:
             return
         if goodbye is not None:
@@ -247,19 +251,19 @@ class EngineSocket(AsyncSocket):
         self._end_soon(reason)
 
     def fail(self, error: Exception) -> None:
-        """See `Way`."""
-        if self._link is not None:
-            self._link.fail(error)
+        """See `ConnectionWriter`."""
+        if self._connection is not None:
+            self._connection.fail(error)
         else:
             log.error("fault while writing to a connection", exc_info=error)
             self._end_soon(WRITE_FAILED)
 
-    def give_up(self) -> None:
+    def time_out(self) -> None:
         """End the connection: nobody was let in over it in time."""
         log.info("closed a connection over which nobody was let in in time")
         self.dismiss(NOT_LET_IN)
 
-    async def retire(self) -> None:
+    async def drain(self) -> None:
         """Finish what the client has sent, and end; so that it connects again, elsewhere.
 
         Engine.IO's own close packet would make some clients stay away.
@@ -271,15 +275,15 @@ class EngineSocket(AsyncSocket):
         await self.close(abort=True, reason=RESTART)
 
     async def _finish(self) -> None:
-        if self._link is not None:
-            await self._link.finish()
+        if self._connection is not None:
+            await self._connection.finish()
         elif self._posting is not None:
             async with self._posting:
                 return  # what was posted is handled
 
     def _send(self, packet: EnginePacket) -> None:
-        if self._link is not None:
-            self._link.write(frame_of(packet))
+        if self._connection is not None:
+            self._connection.write(frame_of(packet))
         else:
             self._keep(packet, _SMALL_PACKET_BYTES)
 
@@ -287,10 +291,10 @@ class EngineSocket(AsyncSocket):
         """Keep a packet until the client polls; end a client's connection that does not."""
         if self.closed or self._ending is not None:
             return
-        self._outbox.put(packet, size)
-        if self._outbox.overdue_bytes > self._engine.max_unread_bytes:
+        self._poll_queue.put(packet, size)
+        if self._poll_queue.overdue_bytes > self._engine.max_unread_bytes:
             log.info("closed a connection that does not read")
-            self._outbox.clear()
+            self._poll_queue.clear()
             self._end_soon(self._engine.reason.TRANSPORT_ERROR)
 
     def _end_soon(self, reason: str) -> None:
@@ -307,14 +311,14 @@ class EngineSocket(AsyncSocket):
     def ping(self) -> None:
         """Ask. The answer confirms all that was written over a WebSocket before."""
         self._send(EnginePacket(PING))
-        if self._link is not None and self._unconfirmed is not None:
+        if self._connection is not None and self._unconfirmed is not None:
             self._unconfirmed.note_ping()
 
     def expect(self, receipt: Any) -> None:
-        """See `Way`."""
+        """See `ConnectionWriter`."""
         unconfirmed = self._unconfirmed = self._unconfirmed or Unconfirmed()
-        if self._link is None:
-            unconfirmed.add_polled(receipt, self._outbox.put_packets)
+        if self._connection is None:
+            unconfirmed.add_polled(receipt, self._poll_queue.put_packets)
             return
         unconfirmed.add_written(receipt)
         if self.pinged_at is None and not self._was_just_pinged:
@@ -333,7 +337,7 @@ class EngineSocket(AsyncSocket):
             self._ask_for_confirmation()
 
     def _ask_for_confirmation(self) -> None:
-        """Ping the client. `PingWheel` ends the connection where it does not answer."""
+        """Ping the client. `Heartbeat` ends the connection where it does not answer."""
         now = asyncio.get_running_loop().time()
         self.pinged_at = now
         self._was_just_pinged = True
@@ -352,7 +356,7 @@ class EngineSocket(AsyncSocket):
     def _note_poll(self) -> None:
         """Report what was given to the polls before this one."""
         if self._unconfirmed is not None:
-            self._report(self._unconfirmed.note_poll(self._outbox.taken_packets))
+            self._report(self._unconfirmed.note_poll(self._poll_queue.taken_packets))
 
     def _report(self, received: Sequence[Any]) -> None:
         if received:
@@ -360,8 +364,8 @@ class EngineSocket(AsyncSocket):
 
     def ping_timed_out(self) -> None:
         """End the connection: the client did not answer."""
-        if self._link is not None:
-            self._link.cut(self._engine.reason.PING_TIMEOUT)
+        if self._connection is not None:
+            self._connection.reset(self._engine.reason.PING_TIMEOUT)
         else:
             self._end_soon(self._engine.reason.PING_TIMEOUT)
 
@@ -411,9 +415,9 @@ class EngineSocket(AsyncSocket):
             QueueEmpty: the client has given the poll up, which ends its connection: it cannot know
                 what it missed.
         """
-        if self._outbox.bytes:
+        if self._poll_queue.bytes:
             return self._take_for_poll()
-        filled = start_task(self._outbox.filled())
+        filled = start_task(self._poll_queue.filled())
         given_up = start_task(given_up_by(receive))
         try:
             await asyncio.wait([filled, given_up], return_when=asyncio.FIRST_COMPLETED)
@@ -425,7 +429,7 @@ class EngineSocket(AsyncSocket):
             given_up.cancel()
 
     def _take_for_poll(self) -> Sequence[EnginePacket]:
-        taken = self._outbox.take()
+        taken = self._poll_queue.take()
         self._note_taken()
         return taken or [EnginePacket(NOOP)]
 
@@ -458,7 +462,7 @@ class EngineSocket(AsyncSocket):
                 if self.closed:
                     return
                 await self._handle(message_of(packet))
-                if polls and self._outbox.bytes > self._max_unfetched_bytes:
+                if polls and self._poll_queue.bytes > self._max_unfetched_bytes:
                     polls = await self._waited_for_polls()
                 if turn.is_over():
                     await asyncio.sleep(0)
@@ -472,7 +476,7 @@ class EngineSocket(AsyncSocket):
         """
         try:
             async with asyncio.timeout(FETCH_SECONDS):
-                await self._outbox.fetched(self._max_unfetched_bytes)
+                await self._poll_queue.fetched(self._max_unfetched_bytes)
         except TimeoutError:
             return False
         return True
@@ -512,7 +516,9 @@ class EngineSocket(AsyncSocket):
             self._is_probed = False
             raise
         max_bytes = self._engine.max_http_buffer_size
-        offered: Offered | None = (environ["asgi.scope"].get("extensions") or {}).get(EXTENSION)
+        offered: TakeoverWebSocket | None = (environ["asgi.scope"].get("extensions") or {}).get(
+            EXTENSION
+        )
         if offered is not None and offered.take_over(max_bytes):
             self._begin_on(offered)
         else:
@@ -526,9 +532,9 @@ class EngineSocket(AsyncSocket):
         if self.connected:
             websocket.hand_to(Probe(websocket, self))
             return
-        link = self.upgraded_to(websocket)
+        connection = self.upgraded_to(websocket)
         if self.closed:  # while the accept waited
-            link.close(self._close_code)
+            connection.close(self._close_code)
 
     def may_upgrade(self) -> bool:
         """See `Upgrading`."""
@@ -545,37 +551,37 @@ class EngineSocket(AsyncSocket):
 
     def end_on(self, websocket: WebSocket) -> None:
         """See `Upgrading`."""
-        for packet in self._outbox.take_all():
+        for packet in self._poll_queue.take_all():
             if packet.packet_type not in (NOOP, PING):
                 websocket.write(frame_of(packet))
         self._engine.leftovers.drop(self.sid)
         websocket.close(self._close_code)
 
-    def upgraded_to(self, websocket: WebSocket) -> Link:
+    def upgraded_to(self, websocket: WebSocket) -> WebSocketConnection:
         """See `Upgrading`."""
         self.connected = self.upgraded = True
         self.upgrading = False
-        link = self._link = Link(
+        connection = self._connection = WebSocketConnection(
             websocket,
             self._handle,
-            at_once=_is_event_or_pong if self._engine.begins_at_once else _is_pong,
+            at_once=_is_event_or_pong if self._engine.runs_outside_tasks else _is_pong,
             overtakes=self._take_pong,
             max_unread_bytes=self._engine.max_unread_bytes,
             on_ignored=self._note_ignored,
             on_lost=self._lost,
         )
-        link.on_direct = self._note_direct
+        connection.on_direct = self._note_direct
         # First: what comes before its turn is told is kept in order, and a client that does not
         # read is noticed.
-        websocket.hand_to(link)
-        for packet in self._outbox.take_all():
+        websocket.hand_to(connection)
+        for packet in self._poll_queue.take_all():
             if packet.packet_type != NOOP:
-                link.write(frame_of(packet))
-        self._note_direct(link.direct_writer)
+                connection.write(frame_of(packet))
+        self._note_direct(connection.direct_writer)
         if self._unconfirmed is not None:
             self._unconfirmed.note_upgrade()
             self._ask_if_needed()
-        return link
+        return connection
 
     # From the client.
 
@@ -608,9 +614,9 @@ class EngineSocket(AsyncSocket):
 
     async def _lost(self) -> None:
         why = self._engine.reason.TRANSPORT_CLOSE
-        if self._link is not None:
-            why = self._link.ending or why
-            self._engine.dropped_frames += self._link.dropped
+        if self._connection is not None:
+            why = self._connection.ending or why
+            self._engine.dropped_frames += self._connection.dropped
         await self._end(why)
 
     async def _end(self, reason: str) -> None:

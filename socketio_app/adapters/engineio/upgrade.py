@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from socketio_app.adapters.websocket import frames
-from socketio_app.adapters.websocket.connection import Link
+from socketio_app.adapters.websocket.connection import WebSocketConnection
 from socketio_app.adapters.websocket.deadlines import Deadline
 from socketio_app.adapters.websocket.interface import Message, WebSocket
 
@@ -26,7 +26,7 @@ class Upgrading(Protocol):
         """Whether it polls still."""
         ...
 
-    def upgraded_to(self, websocket: WebSocket) -> Link:
+    def upgraded_to(self, websocket: WebSocket) -> WebSocketConnection:
         """Use the WebSocket from now on, and for what waits."""
         ...
 

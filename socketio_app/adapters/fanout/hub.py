@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from socketio_app.adapters.fanout.encoding import Encoding
 from socketio_app.adapters.fanout.large_rooms import PART, Crowds, Telling
-from socketio_app.adapters.fanout.subscriber import Outlet
+from socketio_app.adapters.fanout.subscriber import Subscriber
 from socketio_app.adapters.websocket.close_reasons import DISCONNECTED, EXPIRED
 from socketio_app.adapters.websocket.frames import Frame
 from socketio_app.application.events import (
@@ -24,7 +24,7 @@ from socketio_app.application.events import (
     UserLeft,
     Users,
 )
-from socketio_app.application.metrics import Measures
+from socketio_app.application.metrics import Metrics
 from socketio_app.domain.conversations import Conversation, Room
 from socketio_app.domain.identifiers import ConnectionId, RoomId, UserId
 
@@ -41,42 +41,42 @@ class Hub:
     """
 
     def __init__(
-        self, encoding: Encoding, part: int = PART, measures: Measures | None = None
+        self, encoding: Encoding, part: int = PART, metrics: Metrics | None = None
     ) -> None:
         self._encode = encoding.event_frame
         self._goodbye = encoding.goodbye
-        self._measures = measures
+        self._metrics = metrics
         self._part = part
-        self._outlets: dict[UserId, dict[ConnectionId, Outlet]] = {}
-        self._audiences: dict[RoomId, dict[ConnectionId, Outlet]] = {}
+        self._subscribers: dict[UserId, dict[ConnectionId, Subscriber]] = {}
+        self._audiences: dict[RoomId, dict[ConnectionId, Subscriber]] = {}
         self._rooms: dict[UserId, set[RoomId]] = {}
         self._held: dict[UserId, set[RoomId]] = {}
-        self._crowds = Crowds(part, measures)
+        self._crowds = Crowds(part, metrics)
 
-    def attach(self, outlet: Outlet) -> None:
+    def attach(self, subscriber: Subscriber) -> None:
         """Let a connection hear what is for its user, and for the rooms the user is in."""
-        self._outlets.setdefault(outlet.user_id, {})[outlet.connection_id] = outlet
-        for room_id in self._rooms.get(outlet.user_id, ()):
-            self._audiences[room_id][outlet.connection_id] = outlet
-        for room_id in self._held.get(outlet.user_id, ()):
-            outlet.hold_room(Room(room_id))
+        self._subscribers.setdefault(subscriber.user_id, {})[subscriber.connection_id] = subscriber
+        for room_id in self._rooms.get(subscriber.user_id, ()):
+            self._audiences[room_id][subscriber.connection_id] = subscriber
+        for room_id in self._held.get(subscriber.user_id, ()):
+            subscriber.hold_room(Room(room_id))
 
-    def detach(self, outlet: Outlet) -> None:
+    def detach(self, subscriber: Subscriber) -> None:
         """Let it hear nothing any more."""
-        outlets = self._outlets.get(outlet.user_id, {})
-        if outlets.pop(outlet.connection_id, None) is None:
+        subscribers = self._subscribers.get(subscriber.user_id, {})
+        if subscribers.pop(subscriber.connection_id, None) is None:
             return
-        for room_id in self._rooms.get(outlet.user_id, ()):
-            self._remove(room_id, (outlet.connection_id,))
-        if not outlets:
-            del self._outlets[outlet.user_id]
-            self._rooms.pop(outlet.user_id, None)
-            self._held.pop(outlet.user_id, None)
+        for room_id in self._rooms.get(subscriber.user_id, ()):
+            self._remove(room_id, (subscriber.connection_id,))
+        if not subscribers:
+            del self._subscribers[subscriber.user_id]
+            self._rooms.pop(subscriber.user_id, None)
+            self._held.pop(subscriber.user_id, None)
 
-    async def keeping_up(self, room_id: RoomId) -> None:
-        """See `Broadcast.keeping_up`."""
+    async def wait_until_caught_up(self, room_id: RoomId) -> None:
+        """See `Broadcast.wait_until_caught_up`."""
         if self._crowds.rooms:
-            await self._crowds.keeping_up(room_id)
+            await self._crowds.wait_until_caught_up(room_id)
 
     def tell(self, event: Event, audience: Audience) -> None:
         """See `Broadcast.tell`."""
@@ -84,8 +84,8 @@ class Hub:
             self._tell_users(event, audience)
             return
         if isinstance(audience, OneConnection):
-            for outlet in self._outlets_of(audience):
-                outlet.tell(event, self._encode(event))
+            for subscriber in self._subscribers_of(audience):
+                subscriber.tell(event, self._encode(event))
             return
         members = self._audiences.get(audience.room_id, _NOBODY)
         if len(members) > self._part or audience.room_id in self._crowds.rooms:
@@ -97,74 +97,76 @@ class Hub:
             self._tell_members(event, audience, members)
 
     def _tell_members(
-        self, event: Event, audience: Members, members: Mapping[ConnectionId, Outlet]
+        self, event: Event, audience: Members, members: Mapping[ConnectionId, Subscriber]
     ) -> None:
         frame = self._encode(event)
-        but_connection, but_user = audience.but_connection, audience.but_user
+        except_connection, except_user = audience.except_connection, audience.except_user
         told = 0
-        for outlet in members.values():
-            if outlet.connection_id != but_connection and outlet.user_id != but_user:
+        for subscriber in members.values():
+            if subscriber.connection_id != except_connection and subscriber.user_id != except_user:
                 told += 1
                 try:
-                    if outlet.direct is not None:
-                        outlet.direct(frame)
+                    if subscriber.direct is not None:
+                        subscriber.direct(frame)
                     else:
-                        outlet.tell(event, frame)
+                        subscriber.tell(event, frame)
                 except Exception as error:  # noqa: BLE001  (logged there)
-                    outlet.fail(error)
-        if self._measures is not None:
-            self._measures.told(event, told)
+                    subscriber.fail(error)
+        if self._metrics is not None:
+            self._metrics.told(event, told)
 
     def _tell_users(self, event: Event, audience: Users) -> None:
         if self._crowds.rooms and (room_id := _room_of(event)) in self._crowds.rooms:
             self._tell_users_in_turn(event, audience, room_id)
             return
         frame: Frame | None = None
-        but_connection, told = audience.but_connection, 0
+        except_connection, told = audience.except_connection, 0
         message = event.message if type(event) is MessageSent else None
         recipient = message.to_user_id if message is not None else None
         for user_id in audience.user_ids:
-            for outlet in self._outlets.get(user_id, _NOBODY).values():
-                if outlet.connection_id != but_connection:
+            for subscriber in self._subscribers.get(user_id, _NOBODY).values():
+                if subscriber.connection_id != except_connection:
                     told += 1
                     frame = frame or self._encode(event)
                     try:
-                        if outlet.direct is not None:
-                            outlet.direct(frame)
-                        elif not outlet.tell(event, frame):
+                        if subscriber.direct is not None:
+                            subscriber.direct(frame)
+                        elif not subscriber.tell(event, frame):
                             continue
                         if message is not None and user_id == recipient:
-                            outlet.expect(message)
+                            subscriber.expect(message)
                     except Exception as error:  # noqa: BLE001  (logged there)
-                        outlet.fail(error)
-        if self._measures is not None:
-            self._measures.told(event, told)
+                        subscriber.fail(error)
+        if self._metrics is not None:
+            self._metrics.told(event, told)
 
     def _tell_users_in_turn(self, event: Event, audience: Users, room_id: RoomId) -> None:
-        outlets = self._outlets_of(audience)
-        if outlets:
-            self._crowds.tell(room_id, Telling(event, self._encode(event), outlets))
+        subscribers = self._subscribers_of(audience)
+        if subscribers:
+            self._crowds.tell(room_id, Telling(event, self._encode(event), subscribers))
 
     def dismiss(self, audience: Users | OneConnection, reason: DismissReason) -> None:
         """See `Broadcast.dismiss`."""
-        for outlet in self._outlets_of(audience):
-            self.detach(outlet)
-            outlet.end(*self._ending(reason))
+        for subscriber in self._subscribers_of(audience):
+            self.detach(subscriber)
+            subscriber.end(*self._ending(reason))
 
     def _ending(self, reason: DismissReason) -> tuple[str, Frame | None]:
         if reason == "token_expired":
             return EXPIRED, None  # clients reconnect by themselves, maybe with a new token
         return DISCONNECTED, self._goodbye
 
-    def _outlets_of(self, audience: Users | OneConnection) -> Sequence[Outlet]:
+    def _subscribers_of(self, audience: Users | OneConnection) -> Sequence[Subscriber]:
         if isinstance(audience, OneConnection):
-            outlet = self._outlets.get(audience.user_id, _NOBODY).get(audience.connection_id)
-            return [] if outlet is None else [outlet]
+            subscriber = self._subscribers.get(audience.user_id, _NOBODY).get(
+                audience.connection_id
+            )
+            return [] if subscriber is None else [subscriber]
         return [
-            outlet
+            subscriber
             for user_id in audience.user_ids
-            for outlet in self._outlets.get(user_id, _NOBODY).values()
-            if outlet.connection_id != audience.but_connection
+            for subscriber in self._subscribers.get(user_id, _NOBODY).values()
+            if subscriber.connection_id != audience.except_connection
         ]
 
     def hears(self, room_id: RoomId, user_id: UserId) -> bool:
@@ -173,23 +175,23 @@ class Hub:
 
     def hold(self, room_id: RoomId, user_id: UserId) -> None:
         """See `Broadcast.hold`."""
-        outlets = self._outlets.get(user_id)
-        if outlets is None:
+        subscribers = self._subscribers.get(user_id)
+        if subscribers is None:
             return
         self._held.setdefault(user_id, set()).add(room_id)
-        for outlet in outlets.values():
-            outlet.hold_room(Room(room_id))
-        self._enter(room_id, user_id, outlets)
+        for subscriber in subscribers.values():
+            subscriber.hold_room(Room(room_id))
+        self._enter(room_id, user_id, subscribers)
 
     def enter(self, room_id: RoomId, user_id: UserId, given_seq: int = 0) -> None:
         """See `Broadcast.enter`."""
-        outlets = self._outlets.get(user_id)
-        if outlets is None:
+        subscribers = self._subscribers.get(user_id)
+        if subscribers is None:
             return
-        self._enter(room_id, user_id, outlets)
+        self._enter(room_id, user_id, subscribers)
         if self._end_hold(room_id, user_id) or given_seq:
-            for outlet in outlets.values():
-                outlet.release_room(Room(room_id), given_seq)
+            for subscriber in subscribers.values():
+                subscriber.release_room(Room(room_id), given_seq)
 
     def leave(self, room_id: RoomId, user_id: UserId) -> None:
         """See `Broadcast.leave`."""
@@ -197,21 +199,21 @@ class Hub:
         if room_id not in rooms:
             return
         rooms.remove(room_id)
-        outlets = self._outlets[user_id]
-        self._remove(room_id, outlets)
+        subscribers = self._subscribers[user_id]
+        self._remove(room_id, subscribers)
         if self._end_hold(room_id, user_id):
             is_lagging = room_id in self._crowds.rooms
-            for outlet in outlets.values():
-                outlet.drop_room(Room(room_id), is_lagging=is_lagging)
+            for subscriber in subscribers.values():
+                subscriber.drop_room(Room(room_id), is_lagging=is_lagging)
 
     def _enter(
-        self, room_id: RoomId, user_id: UserId, outlets: Mapping[ConnectionId, Outlet]
+        self, room_id: RoomId, user_id: UserId, subscribers: Mapping[ConnectionId, Subscriber]
     ) -> None:
         rooms = self._rooms.setdefault(user_id, set())
         if room_id in rooms:
             return  # with all of the user's connections: `attach` sees to it
         rooms.add(room_id)
-        self._audiences.setdefault(room_id, {}).update(outlets)
+        self._audiences.setdefault(room_id, {}).update(subscribers)
 
     def _is_held(self, room_id: RoomId, user_id: UserId) -> bool:
         return bool(self._held) and room_id in self._held.get(user_id, ())
@@ -233,17 +235,17 @@ class Hub:
             del self._audiences[room_id]
 
     def _left_out(
-        self, members: Mapping[ConnectionId, Outlet], audience: Members
-    ) -> Sequence[Outlet]:
-        left_out: list[Outlet] = []
-        if audience.but_user is not None:
-            left_out += self._outlets.get(audience.but_user, _NOBODY).values()
-        if audience.but_connection is not None and audience.but_connection in members:
-            left_out.append(members[audience.but_connection])
+        self, members: Mapping[ConnectionId, Subscriber], audience: Members
+    ) -> Sequence[Subscriber]:
+        left_out: list[Subscriber] = []
+        if audience.except_user is not None:
+            left_out += self._subscribers.get(audience.except_user, _NOBODY).values()
+        if audience.except_connection is not None and audience.except_connection in members:
+            left_out.append(members[audience.except_connection])
         return left_out
 
 
-_NOBODY: Mapping[ConnectionId, Outlet] = {}
+_NOBODY: Mapping[ConnectionId, Subscriber] = {}
 
 
 def _room_of(event: Event) -> RoomId | None:

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 import attrs
 
-from socketio_app.adapters.fanout.subscriber import Outlet
+from socketio_app.adapters.fanout.subscriber import Subscriber
 from socketio_app.adapters.websocket.frames import Frame
 from socketio_app.application.events import Event
-from socketio_app.application.metrics import Measures
+from socketio_app.application.metrics import Metrics
 from socketio_app.domain.identifiers import RoomId
 
 PART = 500
@@ -33,26 +33,26 @@ class Telling:
 
     event: Event
     frame: Frame
-    outlets: Sequence[Outlet]
-    left_out: Sequence[Outlet] = ()
+    subscribers: Sequence[Subscriber]
+    left_out: Sequence[Subscriber] = ()
     """Those of the outlets that are not to be told."""
 
     @property
     def told(self) -> int:
         """How many are."""
-        return len(self.outlets) - len(self.left_out)
+        return len(self.subscribers) - len(self.left_out)
 
 
 class Crowds:
     """The rooms in which something is still being told."""
 
-    def __init__(self, part: int, measures: Measures | None = None) -> None:
+    def __init__(self, part: int, metrics: Metrics | None = None) -> None:
         self._part = part
         self.rooms: dict[RoomId, Crowd] = {}
         """Where what happens has to wait for its turn."""
-        self._measures = measures
+        self._metrics = metrics
 
-    async def keeping_up(self, room_id: RoomId) -> None:
+    async def wait_until_caught_up(self, room_id: RoomId) -> None:
         """Wait until no more than `MAX_WAITING` tellings wait in a room."""
         while (crowd := self.rooms.get(room_id)) and len(crowd.waiting) > MAX_WAITING:
             await crowd.until_passed()
@@ -62,7 +62,7 @@ class Crowds:
         if not self.rooms:
             asyncio.get_running_loop().call_soon(self._tell_a_part)
         if room_id not in self.rooms:
-            self.rooms[room_id] = Crowd(self._part, self._measures)
+            self.rooms[room_id] = Crowd(self._part, self._metrics)
         self.rooms[room_id].waiting.append(telling)
 
     def _tell_a_part(self) -> None:
@@ -83,7 +83,7 @@ class Crowd:
     """What is still to be told in one room."""
 
     part: int
-    measures: Measures | None
+    metrics: Metrics | None
     waiting: deque[Telling] = attrs.field(factory=deque, init=False)
     passage: "_Passage | None" = attrs.field(default=None, init=False)
     _passed: asyncio.Event | None = attrs.field(default=None, init=False)
@@ -99,9 +99,9 @@ class Crowd:
         if self.passage is None:
             self.passage = _Passage.of(self.waiting, self.part)
         if self.passage.tell(self.part):
-            if self.measures is not None:
+            if self.metrics is not None:
                 for telling, _ in self.passage.tellings:
-                    self.measures.told(telling.event, telling.told)
+                    self.metrics.told(telling.event, telling.told)
             self.passage = None
             if self._passed is not None:
                 self._passed.set()
@@ -112,14 +112,14 @@ class Crowd:
 class _Passage:
     """Some events on their way through a crowd."""
 
-    crowd: Sequence[Outlet]
+    crowd: Sequence[Subscriber]
     tellings: Sequence[tuple[Telling, bool]]
     """In their order; and whether each is for the crowd, or for a few."""
-    particular: set[Outlet]
+    particular: set[Subscriber]
     """Who is to have something else than the crowd."""
     _common: Sequence[Telling] = attrs.field(init=False)
     _joined: bytes = attrs.field(init=False)
-    _met: set[Outlet] = attrs.field(factory=set, init=False)
+    _met: set[Subscriber] = attrs.field(factory=set, init=False)
     """The particular ones who are in the crowd."""
     _told: int = attrs.field(default=0, init=False)
 
@@ -130,16 +130,16 @@ class _Passage:
     @classmethod
     def of(cls, waiting: "deque[Telling]", few: int) -> "_Passage":
         """Take what can go through together: what is for the same crowd, or for a few."""
-        crowd = waiting[0].outlets
+        crowd = waiting[0].subscribers
         tellings: list[tuple[Telling, bool]] = []
-        particular: set[Outlet] = set()
+        particular: set[Subscriber] = set()
         while waiting and len(tellings) < MAX_BATCH_EVENTS:
-            for_crowd = waiting[0].outlets == crowd
-            if not for_crowd and len(waiting[0].outlets) > few:
+            for_crowd = waiting[0].subscribers == crowd
+            if not for_crowd and len(waiting[0].subscribers) > few:
                 break
             telling = waiting.popleft()
             tellings.append((telling, for_crowd))
-            particular.update(telling.left_out if for_crowd else telling.outlets)
+            particular.update(telling.left_out if for_crowd else telling.subscribers)
         return cls(crowd, tellings, particular)
 
     def tell(self, part: int) -> bool:
@@ -148,29 +148,29 @@ class _Passage:
         Returns:
             Whether everybody has been told.
         """
-        for outlet in self.crowd[self._told : self._told + part]:
+        for subscriber in self.crowd[self._told : self._told + part]:
             try:
-                if outlet in self.particular:
-                    self._met.add(outlet)
-                elif outlet.direct_joined is not None:
-                    outlet.direct_joined(self._joined)
+                if subscriber in self.particular:
+                    self._met.add(subscriber)
+                elif subscriber.direct_joined is not None:
+                    subscriber.direct_joined(self._joined)
                 else:
                     for telling in self._common:
-                        outlet.tell(telling.event, telling.frame)
+                        subscriber.tell(telling.event, telling.frame)
             except Exception as error:  # noqa: BLE001  (logged there)
-                outlet.fail(error)
+                subscriber.fail(error)
         self._told += part
         if self._told < len(self.crowd):
             return False
-        for outlet in self.particular:
+        for subscriber in self.particular:
             try:
-                self._tell_particular(outlet)
+                self._tell_particular(subscriber)
             except Exception as error:  # noqa: BLE001  (logged there)
-                outlet.fail(error)
+                subscriber.fail(error)
         return True
 
-    def _tell_particular(self, outlet: Outlet) -> None:
+    def _tell_particular(self, subscriber: Subscriber) -> None:
         for telling, for_crowd in self.tellings:
-            among = outlet in self._met if for_crowd else outlet in telling.outlets
-            if among and outlet not in telling.left_out:
-                outlet.tell(telling.event, telling.frame)
+            among = subscriber in self._met if for_crowd else subscriber in telling.subscribers
+            if among and subscriber not in telling.left_out:
+                subscriber.tell(telling.event, telling.frame)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from typing import Protocol
 
-from socketio_app.adapters.fanout.subscriber import Outlet
+from socketio_app.adapters.fanout.subscriber import Subscriber
 from socketio_app.application.backlog import Backlog
 from socketio_app.application.sessions import Sessions
 from socketio_app.domain.errors import Unavailable
@@ -23,7 +23,9 @@ class Client(Protocol):
         ...
 
 
-async def push(client: Client, outlet: Outlet, sessions: Sessions, backlog: Backlog) -> None:
+async def push(
+    client: Client, subscriber: Subscriber, sessions: Sessions, backlog: Backlog
+) -> None:
     """Send the rest of a backlog, a batch whenever the client has taken the one before."""
     try:
         while not backlog.is_empty:
@@ -33,7 +35,7 @@ async def push(client: Client, outlet: Outlet, sessions: Sessions, backlog: Back
             except Unavailable:
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
-            outlet.push(backlog.take())
+            subscriber.push(backlog.take())
             await asyncio.sleep(0)  # what was written together leaves together
     except Exception as error:  # noqa: BLE001  (logged there)
-        outlet.fail(error)
+        subscriber.fail(error)

@@ -27,14 +27,14 @@ LATE_SECONDS = 60
 takes. From then on events are written directly again, though their conversations are quiet."""
 
 
-class Way(Protocol):
+class ConnectionWriter(Protocol):
     """A connection to a client, as far as it is written to."""
 
     def write(self, frame: Frame) -> None:
         """Send a frame after those before it. Never waits."""
         ...
 
-    def write_passing(self, frame: Frame) -> None:
+    def write_ephemeral(self, frame: Frame) -> None:
         """The same with what is worth nothing later: for who is slow to read, it is dropped."""
         ...
 
@@ -55,7 +55,7 @@ class Way(Protocol):
 
 
 @attrs.define(eq=False)
-class Outlet:
+class Subscriber:
     """One connection's way out. While it opens, what it is told is held back.
 
     So is what happens in a room while its user's membership there is being changed, and everything
@@ -64,7 +64,7 @@ class Outlet:
 
     connection_id: ConnectionId
     user_id: UserId
-    _way: Way
+    _writer: ConnectionWriter
     _encoding: Encoding
     write: Write = attrs.field(init=False)
     """Sends a frame after those before it. Never waits."""
@@ -80,8 +80,8 @@ class Outlet:
     _forget_at: float = attrs.field(default=0.0, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.write = self._way.write
-        self.expect = self._way.expect
+        self.write = self._writer.write
+        self.expect = self._writer.expect
         self._merge = LiveMerge(holds_all=True)
 
     def set_direct(self, writer: FrameWriter | None) -> None:
@@ -108,11 +108,11 @@ class Outlet:
             reason: why (`endings`).
             goodbye: what it is told last, if anything.
         """
-        self._way.dismiss(reason, goodbye)
+        self._writer.dismiss(reason, goodbye)
 
     def fail(self, error: Exception) -> None:
         """Close the connection, and no other, because a write to it raised."""
-        self._way.fail(error)
+        self._writer.fail(error)
 
     def release(self, opening: Opening) -> None:
         """Write what the connection is to have first; hold back only what is behind the rest."""
@@ -166,7 +166,7 @@ class Outlet:
 
     def _send(self, event: Event, frame: Frame) -> None:
         if isinstance(event, PASSING):
-            self._way.write_passing(frame)
+            self._writer.write_ephemeral(frame)
         else:
             self.write(frame)
 

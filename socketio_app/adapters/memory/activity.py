@@ -7,7 +7,7 @@ from socketio_app.adapters.memory.messages import MemoryMessages
 from socketio_app.adapters.memory.rooms import MemoryRooms
 from socketio_app.domain.activity import Change, Mark
 from socketio_app.domain.conversations import Room
-from socketio_app.domain.history import Standing
+from socketio_app.domain.history import ConversationState
 from socketio_app.domain.identifiers import UserId
 from socketio_app.domain.messaging import Message
 
@@ -33,7 +33,7 @@ class MemoryActivity:
     ) -> Sequence[Change]:
         """See `ActivityLog.changes`."""
         changes = [
-            self._change(user_id, each, since) for each in self._conversations.standings(user_id)
+            self._change(user_id, each, since) for each in self._conversations.states(user_id)
         ]
         beyond = [each for each in changes if each.activity > given]
         return sorted(beyond, key=lambda change: change.activity)[:limit]
@@ -42,14 +42,14 @@ class MemoryActivity:
         self, changes: Sequence[Change], beyond: Sequence[int], since: int, limit: int
     ) -> Sequence[Sequence[Message]]:
         """See `ActivityLog.new_messages`."""
-        standings = [change.standing for change in changes]
+        states = [change.state for change in changes]
         return [
             self._messages.since(each.conversation, since, seq, each.last_seq, limit)
-            for each, seq in zip(standings, beyond, strict=True)
+            for each, seq in zip(states, beyond, strict=True)
         ]
 
-    def _change(self, user_id: UserId, standing: Standing, since: int) -> Change:
+    def _change(self, user_id: UserId, state: ConversationState, since: int) -> Change:
         joined = 0
-        if isinstance(standing.conversation, Room):
-            joined = self._rooms.joined_at_activity(standing.conversation.room_id, user_id)
-        return Change(standing, max(standing.activity, joined), is_joined=joined > since)
+        if isinstance(state.conversation, Room):
+            joined = self._rooms.joined_at_activity(state.conversation.room_id, user_id)
+        return Change(state, max(state.activity, joined), is_joined=joined > since)

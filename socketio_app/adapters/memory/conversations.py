@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from socketio_app.adapters.memory.messages import MemoryMessages
 from socketio_app.domain.conversations import Conversation, Room
-from socketio_app.domain.history import ReadUpTo, Recent, Standing
+from socketio_app.domain.history import ConversationState, ReadMarker, Recent
 from socketio_app.domain.identifiers import UserId
 from socketio_app.domain.rooms import Memberships
 
@@ -24,19 +24,19 @@ class MemoryConversations:
 
     async def of_user(
         self, user_id: UserId, limit: int, before_activity: int | None = None
-    ) -> Sequence[Standing]:
+    ) -> Sequence[ConversationState]:
         """See `ConversationLog.of_user`."""
-        newest_first = sorted(self.standings(user_id), key=lambda standing: -standing.activity)
+        newest_first = sorted(self.states(user_id), key=lambda state: -state.activity)
         if before_activity is not None:
             newest_first = [each for each in newest_first if each.activity < before_activity]
         return newest_first[:limit]
 
-    def standings(self, user_id: UserId) -> Sequence[Standing]:
+    def states(self, user_id: UserId) -> Sequence[ConversationState]:
         """Return all of a user's conversations."""
         conversations: list[Conversation] = list(self._messages.pairs_of(user_id))
         conversations += map(Room, self._memberships.rooms_of(user_id))
         return [
-            self._messages.standing(user_id, each, self._read.get((user_id, each), 0))
+            self._messages.state(user_id, each, self._read.get((user_id, each), 0))
             for each in conversations
         ]
 
@@ -44,19 +44,19 @@ class MemoryConversations:
         self, user_id: UserId, limit: int, before_activity: int | None = None
     ) -> Sequence[Recent]:
         """See `ConversationLog.recent`."""
-        standings = await self.of_user(user_id, limit, before_activity)
-        return [Recent(each, self._messages.last_message(each.conversation)) for each in standings]
+        states = await self.of_user(user_id, limit, before_activity)
+        return [Recent(each, self._messages.last_message(each.conversation)) for each in states]
 
-    async def mark_read(self, user_id: UserId, conversation: Conversation, seq: int) -> ReadUpTo:
+    async def mark_read(self, user_id: UserId, conversation: Conversation, seq: int) -> ReadMarker:
         """See `ConversationLog.mark_read`."""
         return self.read(
             user_id, conversation, min(seq, await self._messages.last_seq(conversation))
         )
 
-    def read(self, user_id: UserId, conversation: Conversation, seq: int) -> ReadUpTo:
+    def read(self, user_id: UserId, conversation: Conversation, seq: int) -> ReadMarker:
         """Move the user's place of reading forward to a place that there is."""
         before = self._read.get((user_id, conversation), 0)
         if seq <= before:
-            return ReadUpTo(before, moved=False)
+            return ReadMarker(before, moved=False)
         self._read[user_id, conversation] = seq
-        return ReadUpTo(seq, moved=True)
+        return ReadMarker(seq, moved=True)

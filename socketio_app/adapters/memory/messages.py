@@ -8,14 +8,14 @@ import attrs
 
 from socketio_app.domain.conversations import Conversation, Pair, Room
 from socketio_app.domain.errors import Unavailable
-from socketio_app.domain.history import Page, Standing, Window
+from socketio_app.domain.history import ConversationState, Page, Window
 from socketio_app.domain.identifiers import RoomId, UserId
 from socketio_app.domain.messaging import Draft, Message, Stored
 from socketio_app.domain.transcript import Transcript
 
 
 @attrs.define(eq=False)
-class Kept:
+class ConversationRecord:
     """What is kept of one conversation."""
 
     transcript: Transcript = attrs.field(factory=Transcript, init=False)
@@ -52,8 +52,8 @@ class MemoryMessages:
     def __init__(self, kept_messages: int, conversations: int) -> None:
         self._kept_messages = kept_messages
         self._most_conversations = conversations
-        self._conversations: dict[Conversation, Kept] = {}
-        self._by_age: deque[Kept] = deque()
+        self._conversations: dict[Conversation, ConversationRecord] = {}
+        self._by_age: deque[ConversationRecord] = deque()
         self._pairs: dict[UserId, list[Pair]] = {}
         self._activity = 0
 
@@ -139,29 +139,31 @@ class MemoryMessages:
         newest = self._transcript(conversation).newest(0, 1)
         return newest[0] if newest else None
 
-    def standing(self, user_id: UserId, conversation: Conversation, read_seq: int) -> Standing:
+    def state(
+        self, user_id: UserId, conversation: Conversation, read_seq: int
+    ) -> ConversationState:
         """Where a user stands who has marked as read so far."""
         kept = self._conversations[conversation]
         delivered_seq = last_seq = kept.transcript.last_seq
         if isinstance(conversation, Pair):
             delivered_seq = kept.delivered_seq.get(conversation.other(user_id), 0)
         read_seq = max(read_seq, kept.sent_seq.get(user_id, 0))
-        return Standing(conversation, last_seq, kept.activity, delivered_seq, read_seq)
+        return ConversationState(conversation, last_seq, kept.activity, delivered_seq, read_seq)
 
     def _transcript(self, conversation: Conversation) -> Transcript:
         kept = self._conversations.get(conversation)
         return _NOTHING if kept is None else kept.transcript
 
-    def _begin(self, conversation: Conversation) -> Kept:
+    def _begin(self, conversation: Conversation) -> ConversationRecord:
         if len(self._conversations) >= self._most_conversations:
             raise Unavailable("the server's memory has no room for another conversation")
-        kept = self._conversations[conversation] = Kept()
+        kept = self._conversations[conversation] = ConversationRecord()
         if isinstance(conversation, Pair):
             for user_id in {conversation.first, conversation.second}:
                 self._pairs.setdefault(user_id, []).append(conversation)
         return kept
 
-    def _waiting_for(self, user_id: UserId) -> Sequence[Kept]:
+    def _waiting_for(self, user_id: UserId) -> Sequence[ConversationRecord]:
         """The pairs in which something is undelivered to the user."""
         pairs = [self._conversations[pair] for pair in self.pairs_of(user_id)]
         return [

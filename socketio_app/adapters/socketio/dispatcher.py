@@ -6,7 +6,7 @@ from time import perf_counter
 from typing import Any
 from uuid import uuid4
 
-from socketio_app.adapters.fanout.subscriber import Outlet
+from socketio_app.adapters.fanout.subscriber import Subscriber
 from socketio_app.adapters.socketio.events import CommandEvent
 from socketio_app.adapters.socketio.packets import DISCONNECT_FRAME, ack_frame, event_frame
 from socketio_app.adapters.socketio.refusal_log import RefusalLog
@@ -15,7 +15,7 @@ from socketio_app.adapters.wire import incoming, outgoing
 from socketio_app.application.chat import Chat
 from socketio_app.application.commands import Actor, CaughtUp, Command
 from socketio_app.application.delivery import messages_to
-from socketio_app.application.metrics import OTHER, Measures
+from socketio_app.application.metrics import OTHER, Metrics
 from socketio_app.application.tracing import Tracing
 from socketio_app.domain.conversations import Conversation
 from socketio_app.domain.errors import ChatError, TokenRejected
@@ -23,47 +23,51 @@ from socketio_app.domain.errors import ChatError, TokenRejected
 log = logging.getLogger("socketio_app.socketio")
 
 
-class CommandRunner:
+class CommandDispatcher:
     """Turns events into commands of the chat's."""
 
     def __init__(
         self,
         chat: Chat,
         refusals: RefusalLog,
-        measures: Measures | None = None,
+        metrics: Metrics | None = None,
         tracing: Tracing | None = None,
     ) -> None:
         self._chat = chat
         self._refusals = refusals
-        self._measures = measures
+        self._metrics = metrics
         self._tracing = tracing
 
-    def run(self, actor: Actor, outlet: Outlet, event: CommandEvent) -> Coroutine[Any, Any, object]:
+    def run(
+        self, actor: Actor, subscriber: Subscriber, event: CommandEvent
+    ) -> Coroutine[Any, Any, object]:
         """Carry out the command in an event; acknowledge it, or say why not."""
         if self._tracing is None:
-            return self._work(actor, outlet, event)
-        return self._run_traced(self._tracing, actor, outlet, event)
+            return self._work(actor, subscriber, event)
+        return self._run_traced(self._tracing, actor, subscriber, event)
 
     async def _run_traced(
-        self, tracing: Tracing, actor: Actor, outlet: Outlet, event: CommandEvent
+        self, tracing: Tracing, actor: Actor, subscriber: Subscriber, event: CommandEvent
     ) -> None:
         with tracing.command(_known(event.name), actor) as outcome:
-            outcome.code = await self._work(actor, outlet, event)
+            outcome.code = await self._work(actor, subscriber, event)
 
-    def _work(self, actor: Actor, outlet: Outlet, event: CommandEvent) -> Coroutine[Any, Any, str]:
+    def _work(
+        self, actor: Actor, subscriber: Subscriber, event: CommandEvent
+    ) -> Coroutine[Any, Any, str]:
         if event.name == "catch_up" and event.ack_id is not None:
-            return self._catch_up(actor, outlet, event)
-        return self._run(actor, outlet, event)
+            return self._catch_up(actor, subscriber, event)
+        return self._run(actor, subscriber, event)
 
-    async def _catch_up(self, actor: Actor, outlet: Outlet, event: CommandEvent) -> str:
+    async def _catch_up(self, actor: Actor, subscriber: Subscriber, event: CommandEvent) -> str:
         """Hold back what is broadcast until the answer is written."""
-        outlet.hold_all()
+        subscriber.hold_all()
         try:
-            return await self._run(actor, outlet, event)
+            return await self._run(actor, subscriber, event)
         finally:
-            outlet.release_all()
+            subscriber.release_all()
 
-    async def _run(self, actor: Actor, outlet: Outlet, event: CommandEvent) -> str:
+    async def _run(self, actor: Actor, subscriber: Subscriber, event: CommandEvent) -> str:
         begin, outcome = perf_counter(), "ok"
         try:
             result = await self._chat.execute(actor, _command(event))
@@ -72,9 +76,9 @@ class CommandRunner:
             if isinstance(error, TokenRejected):
                 source = {"connection": actor.connection_id, "user": actor.user_id}
                 self._refusals.refused("token refresh refused", error, source)
-            _refuse(outlet, event, outgoing.refusal(error))
-            if self._chat.patience.ends_with(actor, error, event.size):
-                outlet.end(TOO_MANY_REFUSALS, DISCONNECT_FRAME)
+            _refuse(subscriber, event, outgoing.refusal(error))
+            if self._chat.refusal_limit.exceeded(actor, error, event.size):
+                subscriber.end(TOO_MANY_REFUSALS, DISCONNECT_FRAME)
         except Exception:
             error_id, outcome = new_error_id(), "internal"
             known = _known(event.name)
@@ -86,23 +90,25 @@ class CommandRunner:
                 "duration": round(perf_counter() - begin, 6),
             }
             log.exception("fault %s in %s", error_id, known, extra=fields)
-            _refuse(outlet, event, outgoing.fault(error_id))
+            _refuse(subscriber, event, outgoing.fault(error_id))
         else:
             if event.ack_id is not None:
                 answer = outgoing.acknowledgement(result, actor.user_id)
-                outlet.write(ack_frame(event.ack_id, answer))
+                subscriber.write(ack_frame(event.ack_id, answer))
                 for message in messages_to(actor.user_id, result):
-                    outlet.expect(message)
+                    subscriber.expect(message)
                 if isinstance(result, CaughtUp):
-                    outlet.release_all(places_of(result))
-        if self._measures is not None:
-            self._measures.command(event.name, outcome, perf_counter() - begin)
+                    subscriber.release_all(places_of(result))
+        if self._metrics is not None:
+            self._metrics.command(event.name, outcome, perf_counter() - begin)
         return outcome
 
-    def count_ignored(self, actor: Actor, outlet: Outlet, count: int = 1, size: int = 0) -> None:
+    def count_ignored(
+        self, actor: Actor, subscriber: Subscriber, count: int = 1, size: int = 0
+    ) -> None:
         """Count packets that are no command; close a connection that sends many of them."""
-        if self._chat.patience.ends_with_ignored(actor, count, size):
-            outlet.end(TOO_MANY_REFUSALS, DISCONNECT_FRAME)
+        if self._chat.refusal_limit.exceeded_by_ignored(actor, count, size):
+            subscriber.end(TOO_MANY_REFUSALS, DISCONNECT_FRAME)
 
 
 def _command(event: CommandEvent) -> Command[Any]:
@@ -125,12 +131,12 @@ def _known(name: str) -> str:
     return name if name in incoming.COMMANDS else OTHER
 
 
-def _refuse(outlet: Outlet, event: CommandEvent, error: outgoing.Payload) -> None:
+def _refuse(subscriber: Subscriber, event: CommandEvent, error: outgoing.Payload) -> None:
     if event.ack_id is not None:
-        outlet.write(ack_frame(event.ack_id, {"ok": False, "error": error}))
+        subscriber.write(ack_frame(event.ack_id, {"ok": False, "error": error}))
     else:
         told = outgoing.error_event(error, event.name, event.identified)
-        outlet.write(event_frame("error", told))
+        subscriber.write(event_frame("error", told))
 
 
 def new_error_id() -> str:

@@ -3,7 +3,7 @@
 import socketio
 
 
-class SessionTable(socketio.AsyncManager):
+class SessionManager(socketio.AsyncManager):
     """python-socketio's manager without its rooms, which here are the chat's.
 
     There every connection is a room, and one that ends looks through all of them: with thousands

@@ -22,18 +22,18 @@ from engineio.async_socket import AsyncSocket
 from socketio import packet as kinds
 
 from socketio_app.adapters.compatibility import check_engine
-from socketio_app.adapters.engineio.drain import retire_all
+from socketio_app.adapters.engineio.drain import drain_all
 from socketio_app.adapters.engineio.environ import token_of
 from socketio_app.adapters.engineio.handshake_limit import HandshakeLimit
-from socketio_app.adapters.engineio.server import ChatEngine
+from socketio_app.adapters.engineio.server import EngineServer
 from socketio_app.adapters.engineio.server_shutdown import ShutdownNotice
-from socketio_app.adapters.engineio.session import EngineSocket
+from socketio_app.adapters.engineio.session import EngineSession
 from socketio_app.adapters.fanout.hub import Hub
 from socketio_app.adapters.fanout.pushing import push
-from socketio_app.adapters.fanout.subscriber import Outlet
+from socketio_app.adapters.fanout.subscriber import Subscriber
 from socketio_app.adapters.socketio.attachments import Attachments
 from socketio_app.adapters.socketio.connect_limit import ConnectLimit, ConnectRates
-from socketio_app.adapters.socketio.dispatcher import CommandRunner, new_error_id
+from socketio_app.adapters.socketio.dispatcher import CommandDispatcher, new_error_id
 from socketio_app.adapters.socketio.encoding import SOCKETIO_ENCODING
 from socketio_app.adapters.socketio.events import (
     CommandEvent,
@@ -41,7 +41,7 @@ from socketio_app.adapters.socketio.events import (
     event_of,
     plain_event_of,
 )
-from socketio_app.adapters.socketio.manager import SessionTable
+from socketio_app.adapters.socketio.manager import SessionManager
 from socketio_app.adapters.socketio.packets import (
     MalformedPacketError,
     Packet,
@@ -54,7 +54,7 @@ from socketio_app.adapters.wire import outgoing
 from socketio_app.application.cancellation import start_task
 from socketio_app.application.chat import Chat
 from socketio_app.application.commands import Actor
-from socketio_app.application.metrics import Measures
+from socketio_app.application.metrics import Metrics
 from socketio_app.application.opening import Opening
 from socketio_app.application.ports import TokenVerifier
 from socketio_app.application.tracing import Tracing
@@ -85,7 +85,7 @@ class Options:
     ping_timeout_seconds: float = 20
     max_unread_bytes: int = 1_048_576
     """How much may wait for a client that does not read; then its connection is cut."""
-    passing_unread_bytes: int = 65_536
+    ephemeral_unread_bytes: int = 65_536
     """From how much on such a client is not told any more who is typing."""
     connect_seconds: float = 20
     """How long a client may take until it is let in; 0: as long as it likes."""
@@ -93,7 +93,7 @@ class Options:
     """How often one address may open a connection; `None`: as often as it likes."""
     connects: ConnectRates = ConnectRates()
     """How often clients may connect to the namespace."""
-    begins_at_once: bool = False
+    runs_outside_tasks: bool = False
     """Whether a command may begin outside a task: not with a store that asks which task it is in,
     as database drivers do for their timeouts."""
 
@@ -103,7 +103,7 @@ class Connection:
     """A connection whose token was verified."""
 
     actor: Actor
-    outlet: Outlet
+    subscriber: Subscriber
     opening: Opening | None
     """What to hand over first; `None` once it has been."""
     pushing: asyncio.Task[None] | None = None
@@ -121,7 +121,7 @@ class ChatServer(socketio.AsyncServer):
         hub: Hub,
         verifier: TokenVerifier,
         options: Options,
-        measures: Measures | None = None,
+        metrics: Metrics | None = None,
         tracing: Tracing | None = None,
     ) -> None:
         check_engine(socketio.AsyncServer, socketio.AsyncManager, engineio.AsyncServer, AsyncSocket)
@@ -133,77 +133,77 @@ class ChatServer(socketio.AsyncServer):
             cors_allowed_origins="*" if anywhere else origins,
             # Cookies are no part of the chat; they are for proxies, of origins that were named.
             cors_credentials=not anywhere,
-            client_manager=SessionTable(),
+            client_manager=SessionManager(),
             max_http_buffer_size=options.max_frame_bytes,
             ping_interval=options.ping_interval_seconds,
             ping_timeout=options.ping_timeout_seconds,
             logger=False,
             engineio_logger=False,
         )
-        self.eio: ChatEngine
+        self.eio: EngineServer
         self.eio.max_unread_bytes = options.max_unread_bytes
-        self.eio.passing_unread_bytes = options.passing_unread_bytes
+        self.eio.ephemeral_unread_bytes = options.ephemeral_unread_bytes
         self.eio.handshakes = HandshakeLimit(options.handshakes)
         self.eio.on_too_many = self._note_too_many_handshakes
-        self.eio.arrivals.seconds = options.connect_seconds
-        self.eio.begins_at_once = options.begins_at_once and tracing is None
+        self.eio.connect_timeout.seconds = options.connect_seconds
+        self.eio.runs_outside_tasks = options.runs_outside_tasks and tracing is None
         self.eio.on_received = chat.delivery.received
-        self.eio.shutdown_notice = ShutdownNotice(self._retire_soon)
+        self.eio.shutdown_notice = ShutdownNotice(self._drain_soon)
         self.eio.handle_text = self._handle_text
         self.eio.handle_binary = self._handle_binary
         self.eio.handle_ignored = self._count_ignored
         self._chat = chat
-        self._measures = measures
+        self._metrics = metrics
         self._refusals = RefusalLog()
-        self._runner = CommandRunner(chat, self._refusals, measures, tracing)
+        self._dispatcher = CommandDispatcher(chat, self._refusals, metrics, tracing)
         self._hub = hub
         self._verifier = verifier
         self._connects = ConnectLimit(options.connects)
         self._connections: dict[str, Connection] = {}
-        self._retiring: asyncio.Task[None] | None = None
+        self._draining: asyncio.Task[None] | None = None
         self._attachments = Attachments()
         self.on("connect", self._let_in)
         self.on("disconnect", self._let_out)
 
-    def _engineio_server_class(self) -> type[ChatEngine]:
-        return ChatEngine
+    def _engineio_server_class(self) -> type[EngineServer]:
+        return EngineServer
 
     def start(self) -> None:
         """Take connections: from the beginning, and again after `stop`."""
-        self.eio.is_retiring = False
-        self._retiring = None
+        self.eio.is_draining = False
+        self._draining = None
 
-    async def retire(self, seconds: float) -> None:
+    async def drain(self, seconds: float) -> None:
         """Take no new connections, and let those that are there go, to another server.
 
         Args:
             seconds: over how long. Those who are still there are served, and those that poll can
                 then fetch what they have not fetched.
         """
-        await self._retire(seconds)
+        await self._drain(seconds)
         await self.eio.leftovers.fetched()
 
-    async def _retire(self, seconds: float) -> None:
-        self.eio.is_retiring = True
+    async def _drain(self, seconds: float) -> None:
+        self.eio.is_draining = True
         sockets = list(self.eio.sockets.values())
-        await retire_all(sockets, seconds)
+        await drain_all(sockets, seconds)
         if sockets:
             log.info("closed all connections", extra={"connections": len(sockets)})
 
-    def _retire_soon(self) -> None:
+    def _drain_soon(self) -> None:
         """Close all connections: the server shuts down, and waits for polls."""
-        self._retiring = start_task(self._retire(0))
+        self._draining = start_task(self._drain(0))
 
     async def stop(self) -> None:
         """Let every connection go at once. Doing it twice is harmless."""
         self.eio.shutdown_notice.leave()
-        if self._retiring is not None:
-            await asyncio.wait([self._retiring])
-        await self._retire(0)
+        if self._draining is not None:
+            await asyncio.wait([self._draining])
+        await self._drain(0)
         self.eio.leftovers.stop()
         self.eio.pings.stop()
         self.eio.confirmations.stop()
-        self.eio.arrivals.stop()
+        self.eio.connect_timeout.stop()
 
     @property
     def unread_bytes(self) -> int:
@@ -249,13 +249,13 @@ class ChatServer(socketio.AsyncServer):
             self._connects.check(eio_sid, socket.address, is_first=is_first)
             identity = await self._verifier.verify(token_of(auth, environ))
             self._connects.check_user(identity.user_id)
-            outlet = Outlet(ConnectionId(sid), identity.user_id, socket, SOCKETIO_ENCODING)
-            socket.watch_direct(outlet.set_direct)
-            self._hub.attach(outlet)
+            subscriber = Subscriber(ConnectionId(sid), identity.user_id, socket, SOCKETIO_ENCODING)
+            socket.watch_direct(subscriber.set_direct)
+            self._hub.attach(subscriber)
             try:
-                opening = await self._chat.sessions.prepare(identity, outlet.connection_id)
+                opening = await self._chat.sessions.prepare(identity, subscriber.connection_id)
             except BaseException:
-                self._hub.detach(outlet)
+                self._hub.detach(subscriber)
                 raise
         except ChatError as error:
             self._refusals.refused("refused", error, _source(socket))
@@ -267,37 +267,37 @@ class ChatServer(socketio.AsyncServer):
             log.exception("fault %s while somebody connected", error_id, extra=fields)
             self._count_refusal("internal")
             raise _refused(outgoing.fault(error_id)) from None
-        actor = Actor(identity.user_id, outlet.connection_id)
-        self._connections[eio_sid] = Connection(actor, outlet, opening)
+        actor = Actor(identity.user_id, subscriber.connection_id)
+        self._connections[eio_sid] = Connection(actor, subscriber, opening)
         # The request has said all that it had to say, and weighs kilobytes.
         if eio_sid in self.environ:
             self.environ[eio_sid] = {}
 
-    def _note_refused_connect(self, socket: EngineSocket) -> None:
+    def _note_refused_connect(self, socket: EngineSession) -> None:
         socket.refused_connects += 1
         if socket.refused_connects > MAX_REFUSED_CONNECTS:
             raise MalformedPacketError("connect after connect")
 
-    def _open(self, socket: EngineSocket, connection: Connection, opening: Opening) -> None:
+    def _open(self, socket: EngineSession, connection: Connection, opening: Opening) -> None:
         connection.opening = None
-        outlet = connection.outlet
-        self.eio.arrivals.discard(socket.give_up)
-        outlet.release(opening)
+        subscriber = connection.subscriber
+        self.eio.connect_timeout.discard(socket.time_out)
+        subscriber.release(opening)
         self._chat.sessions.open(opening)
         if not opening.backlog.is_empty:
-            pushing = push(socket, outlet, self._chat.sessions, opening.backlog)
+            pushing = push(socket, subscriber, self._chat.sessions, opening.backlog)
             connection.pushing = start_task(pushing)
         log.info("connected", extra=_fields(connection))
-        if self._measures is not None:
-            self._measures.opened += 1
+        if self._metrics is not None:
+            self._metrics.opened += 1
 
     def _note_too_many_handshakes(self) -> None:
-        if self._measures is not None:
-            self._measures.refused["too_many_handshakes"] += 1
+        if self._metrics is not None:
+            self._metrics.refused["too_many_handshakes"] += 1
 
     def _count_refusal(self, code: str) -> None:
-        if self._measures is not None:
-            self._measures.refused[code] += 1
+        if self._metrics is not None:
+            self._metrics.refused[code] += 1
 
     async def _let_out(self, sid: str, reason: str) -> None:
         eio_sid = self.manager.eio_sid_from_sid(sid, NAMESPACE)
@@ -307,8 +307,8 @@ class ChatServer(socketio.AsyncServer):
         if connection.pushing is not None:
             connection.pushing.cancel()
         self._attachments.forget(eio_sid)
-        self._hub.detach(connection.outlet)
-        self._chat.sessions.close(connection.actor.user_id, connection.outlet.connection_id)
+        self._hub.detach(connection.subscriber)
+        self._chat.sessions.close(connection.actor.user_id, connection.subscriber.connection_id)
         if connection.opening is None:
             self._note_end(connection, reason.replace(" ", "_"))
 
@@ -316,8 +316,8 @@ class ChatServer(socketio.AsyncServer):
         duration = round(monotonic() - connection.since, 3)
         fields = {**_fields(connection), "reason": reason, "duration": duration}
         log.info("disconnected", extra=fields)
-        if self._measures is not None:
-            self._measures.closed[reason] += 1
+        if self._metrics is not None:
+            self._metrics.closed[reason] += 1
 
     # Packets.
 
@@ -327,7 +327,7 @@ class ChatServer(socketio.AsyncServer):
         if connection is not None and eio_sid not in self._attachments:
             event = plain_event_of(data)
             if event is not None:
-                return self._runner.run(connection.actor, connection.outlet, event)
+                return self._dispatcher.run(connection.actor, connection.subscriber, event)
         return self._handle_other_text(eio_sid, data)
 
     async def _handle_other_text(self, eio_sid: str, data: bytes) -> None:
@@ -376,7 +376,7 @@ class ChatServer(socketio.AsyncServer):
         await self._handle_disconnect(eio_sid, namespace)
         socket = self.eio.sockets.get(eio_sid)
         if was_in and socket is not None and eio_sid not in self._connections:
-            self.eio.arrivals.add(socket.give_up)
+            self.eio.connect_timeout.add(socket.time_out)
 
     def _is_ignored(self, eio_sid: str) -> bool:
         """Whether the client is not authenticated, so that its packets are dropped unread.
@@ -397,7 +397,7 @@ class ChatServer(socketio.AsyncServer):
         """Count packets that are no command; close a connection that sends many of them."""
         connection = self._connections.get(eio_sid)
         if connection is not None:
-            self._runner.count_ignored(connection.actor, connection.outlet, count, size)
+            self._dispatcher.count_ignored(connection.actor, connection.subscriber, count, size)
             return
         socket = self.eio.sockets.get(eio_sid)
         if socket is not None:
@@ -409,17 +409,20 @@ class ChatServer(socketio.AsyncServer):
     async def _handle_command(self, eio_sid: str, event: CommandEvent) -> None:
         connection = self._connections.get(eio_sid)
         if connection is not None:  # else its token was not verified: it may not even be told so
-            await self._runner.run(connection.actor, connection.outlet, event)
+            await self._dispatcher.run(connection.actor, connection.subscriber, event)
 
 
-def _source(socket: EngineSocket) -> dict[str, object]:
+def _source(socket: EngineSession) -> dict[str, object]:
     """What a line of the log says of a client that is not authenticated."""
     return {"address": socket.address} if socket.address is not None else {}
 
 
 def _fields(connection: Connection) -> dict[str, object]:
     """What a line of the log says of a connection."""
-    return {"connection": connection.outlet.connection_id, "user": connection.outlet.user_id}
+    return {
+        "connection": connection.subscriber.connection_id,
+        "user": connection.subscriber.user_id,
+    }
 
 
 def _refused(error: outgoing.Payload) -> socketio.exceptions.ConnectionRefusedError:

@@ -28,17 +28,17 @@ from socketio_app.adapters.sql.schema import conversations, cursors, members, me
 from socketio_app.adapters.sql.statements import MESSAGE
 
 
-def standings(user_id: bytes, limit: int, before_activity: int | None) -> Select[Any]:
+def states(user_id: bytes, limit: int, before_activity: int | None) -> Select[Any]:
     """A user's pairs and rooms, those with the newest activity first.
 
-    The columns are a conversation's key, and those of a `Standing`.
+    The columns are a conversation's key, and those of a `ConversationState`.
     """
     page = _page(user_id, limit, before_activity)
     source, columns = _standing(page, user_id)
     return select(*columns).select_from(source).order_by(page.c.activity.desc())
 
 
-def standings_with_messages(user_id: bytes, limit: int, before_activity: int | None) -> Select[Any]:
+def states_with_messages(user_id: bytes, limit: int, before_activity: int | None) -> Select[Any]:
     """The same, each with its newest message, and so in one snapshot."""
     page = _page(user_id, limit, before_activity)
     source, columns = _standing(page, user_id)
@@ -69,7 +69,7 @@ def _page(user_id: bytes, limit: int, before_activity: int | None) -> Subquery:
 def changes(user_id: bytes, since: int, given: int, limit: int) -> Select[Any]:
     """A user's pairs and rooms with activity beyond `given`, in its rising order.
 
-    The columns are those of `standings`, and then those of a `Change`.
+    The columns are those of `states`, and then those of a `Change`.
     """
     arms = []
     for name, each in _of_user(user_id).items():
@@ -122,7 +122,7 @@ class _Standing(NamedTuple):
 
 
 def _standing(page: Subquery, user_id: bytes) -> _Standing:
-    """The columns of a `Standing`, and where they are from."""
+    """The columns of a `ConversationState`, and where they are from."""
     read, delivered = cursors.alias("read"), cursors.alias("delivered")
     reading = and_(read.c.conversation_id == page.c.conversation_id, read.c.user_id == user_id)
     delivery = and_(

@@ -6,7 +6,7 @@ from typing import Any
 
 from socketio_app.domain.activity import Change
 from socketio_app.domain.conversations import Conversation, Pair, Room
-from socketio_app.domain.history import Page, Recent, Standing, Window
+from socketio_app.domain.history import ConversationState, Page, Recent, Window
 from socketio_app.domain.identifiers import ClientMessageId, MessageId, RoomId, UserId
 from socketio_app.domain.messaging import Draft, Message
 
@@ -21,7 +21,7 @@ MessageRow = tuple[int, str, bytes, bytes, int, bytes | None]
 
 
 STANDING_COLUMNS = 7
-"""How many columns the statement `standings` has."""
+"""How many columns the statement `states` has."""
 
 
 def milliseconds(moment: datetime) -> int:
@@ -57,23 +57,23 @@ def conversation_of(key: ConversationKey) -> Conversation:
     return Pair(UserId(first.decode()), UserId(second.decode()))
 
 
-def standing_of(row: Sequence[Any]) -> Standing:
-    """The standing that is in a row of the statement `standings`."""
-    return Standing(conversation_of(tuple(row[:3])), *row[3:])
+def state_of(row: Sequence[Any]) -> ConversationState:
+    """The standing that is in a row of the statement `states`."""
+    return ConversationState(conversation_of(tuple(row[:3])), *row[3:])
 
 
 def change_of(row: Sequence[Any]) -> Change:
     """The conversation that is in a row of the statement `changes`."""
-    standing, (activity, is_joined) = standing_of(row[:STANDING_COLUMNS]), row[STANDING_COLUMNS:]
-    return Change(standing, activity, is_joined=bool(is_joined))
+    state, (activity, is_joined) = state_of(row[:STANDING_COLUMNS]), row[STANDING_COLUMNS:]
+    return Change(state, activity, is_joined=bool(is_joined))
 
 
 def recent_of(row: Sequence[Any]) -> Recent:
-    """The conversation that is in a row of the statement `standings_with_messages`."""
-    standing, message = standing_of(row[:STANDING_COLUMNS]), tuple(row[STANDING_COLUMNS:])
+    """The conversation that is in a row of the statement `states_with_messages`."""
+    state, message = state_of(row[:STANDING_COLUMNS]), tuple(row[STANDING_COLUMNS:])
     if message[0] is None:
-        return Recent(standing, None)
-    return Recent(standing, message_of(standing.conversation, message))
+        return Recent(state, None)
+    return Recent(state, message_of(state.conversation, message))
 
 
 def page_of(conversation: Conversation, window: Window, last_seq: int, rows: Sequence[Any]) -> Page:

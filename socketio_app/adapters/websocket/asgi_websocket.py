@@ -11,8 +11,8 @@ from typing import Any
 from socketio_app.adapters.websocket import frames
 from socketio_app.adapters.websocket.deadlines import Deadline
 from socketio_app.adapters.websocket.frames import Frame
-from socketio_app.adapters.websocket.interface import CLOSE_SECONDS, Owner
-from socketio_app.adapters.websocket.tcp import cut, transport_behind
+from socketio_app.adapters.websocket.interface import CLOSE_SECONDS, FrameHandler
+from socketio_app.adapters.websocket.tcp import reset, transport_behind
 from socketio_app.adapters.websocket.turn import Turn
 from socketio_app.application.cancellation import start_task
 
@@ -37,7 +37,7 @@ class AsgiWebSocket:
         self._receive = receive
         self._send = send
         self._most_bytes = max_bytes
-        self.owner: Owner
+        self.owner: FrameHandler
         """Whose what comes is."""
         self._unsent: list[Frame] = []
         self._unsent_bytes = 0
@@ -49,7 +49,7 @@ class AsgiWebSocket:
         self._reading: asyncio.Task[None] | None = None
         self._closing: int | None = None
 
-    def hand_to(self, owner: Owner) -> None:
+    def hand_to(self, owner: FrameHandler) -> None:
         """From now on what comes is the owner's."""
         self.owner = owner
         if self._is_full:
@@ -97,7 +97,7 @@ class AsgiWebSocket:
             self._reading.cancel()
         transport = transport_behind(self._receive)
         if transport is not None:
-            cut(transport)
+            reset(transport)
 
     async def serve(self) -> None:
         """Read and write until it is closed, by either side."""

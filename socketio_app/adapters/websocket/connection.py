@@ -12,7 +12,7 @@ from socketio_app.adapters.websocket.interface import FrameWriter, Message, WebS
 log = logging.getLogger("socketio_app.socketio")
 
 
-class Link:
+class WebSocketConnection:
     """One client's WebSocket.
 
     Args:
@@ -20,7 +20,7 @@ class Link:
         handle: handles a message.
         at_once, overtakes: see `Inbox`.
         most_unread_bytes: how much may wait for a client that does not read.
-        on_ignored: see `Owner.ignored`.
+        on_ignored: see `FrameHandler.ignored`.
         on_lost: the last thing to do, when the connection is gone and all that came is handled.
     """
 
@@ -49,7 +49,7 @@ class Link:
         self.receive: Callable[[Sequence[Message]], None] = self._inbox.take
         """Takes what came."""
         self.ignored: Callable[[int], None] = on_ignored
-        """See `Owner.ignored`."""
+        """See `FrameHandler.ignored`."""
         self._unread: list[Frame] | None = None
         self._unread_bytes = 0
         self.direct: Write | None = websocket.write
@@ -76,7 +76,7 @@ class Link:
             if is_full:
                 log.info("closed a connection that does not read")
                 self.dropped = len(self._unread)
-                self.cut(NOT_READING)
+                self.reset(NOT_READING)
 
     async def finish(self) -> None:
         """Read no more, and wait until all that came is handled."""
@@ -94,7 +94,7 @@ class Link:
         """How much waits for the client to read."""
         return 0 if self._unread is None else self._unread_bytes
 
-    def cut(self, why: str) -> None:
+    def reset(self, why: str) -> None:
         """Cut it now."""
         self.ending = why
         self._stop_writing()
@@ -103,7 +103,7 @@ class Link:
     def fail(self, error: Exception) -> None:
         """Log that a write raised, and cut the connection, as its client has a gap."""
         log.error("fault while writing to a connection", exc_info=error)
-        self.cut(WRITE_FAILED)
+        self.reset(WRITE_FAILED)
 
     # What the protocol says.
 

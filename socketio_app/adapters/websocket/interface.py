@@ -6,7 +6,7 @@ from typing import Protocol
 from socketio_app.adapters.websocket.frames import Frame
 
 EXTENSION = "socketio_app.connection"
-"""Where in a WebSocket scope's `extensions` a server puts what may be taken over, an `Offered`."""
+"""Key of a `TakeoverWebSocket` in the `extensions` of a WebSocket scope."""
 
 Message = tuple[int, bytes]
 """The opcode, text or binary, and the payload."""
@@ -21,7 +21,7 @@ CLOSE_SECONDS = 5.0
 """How long a client has to read what was written before the Close frame, and to answer it."""
 
 
-class Owner(Protocol):
+class FrameHandler(Protocol):
     """Who has taken a connection over."""
 
     def receive(self, messages: Sequence[Message]) -> None:
@@ -65,7 +65,7 @@ class FrameWriter(Protocol):
 class WebSocket(FrameWriter, Protocol):
     """A WebSocket to a client: taken over from the server, or any that ASGI has."""
 
-    def hand_to(self, owner: Owner) -> None:
+    def hand_to(self, owner: FrameHandler) -> None:
         """From now on what comes is the owner's."""
         ...
 
@@ -86,7 +86,7 @@ class WebSocket(FrameWriter, Protocol):
         ...
 
 
-class Offered(WebSocket, Protocol):
+class TakeoverWebSocket(WebSocket, Protocol):
     """A WebSocket of the server's own that may be taken over, after the accept."""
 
     def take_over(self, max_bytes: int) -> bool:

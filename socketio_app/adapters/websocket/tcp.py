@@ -9,7 +9,7 @@ from typing import cast
 _NO_LINGERING = struct.pack("ii", 1, 0)
 
 
-def cut(transport: asyncio.Transport) -> None:
+def reset(transport: asyncio.Transport) -> None:
     """End a connection now, and what the client has not read with it.
 
     A reset, not a goodbye: that would wait in the system for a client that does not read. Where the

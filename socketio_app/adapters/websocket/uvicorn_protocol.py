@@ -23,10 +23,10 @@ from socketio_app.adapters.websocket.frames import CloseFinder, FrameError, Fram
 from socketio_app.adapters.websocket.interface import (
     CLOSE_SECONDS,
     EXTENSION,
-    Owner,
+    FrameHandler,
     WriteJoined,
 )
-from socketio_app.adapters.websocket.tcp import cut
+from socketio_app.adapters.websocket.tcp import reset
 from socketio_app.adapters.websocket.turn import MAX_TURN_BYTES
 
 log = logging.getLogger("socketio_app.socketio")
@@ -55,13 +55,13 @@ _KEPT = (
 """What a connection needs that was taken over: half of what uvicorn has for it, or less."""
 
 
-class FastProtocol(WebSocketsSansIOProtocol):
+class TakeoverProtocol(WebSocketsSansIOProtocol):
     """A WebSocket connection that may be taken over.
 
     Give it to uvicorn as `ws`, without compression (`ws_per_message_deflate=False`).
     """
 
-    _owner: Owner | None = None
+    _owner: FrameHandler | None = None
     _reader: FrameReader | None = None
     _undecided: bytearray | None = None
     """What came before it was clear who reads."""
@@ -156,7 +156,7 @@ class FastProtocol(WebSocketsSansIOProtocol):
         self.write = self.transport.write if loop_gathers_writes(self.loop) else self._gather
         return True
 
-    def hand_to(self, owner: Owner) -> None:
+    def hand_to(self, owner: FrameHandler) -> None:
         """From now on what comes is the owner's; what has come already, too."""
         self._owner = owner
         early, self._undecided = self._undecided, None
@@ -278,7 +278,7 @@ class FastProtocol(WebSocketsSansIOProtocol):
 
     def abort(self) -> None:
         """Cut the connection now, and what the client has not read with it."""
-        cut(self.transport)
+        reset(self.transport)
 
     def _gather(self, frame: bytes) -> None:
         """Write a frame together with others of this turn of the loop."""
@@ -315,7 +315,7 @@ class FastProtocol(WebSocketsSansIOProtocol):
             log.info("closed a connection that sent %s", fault)
             self._end(self._owner, fault.code)
 
-    def _end(self, owner: Owner, code: int) -> None:
+    def _end(self, owner: FrameHandler, code: int) -> None:
         """Close the connection, which its owner has not asked for."""
         owner.flush()
         owner.lost()

@@ -88,25 +88,25 @@ def acknowledgement(result: object, reader: UserId) -> Payload:
 
 
 def _summary(reader: UserId, summary: ConversationSummary) -> Payload:
-    standing, last = summary.standing, summary.last_message
+    state, last = summary.state, summary.last_message
     return {
-        **_target_payload(reader, standing.conversation),
-        "last_seq": standing.last_seq,
+        **_target_payload(reader, state.conversation),
+        "last_seq": state.last_seq,
         "last_message": None if last is None else message_payload(last),
-        "delivered_seq": standing.delivered_seq,
-        "read_seq": standing.read_seq,
+        "delivered_seq": state.delivered_seq,
+        "read_seq": state.read_seq,
         "unread_count": summary.unread_count,
     }
 
 
 def _missed(reader: UserId, missed: Missed) -> Payload:
-    standing = missed.standing
+    state = missed.state
     return {
-        "target": _target_payload(reader, standing.conversation),
+        "target": _target_payload(reader, state.conversation),
         "messages": [message_payload(message) for message in missed.messages],
         "limited": missed.limited,
-        "last_seq": standing.last_seq,
-        "read_seq": standing.read_seq,
+        "last_seq": state.last_seq,
+        "read_seq": state.read_seq,
     }
 
 

@@ -19,12 +19,12 @@ from socketio_app.adapters.compatibility import (
     http_protocol,
     websocket_protocol,
 )
-from socketio_app.adapters.engineio.server import ChatEngine
-from socketio_app.adapters.engineio.session import Engine, EngineSocket
-from socketio_app.adapters.socketio.manager import SessionTable
+from socketio_app.adapters.engineio.server import EngineServer
+from socketio_app.adapters.engineio.session import Engine, EngineSession
+from socketio_app.adapters.socketio.manager import SessionManager
 from socketio_app.adapters.socketio.server import ChatServer
 from socketio_app.adapters.websocket.uvicorn_http_protocol import BoundedHttpProtocol
-from socketio_app.adapters.websocket.uvicorn_protocol import FastProtocol
+from socketio_app.adapters.websocket.uvicorn_protocol import TakeoverProtocol
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +41,7 @@ def test_with_what_is_locked_websockets_are_taken_over_and_nothing_is_said(
     chosen = websocket_protocol()
     check_engine(socketio.AsyncServer, socketio.AsyncManager, engineio.AsyncServer, AsyncSocket)
 
-    assert chosen is FastProtocol
+    assert chosen is TakeoverProtocol
     assert http_protocol() is BoundedHttpProtocol
     assert caplog.messages == []
 
@@ -147,23 +147,23 @@ DERIVED = [
         [*compatibility.SERVER_METHODS, *compatibility.SERVER_ATTRIBUTES],
     ),
     Derived(
-        SessionTable,
+        SessionManager,
         socketio.AsyncManager,
         # An attribute that only newer versions have, which is asked for in a way that allows it.
         [*compatibility.MANAGER_METHODS, *compatibility.MANAGER_ATTRIBUTES],
     ),
     Derived(
-        ChatEngine,
+        EngineServer,
         engineio.AsyncServer,
         [*compatibility.ENGINE_METHODS, *compatibility.ENGINE_ATTRIBUTES],
     ),
     Derived(
-        EngineSocket,
+        EngineSession,
         AsyncSocket,
         [*compatibility.ENGINE_SOCKET_METHODS, *compatibility.ENGINE_SOCKET_ATTRIBUTES],
     ),
     Derived(
-        FastProtocol,
+        TakeoverProtocol,
         WebSocketsSansIOProtocol,
         [*compatibility.WEBSOCKET_METHODS, *compatibility.WEBSOCKET_ATTRIBUTES],
     ),
@@ -186,9 +186,9 @@ def test_what_a_connection_needs_of_its_server_is_checked_at_start_up() -> None:
         name
         for name in {*vars(Engine), *inspect.get_annotations(Engine)}
         if not name.startswith("_")
-        and name not in {*vars(ChatEngine), *inspect.get_annotations(ChatEngine)}
+        and name not in {*vars(EngineServer), *inspect.get_annotations(EngineServer)}
     }
-    _, assigned = attributes_of_self(ChatEngine)
+    _, assigned = attributes_of_self(EngineServer)
 
     checked = {*compatibility.ENGINE_METHODS, *compatibility.ENGINE_ATTRIBUTES}
     assert inherited - assigned <= checked

@@ -15,7 +15,7 @@ from socketio_app.application.commands import (
     StopTyping,
 )
 from socketio_app.application.events import MessageSent
-from socketio_app.application.limits import DEFAULT_RATES, CommandKind, Rules
+from socketio_app.application.limits import DEFAULT_RATES, CommandKind, Limits
 from socketio_app.domain.conversations import Pair, Person
 from socketio_app.domain.errors import RateLimited, Unavailable
 from socketio_app.domain.rates import Rate, Rates
@@ -39,7 +39,7 @@ START, STOP = StartTyping(Person(BOB)), StopTyping(Person(BOB))
 
 @pytest.fixture
 def live() -> LiveChat:
-    return LiveChat(Rules(rates=RATES))
+    return LiveChat(Limits(rates=RATES))
 
 
 async def refused(device: Device, command: Command[Any]) -> int:
@@ -129,7 +129,7 @@ class TestRates:
         await refused(ada, other)
 
     async def test_a_kind_without_a_rate_is_not_limited(self) -> None:
-        live = LiveChat(Rules(rates={"membership": OF_A_USER}))
+        live = LiveChat(Limits(rates={"membership": OF_A_USER}))
         ada = await live.connect(ADA)
 
         sent = [await ada.do(SEND) for _ in range(1000)]
@@ -153,7 +153,7 @@ class TestRates:
 
     async def test_one_connection_leaves_something_for_the_users_others(self) -> None:
         of_both = Rates(per_user=Rate(per_second=4, burst=6), per_connection=FOUR_A_SECOND)
-        live = LiveChat(Rules(rates={"send": of_both}))
+        live = LiveChat(Limits(rates={"send": of_both}))
         ada, adas_phone = await live.connect(ADA), await live.connect(ADA)
         for _ in range(3):
             await ada.do(SEND)
@@ -170,7 +170,7 @@ class TestRates:
     async def test_the_default_rates_are_kept_to_the_millisecond(
         self, kind: CommandKind, command: Command[Any], wait: int
     ) -> None:
-        live = LiveChat(Rules())
+        live = LiveChat(Limits())
         live.clock.advance(timedelta(milliseconds=777))
         ada = await live.connect(ADA)
         of_a_connection = DEFAULT_RATES[kind].per_connection

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from socketio_app.application.backlog import Backlog
 from socketio_app.application.events import Event, MessageSent
-from socketio_app.application.limits import Rules
+from socketio_app.application.limits import Limits
 from socketio_app.application.live_merge import LiveMerge
 from socketio_app.domain.conversations import Conversation, Pair
 from socketio_app.domain.errors import Unavailable
@@ -144,7 +144,7 @@ def seqs(events: Sequence[Event]) -> list[tuple[UserId, int]]:
 @pytest.mark.anyio
 async def test_a_backlog_that_cannot_be_read_now_is_read_later() -> None:
     outage = Outage()
-    live = LiveChat(Rules(rates={}, push_batch_bytes=10), HookedStore(before=outage))
+    live = LiveChat(Limits(rates={}, push_batch_bytes=10), HookedStore(before=outage))
     for _ in range(3):
         await live.host(ADA, personal(BOB, "x" * 10))
     listener = live.broadcast.listen(BOB, (await live.connect(EVE)).connection_id)

@@ -9,7 +9,7 @@ import pytest
 from socketio_app.application.catching_up import MAX_CHANGES
 from socketio_app.application.commands import CatchUp, CaughtUp, JoinRoom, LeaveRoom, Position
 from socketio_app.application.events import Connected, MessageDelivered
-from socketio_app.application.limits import Rules
+from socketio_app.application.limits import Limits
 from socketio_app.domain.activity import Since
 from socketio_app.domain.conversations import Conversation, Pair, Person, Room
 from socketio_app.domain.identifiers import UserId
@@ -47,7 +47,7 @@ class Client:
         command = CatchUp(self.since.epoch, positions, self.limit, self.since)
         answer = await self.live.host(self.user_id, command)
         for each in answer.conversations:
-            conversation = each.standing.conversation
+            conversation = each.state.conversation
             self.seqs[conversation] += [message.seq for message in each.messages]
             self.limited[conversation] = each.limited
         self.since = answer.since or self.since
@@ -63,7 +63,7 @@ class Client:
 
 def conversations(answer: CaughtUp) -> Mapping[Conversation, Sequence[int]]:
     return {
-        each.standing.conversation: [message.seq for message in each.messages]
+        each.state.conversation: [message.seq for message in each.messages]
         for each in answer.conversations
     }
 
@@ -139,7 +139,7 @@ async def test_more_messages_than_the_limit_leave_a_hole_that_is_marked(live: Li
 
 
 async def test_what_one_answer_does_not_carry_is_in_the_next() -> None:
-    live = LiveChat(Rules(catch_up_messages=3, rates={}))
+    live = LiveChat(Limits(catch_up_messages=3, rates={}))
     ada = await client_of(live)
     for other in (BOB, EVE):
         for _ in range(2):
@@ -153,7 +153,7 @@ async def test_what_one_answer_does_not_carry_is_in_the_next() -> None:
 
 
 async def test_one_conversation_with_more_than_an_answer_carries_is_cut() -> None:
-    live = LiveChat(Rules(catch_up_messages=3, rates={}))
+    live = LiveChat(Limits(catch_up_messages=3, rates={}))
     ada = await client_of(live)
     for _ in range(5):
         await live.host(BOB, personal(ADA))
@@ -289,7 +289,7 @@ async def test_after_too_many_conversations_for_positions_the_walk_has_all(live:
 
 
 async def test_what_is_given_is_delivered() -> None:
-    live = LiveChat(Rules(offline_push=0, rates={}))
+    live = LiveChat(Limits(offline_push=0, rates={}))
     bob = await live.connect(BOB)
     adas_phone = await live.connect(ADA)
     (connected,) = adas_phone.of(Connected)

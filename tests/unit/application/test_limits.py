@@ -3,11 +3,11 @@
 from datetime import timedelta
 
 from socketio_app.application.admission import KINDS
-from socketio_app.application.limits import DEFAULT_RATES, Rules
+from socketio_app.application.limits import DEFAULT_RATES, Limits
 
 
 def test_the_defaults_are_those_of_the_contract() -> None:
-    assert Rules() == Rules(
+    assert Limits() == Limits(
         content_chars=4096,
         rooms_per_user=1000,
         typing_ttl=timedelta(seconds=8),
@@ -19,9 +19,9 @@ def test_the_defaults_are_those_of_the_contract() -> None:
 
 
 def test_a_client_that_renews_as_it_is_told_is_seen_without_a_break() -> None:
-    rules = Rules()
+    limits = Limits()
 
-    assert 2 * rules.typing_renew < rules.typing_ttl
+    assert 2 * limits.typing_renew < limits.typing_ttl
 
 
 def test_every_kind_of_command_has_a_default_rate() -> None:

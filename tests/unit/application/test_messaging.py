@@ -7,7 +7,7 @@ import pytest
 
 from socketio_app.application.commands import JoinRoom, LeaveRoom, SendMessage, StartTyping
 from socketio_app.application.events import MessageDelivered, MessageSent
-from socketio_app.application.limits import Rules
+from socketio_app.application.limits import Limits
 from socketio_app.domain.conversations import Pair, Person, Room
 from socketio_app.domain.errors import (
     Conflict,
@@ -373,7 +373,7 @@ class TestContent:
             await ada.do(personal(BOB, "x" * 4097))
 
     async def test_has_a_limit_that_can_be_set(self) -> None:
-        live = LiveChat(Rules(content_chars=5, rates={}))
+        live = LiveChat(Limits(content_chars=5, rates={}))
         ada = await live.connect(ADA)
 
         await ada.do(personal(BOB, "12345"))

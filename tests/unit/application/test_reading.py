@@ -16,7 +16,7 @@ from socketio_app.application.commands import (
     Position,
 )
 from socketio_app.application.events import MessageDelivered, MessageRead
-from socketio_app.application.limits import Rules
+from socketio_app.application.limits import Limits
 from socketio_app.application.reading import MAX_UNREAD_COUNT, STANDINGS_AT_ONCE
 from socketio_app.domain.conversations import Conversation, Pair, Person, Room
 from socketio_app.domain.errors import InvalidPayload, NotAMember
@@ -92,7 +92,7 @@ class TestHistory:
             await ada.do(FetchHistory(IN_LOBBY))
 
     async def test_what_is_read_is_delivered(self) -> None:
-        live = LiveChat(Rules(offline_push=0, rates={}))
+        live = LiveChat(Limits(offline_push=0, rates={}))
         ada = await live.connect(ADA)
         for _ in range(3):
             await ada.do(personal(BOB))
@@ -104,7 +104,7 @@ class TestHistory:
         assert delivered(ada) == [1, 2]
 
     async def test_what_the_host_reads_is_not(self) -> None:
-        live = LiveChat(Rules(offline_push=0, rates={}))
+        live = LiveChat(Limits(offline_push=0, rates={}))
         ada = await live.connect(ADA)
         await ada.do(personal(BOB))
 
@@ -145,8 +145,8 @@ class TestConversations:
 
         (summary,) = (await self.listed(bob)).conversations
 
-        assert summary.standing.conversation == ADA_AND_BOB
-        assert (summary.standing.last_seq, summary.standing.read_seq) == (2, 1)
+        assert summary.state.conversation == ADA_AND_BOB
+        assert (summary.state.last_seq, summary.state.read_seq) == (2, 1)
         assert summary.last_message is not None
         assert summary.last_message.content == "two"
         assert summary.unread_count == 1
@@ -170,7 +170,7 @@ class TestConversations:
         (summary,) = (await live.host(BOB, ListConversations())).conversations
 
         assert summary.last_message is not None
-        assert summary.last_message.seq == summary.standing.last_seq == 1
+        assert summary.last_message.seq == summary.state.last_seq == 1
         assert summary.unread_count == 1
 
     async def test_come_in_pages_to_the_last(self, live: LiveChat) -> None:
@@ -182,7 +182,7 @@ class TestConversations:
         seen: list[Conversation] = []
         page = await self.listed(ada, limit=2)
         while True:
-            seen += [summary.standing.conversation for summary in page.conversations]
+            seen += [summary.state.conversation for summary in page.conversations]
             if page.next_cursor is None:
                 break
             page = await self.listed(ada, limit=2, cursor=page.next_cursor)
@@ -196,7 +196,7 @@ class TestConversations:
         assert (await self.listed(ada, limit=1)).next_cursor is None
 
     async def test_listing_delivers_nothing(self) -> None:
-        live = LiveChat(Rules(offline_push=0, rates={}))
+        live = LiveChat(Limits(offline_push=0, rates={}))
         ada = await live.connect(ADA)
         await ada.do(personal(BOB))
 
@@ -214,7 +214,7 @@ class TestConversations:
 
         (summary,) = (await self.listed(await live.connect(ADA))).conversations
 
-        assert summary.standing.delivered_seq == 1
+        assert summary.state.delivered_seq == 1
 
     async def test_unread_ones_are_counted_so_far(self, live: LiveChat) -> None:
         for _ in range(MAX_UNREAD_COUNT + 5):
@@ -235,7 +235,7 @@ class TestCatchingUp:
 
         assert contents(of_ada.messages) == ["b", "c"]
         assert not of_ada.limited
-        assert of_ada.standing.last_seq == 3
+        assert of_ada.state.last_seq == 3
 
     async def test_gives_conversations_that_the_client_does_not_know(self, live: LiveChat) -> None:
         ada, eve = await live.connect(ADA), await live.connect(EVE)
@@ -305,7 +305,7 @@ class TestCatchingUp:
         assert not to_bob.limited
 
     async def test_what_one_answer_does_not_carry_is_marked(self) -> None:
-        live = LiveChat(Rules(catch_up_messages=3, rates={}))
+        live = LiveChat(Limits(catch_up_messages=3, rates={}))
         ada = await live.connect(ADA)
         for other in (EVE, BOB):
             for _ in range(2):
@@ -340,10 +340,10 @@ class TestCatchingUp:
         caught_up = await missed(ada, live, **dict.fromkeys(others[1:], 1))
 
         (oldest,) = caught_up.conversations
-        assert oldest.standing.conversation == Pair.of(ADA, others[0])
+        assert oldest.state.conversation == Pair.of(ADA, others[0])
 
     async def test_what_is_given_is_delivered(self) -> None:
-        live = LiveChat(Rules(offline_push=0, rates={}))
+        live = LiveChat(Limits(offline_push=0, rates={}))
         ada = await live.connect(ADA)
         for _ in range(3):
             await ada.do(personal(BOB))
@@ -404,7 +404,7 @@ class TestReceipts:
         assert reads(eve) == []
 
     async def test_in_a_large_room_only_ones_own_devices_are_told(self) -> None:
-        live = LiveChat(Rules(receipt_room_members=1, rates={}))
+        live = LiveChat(Limits(receipt_room_members=1, rates={}))
         ada, bob, bobs_phone = [await live.connect(user) for user in (ADA, BOB, BOB)]
         for device in (ada, bob):
             await device.do(JoinRoom(LOBBY))

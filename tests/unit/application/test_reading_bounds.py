@@ -67,7 +67,7 @@ async def test_a_list_is_cut_where_it_would_be_too_large_and_goes_on_from_there(
     assert len(first.conversations) == MANY - 10
     assert len(second.conversations) == 10
     assert second.next_cursor is None
-    listed = [each.standing.conversation for each in (*first.conversations, *second.conversations)]
+    listed = [each.state.conversation for each in (*first.conversations, *second.conversations)]
     assert len(set(listed)) == MANY
 
 
@@ -103,5 +103,5 @@ async def test_what_gets_news_while_one_catches_up_is_not_passed_over() -> None:
     caught_up = await ada.do(CatchUp(live.store.epoch, has_all))
 
     (missed,) = caught_up.conversations
-    assert missed.standing.conversation == Pair.of(ADA, oldest)
+    assert missed.state.conversation == Pair.of(ADA, oldest)
     assert [message.content for message in missed.messages] == ["meanwhile"]

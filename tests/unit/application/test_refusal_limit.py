@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from socketio_app.application.commands import Actor
-from socketio_app.application.refusal_limit import BYTES_OF_A_REFUSAL, Patience
+from socketio_app.application.refusal_limit import BYTES_OF_A_REFUSAL, RefusalLimit
 from socketio_app.domain.errors import InvalidPayload, RateLimited, Unavailable
 from socketio_app.domain.identifiers import ConnectionId
 from socketio_app.domain.rates import Rate
@@ -16,71 +16,71 @@ TWO_A_SECOND = Rate(per_second=2, burst=3)
 
 
 def test_after_many_refusals_the_next_is_one_too_many() -> None:
-    patience = Patience(ManualClock(), TWO_A_SECOND)
+    refusal_limit = RefusalLimit(ManualClock(), TWO_A_SECOND)
 
-    refused = [patience.ends_with(LAPTOP, TOO_FAST) for _ in range(4)]
+    refused = [refusal_limit.exceeded(LAPTOP, TOO_FAST) for _ in range(4)]
 
     assert refused == [False, False, False, True]
 
 
 def test_every_kind_of_refusal_counts() -> None:
-    patience = Patience(ManualClock(), TWO_A_SECOND)
+    refusal_limit = RefusalLimit(ManualClock(), TWO_A_SECOND)
     for _ in range(3):
-        patience.ends_with(LAPTOP, InvalidPayload("nonsense"))
+        refusal_limit.exceeded(LAPTOP, InvalidPayload("nonsense"))
 
-    assert patience.ends_with(LAPTOP, TOO_FAST)
+    assert refusal_limit.exceeded(LAPTOP, TOO_FAST)
 
 
 def test_what_the_server_could_not_do_does_not_count() -> None:
-    patience = Patience(ManualClock(), TWO_A_SECOND)
+    refusal_limit = RefusalLimit(ManualClock(), TWO_A_SECOND)
 
-    assert not any(patience.ends_with(LAPTOP, Unavailable("no store")) for _ in range(100))
-    assert not patience.ends_with(LAPTOP, TOO_FAST)
+    assert not any(refusal_limit.exceeded(LAPTOP, Unavailable("no store")) for _ in range(100))
+    assert not refusal_limit.exceeded(LAPTOP, TOO_FAST)
 
 
 def test_what_is_no_command_counts_too() -> None:
-    patience = Patience(ManualClock(), TWO_A_SECOND)
+    refusal_limit = RefusalLimit(ManualClock(), TWO_A_SECOND)
 
-    ended = [patience.ends_with_ignored(LAPTOP) for _ in range(4)]
+    ended = [refusal_limit.exceeded_by_ignored(LAPTOP) for _ in range(4)]
 
     assert ended == [False, False, False, True]
 
 
 def test_a_large_packet_counts_as_several() -> None:
-    patience = Patience(ManualClock(), TWO_A_SECOND)
+    refusal_limit = RefusalLimit(ManualClock(), TWO_A_SECOND)
 
-    ended = [patience.ends_with(LAPTOP, TOO_FAST, BYTES_OF_A_REFUSAL) for _ in range(3)]
+    ended = [refusal_limit.exceeded(LAPTOP, TOO_FAST, BYTES_OF_A_REFUSAL) for _ in range(3)]
 
     assert ended == [False, False, True]
 
 
 def test_each_connection_counts_alone() -> None:
-    patience = Patience(ManualClock(), TWO_A_SECOND)
+    refusal_limit = RefusalLimit(ManualClock(), TWO_A_SECOND)
     for _ in range(4):
-        patience.ends_with(LAPTOP, TOO_FAST)
+        refusal_limit.exceeded(LAPTOP, TOO_FAST)
 
-    assert not patience.ends_with(PHONE, TOO_FAST)
+    assert not refusal_limit.exceeded(PHONE, TOO_FAST)
 
 
 def test_with_time_refusals_are_forgiven() -> None:
     clock = ManualClock()
-    patience = Patience(clock, TWO_A_SECOND)
+    refusal_limit = RefusalLimit(clock, TWO_A_SECOND)
 
     for _ in range(100):
-        assert not patience.ends_with(LAPTOP, TOO_FAST)
+        assert not refusal_limit.exceeded(LAPTOP, TOO_FAST)
         clock.advance(timedelta(milliseconds=500))
 
 
 def test_without_a_limit_nobody_is_ended() -> None:
-    patience = Patience(ManualClock(), None)
+    refusal_limit = RefusalLimit(ManualClock(), None)
 
-    assert not any(patience.ends_with(LAPTOP, TOO_FAST) for _ in range(10_000))
+    assert not any(refusal_limit.exceeded(LAPTOP, TOO_FAST) for _ in range(10_000))
 
 
 def test_a_users_connections_count_together() -> None:
-    patience = Patience(ManualClock(), None, TWO_A_SECOND)
+    refusal_limit = RefusalLimit(ManualClock(), None, TWO_A_SECOND)
 
-    ended = [patience.ends_with(device, TOO_FAST) for device in (LAPTOP, PHONE) * 2]
+    ended = [refusal_limit.exceeded(device, TOO_FAST) for device in (LAPTOP, PHONE) * 2]
 
     assert ended == [False, False, False, True]
-    assert not patience.ends_with(Actor(BOB, ConnectionId("other")), TOO_FAST)
+    assert not refusal_limit.exceeded(Actor(BOB, ConnectionId("other")), TOO_FAST)

@@ -8,14 +8,14 @@ from anyio import wait_all_tasks_blocked
 
 from socketio_app.application.commands import JoinRoom, LeaveRoom, StartTyping
 from socketio_app.application.events import (
+    ClientLimits,
     Connected,
-    Limits,
     MessageDelivered,
     MessageSent,
     UserJoined,
     UserLeft,
 )
-from socketio_app.application.limits import Rules
+from socketio_app.application.limits import Limits
 from socketio_app.application.ports import Identity
 from socketio_app.domain.activity import Since
 from socketio_app.domain.conversations import Person, Room
@@ -53,7 +53,7 @@ class TestConnected:
             epoch=live.store.epoch,
             server_time=live.clock.now(),
             token_expires_at=NOON + timedelta(hours=1),
-            limits=Limits(
+            limits=ClientLimits(
                 content_chars=4096,
                 user_id_chars=128,
                 room_id_chars=128,
@@ -74,7 +74,7 @@ class TestConnected:
 
     async def test_tells_the_limits_that_are_set(self) -> None:
         live = LiveChat(
-            Rules(
+            Limits(
                 content_chars=10,
                 rooms_per_user=2,
                 typing_ttl=timedelta(milliseconds=1500),
@@ -150,7 +150,7 @@ class TestMissedMessages:
         assert contents(await live.connect(BOB)) == []
 
     async def test_are_limited_and_the_rest_comes_the_next_time(self) -> None:
-        live = LiveChat(Rules(offline_push=3, rates={}))
+        live = LiveChat(Limits(offline_push=3, rates={}))
         for content in "abcde":
             await live.host(ADA, personal(BOB, content))
 
@@ -163,7 +163,7 @@ class TestMissedMessages:
         assert times == [["a", "b", "c"], ["d", "e"], []]
 
     async def test_beyond_the_limit_are_covered_by_the_delivery_of_a_later_one(self) -> None:
-        live = LiveChat(Rules(offline_push=3, rates={}))
+        live = LiveChat(Limits(offline_push=3, rates={}))
         for content in "abcde":
             await live.host(ADA, personal(BOB, content))
         bob = await live.connect(BOB)
@@ -175,7 +175,7 @@ class TestMissedMessages:
         assert contents(await live.connect(BOB)) == []
 
     async def test_are_delivered_only_as_far_as_they_were_handed_over(self) -> None:
-        live = LiveChat(Rules(offline_push=2, rates={}))
+        live = LiveChat(Limits(offline_push=2, rates={}))
         ada = await live.connect(ADA)
         sent = [(await ada.do(personal(BOB))).message.message_id for _ in range(3)]
 
@@ -184,7 +184,7 @@ class TestMissedMessages:
         assert [event.message.message_id for event in ada.of(MessageDelivered)] == sent[:2]
 
     async def test_are_none_where_the_limit_is_none(self) -> None:
-        live = LiveChat(Rules(offline_push=0, rates={}))
+        live = LiveChat(Limits(offline_push=0, rates={}))
         await live.host(ADA, personal(BOB))
 
         assert contents(await live.connect(BOB)) == []

@@ -8,7 +8,7 @@ from anyio import wait_all_tasks_blocked
 
 from socketio_app.application.commands import JoinRoom, LeaveRoom, StartTyping, StopTyping
 from socketio_app.application.events import UserLeft
-from socketio_app.application.limits import Rules
+from socketio_app.application.limits import Limits
 from socketio_app.domain.conversations import Pair, Person, Room, Target
 from socketio_app.domain.errors import NotAMember
 from socketio_app.domain.identifiers import UserId
@@ -127,7 +127,7 @@ class TestInARoom:
 class TestInALargeRoom:
     @pytest.fixture
     def live(self) -> LiveChat:
-        return LiveChat(Rules(typing_room_members=2, rates={}))
+        return LiveChat(Limits(typing_room_members=2, rates={}))
 
     async def test_up_to_the_limit_it_is_seen(self, live: LiveChat) -> None:
         ada, bob = await in_lobby(live, ADA, BOB)
@@ -267,7 +267,7 @@ class TestTheEnd:
         assert typing(bob) == ["+ada", "-ada"]
 
     async def test_comes_after_the_time_to_live_that_is_set(self) -> None:
-        live = LiveChat(Rules(typing_ttl=timedelta(milliseconds=100), rates={}))
+        live = LiveChat(Limits(typing_ttl=timedelta(milliseconds=100), rates={}))
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         await ada.do(StartTyping(TO_BOB))
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pydantic import AnyHttpUrl, AnyUrl, BaseModel, PostgresDsn, Secret, SecretStr
 from sqlalchemy import make_url
 
-from socketio_app.application.limits import DEFAULT_RATES, Rules
+from socketio_app.application.limits import DEFAULT_RATES, Limits
 from socketio_app.domain.history import LAST_SEQ_EVER
 from socketio_app.domain.identifiers import USER_ID_CHARS
 from socketio_app.entrypoints.composition import key_set
@@ -45,7 +45,7 @@ class TestDefaults:
         assert not settings.has_key_source
 
     def test_the_rules_are_those_of_the_application(self) -> None:
-        assert of().rules() == Rules()
+        assert of().limits() == Limits()
 
     def test_every_default_is_a_value_that_could_be_given(self) -> None:
         settings = Settings()
@@ -330,8 +330,8 @@ class TestValues:
         assert refusal(SOCKETIO_PORT=value).startswith("SOCKETIO_PORT must be a whole number from")
 
     def test_without_rate_limits_nobody_is_counted(self) -> None:
-        assert of(RATE_LIMITS="off").rules().rates == {}
-        assert of(RATE_LIMITS="on").rules().rates == DEFAULT_RATES
+        assert of(RATE_LIMITS="off").limits().rates == {}
+        assert of(RATE_LIMITS="on").limits().rates == DEFAULT_RATES
 
     def test_a_log_level_is_one_in_any_case(self) -> None:
         assert of(LOG_LEVEL="WARNING").log_level == "warning"
@@ -343,7 +343,7 @@ class TestValues:
         assert of(JWT_MAX_LIFETIME_DAYS="2").jwt_max_lifetime == timedelta(days=2)
 
     def test_the_numbers_of_the_chat_arrive_in_its_rules(self) -> None:
-        rules = of(
+        limits = of(
             CHAT_CONTENT_CHARS="1",
             CHAT_ROOMS_PER_USER="2",
             CHAT_TYPING_TTL_MS="3000",
@@ -353,9 +353,9 @@ class TestValues:
             CHAT_CATCH_UP_MESSAGES="6",
             CHAT_OFFLINE_PUSH="7",
             MAX_FRAME_BYTES="5000",
-        ).rules()
+        ).limits()
 
-        assert rules == Rules(1, 2, timedelta(seconds=3), timedelta(seconds=1.5), 4, 5, 6, 1, 7)
+        assert limits == Limits(1, 2, timedelta(seconds=3), timedelta(seconds=1.5), 4, 5, 6, 1, 7)
 
 
 class TestTogether:
@@ -378,7 +378,7 @@ class TestTogether:
         settings = of(CHAT_CONTENT_CHARS=str(chars), MAX_FRAME_BYTES=enough)
         position = {"target": {"to_user_id": "😀" * USER_ID_CHARS}, "seq": LAST_SEQ_EVER}
 
-        positions = settings.rules().catch_up_positions
+        positions = settings.limits().catch_up_positions
         command = {"epoch": "e" * 64, "positions": [position] * positions, "limit": 200}
 
         assert positions > 0

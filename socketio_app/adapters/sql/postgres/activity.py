@@ -137,9 +137,9 @@ class PostgresActivity:
         self, changes: Sequence[Change], beyond: Sequence[int], since: int, limit: int
     ) -> Sequence[Sequence[Message]]:
         """See `ActivityLog.new_messages`."""
-        conversations = [change.standing.conversation for change in changes]
+        conversations = [change.state.conversation for change in changes]
         columns = key_columns(conversations)
-        last_seqs = [change.standing.last_seq for change in changes]
+        last_seqs = [change.state.last_seq for change in changes]
         async with self._pool.connection() as connection:
             rows = await connection.fetch(
                 NEW_MESSAGES, *columns, last_seqs, list(beyond), since, limit

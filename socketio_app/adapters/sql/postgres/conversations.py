@@ -9,9 +9,9 @@ from socketio_app.adapters.sql.postgres.statements import (
     STANDINGS,
     STANDINGS_WITH_MESSAGES,
 )
-from socketio_app.adapters.sql.rows import key_of, recent_of, standing_of
+from socketio_app.adapters.sql.rows import key_of, recent_of, state_of
 from socketio_app.domain.conversations import Conversation
-from socketio_app.domain.history import ReadUpTo, Recent, Standing
+from socketio_app.domain.history import ConversationState, ReadMarker, Recent
 from socketio_app.domain.identifiers import UserId
 
 
@@ -23,11 +23,11 @@ class PostgresConversations:
 
     async def of_user(
         self, user_id: UserId, limit: int, before_activity: int | None = None
-    ) -> Sequence[Standing]:
+    ) -> Sequence[ConversationState]:
         """See `ConversationLog.of_user`."""
         async with self._pool.connection() as connection:
             rows = await fetch(connection, STANDINGS, user_id.encode(), limit, before_activity)
-        return [standing_of(row) for row in rows]
+        return [state_of(row) for row in rows]
 
     async def recent(
         self, user_id: UserId, limit: int, before_activity: int | None = None
@@ -38,22 +38,22 @@ class PostgresConversations:
             rows = await fetch(connection, STANDINGS_WITH_MESSAGES, *asked)
         return [recent_of(row) for row in rows]
 
-    async def mark_read(self, user_id: UserId, conversation: Conversation, seq: int) -> ReadUpTo:
+    async def mark_read(self, user_id: UserId, conversation: Conversation, seq: int) -> ReadMarker:
         """See `ConversationLog.mark_read`."""
         async with self._pool.transaction() as connection:
             found = await fetch(connection, CONVERSATION_AT, *key_of(conversation))
             if not found:
-                return ReadUpTo(0, moved=False)
+                return ReadMarker(0, moved=False)
             number, last_seq = found[0]
             return await mark_read(connection, user_id, number, min(seq, last_seq))
 
 
-async def mark_read(connection: Connection, user_id: UserId, number: int, seq: int) -> ReadUpTo:
+async def mark_read(connection: Connection, user_id: UserId, number: int, seq: int) -> ReadMarker:
     """Move a person's place of reading forward in a conversation, to a place that there is."""
     user = user_id.encode()
     if seq > 0 and await connection.fetchval(_READ, user, number, seq) is not None:
-        return ReadUpTo(seq, moved=True)
-    return ReadUpTo(await connection.fetchval(_FIND_READ, user, number) or 0, moved=False)
+        return ReadMarker(seq, moved=True)
+    return ReadMarker(await connection.fetchval(_FIND_READ, user, number) or 0, moved=False)
 
 
 _READ = """

@@ -59,10 +59,10 @@ class Ownership:
             self._open(real.with_name(f"{real.name}-owner"), _lock_all, path)
             self._open(real, _lock_far_byte, path)
         except BaseException:
-            self.give_up()
+            self.time_out()
             raise
 
-    def give_up(self) -> None:
+    def time_out(self) -> None:
         """Let another process have it.
 
         Every connection to the database must be closed by then: closing the file releases the

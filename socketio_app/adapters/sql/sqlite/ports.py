@@ -14,7 +14,7 @@ from socketio_app.application.commands import RoomJoined
 from socketio_app.application.ports import Place
 from socketio_app.domain.activity import Change, Mark
 from socketio_app.domain.conversations import Conversation
-from socketio_app.domain.history import Page, ReadUpTo, Recent, Standing, Window
+from socketio_app.domain.history import ConversationState, Page, ReadMarker, Recent, Window
 from socketio_app.domain.identifiers import RoomId, UserId
 from socketio_app.domain.messaging import Draft, Message, Stored
 from socketio_app.domain.rooms import Left, Membership, Memberships, check_room_count
@@ -124,7 +124,7 @@ class SqliteConversations:
 
     async def of_user(
         self, user_id: UserId, limit: int, before_activity: int | None = None
-    ) -> Sequence[Standing]:
+    ) -> Sequence[ConversationState]:
         """See `ConversationLog.of_user`."""
         return await self._read(lambda reader: reader.of_user(user_id, limit, before_activity))
 
@@ -134,9 +134,9 @@ class SqliteConversations:
         """See `ConversationLog.recent`."""
         return await self._read(lambda reader: reader.recent(user_id, limit, before_activity))
 
-    async def mark_read(self, user_id: UserId, conversation: Conversation, seq: int) -> ReadUpTo:
+    async def mark_read(self, user_id: UserId, conversation: Conversation, seq: int) -> ReadMarker:
         """See `ConversationLog.mark_read`."""
-        read: ReadUpTo = await self._commits.submit(
+        read: ReadMarker = await self._commits.submit(
             lambda writer: writer.mark_read(user_id, conversation, seq)
         )
         return read

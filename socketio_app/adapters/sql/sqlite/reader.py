@@ -15,8 +15,8 @@ from socketio_app.adapters.sql import undelivered
 from socketio_app.adapters.sql.compiled_statement import CompiledStatement
 from socketio_app.adapters.sql.conversation_statements import (
     changes,
-    standings,
-    standings_with_messages,
+    states,
+    states_with_messages,
 )
 from socketio_app.adapters.sql.rows import (
     change_of,
@@ -24,13 +24,13 @@ from socketio_app.adapters.sql.rows import (
     message_of,
     page_of,
     recent_of,
-    standing_of,
+    state_of,
 )
 from socketio_app.adapters.sql.statements import page
 from socketio_app.adapters.sql.undelivered import WaitingPair, WaitingPairs, waiting_pairs_of
 from socketio_app.domain.activity import Change
 from socketio_app.domain.conversations import Conversation
-from socketio_app.domain.history import Page, Recent, Standing, Window
+from socketio_app.domain.history import ConversationState, Page, Recent, Window
 from socketio_app.domain.identifiers import UserId
 from socketio_app.domain.messaging import Message
 
@@ -84,14 +84,14 @@ class SqliteReader:
 
     def of_user(
         self, user_id: UserId, limit: int, before_activity: int | None
-    ) -> Sequence[Standing]:
+    ) -> Sequence[ConversationState]:
         """See `ConversationLog.of_user`."""
-        rows = self._fetch(_STANDINGS, user_id.encode(), limit, before_activity)
-        return [standing_of(row) for row in rows]
+        rows = self._fetch(_STATES, user_id.encode(), limit, before_activity)
+        return [state_of(row) for row in rows]
 
     def recent(self, user_id: UserId, limit: int, before_activity: int | None) -> Sequence[Recent]:
         """See `ConversationLog.recent`."""
-        rows = self._fetch(_STANDINGS_WITH_MESSAGES, user_id.encode(), limit, before_activity)
+        rows = self._fetch(_STATES_WITH_MESSAGES, user_id.encode(), limit, before_activity)
         return [recent_of(row) for row in rows]
 
     def changes(self, user_id: UserId, since: int, given: int, limit: int) -> Sequence[Change]:
@@ -104,7 +104,7 @@ class SqliteReader:
     ) -> Sequence[Sequence[Message]]:
         """See `ActivityLog.new_messages`."""
         return [
-            self._new_messages(change.standing, seq, since, limit)
+            self._new_messages(change.state, seq, since, limit)
             for change, seq in zip(changes, beyond, strict=True)
         ]
 
@@ -122,14 +122,14 @@ class SqliteReader:
         return [message_of(conversation, row) for row in reversed(rows)]
 
     def _new_messages(
-        self, standing: Standing, beyond: int, since: int, limit: int
+        self, state: ConversationState, beyond: int, since: int, limit: int
     ) -> Sequence[Message]:
-        number, _ = self._number_and_place(standing.conversation)
-        first = max(beyond, standing.last_seq - limit)
+        number, _ = self._number_and_place(state.conversation)
+        first = max(beyond, state.last_seq - limit)
         # Rows are read as they are asked for, and older ones are not: activity rises with `seq`.
-        rows = self._connection.execute(NEWEST_FIRST, (number, first, standing.last_seq))
+        rows = self._connection.execute(NEWEST_FIRST, (number, first, state.last_seq))
         newest = list(takewhile(lambda row: row[-1] > since, rows))
-        return [message_of(standing.conversation, row[:-1]) for row in reversed(newest)]
+        return [message_of(state.conversation, row[:-1]) for row in reversed(newest)]
 
     def _number_and_place(self, conversation: Conversation) -> tuple[int, int]:
         room_id, *pair = key_of(conversation)
@@ -142,8 +142,8 @@ class SqliteReader:
 
 # Compiling a statement costs more than running it.
 _PAGE = CompiledStatement(page, sqlite.dialect())
-_STANDINGS = CompiledStatement(standings, sqlite.dialect())
-_STANDINGS_WITH_MESSAGES = CompiledStatement(standings_with_messages, sqlite.dialect())
+_STATES = CompiledStatement(states, sqlite.dialect())
+_STATES_WITH_MESSAGES = CompiledStatement(states_with_messages, sqlite.dialect())
 _CHANGES = CompiledStatement(changes, sqlite.dialect())
 
 FIND_ROOM = "SELECT conversation_id, last_seq FROM chat_conversation WHERE room_id = ?"

@@ -97,7 +97,7 @@ class SqliteStore:
         await self._readers.close()
         await asyncio.get_running_loop().run_in_executor(self._writing, self._close)
         self._writing.shutdown()
-        self._ownership.give_up()
+        self._ownership.time_out()
         self._ownership = None
 
     async def check(self) -> None:

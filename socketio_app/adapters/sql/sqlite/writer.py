@@ -20,7 +20,7 @@ from socketio_app.adapters.sql.rows import (
 )
 from socketio_app.domain.conversations import Conversation, Pair, Room
 from socketio_app.domain.errors import Unavailable
-from socketio_app.domain.history import ReadUpTo
+from socketio_app.domain.history import ReadMarker
 from socketio_app.domain.identifiers import RoomId, UserId
 from socketio_app.domain.messaging import Draft, Message, Stored
 
@@ -32,7 +32,7 @@ Write = Callable[["SqliteWriter"], Any]
 
 
 @attrs.define
-class Head:
+class CachedConversation:
     """A conversation as the writer knows it."""
 
     conversation_id: int
@@ -60,8 +60,8 @@ class SqliteWriter:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
-        self._heads: dict[Conversation, Head] = {}
-        self._moved: dict[int, Head] = {}
+        self._heads: dict[Conversation, CachedConversation] = {}
+        self._moved: dict[int, CachedConversation] = {}
         self._sent: dict[tuple[bytes, bytes], int] = {}
         self._activity: int = connection.execute(_LATEST_ACTIVITY).fetchone()[0]
         self.committed_activity: int = self._activity
@@ -90,16 +90,16 @@ class SqliteWriter:
 
     def append(self, draft: Draft) -> Stored:
         """Store a message at its conversation's next place, or find the one stored before."""
-        head = self._head(draft.conversation)
-        row = message_row(draft, head.last_seq + 1)
+        cached = self._head(draft.conversation)
+        row = message_row(draft, cached.last_seq + 1)
         activity = self._activity + 1
-        done = self.connection.execute(_INSERT_MESSAGE, (head.conversation_id, *row, activity))
+        done = self.connection.execute(_INSERT_MESSAGE, (cached.conversation_id, *row, activity))
         if done.rowcount == 0:
-            return self._first(draft, head)
+            return self._first(draft, cached)
         self._activity = activity
         message = draft.at(row[0])
-        head.advance(message, activity)
-        self._moved[head.conversation_id] = head
+        cached.advance(message, activity)
+        self._moved[cached.conversation_id] = cached
         if isinstance(draft.conversation, Room):
             self._sent[draft.conversation.room_id.encode(), row[2]] = message.seq
         return Stored(message, duplicate=False)
@@ -114,34 +114,34 @@ class SqliteWriter:
         """Note up to which activity nothing is undelivered to a user."""
         self.connection.execute(_MOVE_DELIVERED_ACTIVITY, (user_id.encode(), activity))
 
-    def mark_read(self, user_id: UserId, conversation: Conversation, seq: int) -> ReadUpTo:
+    def mark_read(self, user_id: UserId, conversation: Conversation, seq: int) -> ReadMarker:
         """Move a person's place of reading forward."""
-        head = self._heads.get(conversation) or self._stored_head(conversation)
-        if head is None:
-            return ReadUpTo(0, moved=False)
+        cached = self._heads.get(conversation) or self._stored_head(conversation)
+        if cached is None:
+            return ReadMarker(0, moved=False)
         user = user_id.encode()
-        read_seq = min(seq, head.last_seq)
-        row = (user, head.conversation_id, read_seq)
+        read_seq = min(seq, cached.last_seq)
+        row = (user, cached.conversation_id, read_seq)
         if read_seq > 0 and self.connection.execute(_READ, row).rowcount == 1:
-            return ReadUpTo(read_seq, moved=True)
+            return ReadMarker(read_seq, moved=True)
         found = self.connection.execute(_FIND_READ, row[:2]).fetchone()
-        return ReadUpTo(found[0] if found else 0, moved=False)
+        return ReadMarker(found[0] if found else 0, moved=False)
 
     def join(self, room_id: RoomId, user_id: UserId, at: datetime) -> int:
         """Store a membership. The place of the room's newest message."""
-        head = self._head(Room(room_id))
+        cached = self._head(Room(room_id))
         activity = self._activity + 1
         row = (room_id.encode(), user_id.encode(), milliseconds(at), activity)
         if self.connection.execute(_JOIN, row).rowcount == 0:
-            return head.last_seq
+            return cached.last_seq
         self._activity = activity
         self.connection.execute(_NOTE_ACTIVITY, (activity,))
-        self.connection.execute(_COUNT_ONE_MORE, (head.conversation_id,))
-        if head.activity == 0:
-            head.activity = activity
-            self._moved[head.conversation_id] = head
-        self.mark_read(user_id, Room(room_id), head.last_seq)
-        return head.last_seq
+        self.connection.execute(_COUNT_ONE_MORE, (cached.conversation_id,))
+        if cached.activity == 0:
+            cached.activity = activity
+            self._moved[cached.conversation_id] = cached
+        self.mark_read(user_id, Room(room_id), cached.last_seq)
+        return cached.last_seq
 
     def leave(self, row: tuple[bytes, bytes]) -> None:
         """Remove a membership: the room and the user."""
@@ -197,37 +197,37 @@ class SqliteWriter:
         except (sqlite3.IntegrityError, sqlite3.DataError) as error:
             return error  # the statement had no effect; the transaction goes on
 
-    def _first(self, draft: Draft, head: Head) -> Stored:
+    def _first(self, draft: Draft, cached: CachedConversation) -> Stored:
         assert draft.client_message_id is not None  # noqa: S101  (what else could conflict?)
         found = self.connection.execute(
             _FIND_RETRIED,
             (
-                head.conversation_id,
+                cached.conversation_id,
                 draft.from_user_id.encode(),
                 draft.client_message_id.encode(),
             ),
         ).fetchone()
         return Stored(message_of(draft.conversation, found), duplicate=True)
 
-    def _head(self, conversation: Conversation) -> Head:
-        head = self._heads.get(conversation)
-        if head is None:
-            head = self._stored_head(conversation) or self._new_head(conversation)
-            self._heads[conversation] = head
-        return head
+    def _head(self, conversation: Conversation) -> CachedConversation:
+        cached = self._heads.get(conversation)
+        if cached is None:
+            cached = self._stored_head(conversation) or self._new_head(conversation)
+            self._heads[conversation] = cached
+        return cached
 
-    def _stored_head(self, conversation: Conversation) -> Head | None:
+    def _stored_head(self, conversation: Conversation) -> CachedConversation | None:
         room_id, *pair = key_of(conversation)
         if room_id is not None:
             found = self.connection.execute(_FIND_ROOM, (room_id,)).fetchone()
         else:
             found = self.connection.execute(_FIND_PAIR, pair).fetchone()
-        return None if found is None else Head(*found)
+        return None if found is None else CachedConversation(*found)
 
-    def _new_head(self, conversation: Conversation) -> Head:
+    def _new_head(self, conversation: Conversation) -> CachedConversation:
         inserted = self.connection.execute(_INSERT_CONVERSATION, key_of(conversation))
         assert inserted.lastrowid is not None  # noqa: S101  (SQLite gives every row a number)
-        return Head(inserted.lastrowid)
+        return CachedConversation(inserted.lastrowid)
 
     def _store_heads(self) -> None:
         self.connection.executemany(_STORE_HEAD, map(_head_row, self._moved.values()))
@@ -252,13 +252,13 @@ def _seq(message: Message) -> int:
     return message.seq
 
 
-def _head_row(head: Head) -> tuple[int, ...]:
+def _head_row(cached: CachedConversation) -> tuple[int, ...]:
     return (
-        head.last_seq,
-        head.last_seq_to_first,
-        head.last_seq_to_second,
-        head.activity,
-        head.conversation_id,
+        cached.last_seq,
+        cached.last_seq_to_first,
+        cached.last_seq_to_second,
+        cached.activity,
+        cached.conversation_id,
     )
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from socketio_app.adapters.engineio.drain import (
     AT_ONCE,
     MIN_PER_SECOND,
-    retire_all,
+    drain_all,
     seconds_apart,
 )
 
@@ -24,7 +24,7 @@ class Connection:
     fault: Exception | None = None
     ended: bool = False
 
-    async def retire(self) -> None:
+    async def drain(self) -> None:
         self.ended = True
         if self.fault is not None:
             raise self.fault
@@ -41,7 +41,7 @@ def test_they_go_within_the_time_and_a_few_go_soon(count: int, seconds: float) -
 async def test_all_have_gone_though_one_fails(caplog: pytest.LogCaptureFixture) -> None:
     connections = [Connection(), Connection(OSError("gone")), Connection()]
 
-    await retire_all(connections, 0)
+    await drain_all(connections, 0)
 
     assert all(connection.ended for connection in connections)
     assert len(caplog.records) == 1
@@ -57,11 +57,11 @@ async def test_the_loop_has_its_turn_every_so_many() -> None:
             await asyncio.sleep(0)
 
     turning = asyncio.create_task(turn())
-    await retire_all([Connection() for _ in range(50 * AT_ONCE)], 0)
+    await drain_all([Connection() for _ in range(50 * AT_ONCE)], 0)
     turning.cancel()
 
     assert turns >= 50
 
 
 async def test_nobody_there_takes_no_time() -> None:
-    await retire_all([], 600)
+    await drain_all([], 600)

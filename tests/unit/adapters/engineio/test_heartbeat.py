@@ -6,7 +6,7 @@ import time
 import attrs
 import pytest
 
-from socketio_app.adapters.engineio.heartbeat import PingWheel
+from socketio_app.adapters.engineio.heartbeat import Heartbeat
 from socketio_app.adapters.websocket.deadlines import LATE_SECONDS
 
 pytestmark = pytest.mark.anyio
@@ -45,7 +45,7 @@ class Client:
 
 
 async def test_who_answers_is_asked_again_and_again() -> None:
-    wheel, client = PingWheel(0.05, 0.05), Client()
+    wheel, client = Heartbeat(0.05, 0.05), Client()
 
     wheel.add(client)
     await client.until_pinged(3)
@@ -55,7 +55,7 @@ async def test_who_answers_is_asked_again_and_again() -> None:
 
 
 async def test_who_does_not_answer_is_ended() -> None:
-    wheel, silent, other = PingWheel(0.05, 0.02), Client(answers=False), Client()
+    wheel, silent, other = Heartbeat(0.05, 0.02), Client(answers=False), Client()
 
     wheel.add(silent)
     wheel.add(other)
@@ -70,7 +70,7 @@ async def test_who_does_not_answer_is_ended() -> None:
 
 
 async def test_who_has_gone_is_asked_no_more() -> None:
-    wheel, gone, other = PingWheel(0.05, 0.05), Client(), Client()
+    wheel, gone, other = Heartbeat(0.05, 0.05), Client(), Client()
     ask_no_more = wheel.add(gone)
     wheel.add(other)
     await gone.until_pinged(1)
@@ -85,7 +85,7 @@ async def test_who_has_gone_is_asked_no_more() -> None:
 
 
 async def test_each_ping_has_its_own_time_where_the_timeout_is_longer_than_the_interval() -> None:
-    wheel, client = PingWheel(0.05, 0.125), Client()
+    wheel, client = Heartbeat(0.05, 0.125), Client()
     wheel.add(client)
     await client.until_pinged(2)
 
@@ -102,7 +102,7 @@ async def test_each_ping_has_its_own_time_where_the_timeout_is_longer_than_the_i
 
 
 async def test_a_late_turn_reads_pongs_before_it_ends_anybody() -> None:
-    wheel, client, silent = PingWheel(0.05, 0.05), Client(answers=False), Client(answers=False)
+    wheel, client, silent = Heartbeat(0.05, 0.05), Client(answers=False), Client(answers=False)
     wheel.add(client)
     wheel.add(silent)
     await client.until_pinged(1)
@@ -125,7 +125,7 @@ async def test_a_silent_client_is_ended_even_where_every_turn_is_late(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("socketio_app.adapters.engineio.heartbeat.LATE_SECONDS", 0.001)
-    wheel, silent = PingWheel(0.05, 0.05), Client(answers=False)
+    wheel, silent = Heartbeat(0.05, 0.05), Client(answers=False)
     wheel.add(silent)
 
     async with asyncio.timeout(10):
@@ -138,7 +138,7 @@ async def test_a_silent_client_is_ended_even_where_every_turn_is_late(
 
 
 async def test_a_client_that_is_being_asked_already_is_not_asked_twice_and_times_out() -> None:
-    wheel, asked = PingWheel(0.05, 0.02), Client(answers=False)
+    wheel, asked = Heartbeat(0.05, 0.02), Client(answers=False)
     asked.pinged_at = asyncio.get_running_loop().time()
 
     wheel.add(asked)

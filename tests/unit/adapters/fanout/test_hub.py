@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from socketio_app.adapters.fanout.hub import Hub
 from socketio_app.adapters.fanout.large_rooms import MAX_BATCH_EVENTS, MAX_WAITING
-from socketio_app.adapters.fanout.subscriber import Outlet
+from socketio_app.adapters.fanout.subscriber import Subscriber
 from socketio_app.adapters.socketio.encoding import SOCKETIO_ENCODING
 from socketio_app.adapters.websocket.frames import Frame, contents
 from socketio_app.application import live_merge
@@ -22,7 +22,7 @@ from socketio_app.domain.identifiers import ConnectionId, MessageId, RoomId, Use
 from socketio_app.domain.messaging import Message
 from tests.builders import ADA, BOB, EVE, LOBBY
 from tests.contracts.test_broadcast import OPENING, ListeningToHub, event
-from tests.fake_writer import KeptWay
+from tests.fake_writer import RecordingWriter
 
 pytestmark = pytest.mark.anyio
 
@@ -74,8 +74,8 @@ async def test_who_is_left_out_is_left_out_of_every_part(crowd: ListeningToHub) 
     for user_id in (ADA, EVE):
         crowd.broadcast.enter(LOBBY, user_id)
 
-    crowd.broadcast.tell(event(), Members(LOBBY, but_connection=ConnectionId("ada's")))
-    crowd.broadcast.tell(event(), Members(LOBBY, but_user=ADA))
+    crowd.broadcast.tell(event(), Members(LOBBY, except_connection=ConnectionId("ada's")))
+    crowd.broadcast.tell(event(), Members(LOBBY, except_user=ADA))
 
     await all_told(crowd.broadcast)
     assert (ada(), eve()) == (0, 2)
@@ -119,17 +119,17 @@ async def test_a_connection_in_a_quiet_room_is_written_to_directly_again(
     crowd: ListeningToHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     crowd.listen(ADA, "ada's")
-    outlet = crowd.outlets["ada's"]
-    outlet.set_direct(crowd.ways["ada's"])
+    subscriber = crowd.subscribers["ada's"]
+    subscriber.set_direct(crowd.writers["ada's"])
     crowd.broadcast.hold(LOBBY, ADA)
     crowd.broadcast.enter(LOBBY, ADA, given_seq=7)
     crowd.broadcast.tell(event(), Users((ADA,)))
-    assert outlet.direct is None
+    assert subscriber.direct is None
 
-    monkeypatch.setattr(outlet, "_forget_at", 0.0)
+    monkeypatch.setattr(subscriber, "_forget_at", 0.0)
     crowd.broadcast.tell(event(), Users((ADA,)))
 
-    assert outlet.direct is not None
+    assert subscriber.direct is not None
 
 
 async def test_who_comes_meanwhile_is_not_told(crowd: ListeningToHub) -> None:
@@ -160,7 +160,7 @@ async def test_who_says_more_than_can_be_told_has_to_wait(crowd: ListeningToHub)
     for _ in range(MAX_WAITING + MAX_BATCH_EVENTS + 1):
         hub.tell(event(), Members(LOBBY))
 
-    waiting = asyncio.create_task(hub.keeping_up(LOBBY))
+    waiting = asyncio.create_task(hub.wait_until_caught_up(LOBBY))
     await asyncio.sleep(0)
 
     assert not waiting.done()
@@ -171,10 +171,10 @@ async def test_who_says_more_than_can_be_told_has_to_wait(crowd: ListeningToHub)
 async def test_in_a_room_that_keeps_up_nobody_waits(crowd: ListeningToHub) -> None:
     crowd.broadcast.tell(event(), Members(LOBBY))
 
-    keeping_up = crowd.broadcast.keeping_up(LOBBY)
+    wait_until_caught_up = crowd.broadcast.wait_until_caught_up(LOBBY)
 
     with pytest.raises(StopIteration):
-        keeping_up.send(None)
+        wait_until_caught_up.send(None)
 
 
 @pytest.mark.parametrize("takes_bytes", [False, True])
@@ -189,11 +189,11 @@ async def test_a_connection_whose_write_raises_is_closed_and_the_others_get_ever
     ada, bob = listening.listen(ADA, "ada's"), listening.listen(BOB, "bob's")
     for user_id in (ADA, BOB):
         hub.enter(LOBBY, user_id)
-    broken, outlet = listening.ways["ada's"], listening.outlets["ada's"]
+    broken, subscriber = listening.writers["ada's"], listening.subscribers["ada's"]
     broken.fault, broken.takes_bytes = OSError("broken"), takes_bytes
     if is_direct:
-        broken.on_direct = outlet.set_direct
-        outlet.set_direct(broken)
+        broken.on_direct = subscriber.set_direct
+        subscriber.set_direct(broken)
 
     for _ in range(2):
         hub.tell(event(), audience)
@@ -225,7 +225,7 @@ class TestConfirmations:
 
         listening.broadcast.tell(MessageSent(message), Users((ADA, BOB), ConnectionId("1")))
 
-        expected = {connection: way.expected for connection, way in listening.ways.items()}
+        expected = {connection: writer.expected for connection, writer in listening.writers.items()}
         assert expected == {"1": [], "2": [], "3": [message], "4": [message]}
 
     async def test_nobodys_for_a_rooms_message(self) -> None:
@@ -235,19 +235,19 @@ class TestConfirmations:
 
         listening.broadcast.tell(MessageSent(message_from(ADA, Room(LOBBY))), Members(LOBBY))
 
-        assert listening.ways["1"].expected == []
+        assert listening.writers["1"].expected == []
 
     async def test_what_is_held_back_is_expected_once_it_is_written(self) -> None:
-        hub, way = Hub(SOCKETIO_ENCODING), KeptWay()
-        outlet = Outlet(ConnectionId("1"), BOB, way, SOCKETIO_ENCODING)
-        hub.attach(outlet)
+        hub, writer = Hub(SOCKETIO_ENCODING), RecordingWriter()
+        subscriber = Subscriber(ConnectionId("1"), BOB, writer, SOCKETIO_ENCODING)
+        hub.attach(subscriber)
         message = message_from(ADA, Pair.of(ADA, BOB))
 
         hub.tell(MessageSent(message), Users((ADA, BOB)))
-        assert way.expected == []
+        assert writer.expected == []
 
-        outlet.release(OPENING)
-        assert way.expected == [message]
+        subscriber.release(OPENING)
+        assert writer.expected == [message]
 
 
 def message_from(user_id: UserId, conversation: Conversation) -> Message:
@@ -266,8 +266,8 @@ audiences = st.one_of(
     st.builds(
         Members,
         rooms,
-        but_connection=st.none() | st.sampled_from(CONNECTIONS),
-        but_user=st.none() | people,
+        except_connection=st.none() | st.sampled_from(CONNECTIONS),
+        except_user=st.none() | people,
     ),
     st.builds(Users, st.lists(people, min_size=1, max_size=3, unique=True).map(tuple)),
 )
@@ -283,19 +283,24 @@ steps = st.one_of(
 
 async def heard(part: int, doing: list[tuple[str, object, object]]) -> object:
     hub = Hub(SOCKETIO_ENCODING, part)
-    ways = {each: KeptWay(takes_bytes=number % 3 == 2) for number, each in enumerate(CONNECTIONS)}
-    frames = {each: way.frames for each, way in ways.items()}
-    outlets: dict[ConnectionId, Outlet] = {}
+    writers = {
+        each: RecordingWriter(takes_bytes=number % 3 == 2)
+        for number, each in enumerate(CONNECTIONS)
+    }
+    frames = {each: writer.frames for each, writer in writers.items()}
+    subscribers: dict[ConnectionId, Subscriber] = {}
     for number, connection_id in enumerate(CONNECTIONS):
-        outlet = Outlet(connection_id, PEOPLE[number // 2], ways[connection_id], SOCKETIO_ENCODING)
-        outlets[connection_id] = outlet
-        hub.attach(outlet)
-        outlet.release(OPENING)
+        subscriber = Subscriber(
+            connection_id, PEOPLE[number // 2], writers[connection_id], SOCKETIO_ENCODING
+        )
+        subscribers[connection_id] = subscriber
+        hub.attach(subscriber)
+        subscriber.release(OPENING)
         frames[connection_id].clear()
         if number % 3:
-            outlet.set_direct(ways[connection_id])
+            subscriber.set_direct(writers[connection_id])
         for room_id in ROOMS:
-            hub.enter(room_id, outlet.user_id)
+            hub.enter(room_id, subscriber.user_id)
     for number, step in enumerate(doing):
         match step:
             case ("tell", about, Users() | Members() as audience):
@@ -306,7 +311,7 @@ async def heard(part: int, doing: list[tuple[str, object, object]]) -> object:
                 hub.leave(room, who)  # type: ignore[arg-type]
             case ("detach", gone, _):
                 await all_told(hub)  # or its last frames would be told to nobody
-                hub.detach(outlets[gone])  # type: ignore[index]
+                hub.detach(subscribers[gone])  # type: ignore[index]
             case _:
                 await asyncio.sleep(0)
     await all_told(hub)
@@ -350,15 +355,15 @@ async def test_a_connection_that_opens_costs_nothing_for_others_of_its_user() ->
     assert audience.writes == 1
 
 
-class Counting(dict[ConnectionId, Outlet]):
+class Counting(dict[ConnectionId, Subscriber]):
     """Counts the connections that are written to it."""
 
     writes = 0
 
-    def __setitem__(self, connection_id: ConnectionId, outlet: Outlet) -> None:
+    def __setitem__(self, connection_id: ConnectionId, subscriber: Subscriber) -> None:
         self.writes += 1
-        super().__setitem__(connection_id, outlet)
+        super().__setitem__(connection_id, subscriber)
 
-    def update(self, outlets: Any) -> None:
-        self.writes += len(outlets)
-        super().update(outlets)
+    def update(self, subscribers: Any) -> None:
+        self.writes += len(subscribers)
+        super().update(subscribers)

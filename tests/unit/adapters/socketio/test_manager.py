@@ -1,11 +1,11 @@
 """The table of Socket.IO connections, with each python-socketio that is allowed."""
 
-from socketio_app.adapters.socketio.manager import SessionTable
+from socketio_app.adapters.socketio.manager import SessionManager
 
 
-def table_with(eio_sid: str) -> tuple[SessionTable, str]:
+def table_with(eio_sid: str) -> tuple[SessionManager, str]:
     """Return a table with one connection, and the connection's id."""
-    table = SessionTable()
+    table = SessionManager()
     table.basic_enter_room("sid", "/", None, eio_sid=eio_sid)
     return table, "sid"
 

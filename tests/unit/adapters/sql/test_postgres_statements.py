@@ -43,6 +43,6 @@ def test_arguments_become_the_values_of_the_parameters_in_their_order() -> None:
 
 
 def test_constants_of_a_statement_keep_their_values() -> None:
-    _, values = Statement(conversation_statements.standings).text(b"ada", 500, None)
+    _, values = Statement(conversation_statements.states).text(b"ada", 500, None)
 
     assert set(values) == {b"ada", 500, 0}

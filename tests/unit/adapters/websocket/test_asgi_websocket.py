@@ -16,7 +16,7 @@ TIMEOUT_SECONDS = 10
 
 
 class LossRecorder:
-    """Implements `Owner`; knows only whether the connection is gone."""
+    """Implements `FrameHandler`; knows only whether the connection is gone."""
 
     is_lost = False
 

@@ -9,14 +9,14 @@ import pytest
 from socketio_app.adapters.websocket.frames import BINARY, NORMAL_CLOSURE, PING, FrameReader
 from socketio_app.adapters.websocket.interface import Message
 from socketio_app.adapters.websocket.turn import MAX_TURN_BYTES
-from socketio_app.adapters.websocket.uvicorn_protocol import FastProtocol
+from socketio_app.adapters.websocket.uvicorn_protocol import TakeoverProtocol
 from tests.e2e.hostile import frame
 
 pytestmark = pytest.mark.anyio
 
 
-class Owner:
-    """Implements `Owner`, and keeps what it was given."""
+class FrameHandler:
+    """Implements `FrameHandler`, and keeps what it was given."""
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
@@ -56,8 +56,8 @@ class ReadTransport:
         self.is_reading = True
 
 
-def taken_over(transport: ReadTransport, owner: Owner) -> FastProtocol:
-    protocol = FastProtocol.__new__(FastProtocol)
+def taken_over(transport: ReadTransport, owner: FrameHandler) -> TakeoverProtocol:
+    protocol = TakeoverProtocol.__new__(TakeoverProtocol)
     protocol.loop = asyncio.get_running_loop()
     protocol.transport = cast("asyncio.Transport", transport)
     protocol._reader = FrameReader(2 * MAX_TURN_BYTES)
@@ -71,7 +71,7 @@ def message(size: int, opcode: int = BINARY) -> bytes:
 
 
 async def test_after_a_large_read_others_are_served_first() -> None:
-    transport, owner = ReadTransport(), Owner()
+    transport, owner = ReadTransport(), FrameHandler()
     protocol = taken_over(transport, owner)
 
     protocol.data_received(message(MAX_TURN_BYTES))
@@ -83,7 +83,7 @@ async def test_after_a_large_read_others_are_served_first() -> None:
 
 
 async def test_after_a_small_read_the_next_may_follow_at_once() -> None:
-    transport, owner = ReadTransport(), Owner()
+    transport, owner = ReadTransport(), FrameHandler()
     protocol = taken_over(transport, owner)
 
     protocol.data_received(message(1000))
@@ -93,7 +93,7 @@ async def test_after_a_small_read_the_next_may_follow_at_once() -> None:
 
 
 async def test_control_frames_are_reported_as_no_messages() -> None:
-    owner = Owner()
+    owner = FrameHandler()
     protocol = taken_over(ReadTransport(), owner)
 
     protocol.data_received(message(5, PING) * 3 + message(5))
@@ -114,7 +114,7 @@ class ResetTransport(ReadTransport):
 
 async def test_a_connection_that_the_client_has_reset_is_closed_like_any_other() -> None:
     transport = ResetTransport()
-    protocol = taken_over(transport, Owner())
+    protocol = taken_over(transport, FrameHandler())
     transport.is_reading = False
 
     protocol.close(NORMAL_CLOSURE)
