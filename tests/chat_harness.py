@@ -11,7 +11,7 @@ from socketio_app.adapters.custom_verifier import CustomVerifier
 from socketio_app.application.chat import Chat
 from socketio_app.application.commands import Actor, Command, Result
 from socketio_app.application.delivery import messages_to
-from socketio_app.application.events import DismissReason, Event
+from socketio_app.application.events import DisconnectReason, Event
 from socketio_app.application.limits import Limits
 from socketio_app.application.ports import Identity, Store
 from socketio_app.domain.identifiers import ConnectionId, MessageId, UserId
@@ -39,7 +39,7 @@ class Device:
         return self.listener.connection_id
 
     @property
-    def dismissed(self) -> DismissReason | None:
+    def dismissed(self) -> DisconnectReason | None:
         """Why it was told to go, if it was."""
         return self.listener.dismissed
 

@@ -7,7 +7,7 @@ import attrs
 
 from socketio_app.application.events import (
     Audience,
-    DismissReason,
+    DisconnectReason,
     Event,
     Members,
     MessageSent,
@@ -31,7 +31,7 @@ class Listener:
     user_id: UserId
     connection_id: ConnectionId
     told: list[Event] = attrs.field(factory=list, init=False)
-    dismissed: DismissReason | None = attrs.field(default=None, init=False)
+    dismissed: DisconnectReason | None = attrs.field(default=None, init=False)
     unconfirmed: list[Message] = attrs.field(factory=list, init=False)
     """Messages to the user that were written and that the client has not confirmed."""
     merge: LiveMerge = attrs.field(factory=lambda: LiveMerge(holds_all=True), init=False)
@@ -58,7 +58,7 @@ class RecordingBroadcast:
     """
 
     def __init__(self) -> None:
-        self.tellings: list[tuple[Event, Audience]] = []
+        self.publications: list[tuple[Event, Audience]] = []
         """All that was ever told, whoever heard it."""
         self._listeners: list[Listener] = []
         self._members: dict[RoomId, set[UserId]] = defaultdict(set)
@@ -80,7 +80,7 @@ class RecordingBroadcast:
                 members.discard(listener.user_id)
             self._held = {each for each in self._held if each[1] != listener.user_id}
 
-    def dismiss(self, audience: Users | OneConnection, reason: DismissReason) -> None:
+    def disconnect(self, audience: Users | OneConnection, reason: DisconnectReason) -> None:
         for listener in [each for each in self._listeners if self._is_in(audience, each)]:
             listener.dismissed = reason
             self.end(listener)
@@ -88,30 +88,30 @@ class RecordingBroadcast:
     async def wait_until_caught_up(self, room_id: RoomId) -> None:
         """At once: all is told at once."""
 
-    def tell(self, event: Event, audience: Audience) -> None:
-        self.tellings.append((event, audience))
+    def publish(self, event: Event, audience: Audience) -> None:
+        self.publications.append((event, audience))
         for listener in self._listeners:
             if self._is_in(audience, listener):
                 listener.hear(event)
 
-    def hears(self, room_id: RoomId, user_id: UserId) -> bool:
+    def is_subscribed(self, room_id: RoomId, user_id: UserId) -> bool:
         return user_id in self._members[room_id] and (room_id, user_id) not in self._held
 
-    def hold(self, room_id: RoomId, user_id: UserId) -> None:
+    def pause(self, room_id: RoomId, user_id: UserId) -> None:
         if self._is_listening(user_id):
             self._held.add((room_id, user_id))
             self._members[room_id].add(user_id)
         for listener in self._of(user_id):
             listener.merge.hold_room(Room(room_id))
 
-    def enter(self, room_id: RoomId, user_id: UserId, given_seq: int = 0) -> None:
+    def subscribe(self, room_id: RoomId, user_id: UserId, given_seq: int = 0) -> None:
         if self._is_listening(user_id):
             self._members[room_id].add(user_id)
         self._held.discard((room_id, user_id))
         for listener in self._of(user_id):
             listener.write(listener.merge.release_room(Room(room_id), given_seq))
 
-    def leave(self, room_id: RoomId, user_id: UserId) -> None:
+    def unsubscribe(self, room_id: RoomId, user_id: UserId) -> None:
         self._members[room_id].discard(user_id)
         self._held.discard((room_id, user_id))
         for listener in self._of(user_id):

@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from socketio_app.adapters.jwt.claims import EXPIRED, moment, rejected, seconds, user_id
+from socketio_app.adapters.claims import EXPIRED, moment, rejected, seconds, user_id
 from socketio_app.application.cancellation import we_are_cancelled
 from socketio_app.application.ports import Clock, Identity
 from socketio_app.domain.errors import TokenExpired, Unauthenticated

@@ -129,7 +129,7 @@ class Chat:
         Their clients do not come back by themselves; but nothing keeps them from it. See to it
         that their tokens are not accepted any longer, before this.
         """
-        self._broadcast.dismiss(Users((UserId(user_id),)), "disconnected")
+        self._broadcast.disconnect(Users((UserId(user_id),)), "disconnected")
 
     @property
     def connection_count(self) -> int:

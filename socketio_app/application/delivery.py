@@ -59,7 +59,7 @@ class Delivery:
 
     def _notify(self, message: Message) -> None:
         event = MessageDelivered(message, self._clock.now())
-        self._broadcast.tell(event, Users((message.from_user_id,)))
+        self._broadcast.publish(event, Users((message.from_user_id,)))
 
 
 def messages_to(user_id: UserId, result: object) -> Sequence[Message]:

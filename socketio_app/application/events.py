@@ -148,6 +148,6 @@ class OneConnection:
 
 Audience = Users | Members | OneConnection
 
-DismissReason = Literal["token_expired", "disconnected"]
+DisconnectReason = Literal["token_expired", "disconnected"]
 """Why connections are let go: their token has ended; or whoever runs the chat does not want them,
 and they are not to come back by themselves."""

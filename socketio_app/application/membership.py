@@ -61,18 +61,18 @@ class Membership:
         """
         room_id, user_id = command.room_id, actor.user_id
         async with self._user_locks.holding(user_id):
-            is_member = self._broadcast.hears(room_id, user_id)
+            is_member = self._broadcast.is_subscribed(room_id, user_id)
             if not is_member:
-                self._broadcast.hold(room_id, user_id)
+                self._broadcast.pause(room_id, user_id)
             now = self._clock.now()
             with self._in_doubt_if_unknown(room_id, user_id, was_notified=is_member):
                 room = await self._rooms.join(room_id, user_id, now)
             was_notified = self._doubts.pop((room_id, user_id), True)
             is_news = room.joined or not was_notified
             # A member of before is given what was held back, however old.
-            self._broadcast.enter(room_id, user_id, room.last_seq if is_news else 0)
+            self._broadcast.subscribe(room_id, user_id, room.last_seq if is_news else 0)
             if is_news:
-                self._broadcast.tell(
+                self._broadcast.publish(
                     UserJoined(room_id, user_id, now, room.member_count), Members(room_id)
                 )
         return room
@@ -86,7 +86,7 @@ class Membership:
         """
         room_id, user_id = command.room_id, actor.user_id
         async with self._user_locks.holding(user_id):
-            is_member = self._broadcast.hears(room_id, user_id)
+            is_member = self._broadcast.is_subscribed(room_id, user_id)
             # Whether somebody without connections is a member is for the store to say.
             was_notified = is_member or not self._connections.is_online(user_id)
             with self._in_doubt_if_unknown(room_id, user_id, was_notified=was_notified):
@@ -102,15 +102,15 @@ class Membership:
     def _end(self, room_id: RoomId, user_id: UserId, member_count: int, *, is_news: bool) -> None:
         """End what the user hears of the room; notify it and them if it is news."""
         if not is_news:
-            self._broadcast.leave(room_id, user_id)
+            self._broadcast.unsubscribe(room_id, user_id)
             return
         self._typing.end(user_id, Room(room_id))
-        hears = self._broadcast.hears(room_id, user_id)
+        hears = self._broadcast.is_subscribed(room_id, user_id)
         event = UserLeft(room_id, user_id, self._clock.now(), member_count, "left")
-        self._broadcast.tell(event, Members(room_id))
-        self._broadcast.leave(room_id, user_id)
+        self._broadcast.publish(event, Members(room_id))
+        self._broadcast.unsubscribe(room_id, user_id)
         if not hears:  # it was held back from them, and dropped
-            self._broadcast.tell(event, Users((user_id,)))
+            self._broadcast.publish(event, Users((user_id,)))
 
     @contextmanager
     def _in_doubt_if_unknown(
@@ -120,20 +120,20 @@ class Membership:
         try:
             yield
         except InvalidPayload:  # only those who are no members are refused
-            self._broadcast.leave(room_id, user_id)
+            self._broadcast.unsubscribe(room_id, user_id)
             raise
         except BaseException:
             self._doubt(room_id, user_id, was_notified=was_notified)
             raise
 
     def _doubt(self, room_id: RoomId, user_id: UserId, *, was_notified: bool) -> None:
-        if self._broadcast.hears(room_id, user_id):
-            self._broadcast.hold(room_id, user_id)
+        if self._broadcast.is_subscribed(room_id, user_id):
+            self._broadcast.pause(room_id, user_id)
         self._doubts.setdefault((room_id, user_id), was_notified)
         if len(self._doubts) > MAX_DOUBTS:
             oldest = next(iter(self._doubts))
             del self._doubts[oldest]
-            self._broadcast.leave(*oldest)
+            self._broadcast.unsubscribe(*oldest)
         repair = partial(self._settle, room_id, user_id)
         self._repairs.request(("membership", room_id, user_id), repair)
 
@@ -152,9 +152,9 @@ class Membership:
                 self._end(room_id, user_id, membership.member_count, is_news=was_notified)
                 return
             if not was_notified:  # nobody has been given a place to go on from: from now on
-                self._broadcast.leave(room_id, user_id)
-                self._broadcast.hold(room_id, user_id)
-            self._broadcast.enter(room_id, user_id)
+                self._broadcast.unsubscribe(room_id, user_id)
+                self._broadcast.pause(room_id, user_id)
+            self._broadcast.subscribe(room_id, user_id)
             if not was_notified:
                 event = UserJoined(room_id, user_id, self._clock.now(), membership.member_count)
-                self._broadcast.tell(event, Members(room_id))
+                self._broadcast.publish(event, Members(room_id))

@@ -86,7 +86,7 @@ class Metrics:
         metric.outcomes[outcome] += 1
         metric.seconds.observe(seconds)
 
-    def told(self, event: Event, connections: int) -> None:
+    def count_broadcast(self, event: Event, connections: int) -> None:
         """Count an event that was handed to so many connections."""
         self.deliveries += connections
         if type(event) is MessageSent:

@@ -10,7 +10,7 @@ from typing import Protocol
 import attrs
 
 from socketio_app.application.commands import RoomJoined
-from socketio_app.application.events import Audience, DismissReason, Event, OneConnection, Users
+from socketio_app.application.events import Audience, DisconnectReason, Event, OneConnection, Users
 from socketio_app.domain.activity import Change, Mark
 from socketio_app.domain.conversations import Conversation
 from socketio_app.domain.history import ConversationState, Page, ReadMarker, Recent, Window
@@ -286,46 +286,46 @@ class Store(Protocol):
 
 
 class Broadcast(Protocol):
-    """Tells live connections what happened.
+    """Publishes events to live connections.
 
-    To tell does not wait: events for one connection are handed over in the order of the calls.
+    Publishing never waits: a connection gets its events in the order of the calls.
     """
 
     async def wait_until_caught_up(self, room_id: RoomId) -> None:
-        """Wait while so much is still to be told in a room that nothing should be added."""
+        """Wait while too many deliveries are pending in a room."""
         ...
 
-    def tell(self, event: Event, audience: Audience) -> None:
-        """Hand an event to every live connection of an audience, once each."""
+    def publish(self, event: Event, audience: Audience) -> None:
+        """Send an event once to every live connection of an audience."""
         ...
 
-    def dismiss(self, audience: Users | OneConnection, reason: DismissReason) -> None:
-        """End live connections. What they are told from now on, they do not hear.
+    def disconnect(self, audience: Users | OneConnection, reason: DisconnectReason) -> None:
+        """Close live connections, including those that are being opened.
 
-        Those that open at this moment are among them.
+        They get no event that is published later.
         """
         ...
 
-    def hears(self, room_id: RoomId, user_id: UserId) -> bool:
-        """Whether what happens in the room reaches the user's live connections at once."""
+    def is_subscribed(self, room_id: RoomId, user_id: UserId) -> bool:
+        """Whether the user's live connections get the room's events immediately."""
         ...
 
-    def hold(self, room_id: RoomId, user_id: UserId) -> None:
-        """Hold back from the user's connections what happens in the room, from now on.
+    def pause(self, room_id: RoomId, user_id: UserId) -> None:
+        """Subscribe the user's connections to a room, but queue its events.
 
-        It reaches them with `enter`, or is dropped with `leave`.
+        `subscribe` delivers the queue, `unsubscribe` discards it.
         """
         ...
 
-    def enter(self, room_id: RoomId, user_id: UserId, given_seq: int = 0) -> None:
-        """From now on the user's connections, later ones too, are in the room's audience.
+    def subscribe(self, room_id: RoomId, user_id: UserId, given_seq: int = 0) -> None:
+        """Subscribe the user's connections, including later ones, to a room.
 
-        Messages up to `given_seq` are not for them any more, whenever they are broadcast.
+        Messages up to `given_seq` are no longer delivered to them.
         """
         ...
 
-    def leave(self, room_id: RoomId, user_id: UserId) -> None:
-        """From now on they are not."""
+    def unsubscribe(self, room_id: RoomId, user_id: UserId) -> None:
+        """Unsubscribe the user's connections from a room."""
         ...
 
 

@@ -103,7 +103,7 @@ class Publisher:
 
     def _send(self, message: Message, sending: ConnectionId | None) -> None:
         self._typing.end(message.from_user_id, message.conversation)
-        self._broadcast.tell(MessageSent(message), _readers(message, sending))
+        self._broadcast.publish(MessageSent(message), _readers(message, sending))
         if message.to_user_id is None:
             self._delivery.written_to_room(message)
 

@@ -125,7 +125,7 @@ class Reading:
         read = await self._store.conversations.mark_read(actor.user_id, conversation, command.seq)
         if read.moved:
             event = MessageRead(actor.user_id, conversation, read.read_seq, self._clock.now())
-            self._broadcast.tell(event, witnesses)
+            self._broadcast.publish(event, witnesses)
         return ReadMarked(read.read_seq)
 
     async def _news(

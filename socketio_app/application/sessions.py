@@ -86,7 +86,7 @@ class Sessions:
         settled = (await self._store.activity.recent_mark()).settled
         async with self._user_locks.holding(user_id):
             for room_id in await self._store.rooms.rooms_of(user_id):
-                self._broadcast.enter(room_id, user_id)
+                self._broadcast.subscribe(room_id, user_id)
         undelivered = await self._store.deliveries.undelivered(user_id, self._offline_push)
         connected = Connected(
             user_id,
@@ -115,10 +115,10 @@ class Sessions:
         connected = opening.connected
         user_id, connection_id = connected.user_id, connected.connection_id
         self._connections.open(user_id, connection_id)
-        self._tokens.hold(user_id, connection_id, connected.token_expires_at)
+        self._tokens.track(user_id, connection_id, connected.token_expires_at)
 
     def close(self, user_id: UserId, connection_id: ConnectionId) -> None:
         """Count the connection out; with the user's last one, their typing ends."""
-        self._tokens.forget(connection_id)
+        self._tokens.untrack(connection_id)
         if self._connections.close(user_id, connection_id):
             self._typing.end_all(user_id)

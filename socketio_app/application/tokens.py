@@ -47,7 +47,7 @@ class Tokens:
         self._timer: Timer | None = None
         self._timer_due: datetime | None = None
 
-    def hold(self, user_id: UserId, connection_id: ConnectionId, ends_at: datetime | None) -> None:
+    def track(self, user_id: UserId, connection_id: ConnectionId, ends_at: datetime | None) -> None:
         """Let an open connection live until its token ends, in place of the one that it had.
 
         Args:
@@ -56,7 +56,7 @@ class Tokens:
             ends_at: when; `None`: never.
         """
         if ends_at is None:
-            self.forget(connection_id)
+            self.untrack(connection_id)
             return
         before = self._tokens.get(connection_id)
         # A client that has no better token is not warned again: it would ask in a loop.
@@ -65,9 +65,9 @@ class Tokens:
         left = max(ends_at - self._clock.wall_time(), timedelta(0))
         warning = timedelta(0) if is_warned else min(WARNING, left / 2)
         self._deadlines.set(connection_id, ends_at - warning)
-        self._turn()
+        self._tick()
 
-    def forget(self, connection_id: ConnectionId) -> None:
+    def untrack(self, connection_id: ConnectionId) -> None:
         """The connection has ended, or has no end."""
         if self._tokens.pop(connection_id, None) is not None:
             self._deadlines.call_off(connection_id)
@@ -90,10 +90,10 @@ class Tokens:
             message = "the token is another user's"
             raise Unauthenticated(message, reason=message)
         if self._connections.is_open(actor.user_id, actor.connection_id):
-            self.hold(actor.user_id, actor.connection_id, identity.expires_at)
+            self.track(actor.user_id, actor.connection_id, identity.expires_at)
         return TokenRefreshed(identity.expires_at)
 
-    def _turn(self) -> None:
+    def _tick(self) -> None:
         """Do what is due, and wait for what is next."""
         now = self._clock.wall_time()
         for connection_id in self._deadlines.take_due(now):
@@ -101,11 +101,11 @@ class Tokens:
             audience = OneConnection(token.user_id, connection_id)
             if token.ends_at <= now:
                 del self._tokens[connection_id]
-                self._broadcast.dismiss(audience, "token_expired")
+                self._broadcast.disconnect(audience, "token_expired")
             else:
                 self._tokens[connection_id] = attrs.evolve(token, is_warned=True)
                 self._deadlines.set(connection_id, token.ends_at)
-                self._broadcast.tell(TokenExpiring(token.ends_at, token.ends_at - now), audience)
+                self._broadcast.publish(TokenExpiring(token.ends_at, token.ends_at - now), audience)
         self._wait(now)
 
     def _wait(self, now: datetime) -> None:
@@ -120,7 +120,7 @@ class Tokens:
 
     def _wake(self) -> None:
         self._timer = self._timer_due = None
-        self._turn()
+        self._tick()
 
     def _stop_waiting(self) -> None:
         if self._timer is not None:

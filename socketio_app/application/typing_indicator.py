@@ -66,11 +66,11 @@ class TypingIndicator:
         """End the user's state in one conversation, because of something else that they did."""
         changes = self._board.stop(user_id, conversation)
         if changes:
-            self._tell(changes)
+            self._publish(changes)
 
     def end_all(self, user_id: UserId) -> None:
         """End all of the user's states, because they are gone."""
-        self._tell(self._board.stop_all(user_id))
+        self._publish(self._board.stop_all(user_id))
 
     def open(self) -> None:
         """Set timers."""
@@ -84,7 +84,7 @@ class TypingIndicator:
             self._timer = None
 
     def _start(self, user_id: UserId, conversation: Conversation) -> None:
-        self._tell(self._board.start(user_id, conversation, self._clock.now()))
+        self._publish(self._board.start(user_id, conversation, self._clock.now()))
         self._set_timer()
 
     def _set_timer(self) -> None:
@@ -94,12 +94,12 @@ class TypingIndicator:
 
     def _expire(self) -> None:
         self._timer = None
-        self._tell(self._board.expire(self._clock.now()))
+        self._publish(self._board.expire(self._clock.now()))
         self._set_timer()
 
-    def _tell(self, changes: Iterable[TypingStarted | TypingStopped]) -> None:
+    def _publish(self, changes: Iterable[TypingStarted | TypingStopped]) -> None:
         for change in changes:
-            self._broadcast.tell(change, _onlookers(change.user_id, change.conversation))
+            self._broadcast.publish(change, _onlookers(change.user_id, change.conversation))
 
 
 def _onlookers(user_id: UserId, conversation: Conversation) -> Audience:

@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from socketio_app.adapters.custom_verifier import CustomVerifier
 from socketio_app.adapters.fanout.hub import Hub
-from socketio_app.adapters.fanout.large_rooms import PART
+from socketio_app.adapters.fanout.large_rooms import SLICE_CONNECTIONS
 from socketio_app.adapters.jwt import JwtVerifier, KeyConfigurationError, KeySet
 from socketio_app.adapters.memory import MemoryStore
 from socketio_app.adapters.prometheus import metrics_route
@@ -94,7 +94,7 @@ def compose(
     *,
     verify_token: Callable[[str], object] | None = None,
     store: Store | None = None,
-    part: int = PART,
+    slice_connections: int = SLICE_CONNECTIONS,
 ) -> Composition:
     """Put a chat together.
 
@@ -102,7 +102,7 @@ def compose(
         settings: its settings.
         verify_token: the host's own check of tokens, instead of the settings' keys.
         store: the store, instead of the one that the settings name.
-        part: see `Hub`.
+        slice_connections: see `Hub`.
 
     Raises:
         SettingsError: a setting is wrong.
@@ -112,7 +112,7 @@ def compose(
         CustomVerifier(verify_token, clock) if verify_token else jwt_verifier(settings, clock)
     )
     metrics = Metrics(COMMANDS) if settings.metrics_port else None
-    hub = Hub(SOCKETIO_ENCODING, part, metrics)
+    hub = Hub(SOCKETIO_ENCODING, slice_connections, metrics)
     store = store or configured_store(settings)
     chat = Chat(store, hub, verifier, clock, new_message_id, settings.limits())
     options = Options(

@@ -162,7 +162,11 @@ def _sqlite_file(rest: str) -> str:
         raise ValueError("must name a file, as in sqlite:///chat.db, or be memory://")
     if not name.startswith("/") or not file or file.startswith("file:"):
         raise ValueError("must name a file, as in sqlite:///chat.db")
-    unknown = {part.partition("=")[0] for part in query.split("&") if part}
+    unknown = {
+        slice_connections.partition("=")[0]
+        for slice_connections in query.split("&")
+        if slice_connections
+    }
     unknown -= _IGNORED_SQLITE_PARAMETERS
     if unknown:
         raise ValueError(f"has parameters that a SQLite file does not take: {min(unknown)}")

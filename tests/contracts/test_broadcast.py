@@ -123,7 +123,7 @@ def sent(seq: int) -> Event:
 def test_a_users_every_connection_is_told(listening: Listening) -> None:
     laptop, phone = listening.listen(ADA, "1"), listening.listen(ADA, "2")
 
-    listening.broadcast.tell(event(), Users((ADA,)))
+    listening.broadcast.publish(event(), Users((ADA,)))
 
     assert (laptop(), phone()) == (1, 1)
 
@@ -132,7 +132,7 @@ def test_nobody_else_is_told(listening: Listening) -> None:
     listening.listen(ADA, "1")
     bob = listening.listen(BOB, "2")
 
-    listening.broadcast.tell(event(), Users((ADA,)))
+    listening.broadcast.publish(event(), Users((ADA,)))
 
     assert bob() == 0
 
@@ -143,9 +143,9 @@ def test_nobody_else_is_told(listening: Listening) -> None:
 def test_one_connection_can_be_left_out(listening: Listening, audience: Audience) -> None:
     laptop, phone, bob = (listening.listen(u, c) for u, c in ((ADA, "1"), (ADA, "2"), (BOB, "3")))
     for user_id in (ADA, BOB):
-        listening.broadcast.enter(LOBBY, user_id)
+        listening.broadcast.subscribe(LOBBY, user_id)
 
-    listening.broadcast.tell(event(), audience)
+    listening.broadcast.publish(event(), audience)
 
     assert (laptop(), phone(), bob()) == (0, 1, 1)
 
@@ -153,40 +153,40 @@ def test_one_connection_can_be_left_out(listening: Listening, audience: Audience
 def test_one_user_can_be_left_out_of_a_room(listening: Listening) -> None:
     laptop, phone, bob = (listening.listen(u, c) for u, c in ((ADA, "1"), (ADA, "2"), (BOB, "3")))
     for user_id in (ADA, BOB):
-        listening.broadcast.enter(LOBBY, user_id)
+        listening.broadcast.subscribe(LOBBY, user_id)
 
-    listening.broadcast.tell(event(), Members(LOBBY, except_user=ADA))
+    listening.broadcast.publish(event(), Members(LOBBY, except_user=ADA))
 
     assert (laptop(), phone(), bob()) == (0, 0, 1)
 
 
 def test_a_room_is_heard_from_entering_to_leaving(listening: Listening) -> None:
     ada = listening.listen(ADA, "1")
-    listening.broadcast.tell(event(), Members(LOBBY))
-    listening.broadcast.enter(LOBBY, ADA)
-    listening.broadcast.tell(event(), Members(LOBBY))
-    listening.broadcast.leave(LOBBY, ADA)
-    listening.broadcast.tell(event(), Members(LOBBY))
+    listening.broadcast.publish(event(), Members(LOBBY))
+    listening.broadcast.subscribe(LOBBY, ADA)
+    listening.broadcast.publish(event(), Members(LOBBY))
+    listening.broadcast.unsubscribe(LOBBY, ADA)
+    listening.broadcast.publish(event(), Members(LOBBY))
 
     assert ada() == 1
 
 
 def test_a_connection_that_opens_later_is_in_its_users_rooms(listening: Listening) -> None:
     listening.listen(ADA, "1")
-    listening.broadcast.enter(LOBBY, ADA)
+    listening.broadcast.subscribe(LOBBY, ADA)
     phone = listening.listen(ADA, "2")
 
-    listening.broadcast.tell(event(), Members(LOBBY))
+    listening.broadcast.publish(event(), Members(LOBBY))
 
     assert phone() == 1
 
 
 def test_entering_twice_tells_once(listening: Listening) -> None:
     ada = listening.listen(ADA, "1")
-    listening.broadcast.enter(LOBBY, ADA)
-    listening.broadcast.enter(LOBBY, ADA)
+    listening.broadcast.subscribe(LOBBY, ADA)
+    listening.broadcast.subscribe(LOBBY, ADA)
 
-    listening.broadcast.tell(event(), Members(LOBBY))
+    listening.broadcast.publish(event(), Members(LOBBY))
 
     assert ada() == 1
 
@@ -194,11 +194,11 @@ def test_entering_twice_tells_once(listening: Listening) -> None:
 def test_a_connection_that_has_ended_is_told_nothing(listening: Listening) -> None:
     ada, bob = listening.listen(ADA, "1"), listening.listen(BOB, "2")
     for user_id in (ADA, BOB):
-        listening.broadcast.enter(LOBBY, user_id)
+        listening.broadcast.subscribe(LOBBY, user_id)
     listening.end("1")
 
-    listening.broadcast.tell(event(), Members(LOBBY))
-    listening.broadcast.tell(event(), Users((ADA, BOB)))
+    listening.broadcast.publish(event(), Members(LOBBY))
+    listening.broadcast.publish(event(), Users((ADA, BOB)))
 
     assert (ada(), bob()) == (0, 2)
 
@@ -206,8 +206,8 @@ def test_a_connection_that_has_ended_is_told_nothing(listening: Listening) -> No
 def test_one_connection_can_be_told_alone(listening: Listening) -> None:
     laptop, phone, bob = (listening.listen(u, c) for u, c in ((ADA, "1"), (ADA, "2"), (BOB, "3")))
 
-    listening.broadcast.tell(event(), OneConnection(ADA, ConnectionId("2")))
-    listening.broadcast.tell(event(), OneConnection(ADA, ConnectionId("gone")))
+    listening.broadcast.publish(event(), OneConnection(ADA, ConnectionId("2")))
+    listening.broadcast.publish(event(), OneConnection(ADA, ConnectionId("gone")))
 
     assert (laptop(), phone(), bob()) == (0, 1, 0)
 
@@ -218,7 +218,7 @@ def test_a_user_is_dismissed_from_every_connection_and_nobody_else_is(
     for user_id, connection_id in ((ADA, "1"), (ADA, "2"), (BOB, "3")):
         listening.listen(user_id, connection_id)
 
-    listening.broadcast.dismiss(Users((ADA,)), "disconnected")
+    listening.broadcast.disconnect(Users((ADA,)), "disconnected")
 
     assert [listening.was_ended(each) for each in ("1", "2", "3")] == [True, True, False]
 
@@ -227,18 +227,18 @@ def test_one_connection_can_be_dismissed_alone(listening: Listening) -> None:
     for user_id, connection_id in ((ADA, "1"), (ADA, "2"), (BOB, "3")):
         listening.listen(user_id, connection_id)
 
-    listening.broadcast.dismiss(OneConnection(ADA, ConnectionId("1")), "token_expired")
+    listening.broadcast.disconnect(OneConnection(ADA, ConnectionId("1")), "token_expired")
 
     assert [listening.was_ended(each) for each in ("1", "2", "3")] == [True, False, False]
 
 
 def test_who_is_dismissed_is_told_nothing_more(listening: Listening) -> None:
     ada = listening.listen(ADA, "1")
-    listening.broadcast.enter(LOBBY, ADA)
-    listening.broadcast.dismiss(Users((ADA,)), "token_expired")
+    listening.broadcast.subscribe(LOBBY, ADA)
+    listening.broadcast.disconnect(Users((ADA,)), "token_expired")
 
-    listening.broadcast.tell(event(), Members(LOBBY))
-    listening.broadcast.tell(event(), Users((ADA,)))
+    listening.broadcast.publish(event(), Members(LOBBY))
+    listening.broadcast.publish(event(), Users((ADA,)))
 
     assert ada() == 0
 
@@ -246,9 +246,9 @@ def test_who_is_dismissed_is_told_nothing_more(listening: Listening) -> None:
 def test_dismissing_who_is_not_there_is_harmless(listening: Listening) -> None:
     bob = listening.listen(BOB, "1")
 
-    listening.broadcast.dismiss(Users((EVE,)), "disconnected")
-    listening.broadcast.dismiss(OneConnection(BOB, ConnectionId("gone")), "disconnected")
-    listening.broadcast.tell(event(), Users((BOB,)))
+    listening.broadcast.disconnect(Users((EVE,)), "disconnected")
+    listening.broadcast.disconnect(OneConnection(BOB, ConnectionId("gone")), "disconnected")
+    listening.broadcast.publish(event(), Users((BOB,)))
 
     assert bob() == 1
 
@@ -256,80 +256,80 @@ def test_dismissing_who_is_not_there_is_harmless(listening: Listening) -> None:
 def test_leaving_a_room_never_entered_is_harmless(listening: Listening) -> None:
     ada = listening.listen(ADA, "1")
 
-    listening.broadcast.leave(LOBBY, ADA)
-    listening.broadcast.leave(LOBBY, EVE)
-    listening.broadcast.tell(event(), Members(LOBBY))
+    listening.broadcast.unsubscribe(LOBBY, ADA)
+    listening.broadcast.unsubscribe(LOBBY, EVE)
+    listening.broadcast.publish(event(), Members(LOBBY))
 
     assert ada() == 0
 
 
 def test_what_happens_while_a_room_is_held_back_comes_with_entering(listening: Listening) -> None:
     laptop = listening.listen(ADA, "1")
-    listening.broadcast.hold(LOBBY, ADA)
+    listening.broadcast.pause(LOBBY, ADA)
     phone, bob = listening.listen(ADA, "2"), listening.listen(BOB, "3")
-    listening.broadcast.enter(LOBBY, BOB)
+    listening.broadcast.subscribe(LOBBY, BOB)
 
-    listening.broadcast.tell(event(), Members(LOBBY))
-    listening.broadcast.tell(event(), Users((ADA, BOB)))
+    listening.broadcast.publish(event(), Members(LOBBY))
+    listening.broadcast.publish(event(), Users((ADA, BOB)))
     assert (laptop(), phone(), bob()) == (0, 0, 2)
-    assert not listening.broadcast.hears(LOBBY, ADA)
+    assert not listening.broadcast.is_subscribed(LOBBY, ADA)
 
-    listening.broadcast.enter(LOBBY, ADA)
-    listening.broadcast.tell(event(), Members(LOBBY))
+    listening.broadcast.subscribe(LOBBY, ADA)
+    listening.broadcast.publish(event(), Members(LOBBY))
 
     assert (laptop(), phone(), bob()) == (3, 3, 3)
-    assert listening.broadcast.hears(LOBBY, ADA)
+    assert listening.broadcast.is_subscribed(LOBBY, ADA)
 
 
 def test_what_happens_while_a_room_is_held_back_is_dropped_with_leaving(
     listening: Listening,
 ) -> None:
     ada = listening.listen(ADA, "1")
-    listening.broadcast.enter(LOBBY, ADA)
-    listening.broadcast.hold(LOBBY, ADA)
-    listening.broadcast.tell(event(), Members(LOBBY))
+    listening.broadcast.subscribe(LOBBY, ADA)
+    listening.broadcast.pause(LOBBY, ADA)
+    listening.broadcast.publish(event(), Members(LOBBY))
 
-    listening.broadcast.leave(LOBBY, ADA)
-    listening.broadcast.tell(event(), Members(LOBBY))
+    listening.broadcast.unsubscribe(LOBBY, ADA)
+    listening.broadcast.publish(event(), Members(LOBBY))
 
     assert ada() == 0
-    assert not listening.broadcast.hears(LOBBY, ADA)
-    listening.broadcast.tell(event(), Users((ADA,)))
+    assert not listening.broadcast.is_subscribed(LOBBY, ADA)
+    listening.broadcast.publish(event(), Users((ADA,)))
     assert ada() == 1
 
 
 def test_messages_from_before_entering_do_not_come(listening: Listening) -> None:
     ada = listening.listen(ADA, "1")
-    listening.broadcast.hold(LOBBY, ADA)
+    listening.broadcast.pause(LOBBY, ADA)
     for seq in (2, 3):
-        listening.broadcast.tell(sent(seq), Members(LOBBY))
+        listening.broadcast.publish(sent(seq), Members(LOBBY))
 
-    listening.broadcast.enter(LOBBY, ADA, given_seq=4)
-    listening.broadcast.tell(sent(4), Members(LOBBY))
+    listening.broadcast.subscribe(LOBBY, ADA, given_seq=4)
+    listening.broadcast.publish(sent(4), Members(LOBBY))
     assert ada() == 0
 
-    listening.broadcast.tell(sent(5), Members(LOBBY))
+    listening.broadcast.publish(sent(5), Members(LOBBY))
     assert ada() == 1
 
 
 def test_who_is_not_there_hears_nothing_and_nothing_is_held_back(listening: Listening) -> None:
-    listening.broadcast.hold(LOBBY, EVE)
+    listening.broadcast.pause(LOBBY, EVE)
     eve = listening.listen(EVE, "1")
-    listening.broadcast.tell(event(), Members(LOBBY))
-    assert not listening.broadcast.hears(LOBBY, EVE)
+    listening.broadcast.publish(event(), Members(LOBBY))
+    assert not listening.broadcast.is_subscribed(LOBBY, EVE)
 
-    listening.broadcast.enter(LOBBY, EVE)
-    listening.broadcast.tell(event(), Members(LOBBY))
+    listening.broadcast.subscribe(LOBBY, EVE)
+    listening.broadcast.publish(event(), Members(LOBBY))
 
     assert eve() == 1
 
 
 def test_a_user_who_has_gone_comes_back_to_nothing_held_back(listening: Listening) -> None:
     listening.listen(ADA, "1")
-    listening.broadcast.hold(LOBBY, ADA)
+    listening.broadcast.pause(LOBBY, ADA)
     listening.end("1")
     ada = listening.listen(ADA, "2")
 
-    listening.broadcast.tell(event(), Users((ADA,)))
+    listening.broadcast.publish(event(), Users((ADA,)))
 
     assert ada() == 1

@@ -173,11 +173,11 @@ class NodeProcess:
         number = len(self._sockets) + 1
         client = self._sockets[number] = NodeClient(self, number)
         given = {"reconnection": False, "transports": transports(transport), **options}
-        self.tell({"do": "open", "socket": number, "url": url, "options": given})
+        self.send({"do": "open", "socket": number, "url": url, "options": given})
         await client.connected(transport)
         return client
 
-    def tell(self, order: Json) -> None:
+    def send(self, order: Json) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(order).encode() + b"\n")
 
@@ -225,10 +225,10 @@ class NodeClient:
         self._emit(event, payload)
 
     async def close(self) -> None:
-        self._node.tell({"do": "close", "socket": self._number})
+        self._node.send({"do": "close", "socket": self._number})
 
     def _emit(self, event: str, payload: tuple[Any, ...], **ack: int) -> None:
-        self._node.tell({"do": "emit", "socket": self._number, "args": [event, *payload], **ack})
+        self._node.send({"do": "emit", "socket": self._number, "args": [event, *payload], **ack})
 
 
 @asynccontextmanager

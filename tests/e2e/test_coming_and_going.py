@@ -41,7 +41,7 @@ def is_empty(composition: Composition) -> bool:
         hub._subscribers
         or hub._audiences
         or hub._rooms
-        or hub._held
+        or hub._paused
         or server._connections
         or composition.chat.connection_count
         or composition.chat._connections._opening

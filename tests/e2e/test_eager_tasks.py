@@ -26,7 +26,7 @@ pytestmark = [
     ),
 ]
 
-PART = 3
+SLICE_CONNECTIONS = 3
 
 
 @attrs.frozen
@@ -65,7 +65,7 @@ def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     file = tmp_path_factory.mktemp("eager") / "chat.db"
     database_url = f"sqlite:///{file}" if path.is_stored_in_a_file else "memory://"
     settings = Settings(secret_key=SECRET, rate_limits=False, database_url=database_url)
-    app = application(compose(settings, part=PART))
+    app = application(compose(settings, slice_connections=SLICE_CONNECTIONS))
     with serving_in_a_thread(app, path.websockets, loop_factory=new_event_loop) as base_url:
         yield base_url
 
@@ -84,4 +84,4 @@ async def test_messages_reach_users_and_rooms_over_every_transport(url: str) -> 
 
 
 async def test_every_member_of_a_large_room_gets_every_message_in_order(url: str) -> None:
-    await all_messages_reach_all_members(url, 2 * PART + 1, None)
+    await all_messages_reach_all_members(url, 2 * SLICE_CONNECTIONS + 1, None)

@@ -6,7 +6,7 @@ import attrs
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from socketio_app.adapters.fanout.large_rooms import PART as DEFAULT_PART
+from socketio_app.adapters.fanout.large_rooms import SLICE_CONNECTIONS as DEFAULT_SLICE
 from socketio_app.adapters.websocket.uvicorn_protocol import TakeoverProtocol
 from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import compose
@@ -17,8 +17,8 @@ from tests.tokens import SECRET
 
 pytestmark = pytest.mark.anyio
 
-PART = 3
-RECIPIENTS = 2 * PART + 1
+SLICE_CONNECTIONS = 3
+RECIPIENTS = 2 * SLICE_CONNECTIONS + 1
 
 
 @attrs.frozen
@@ -45,16 +45,18 @@ KINDS = [
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 async def test_every_member_of_a_large_room_gets_every_message_in_order(kind: WebSockets) -> None:
     settings = Settings(secret_key=SECRET, rate_limits=False)
-    app = application(compose(settings, part=PART))
+    app = application(compose(settings, slice_connections=SLICE_CONNECTIONS))
     async with serving(app, kind.ws, ws_per_message_deflate=kind.compression is not None) as url:
         await all_messages_reach_all_members(url, RECIPIENTS, kind.compression)
 
 
-@pytest.mark.parametrize("part", [PART, DEFAULT_PART])
+@pytest.mark.parametrize("slice_connections", [SLICE_CONNECTIONS, DEFAULT_SLICE])
 async def test_a_connection_whose_write_raises_is_closed_and_the_others_get_everything(
-    part: int, caplog: pytest.LogCaptureFixture
+    slice_connections: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    composition = compose(Settings(secret_key=SECRET, rate_limits=False), part=part)
+    composition = compose(
+        Settings(secret_key=SECRET, rate_limits=False), slice_connections=slice_connections
+    )
     async with serving(application(composition)) as url:
         async with connected(url, "eve", None) as broken:
             await broken.ask("join_room", {"room_id": "lobby"})
@@ -77,4 +79,4 @@ def broken_write(_frame: bytes) -> None:
 async def test_a_room_above_the_default_limit_of_one_turn() -> None:
     settings = Settings(secret_key=SECRET, rate_limits=False)
     async with serving(application(compose(settings)), "websockets-sansio") as url:
-        await all_messages_reach_all_members(url, DEFAULT_PART + 20, None)
+        await all_messages_reach_all_members(url, DEFAULT_SLICE + 20, None)

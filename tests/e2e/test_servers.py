@@ -30,8 +30,8 @@ END_SECONDS = 30
 ENDS_POLLS = {"gunicorn", "socketio-app", "uvicorn"}
 """On these an open poll is answered when the server ends, and does not hold it up."""
 
-PART = 3
-RECIPIENTS = 2 * PART + 1
+SLICE_CONNECTIONS = 3
+RECIPIENTS = 2 * SLICE_CONNECTIONS + 1
 SECTION = (
     (Path(__file__).parents[2] / "docs" / "running.md")
     .read_text()
@@ -46,7 +46,7 @@ from socketio_app.entrypoints.composition import compose
 from socketio_app.entrypoints.settings import Settings
 
 settings = Settings(secret_key="{SECRET}", rate_limits=False)
-app = application(compose(settings, part={PART}))
+app = application(compose(settings, slice_connections={SLICE_CONNECTIONS}))
 """
 
 

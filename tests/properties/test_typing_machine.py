@@ -45,7 +45,7 @@ class TypingMachine(RuleBasedStateMachine):
         done = [k for k in self.history if (k.user, k.conversation) == (user, conversation)]
         return done[-1].at + TTL if done and done[-1].starts else None
 
-    def tell(self, changes: Iterable[TypingStarted | TypingStopped]) -> None:
+    def publish(self, changes: Iterable[TypingStarted | TypingStopped]) -> None:
         """Show what is told as a client would, which must be a change each time."""
         for change in changes:
             key = (change.user_id, change.conversation)
@@ -62,21 +62,21 @@ class TypingMachine(RuleBasedStateMachine):
 
         end = self.ends_at(user, conversation)
         is_renewal = end is not None and self.now < end
-        self.tell(changes)
+        self.publish(changes)
         self.history.append(Key(user, conversation, self.now, starts=True))
         assert is_renewal == (len(changes) == 0)
         assert (user, conversation) in self.shown
 
     @rule(user=users, conversation=conversations)
     def stop(self, user: UserId, conversation: Conversation) -> None:
-        self.tell(self.board.stop(user, conversation))
+        self.publish(self.board.stop(user, conversation))
 
         self.history.append(Key(user, conversation, self.now, starts=False))
         assert (user, conversation) not in self.shown
 
     @rule(user=users)
     def stop_all(self, user: UserId) -> None:
-        self.tell(self.board.stop_all(user))
+        self.publish(self.board.stop_all(user))
 
         self.history += [Key(user, each, self.now, starts=False) for each in CONVERSATIONS]
         assert user not in {shown for shown, _ in self.shown}
@@ -87,7 +87,7 @@ class TypingMachine(RuleBasedStateMachine):
 
     @rule()
     def expire(self) -> None:
-        self.tell(self.board.expire(self.now))
+        self.publish(self.board.expire(self.now))
 
         typing = {
             (user, conversation)

@@ -25,7 +25,7 @@ class ConnectTimeout:
         loop = asyncio.get_running_loop()
         self._deadlines[on_late] = loop.time() + self.seconds
         if self._timer is None:
-            self._timer = Deadline(self.seconds, self._turn)
+            self._timer = Deadline(self.seconds, self._tick)
 
     def discard(self, on_late: Callable[[], None]) -> None:
         """Let it stay, or it has gone."""
@@ -37,7 +37,7 @@ class ConnectTimeout:
             self._timer.cancel()
             self._timer = None
 
-    def _turn(self) -> None:
+    def _tick(self) -> None:
         self._timer = None
         loop = asyncio.get_running_loop()
         now = loop.time()
@@ -47,4 +47,4 @@ class ConnectTimeout:
             on_late()
         if self._deadlines:
             first = next(iter(self._deadlines.values()))
-            self._timer = Deadline(first - now, self._turn)
+            self._timer = Deadline(first - now, self._tick)

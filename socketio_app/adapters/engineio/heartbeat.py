@@ -47,7 +47,7 @@ class Heartbeat:
         self._slots: list[set[Pinged]] = [set() for _ in range(MAX_SLOTS)]
         self._slot_seconds = interval_seconds / MAX_SLOTS
         self._timeout_turns = ceil(timeout_seconds / self._slot_seconds)
-        self._turns = 0
+        self._ticks = 0
         self._due = 0.0
         self._was_late = False
         self._asked: deque[_Asked] = deque()
@@ -59,7 +59,7 @@ class Heartbeat:
         Returns:
             What to call to ask it no more.
         """
-        slot = self._slots[(self._turns - 1) % MAX_SLOTS]
+        slot = self._slots[(self._ticks - 1) % MAX_SLOTS]
         slot.add(connection)
         if self._timer is None:
             self._wait()
@@ -74,29 +74,29 @@ class Heartbeat:
     def _wait(self) -> None:
         loop = asyncio.get_running_loop()
         self._due = loop.time() + self._slot_seconds
-        self._timer = loop.call_at(self._due, self._turn)
+        self._timer = loop.call_at(self._due, self._tick)
 
-    def _turn(self) -> None:
+    def _tick(self) -> None:
         now = asyncio.get_running_loop().time()
         is_late = now - self._due > LATE_SECONDS
         self._wait()
-        self._turns += 1
+        self._ticks += 1
         # Of two late turns in a row the second one does: between them everything was read once.
         if self._was_late or not is_late:
             self._end_silent()
         self._was_late = is_late and not self._was_late
         # A connection that was pinged for a confirmation has as long to answer from now on.
-        connections = list(self._slots[self._turns % MAX_SLOTS])
+        connections = list(self._slots[self._ticks % MAX_SLOTS])
         for connection in connections:
             if connection.pinged_at is None:
                 connection.pinged_at = now
                 connection.ping()
         if connections:
-            self._asked.append(_Asked(now, self._turns + self._timeout_turns, connections))
+            self._asked.append(_Asked(now, self._ticks + self._timeout_turns, connections))
 
     def _end_silent(self) -> None:
         """End the connections whose clients have not answered in time."""
-        while self._asked and self._asked[0].last_turn <= self._turns:
+        while self._asked and self._asked[0].last_tick <= self._ticks:
             asked = self._asked.popleft()
             for connection in asked.connections:
                 pinged_at = connection.pinged_at
@@ -111,6 +111,6 @@ class _Asked:
     """The connections that were pinged in one turn."""
 
     at: float
-    last_turn: int
+    last_tick: int
     """The turn in which those that have not answered are ended."""
     connections: Sequence[Pinged]

@@ -1,8 +1,7 @@
-"""Tells rooms of thousands, without stopping the loop, and each connection in one order.
+"""Delivers events to rooms of thousands, in slices, so that the event loop is never blocked.
 
-A crowd is told part by part. What happens in its room meanwhile waits, and then goes through the
-crowd all together, as one write for each connection: so the cost of a delivery falls where more is
-said than can be told at once.
+Events of a large room are delivered slice by slice. Events that arrive meanwhile wait, and then go
+out as one batch: one write for each connection. Under load the cost of a delivery therefore falls.
 """
 
 import asyncio
@@ -17,160 +16,162 @@ from socketio_app.application.events import Event
 from socketio_app.application.metrics import Metrics
 from socketio_app.domain.identifiers import RoomId
 
-PART = 500
-"""How many connections are told before the loop has its turn: some milliseconds' work."""
+SLICE_CONNECTIONS = 500
+"""Maximum number of connections written to in one turn of the loop: a few milliseconds."""
 
 MAX_BATCH_EVENTS = 128
-"""How many events go through a crowd together."""
+"""Maximum number of events in a batch."""
 
 MAX_WAITING = 256
-"""How many may wait in a room before who says more has to wait, too."""
+"""Maximum number of events waiting in a room; senders to a room with more of them wait."""
 
 
 @attrs.frozen(eq=False)
-class Telling:
-    """An event and whom it is for."""
+class Delivery:
+    """An event and its recipients."""
 
     event: Event
     frame: Frame
     subscribers: Sequence[Subscriber]
-    left_out: Sequence[Subscriber] = ()
-    """Those of the outlets that are not to be told."""
+    excluded: Sequence[Subscriber] = ()
+    """Those of the subscribers that do not get it."""
 
     @property
-    def told(self) -> int:
-        """How many are."""
-        return len(self.subscribers) - len(self.left_out)
+    def recipient_count(self) -> int:
+        """Number of connections that get it."""
+        return len(self.subscribers) - len(self.excluded)
 
 
-class Crowds:
-    """The rooms in which something is still being told."""
+class LargeRooms:
+    """The rooms in which deliveries are under way."""
 
-    def __init__(self, part: int, metrics: Metrics | None = None) -> None:
-        self._part = part
-        self.rooms: dict[RoomId, Crowd] = {}
-        """Where what happens has to wait for its turn."""
+    def __init__(self, slice_connections: int, metrics: Metrics | None = None) -> None:
+        self._slice_connections = slice_connections
+        self.rooms: dict[RoomId, LargeRoom] = {}
+        """The rooms where a new event has to wait for those before it."""
         self._metrics = metrics
 
     async def wait_until_caught_up(self, room_id: RoomId) -> None:
-        """Wait until no more than `MAX_WAITING` tellings wait in a room."""
-        while (crowd := self.rooms.get(room_id)) and len(crowd.waiting) > MAX_WAITING:
-            await crowd.until_passed()
+        """Wait until at most `MAX_WAITING` events wait in a room."""
+        while (room := self.rooms.get(room_id)) and len(room.waiting) > MAX_WAITING:
+            await room.wait_for_batch()
 
-    def tell(self, room_id: RoomId, telling: Telling) -> None:
-        """Tell an event after those before it in the room."""
+    def deliver(self, room_id: RoomId, delivery: Delivery) -> None:
+        """Deliver an event after the earlier ones of the room."""
         if not self.rooms:
-            asyncio.get_running_loop().call_soon(self._tell_a_part)
+            asyncio.get_running_loop().call_soon(self._deliver_slice)
         if room_id not in self.rooms:
-            self.rooms[room_id] = Crowd(self._part, self._metrics)
-        self.rooms[room_id].waiting.append(telling)
+            self.rooms[room_id] = LargeRoom(self._slice_connections, self._metrics)
+        self.rooms[room_id].waiting.append(delivery)
 
-    def _tell_a_part(self) -> None:
-        """Tell a part of one room's crowd; the rooms take turns."""
+    def _deliver_slice(self) -> None:
+        """Deliver a slice in one room; the rooms take turns."""
         room_id = next(iter(self.rooms))
-        crowd = self.rooms.pop(room_id)
+        room = self.rooms.pop(room_id)
         try:
-            crowd.tell_a_part()
+            room.deliver_slice()
         finally:
-            if crowd.waiting or crowd.passage is not None:
-                self.rooms[room_id] = crowd
+            if room.waiting or room.batch is not None:
+                self.rooms[room_id] = room
             if self.rooms:
-                asyncio.get_running_loop().call_soon(self._tell_a_part)
+                asyncio.get_running_loop().call_soon(self._deliver_slice)
 
 
 @attrs.define
-class Crowd:
-    """What is still to be told in one room."""
+class LargeRoom:
+    """The deliveries of one room that are not complete."""
 
-    part: int
+    slice_connections: int
     metrics: Metrics | None
-    waiting: deque[Telling] = attrs.field(factory=deque, init=False)
-    passage: "_Passage | None" = attrs.field(default=None, init=False)
-    _passed: asyncio.Event | None = attrs.field(default=None, init=False)
+    waiting: deque[Delivery] = attrs.field(factory=deque, init=False)
+    batch: "_Batch | None" = attrs.field(default=None, init=False)
+    _batch_delivered: asyncio.Event | None = attrs.field(default=None, init=False)
 
-    async def until_passed(self) -> None:
-        """Wait until some of it has been told."""
-        if self._passed is None:
-            self._passed = asyncio.Event()
-        await self._passed.wait()
+    async def wait_for_batch(self) -> None:
+        """Wait until the current batch is delivered."""
+        if self._batch_delivered is None:
+            self._batch_delivered = asyncio.Event()
+        await self._batch_delivered.wait()
 
-    def tell_a_part(self) -> None:
-        """Tell the next part of the crowd what goes through it."""
-        if self.passage is None:
-            self.passage = _Passage.of(self.waiting, self.part)
-        if self.passage.tell(self.part):
+    def deliver_slice(self) -> None:
+        """Deliver the batch to the next slice of the connections."""
+        if self.batch is None:
+            self.batch = _Batch.of(self.waiting, self.slice_connections)
+        if self.batch.deliver(self.slice_connections):
             if self.metrics is not None:
-                for telling, _ in self.passage.tellings:
-                    self.metrics.told(telling.event, telling.told)
-            self.passage = None
-            if self._passed is not None:
-                self._passed.set()
-                self._passed = None
+                for delivery, _ in self.batch.deliveries:
+                    self.metrics.count_broadcast(delivery.event, delivery.recipient_count)
+            self.batch = None
+            if self._batch_delivered is not None:
+                self._batch_delivered.set()
+                self._batch_delivered = None
 
 
 @attrs.define
-class _Passage:
-    """Some events on their way through a crowd."""
+class _Batch:
+    """Some events on their way to the connections of a room."""
 
-    crowd: Sequence[Subscriber]
-    tellings: Sequence[tuple[Telling, bool]]
-    """In their order; and whether each is for the crowd, or for a few."""
-    particular: set[Subscriber]
-    """Who is to have something else than the crowd."""
-    _common: Sequence[Telling] = attrs.field(init=False)
+    subscribers: Sequence[Subscriber]
+    deliveries: Sequence[tuple[Delivery, bool]]
+    """In order, each with whether it is for the whole room or only for a few."""
+    exceptions: set[Subscriber]
+    """Subscribers that do not get exactly the room's events."""
+    _common: Sequence[Delivery] = attrs.field(init=False)
     _joined: bytes = attrs.field(init=False)
-    _met: set[Subscriber] = attrs.field(factory=set, init=False)
-    """The particular ones who are in the crowd."""
-    _told: int = attrs.field(default=0, init=False)
+    _members_met: set[Subscriber] = attrs.field(factory=set, init=False)
+    """Those of the exceptions that are in the room."""
+    _next: int = attrs.field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._common = [telling for telling, for_crowd in self.tellings if for_crowd]
-        self._joined = b"".join(telling.frame for telling in self._common)
+        self._common = [delivery for delivery, for_room in self.deliveries if for_room]
+        self._joined = b"".join(delivery.frame for delivery in self._common)
 
     @classmethod
-    def of(cls, waiting: "deque[Telling]", few: int) -> "_Passage":
-        """Take what can go through together: what is for the same crowd, or for a few."""
-        crowd = waiting[0].subscribers
-        tellings: list[tuple[Telling, bool]] = []
-        particular: set[Subscriber] = set()
-        while waiting and len(tellings) < MAX_BATCH_EVENTS:
-            for_crowd = waiting[0].subscribers == crowd
-            if not for_crowd and len(waiting[0].subscribers) > few:
+    def of(cls, waiting: "deque[Delivery]", few: int) -> "_Batch":
+        """Take the events that can go out together: for the same members, or for a few."""
+        subscribers = waiting[0].subscribers
+        deliveries: list[tuple[Delivery, bool]] = []
+        exceptions: set[Subscriber] = set()
+        while waiting and len(deliveries) < MAX_BATCH_EVENTS:
+            for_room = waiting[0].subscribers == subscribers
+            if not for_room and len(waiting[0].subscribers) > few:
                 break
-            telling = waiting.popleft()
-            tellings.append((telling, for_crowd))
-            particular.update(telling.left_out if for_crowd else telling.subscribers)
-        return cls(crowd, tellings, particular)
+            delivery = waiting.popleft()
+            deliveries.append((delivery, for_room))
+            exceptions.update(delivery.excluded if for_room else delivery.subscribers)
+        return cls(subscribers, deliveries, exceptions)
 
-    def tell(self, part: int) -> bool:
-        """Tell the next part of the crowd, and after the last the particular ones.
+    def deliver(self, count: int) -> bool:
+        """Write to the next connections, and after the last of them to the exceptions.
 
         Returns:
-            Whether everybody has been told.
+            Whether the batch is delivered.
         """
-        for subscriber in self.crowd[self._told : self._told + part]:
+        for subscriber in self.subscribers[self._next : self._next + count]:
             try:
-                if subscriber in self.particular:
-                    self._met.add(subscriber)
+                if subscriber in self.exceptions:
+                    self._members_met.add(subscriber)
                 elif subscriber.direct_joined is not None:
                     subscriber.direct_joined(self._joined)
                 else:
-                    for telling in self._common:
-                        subscriber.tell(telling.event, telling.frame)
+                    for delivery in self._common:
+                        subscriber.deliver(delivery.event, delivery.frame)
             except Exception as error:  # noqa: BLE001  (logged there)
                 subscriber.fail(error)
-        self._told += part
-        if self._told < len(self.crowd):
+        self._next += count
+        if self._next < len(self.subscribers):
             return False
-        for subscriber in self.particular:
+        for subscriber in self.exceptions:
             try:
-                self._tell_particular(subscriber)
+                self._deliver_to_exception(subscriber)
             except Exception as error:  # noqa: BLE001  (logged there)
                 subscriber.fail(error)
         return True
 
-    def _tell_particular(self, subscriber: Subscriber) -> None:
-        for telling, for_crowd in self.tellings:
-            among = subscriber in self._met if for_crowd else subscriber in telling.subscribers
-            if among and subscriber not in telling.left_out:
-                subscriber.tell(telling.event, telling.frame)
+    def _deliver_to_exception(self, subscriber: Subscriber) -> None:
+        for delivery, for_room in self.deliveries:
+            is_recipient = (
+                subscriber in self._members_met if for_room else subscriber in delivery.subscribers
+            )
+            if is_recipient and subscriber not in delivery.excluded:
+                subscriber.deliver(delivery.event, delivery.frame)

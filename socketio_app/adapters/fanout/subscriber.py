@@ -94,7 +94,7 @@ class Subscriber:
         self.direct = None if writer is None else writer.write
         self.direct_joined = None if writer is None else writer.write_joined
 
-    def tell(self, event: Event, frame: Frame) -> bool:
+    def deliver(self, event: Event, frame: Frame) -> bool:
         """Write an event's frame, or hold the event back. Whether it was written."""
         if self._merge is not None and not self._may_go(event, self._merge):
             return False

@@ -6,8 +6,8 @@ from typing import Self
 
 import attrs
 
+from socketio_app.adapters.claims import ClaimsPolicy, rejected
 from socketio_app.adapters.jwt import strict_json
-from socketio_app.adapters.jwt.claims import ClaimsPolicy, rejected
 from socketio_app.adapters.jwt.keys import KeySet
 from socketio_app.application.ports import Clock, Identity
 

@@ -60,7 +60,7 @@ def test_a_messages_delivery_lasts_from_its_acceptance(
 ) -> None:
     clock.advance(timedelta(milliseconds=20))
 
-    metrics.told(MessageSent(draft().at(1)), connections=3)
+    metrics.count_broadcast(MessageSent(draft().at(1)), connections=3)
 
     assert metrics.deliveries == 3
     assert metrics.delivery_seconds.total == pytest.approx(0.02)
@@ -70,13 +70,13 @@ def test_a_messages_delivery_lasts_from_its_acceptance(
 def test_a_clock_that_was_set_back_makes_no_delivery_shorter_than_nothing() -> None:
     metrics = Metrics([], lambda: NOON.timestamp() - 60)
 
-    metrics.told(MessageSent(draft().at(1)), connections=1)
+    metrics.count_broadcast(MessageSent(draft().at(1)), connections=1)
 
     assert metrics.delivery_seconds.total == 0
 
 
 def test_other_events_are_deliveries_whose_time_says_nothing(metrics: Metrics) -> None:
-    metrics.told(UserJoined(RoomId("lobby"), UserId("ada"), NOON, 2), connections=2)
+    metrics.count_broadcast(UserJoined(RoomId("lobby"), UserId("ada"), NOON, 2), connections=2)
 
     assert metrics.deliveries == 2
     assert sum(metrics.delivery_seconds.counts) == 0

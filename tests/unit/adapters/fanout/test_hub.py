@@ -26,58 +26,58 @@ from tests.fake_writer import RecordingWriter
 
 pytestmark = pytest.mark.anyio
 
-PART = 3
+SLICE_CONNECTIONS = 3
 
 
 @pytest.fixture
 def crowd() -> ListeningToHub:
     """A room with more connections than are told in one go."""
-    listening = ListeningToHub(Hub(SOCKETIO_ENCODING, PART))
-    for number in range(2 * PART):
+    listening = ListeningToHub(Hub(SOCKETIO_ENCODING, SLICE_CONNECTIONS))
+    for number in range(2 * SLICE_CONNECTIONS):
         user_id = UserId(f"user {number}")
         listening.listen(user_id, f"{number}")
-        listening.broadcast.enter(LOBBY, user_id)
+        listening.broadcast.subscribe(LOBBY, user_id)
     return listening
 
 
-async def all_told(hub: Hub) -> None:
+async def all_published(hub: Hub) -> None:
     async with asyncio.timeout(60):
-        while hub._crowds.rooms:
+        while hub._large_rooms.rooms:
             await asyncio.sleep(0)
 
 
 async def test_a_large_room_is_told_in_parts(crowd: ListeningToHub) -> None:
     ada = crowd.listen(ADA, "ada's")
-    crowd.broadcast.enter(LOBBY, ADA)
+    crowd.broadcast.subscribe(LOBBY, ADA)
 
-    crowd.broadcast.tell(event(), Members(LOBBY))
+    crowd.broadcast.publish(event(), Members(LOBBY))
 
     assert ada() == 0
-    await all_told(crowd.broadcast)
+    await all_published(crowd.broadcast)
     assert ada() == 1
 
 
 async def test_what_is_told_of_the_room_meanwhile_comes_after(crowd: ListeningToHub) -> None:
     ada = crowd.listen(ADA, "ada's")
-    crowd.broadcast.enter(LOBBY, ADA)
+    crowd.broadcast.subscribe(LOBBY, ADA)
 
-    crowd.broadcast.tell(event(), Members(LOBBY))
-    crowd.broadcast.tell(event(), Users((ADA,)))
+    crowd.broadcast.publish(event(), Members(LOBBY))
+    crowd.broadcast.publish(event(), Users((ADA,)))
 
     assert ada() == 0
-    await all_told(crowd.broadcast)
+    await all_published(crowd.broadcast)
     assert ada() == 2
 
 
 async def test_who_is_left_out_is_left_out_of_every_part(crowd: ListeningToHub) -> None:
     ada, eve = crowd.listen(ADA, "ada's"), crowd.listen(EVE, "eve's")
     for user_id in (ADA, EVE):
-        crowd.broadcast.enter(LOBBY, user_id)
+        crowd.broadcast.subscribe(LOBBY, user_id)
 
-    crowd.broadcast.tell(event(), Members(LOBBY, except_connection=ConnectionId("ada's")))
-    crowd.broadcast.tell(event(), Members(LOBBY, except_user=ADA))
+    crowd.broadcast.publish(event(), Members(LOBBY, except_connection=ConnectionId("ada's")))
+    crowd.broadcast.publish(event(), Members(LOBBY, except_user=ADA))
 
-    await all_told(crowd.broadcast)
+    await all_published(crowd.broadcast)
     assert (ada(), eve()) == (0, 2)
 
 
@@ -85,18 +85,18 @@ async def test_who_has_left_a_held_room_hears_nothing_that_was_still_under_way(
     crowd: ListeningToHub,
 ) -> None:
     ada = crowd.listen(ADA, "ada's")
-    crowd.broadcast.enter(LOBBY, ADA)
-    crowd.broadcast.tell(event(), Members(LOBBY))
-    crowd.broadcast.hold(LOBBY, ADA)
+    crowd.broadcast.subscribe(LOBBY, ADA)
+    crowd.broadcast.publish(event(), Members(LOBBY))
+    crowd.broadcast.pause(LOBBY, ADA)
 
-    crowd.broadcast.leave(LOBBY, ADA)
-    await all_told(crowd.broadcast)
+    crowd.broadcast.unsubscribe(LOBBY, ADA)
+    await all_published(crowd.broadcast)
     assert ada() == 0
 
-    crowd.broadcast.hold(LOBBY, ADA)
-    crowd.broadcast.enter(LOBBY, ADA)
-    crowd.broadcast.tell(event(), Members(LOBBY))
-    await all_told(crowd.broadcast)
+    crowd.broadcast.pause(LOBBY, ADA)
+    crowd.broadcast.subscribe(LOBBY, ADA)
+    crowd.broadcast.publish(event(), Members(LOBBY))
+    await all_published(crowd.broadcast)
     assert ada() == 1
 
 
@@ -105,12 +105,12 @@ async def test_a_connection_that_falls_too_far_behind_is_closed(
 ) -> None:
     monkeypatch.setattr(live_merge, "MAX_HELD", 2)
     crowd.listen(ADA, "ada's")
-    crowd.broadcast.hold(LOBBY, ADA)
+    crowd.broadcast.pause(LOBBY, ADA)
 
     for _ in range(3):
         assert not crowd.was_ended("ada's")
-        crowd.broadcast.tell(event(), Members(LOBBY))
-        await all_told(crowd.broadcast)
+        crowd.broadcast.publish(event(), Members(LOBBY))
+        await all_published(crowd.broadcast)
 
     assert crowd.was_ended("ada's")
 
@@ -121,55 +121,55 @@ async def test_a_connection_in_a_quiet_room_is_written_to_directly_again(
     crowd.listen(ADA, "ada's")
     subscriber = crowd.subscribers["ada's"]
     subscriber.set_direct(crowd.writers["ada's"])
-    crowd.broadcast.hold(LOBBY, ADA)
-    crowd.broadcast.enter(LOBBY, ADA, given_seq=7)
-    crowd.broadcast.tell(event(), Users((ADA,)))
+    crowd.broadcast.pause(LOBBY, ADA)
+    crowd.broadcast.subscribe(LOBBY, ADA, given_seq=7)
+    crowd.broadcast.publish(event(), Users((ADA,)))
     assert subscriber.direct is None
 
     monkeypatch.setattr(subscriber, "_forget_at", 0.0)
-    crowd.broadcast.tell(event(), Users((ADA,)))
+    crowd.broadcast.publish(event(), Users((ADA,)))
 
     assert subscriber.direct is not None
 
 
 async def test_who_comes_meanwhile_is_not_told(crowd: ListeningToHub) -> None:
-    crowd.broadcast.tell(event(), Members(LOBBY))
+    crowd.broadcast.publish(event(), Members(LOBBY))
     late = crowd.listen(UserId("user 0"), "late")
 
-    await all_told(crowd.broadcast)
+    await all_published(crowd.broadcast)
 
     assert late() == 0
 
 
 async def test_a_room_that_grows_small_meanwhile_hears_in_order(crowd: ListeningToHub) -> None:
     ada = crowd.listen(ADA, "ada's")
-    crowd.broadcast.enter(LOBBY, ADA)
-    crowd.broadcast.tell(event(), Members(LOBBY))
+    crowd.broadcast.subscribe(LOBBY, ADA)
+    crowd.broadcast.publish(event(), Members(LOBBY))
 
-    for number in range(2 * PART):
-        crowd.broadcast.leave(LOBBY, UserId(f"user {number}"))
-    crowd.broadcast.tell(event(), Members(LOBBY))
+    for number in range(2 * SLICE_CONNECTIONS):
+        crowd.broadcast.unsubscribe(LOBBY, UserId(f"user {number}"))
+    crowd.broadcast.publish(event(), Members(LOBBY))
 
     assert ada() == 0
-    await all_told(crowd.broadcast)
+    await all_published(crowd.broadcast)
     assert ada() == 2
 
 
 async def test_who_says_more_than_can_be_told_has_to_wait(crowd: ListeningToHub) -> None:
     hub = crowd.broadcast
     for _ in range(MAX_WAITING + MAX_BATCH_EVENTS + 1):
-        hub.tell(event(), Members(LOBBY))
+        hub.publish(event(), Members(LOBBY))
 
     waiting = asyncio.create_task(hub.wait_until_caught_up(LOBBY))
     await asyncio.sleep(0)
 
     assert not waiting.done()
-    await all_told(hub)
+    await all_published(hub)
     await waiting
 
 
 async def test_in_a_room_that_keeps_up_nobody_waits(crowd: ListeningToHub) -> None:
-    crowd.broadcast.tell(event(), Members(LOBBY))
+    crowd.broadcast.publish(event(), Members(LOBBY))
 
     wait_until_caught_up = crowd.broadcast.wait_until_caught_up(LOBBY)
 
@@ -180,15 +180,15 @@ async def test_in_a_room_that_keeps_up_nobody_waits(crowd: ListeningToHub) -> No
 @pytest.mark.parametrize("takes_bytes", [False, True])
 @pytest.mark.parametrize("is_direct", [False, True])
 @pytest.mark.parametrize("audience", [Members(LOBBY), Users((ADA, BOB))])
-@pytest.mark.parametrize("part", [1, 1000])
+@pytest.mark.parametrize("slice_connections", [1, 1000])
 async def test_a_connection_whose_write_raises_is_closed_and_the_others_get_everything(
-    part: int, audience: Audience, is_direct: bool, takes_bytes: bool
+    slice_connections: int, audience: Audience, is_direct: bool, takes_bytes: bool
 ) -> None:
-    listening = ListeningToHub(Hub(SOCKETIO_ENCODING, part))
+    listening = ListeningToHub(Hub(SOCKETIO_ENCODING, slice_connections))
     hub = listening.broadcast
     ada, bob = listening.listen(ADA, "ada's"), listening.listen(BOB, "bob's")
     for user_id in (ADA, BOB):
-        hub.enter(LOBBY, user_id)
+        hub.subscribe(LOBBY, user_id)
     broken, subscriber = listening.writers["ada's"], listening.subscribers["ada's"]
     broken.fault, broken.takes_bytes = OSError("broken"), takes_bytes
     if is_direct:
@@ -196,8 +196,8 @@ async def test_a_connection_whose_write_raises_is_closed_and_the_others_get_ever
         subscriber.set_direct(broken)
 
     for _ in range(2):
-        hub.tell(event(), audience)
-        await all_told(hub)
+        hub.publish(event(), audience)
+        await all_published(hub)
 
     assert (ada(), bob()) == (0, 2)
     assert broken.faults == [broken.fault]
@@ -205,13 +205,13 @@ async def test_a_connection_whose_write_raises_is_closed_and_the_others_get_ever
 
 async def test_another_room_has_its_turn_between_the_parts(crowd: ListeningToHub) -> None:
     ada = crowd.listen(ADA, "ada's")
-    crowd.broadcast.enter(RoomId("small"), ADA)
+    crowd.broadcast.subscribe(RoomId("small"), ADA)
 
-    crowd.broadcast.tell(event(), Members(LOBBY))
-    crowd.broadcast.tell(event(), Members(RoomId("small")))
+    crowd.broadcast.publish(event(), Members(LOBBY))
+    crowd.broadcast.publish(event(), Members(RoomId("small")))
 
     assert ada() == 1
-    await all_told(crowd.broadcast)
+    await all_published(crowd.broadcast)
 
 
 class TestConfirmations:
@@ -223,7 +223,7 @@ class TestConfirmations:
             listening.listen(user_id, connection)
         message = message_from(ADA, Pair.of(ADA, BOB))
 
-        listening.broadcast.tell(MessageSent(message), Users((ADA, BOB), ConnectionId("1")))
+        listening.broadcast.publish(MessageSent(message), Users((ADA, BOB), ConnectionId("1")))
 
         expected = {connection: writer.expected for connection, writer in listening.writers.items()}
         assert expected == {"1": [], "2": [], "3": [message], "4": [message]}
@@ -231,9 +231,9 @@ class TestConfirmations:
     async def test_nobodys_for_a_rooms_message(self) -> None:
         listening = ListeningToHub()
         listening.listen(BOB, "1")
-        listening.broadcast.enter(LOBBY, BOB)
+        listening.broadcast.subscribe(LOBBY, BOB)
 
-        listening.broadcast.tell(MessageSent(message_from(ADA, Room(LOBBY))), Members(LOBBY))
+        listening.broadcast.publish(MessageSent(message_from(ADA, Room(LOBBY))), Members(LOBBY))
 
         assert listening.writers["1"].expected == []
 
@@ -243,7 +243,7 @@ class TestConfirmations:
         hub.attach(subscriber)
         message = message_from(ADA, Pair.of(ADA, BOB))
 
-        hub.tell(MessageSent(message), Users((ADA, BOB)))
+        hub.publish(MessageSent(message), Users((ADA, BOB)))
         assert writer.expected == []
 
         subscriber.release(OPENING)
@@ -281,8 +281,8 @@ steps = st.one_of(
 )
 
 
-async def heard(part: int, doing: list[tuple[str, object, object]]) -> object:
-    hub = Hub(SOCKETIO_ENCODING, part)
+async def heard(slice_connections: int, doing: list[tuple[str, object, object]]) -> object:
+    hub = Hub(SOCKETIO_ENCODING, slice_connections)
     writers = {
         each: RecordingWriter(takes_bytes=number % 3 == 2)
         for number, each in enumerate(CONNECTIONS)
@@ -300,28 +300,28 @@ async def heard(part: int, doing: list[tuple[str, object, object]]) -> object:
         if number % 3:
             subscriber.set_direct(writers[connection_id])
         for room_id in ROOMS:
-            hub.enter(room_id, subscriber.user_id)
+            hub.subscribe(room_id, subscriber.user_id)
     for number, step in enumerate(doing):
         match step:
             case ("tell", about, Users() | Members() as audience):
-                tell(hub, number, about, audience)
+                publish(hub, number, about, audience)
             case ("enter", room, who):
-                hub.enter(room, who)  # type: ignore[arg-type]
+                hub.subscribe(room, who)  # type: ignore[arg-type]
             case ("leave", room, who):
-                hub.leave(room, who)  # type: ignore[arg-type]
+                hub.unsubscribe(room, who)  # type: ignore[arg-type]
             case ("detach", gone, _):
-                await all_told(hub)  # or its last frames would be told to nobody
+                await all_published(hub)  # or its last frames would be told to nobody
                 hub.detach(subscribers[gone])  # type: ignore[index]
             case _:
                 await asyncio.sleep(0)
-    await all_told(hub)
+    await all_published(hub)
     return {each: by_room(told) for each, told in frames.items()}
 
 
-def tell(hub: Hub, number: int, about: object, audience: Audience) -> None:
+def publish(hub: Hub, number: int, about: object, audience: Audience) -> None:
     room_id = audience.room_id if isinstance(audience, Members) else RoomId(str(about))
     joined_at = datetime(2026, 11, 23, tzinfo=UTC)
-    hub.tell(UserJoined(room_id, ADA, joined_at, number), audience)
+    hub.publish(UserJoined(room_id, ADA, joined_at, number), audience)
 
 
 def by_room(frames: list[Frame]) -> dict[str, list[int]]:
@@ -332,24 +332,24 @@ def by_room(frames: list[Frame]) -> dict[str, list[int]]:
     return found
 
 
-@given(st.sampled_from([PART, len(CONNECTIONS) - 3]), st.lists(steps, max_size=40))
+@given(st.sampled_from([SLICE_CONNECTIONS, len(CONNECTIONS) - 3]), st.lists(steps, max_size=40))
 def test_a_crowd_hears_what_a_small_room_would(
-    part: int, doing: list[tuple[str, object, object]]
+    slice_connections: int, doing: list[tuple[str, object, object]]
 ) -> None:
-    assert asyncio.run(heard(part, doing)) == asyncio.run(heard(1000, doing))
+    assert asyncio.run(heard(slice_connections, doing)) == asyncio.run(heard(1000, doing))
 
 
 async def test_a_connection_that_opens_costs_nothing_for_others_of_its_user() -> None:
     """`enter` is called for each room of the user at each of their connects."""
-    listening = ListeningToHub(Hub(SOCKETIO_ENCODING, PART))
+    listening = ListeningToHub(Hub(SOCKETIO_ENCODING, SLICE_CONNECTIONS))
     hub = listening.broadcast
     listening.listen(ADA, "first")
-    hub.enter(LOBBY, ADA)
+    hub.subscribe(LOBBY, ADA)
     audience = Counting(hub._audiences[LOBBY])
     hub._audiences[LOBBY] = audience
 
     listening.listen(ADA, "second")
-    hub.enter(LOBBY, ADA)
+    hub.subscribe(LOBBY, ADA)
 
     assert set(audience) == {"first", "second"}
     assert audience.writes == 1

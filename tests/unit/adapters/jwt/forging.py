@@ -53,9 +53,13 @@ def base64url(octets: bytes) -> str:
     return base64.urlsafe_b64encode(octets).rstrip(b"=").decode()
 
 
-def encoded(part: object) -> str:
+def encoded(slice_connections: object) -> str:
     """A part of a token: bytes as they are, anything else as JSON."""
-    return base64url(part if isinstance(part, bytes) else json.dumps(part).encode())
+    return base64url(
+        slice_connections
+        if isinstance(slice_connections, bytes)
+        else json.dumps(slice_connections).encode()
+    )
 
 
 def signed(header: object, payload: object, key: str | bytes, algorithm: str) -> str:

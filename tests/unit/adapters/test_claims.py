@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from socketio_app.adapters.jwt.claims import ClaimsPolicy
+from socketio_app.adapters.claims import ClaimsPolicy
 from socketio_app.application.ports import Identity
 from socketio_app.domain.errors import TokenExpired, Unauthenticated
 from tests.unit.adapters.jwt.forging import NOW, claims, seconds_from_now
