@@ -26,7 +26,6 @@ FAST_PROTOCOL = "socketio_app.adapters.websocket.uvicorn_protocol"
 
 NEWEST_TESTED: Mapping[str, tuple[int, ...]] = {
     "python-engineio": (4, 15),
-    "python-socketio": (5, 18),
     "uvicorn": (0, 54),
     "websockets": (17,),
 }
@@ -76,55 +75,25 @@ HTTP_METHODS: Methods = {
     "send_400_response": ["msg"],
 }
 HTTP_ATTRIBUTES = ["cycle", "flow", "loop", "transport"]
-SERVER_METHODS: Methods = {
-    "_engineio_server_class": [],
-    "_handle_connect": ["eio_sid", "namespace", "data"],
-    "_handle_disconnect": ["eio_sid", "namespace", "reason"],
-    "_send_packet": ["eio_sid", "pkt"],
-    "on": ["event", "handler", "namespace"],
-}
-SERVER_ATTRIBUTES = ["eio", "environ", "manager"]
 ENGINE_METHODS: Methods = {
     "_bad_request": ["message"],
     "_log_error_once": ["message", "message_key"],
     "_method_not_found": [],
     "_make_response": ["response_dict", "environ"],
-    "create_queue": ["args", "kwargs"],
     "handle_request": ["args", "kwargs"],
     "_cors_allowed_origins": ["environ"],
     "_handle_connect": ["environ", "transport", "jsonp_index"],
     "_ok": ["packets", "headers", "jsonp_index"],
-    "_trigger_event": ["event", "args", "kwargs"],
     "_upgrades": ["sid", "transport"],
-    "generate_id": [],
 }
 ENGINE_ATTRIBUTES = [
     "_async",
     "max_http_buffer_size",
     "ping_interval",
     "ping_timeout",
-    "reason",
     "sockets",
     "start_service_task",
 ]
-MANAGER_METHODS: Methods = {
-    "basic_disconnect": ["sid", "namespace", "kwargs"],
-    "basic_enter_room": ["sid", "namespace", "room", "eio_sid"],
-    "basic_leave_room": ["sid", "namespace", "room"],
-    "eio_sid_from_sid": ["sid", "namespace"],
-    "sid_from_eio_sid": ["eio_sid", "namespace"],
-}
-MANAGER_ATTRIBUTES = ["pending_disconnect"]
-ENGINE_SOCKET_METHODS: Methods = {
-    "_upgrade_websocket": ["environ"],
-    "check_ping_timeout": [],
-    "close": ["wait", "abort", "reason"],
-    "handle_get_request": ["environ"],
-    "handle_post_request": ["environ"],
-    "schedule_ping": [],
-    "send": ["pkt"],
-}
-ENGINE_SOCKET_ATTRIBUTES = ["closed", "closing", "connected", "sid", "upgraded", "upgrading"]
 
 
 def differences(a_class: type, methods: Methods, attributes: Iterable[str] = ()) -> Sequence[str]:
@@ -221,27 +190,20 @@ def http_protocol() -> type | str:
 
 
 @cache
-def engine_problems(
-    server: type, manager: type, engine: type, engine_socket: type
-) -> Sequence[str]:
-    """Return why python-socketio or python-engineio may fail; nothing if they are as tested."""
+def engine_problems(server: type) -> Sequence[str]:
+    """Return why python-engineio may fail; nothing if it is as tested."""
     return [
-        *differences(server, SERVER_METHODS, SERVER_ATTRIBUTES),
-        *differences(manager, MANAGER_METHODS, MANAGER_ATTRIBUTES),
-        *differences(engine, ENGINE_METHODS, ENGINE_ATTRIBUTES),
-        *differences(engine_socket, ENGINE_SOCKET_METHODS, ENGINE_SOCKET_ATTRIBUTES),
-        *untested("python-socketio", "python-engineio"),
+        *differences(server, ENGINE_METHODS, ENGINE_ATTRIBUTES),
+        *untested("python-engineio"),
     ]
 
 
-def check_engine(server: type, manager: type, engine: type, engine_socket: type) -> None:
-    """Warn of a python-socketio or python-engineio that is not what this was built on."""
-    found = engine_problems(server, manager, engine, engine_socket)
+def check_engine(server: type) -> None:
+    """Log a warning if python-engineio is not what this was built on."""
+    found = engine_problems(server)
     if found:
         log.warning(
-            "connections may fail: python-socketio %s and python-engineio %s are not what this "
-            "was built on: %s",
-            version("python-socketio"),
+            "connections may fail: python-engineio %s is not what this was built on: %s",
             version("python-engineio"),
             ", ".join(found),
         )

@@ -16,7 +16,7 @@ from socketio_app.adapters.memory import MemoryStore
 from socketio_app.adapters.prometheus import metrics_route
 from socketio_app.adapters.socketio.connect_limit import ConnectRates
 from socketio_app.adapters.socketio.encoding import SOCKETIO_ENCODING
-from socketio_app.adapters.socketio.server import ChatServer, Options
+from socketio_app.adapters.socketio.server import Options, SocketIOServer
 from socketio_app.adapters.sql.postgres.store import PostgresStore
 from socketio_app.adapters.sql.sqlite.store import SqliteStore
 from socketio_app.adapters.system import SystemClock, new_message_id
@@ -49,7 +49,7 @@ class Composition:
     """A chat, put together."""
 
     chat: Chat
-    server: ChatServer
+    server: SocketIOServer
     store: Store
     metrics_route: Route | None = None
     """`GET /metrics`, where it is measured."""
@@ -122,12 +122,12 @@ def compose(
         ping_timeout_seconds=settings.ping_timeout_seconds,
         max_unread_bytes=settings.max_unread_bytes,
         ephemeral_unread_bytes=settings.typing_unread_bytes,
-        connect_seconds=settings.connect_timeout_seconds,
+        connect_timeout_seconds=settings.connect_timeout_seconds,
         handshakes=settings.handshake_rate,
         connects=ConnectRates(*settings.connect_rates),
         runs_outside_tasks=isinstance(store, MemoryStore | SqliteStore),
     )
-    server = ChatServer(chat, hub, verifier, options, metrics, configured_tracing())
+    server = SocketIOServer(chat, hub, verifier, options, metrics, configured_tracing())
     metrics_route = None if metrics is None else measured(metrics, chat, server, store)
     return Composition(chat, server, store, metrics_route)
 
@@ -141,7 +141,7 @@ def configured_tracing() -> Tracing | None:
     return tracing()
 
 
-def measured(metrics: Metrics, chat: Chat, server: ChatServer, store: Store) -> Route:
+def measured(metrics: Metrics, chat: Chat, server: SocketIOServer, store: Store) -> Route:
     """`GET /metrics`, with all that there is to be measured here."""
     gauges: dict[str, tuple[str, Callable[[], float]]] = {
         "chat_connections": ("Open connections.", lambda: chat.connection_count),

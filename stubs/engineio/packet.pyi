@@ -1,6 +1,7 @@
 from typing import Any
 
 OPEN: int
+CLOSE: int
 PING: int
 MESSAGE: int
 NOOP: int

@@ -11,9 +11,11 @@ import attrs
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from socketio_app.adapters.custom_verifier import CustomVerifier
+from socketio_app.adapters.engineio.state import State
 from socketio_app.adapters.fanout.hub import Hub
 from socketio_app.adapters.socketio.encoding import SOCKETIO_ENCODING
-from socketio_app.adapters.socketio.server import MAX_IGNORED_PACKETS, ChatServer, Options
+from socketio_app.adapters.socketio.server import Options, SocketIOServer
+from socketio_app.adapters.socketio.session import MAX_IGNORED_PACKETS
 from socketio_app.adapters.websocket.uvicorn_protocol import TakeoverProtocol
 from socketio_app.application.chat import Chat
 from socketio_app.application.commands import Actor, JoinRoom
@@ -174,9 +176,9 @@ class Play:
             ephemeral_unread_bytes=2**30,
             runs_outside_tasks=self._stage.path.runs_outside_tasks,
         )
-        server = ChatServer(chat, hub, verifier, options)
         numbers = count(1)
-        server.eio.generate_id = lambda: f"id-{next(numbers):06}"  # type: ignore[method-assign]
+        new_id = lambda: f"id-{next(numbers):06}"  # noqa: E731
+        server = SocketIOServer(chat, hub, verifier, options, new_id=new_id)
         return Composition(chat, server, store)
 
     async def run(self) -> Sequence[Sequence[str]]:
@@ -293,8 +295,8 @@ class Play:
                 await self._say(client, _packets(step.events, client))
         elif step.fails:
             await client.fail_to_upgrade(say_meanwhile, step.moment)
-            connection = self._composition.server.eio.sockets[client.sid]
-            await _until(lambda: not connection.upgrading)
+            session = self._composition.server._context.sessions[client.sid]
+            await _until(lambda: session.state is not State.UPGRADING)
         else:
             await client.upgrade(say_meanwhile, step.moment, _packets(step.events, client))
 
@@ -309,7 +311,7 @@ class Play:
 
     async def _until_gone(self, client: FrameClient) -> None:
         server = self._composition.server
-        await _until(lambda: client.sid not in server.eio.sockets)
+        await _until(lambda: client.sid not in server._context.sessions)
 
 
 async def _until(met: Callable[[], bool]) -> None:

@@ -23,6 +23,7 @@ from socketio_app.entrypoints.composition import Composition, compose
 from tests.e2e.raw_client import RawPolling, raw_polling
 from tests.e2e.raw_frames import OPEN, RawFrames, close_code
 from tests.e2e.serving import serving
+from tests.e2e.sessions import only_session
 from tests.e2e.test_engine_io import CONNECT, SETTINGS, until_empty
 from tests.stores import HookedStore
 from tests.unit.adapters.jwt.forging import RSA_KEY, certificate
@@ -65,7 +66,7 @@ async def mallory(url: str, **options: Any) -> AsyncIterator[RawFrames]:
 async def until_behind(composition: Composition) -> None:
     """Let Bob send to the lobby until something waits in the server, as Mallory does not read."""
     await composition.chat.execute(BOB, JoinRoom(LOBBY))
-    (connection,) = composition.server.eio.sockets.values()
+    connection = only_session(composition)
     async with asyncio.timeout(30):
         while connection.unread_bytes < 100_000:
             await composition.chat.execute(BOB, SendMessage(Room(LOBBY), MUCH))
@@ -226,7 +227,7 @@ async def test_a_slow_reader_gets_what_was_kept_for_it_before_the_close_frame(
     async with serving(app, websockets, system_buffer_bytes=65_536) as url:
         async with mallory(url, receive_buffer_bytes=SMALL_BUFFER) as client:
             await messages_of(BOB, composition, 200)
-            (connection,) = composition.server.eio.sockets.values()
+            connection = only_session(composition)
             assert connection.unread_bytes
 
             match ending:
@@ -253,12 +254,12 @@ async def test_a_client_that_reads_nothing_is_cut_after_some_seconds(
     async with serving(app, TakeoverProtocol, system_buffer_bytes=65_536) as url:
         async with mallory(url, receive_buffer_bytes=SMALL_BUFFER) as client:
             await messages_of(BOB, composition, 200)
-            (connection,) = composition.server.eio.sockets.values()
+            connection = only_session(composition)
             assert connection.unread_bytes
 
             composition.chat.disconnect_user(UserId("mallory"))
 
-            transport = connection._connection._websocket.transport
+            transport = connection.transport._websocket.transport
             async with asyncio.timeout(20):
                 while not transport.is_closing():
                     await asyncio.sleep(0.01)
@@ -308,10 +309,12 @@ async def test_an_open_poll_is_answered_with_a_packet_when_its_session_ends(
     url: str, composition: Composition, ending: str
 ) -> None:
     async with raw_polling(url) as polling:
-        (connection,) = composition.server.eio.sockets.values()
+        connection = only_session(composition)
         polled = asyncio.create_task(polling.get())
         async with asyncio.timeout(20):
-            while connection._poll_queue._filled is None:  # nothing else says that the poll is open
+            while (
+                connection.transport.queue._filled is None
+            ):  # nothing else says that the poll is open
                 await asyncio.sleep(0.01)
 
         match ending:
@@ -386,9 +389,9 @@ async def test_a_client_that_ends_behind_commands_with_large_answers_has_gone(
             sent = [(Opcode.TEXT, text) for text in texts] + [(opcode, last)]
             # In one piece: what is read together is answered together.
             client.writer.write(b"".join(Frame(*each).serialize(mask=True) for each in sent))
-            (connection,) = composition.server.eio.sockets.values()
+            connection = only_session(composition)
             async with asyncio.timeout(20):
-                while connection._connection._on_lost is not None:
+                while connection.transport._on_lost is not None:
                     await asyncio.sleep(0.01)
 
         await until_empty(composition)

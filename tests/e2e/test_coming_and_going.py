@@ -36,21 +36,18 @@ class SlowVerifier:
 
 def is_empty(composition: Composition) -> bool:
     """Whether no trace of any connection is left."""
-    hub, server = composition.server._hub, composition.server
+    hub, server = composition.server._services.hub, composition.server
     return not (
         hub._subscribers
         or hub._audiences
         or hub._rooms
         or hub._paused
-        or server._connections
         or composition.chat.connection_count
         or composition.chat._connections._opening
         or composition.chat.sessions._tokens._tokens
-        or server.eio.connect_timeout._deadlines
-        or any(server.eio.pings._slots)
-        or server.eio.sockets
-        or server.environ
-        or any(composition.server.manager.rooms.values())
+        or server._context.connect_timeout._deadlines
+        or any(server._context.heartbeat._slots)
+        or server._context.sessions
     )
 
 

@@ -14,7 +14,7 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 from websockets.frames import Frame, Opcode
 
-from socketio_app.adapters.engineio.session import MAX_PROBES
+from socketio_app.adapters.engineio.upgrade import MAX_PROBES
 from socketio_app.adapters.websocket.uvicorn_protocol import TakeoverProtocol
 from socketio_app.application.commands import Actor, SendMessage
 from socketio_app.domain.conversations import Person
@@ -24,6 +24,7 @@ from socketio_app.entrypoints.composition import Composition, compose
 from tests.e2e.clients import PythonClient, until
 from tests.e2e.raw_client import raw_polling
 from tests.e2e.serving import serving
+from tests.e2e.sessions import only_session
 from tests.e2e.test_engine_io import (
     CONNECT,
     OPEN_WEBSOCKET,
@@ -110,15 +111,15 @@ async def test_answers_to_pings_do_not_pile_up_for_a_client_that_does_not_read()
         reader, writer = await open_by_hand(url)
         writer.write(Frame(Opcode.TEXT, CONNECT.encode()).serialize(mask=True))
         await reader.readuntil(b'42["connected"')
-        (connection,) = composition.server.eio.sockets.values()
+        connection = only_session(composition)
         for _ in range(200):
             writer.write(ping * 1000)
             await writer.drain()
 
         async with asyncio.timeout(60):
-            while not connection._connection._websocket._is_writing_paused:
+            while not connection.transport._websocket._is_writing_paused:
                 await asyncio.sleep(0)
-        assert connection._connection._websocket.transport.get_write_buffer_size() < 200_000
+        assert connection.transport._websocket.transport.get_write_buffer_size() < 200_000
         writer.transport.abort()
 
 
@@ -276,8 +277,8 @@ async def test_who_gives_a_poll_up_loses_the_session_and_not_a_message(
         await polling.get()
         poll = asyncio.create_task(polling.get())
         async with asyncio.timeout(60):
-            (connection,) = composition.server.eio.sockets.values()
-            while connection._poll_queue._filled is None:
+            connection = only_session(composition)
+            while connection.transport.queue._filled is None:
                 await asyncio.sleep(0)
 
         poll.cancel()
@@ -328,13 +329,6 @@ async def test_a_websocket_that_says_it_polls_is_refused_and_leaves_nothing(
     await until_empty(composition)
 
 
-async def test_who_leaves_looks_through_nobody_elses_rooms(
-    url: str, composition: Composition
-) -> None:
-    async with talkative(url), talkative(url):
-        assert list(composition.server.manager.rooms["/"]) == [None]
-
-
 async def test_where_compression_was_agreed_on_it_works(composition: Composition) -> None:
     app = application(composition)
     async with serving(app, TakeoverProtocol, ws_per_message_deflate=True) as url:
@@ -367,7 +361,7 @@ async def test_the_servers_own_origin_may_connect_where_it_speaks_tls_itself() -
     composition = compose(SETTINGS)
     environ = {"HTTP_HOST": "chat.example", "wsgi.url_scheme": "https"}
 
-    allowed = composition.server.eio._cors_allowed_origins(environ)
+    allowed = composition.server._engine._cors_allowed_origins(environ)
 
     assert "https://chat.example" in (allowed or [])
 
@@ -398,19 +392,19 @@ async def test_of_what_came_at_once_no_more_is_taken_than_may_wait() -> None:
         reader, writer = await open_by_hand(url)
         writer.write(Frame(Opcode.TEXT, CONNECT.encode()).serialize(mask=True))
         await reader.readuntil(b'42["connected"')
-        (connection,) = composition.server.eio.sockets.values()
+        connection = only_session(composition)
         gate.hold_next("is_member")
         held = b'42["send_group_message",{"room_id":"lobby","content":"hello"}]'
         writer.write(Frame(Opcode.TEXT, held).serialize(mask=True) + small * 5000 + last)
         await gate.reached()
 
-        websocket = connection._connection._websocket
+        websocket = connection.transport._websocket
         async with asyncio.timeout(60):
             while websocket._owner_reads or not websocket._is_behind:
                 await asyncio.sleep(0)
         for _ in range(100):
             await asyncio.sleep(0)  # the loop's turns, in which more could be taken
-        assert len(connection._connection._inbox._waiting) < 1000
+        assert len(connection.transport._inbox._waiting) < 1000
 
         gate.let_go()
         await reader.readuntil(b"431[")

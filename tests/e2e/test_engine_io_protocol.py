@@ -13,6 +13,7 @@ from socketio_app.entrypoints.composition import Composition, compose
 from socketio_app.entrypoints.settings import Settings
 from tests.e2e.frame_client import FrameClient
 from tests.e2e.serving import serving
+from tests.e2e.sessions import only_session
 from tests.e2e.test_engine_io import until_empty
 from tests.tokens import SECRET, token
 
@@ -142,8 +143,8 @@ class TestSendingData:
                 await answer.read()
 
         first = asyncio.create_task(send_slowly())
-        (connection,) = composition.server.eio.sockets.values()
-        while not connection._is_posted:
+        connection = only_session(composition)
+        while not connection.transport.is_posted:
             await asyncio.sleep(0)
 
         assert await asked(http, "POST", url, "3") == 400
@@ -163,8 +164,8 @@ class TestReceivingData:
     ) -> None:
         url = await session(http)
         first = asyncio.create_task(poll(http, url))
-        (connection,) = composition.server.eio.sockets.values()
-        while not connection._is_polled:
+        connection = only_session(composition)
+        while not connection.transport.is_polled:
             await asyncio.sleep(0)
 
         assert await asked(http, "GET", url) == 400

@@ -26,6 +26,7 @@ from tests.e2e.clients import (
 from tests.e2e.conftest import NO_NODE
 from tests.e2e.raw_client import raw_polling
 from tests.e2e.serving import serving
+from tests.e2e.sessions import only_session
 from tests.e2e.test_crashes import ROOM, Database, Load, database, in_sqlite, start
 from tests.e2e.test_serving import PATIENCE_SECONDS, free_port, served
 from tests.stores import Gate, HookedStore
@@ -79,8 +80,10 @@ async def test_a_poll_that_is_open_is_answered_and_the_next_finds_no_session() -
     composition = chat()
     async with serving(application(composition)) as url, raw_polling(url) as polling:
         poll = asyncio.ensure_future(polling.get())
-        (connection,) = composition.server.eio.sockets.values()
-        while connection._poll_queue._filled is None:  # nothing else says that the poll has come
+        connection = only_session(composition)
+        while (
+            connection.transport.queue._filled is None
+        ):  # nothing else says that the poll has come
             await asyncio.sleep(0)
 
         await composition.drain(0)

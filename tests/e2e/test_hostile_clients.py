@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from socketio_app.adapters.socketio.server import MAX_IGNORED_PACKETS
+from socketio_app.adapters.socketio.session import MAX_IGNORED_PACKETS
 from socketio_app.adapters.wire.incoming import COMMANDS
 from socketio_app.entrypoints.settings import Settings
 from socketio_app.main import create_socketio_app

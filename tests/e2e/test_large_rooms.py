@@ -13,6 +13,7 @@ from socketio_app.entrypoints.composition import compose
 from socketio_app.entrypoints.settings import Settings
 from tests.e2e.members import Compression, all_messages_reach_all_members, connected
 from tests.e2e.serving import serving
+from tests.e2e.sessions import only_session
 from tests.tokens import SECRET
 
 pytestmark = pytest.mark.anyio
@@ -60,8 +61,8 @@ async def test_a_connection_whose_write_raises_is_closed_and_the_others_get_ever
     async with serving(application(composition)) as url:
         async with connected(url, "eve", None) as broken:
             await broken.ask("join_room", {"room_id": "lobby"})
-            (socket,) = composition.server.eio.sockets.values()
-            connection = socket._connection
+            socket = only_session(composition)
+            connection = socket.transport
             connection._websocket.write = broken_write
             connection._set_direct(connection._websocket)
 

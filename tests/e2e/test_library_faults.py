@@ -26,6 +26,7 @@ from socketio_app.entrypoints.composition import Composition, compose
 from socketio_app.entrypoints.settings import Settings
 from tests.e2e.frame_client import FrameClient, Transport
 from tests.e2e.serving import serving
+from tests.e2e.sessions import only_session
 from tests.e2e.test_coming_and_going import SlowVerifier
 from tests.e2e.test_engine_io import until_empty
 from tests.e2e.test_serving import served
@@ -159,11 +160,11 @@ async def test_a_websocket_that_goes_while_it_is_let_in_leaves_no_ghost(
     assert client.websocket is not None
     client.websocket.send(['40{"token":"ada"}'])
     await verifier.asked.wait()
-    (connection,) = composition.server.eio.sockets.values()
+    connection = only_session(composition)
 
     await client.let_go()
     async with asyncio.timeout(60):
-        while connection._connection.direct is not None:  # it has not noticed
+        while connection.transport.direct is not None:  # it has not noticed
             await asyncio.sleep(0)
     verifier.answer.set()
 
@@ -288,7 +289,7 @@ async def lines_of_leaving(serve: Serve, connect: Connect, others: int) -> int:
     ada = await connect(url, "ada", "websocket", "lobby", "den")
     for number in range(others):
         await connect(url, f"user{number}", "websocket", "lobby", f"room{number}")
-    connection = composition.server.eio.sockets[ada.sid]
+    connection = composition.server._context.sessions[ada.sid]
     with lines_counted() as lines:
         await connection.close(abort=True)
     return len(lines)

@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from socketio_app.adapters.socketio.server import MAX_IGNORED_PACKETS, MAX_REFUSED_CONNECTS
+from socketio_app.adapters.socketio.session import MAX_IGNORED_PACKETS, MAX_REFUSED_CONNECTS
 from socketio_app.adapters.websocket.uvicorn_protocol import TakeoverProtocol
 from socketio_app.application.refusal_limit import BYTES_OF_A_REFUSAL
 from socketio_app.entrypoints.asgi import application

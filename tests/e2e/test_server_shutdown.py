@@ -11,6 +11,7 @@ from socketio_app.entrypoints.composition import compose
 from socketio_app.entrypoints.settings import Settings
 from tests.e2e.raw_client import RawPolling, raw_polling
 from tests.e2e.serving import serving
+from tests.e2e.sessions import only_session
 from tests.tokens import SECRET, token
 
 pytestmark = pytest.mark.anyio
@@ -39,8 +40,8 @@ async def test_open_polls_end_with_an_answer(http: str, caplog: pytest.LogCaptur
             polling = await stack.enter_async_context(raw_polling(url))
             await connect(polling, "ann")
             poll = asyncio.create_task(polling.get())
-            (socket,) = composition.server.eio.sockets.values()
-            while not socket._is_polled:
+            socket = only_session(composition)
+            while not socket.transport.is_polled:
                 await asyncio.sleep(0)
         assert await poll == ["6"]
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []

@@ -18,6 +18,7 @@ from socketio_app.entrypoints.settings import Settings
 from tests.e2e.clients import PythonClient
 from tests.e2e.frame_client import SMALL_BUFFER, FrameClient, Transport
 from tests.e2e.serving import serving
+from tests.e2e.sessions import only_session
 from tests.e2e.test_serving import Served, served
 from tests.stores import HookedStore
 from tests.tokens import SECRET, token
@@ -137,9 +138,9 @@ async def test_a_polling_client_gets_every_answer_that_it_asked_for_at_once() ->
         pages = [client.command(fetch) for _ in range(4)]
 
         sending = asyncio.create_task(client._send(pages))
-        (eio,) = composition.server.eio.sockets.values()
+        eio = only_session(composition)
         async with asyncio.timeout(60):
-            while not eio._poll_queue.bytes:
+            while not eio.transport.queue.bytes:
                 await asyncio.sleep(0)
         for _ in range(3 * len(pages)):
             await composition.store.rooms.rooms_of(UserId("bob"))  # as long as another page takes

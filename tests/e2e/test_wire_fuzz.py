@@ -81,16 +81,14 @@ class Stage:
         """Whether nothing is left but what the two need."""
         server, chat = self.composition.server, self.composition.chat
         counts = {
-            len(server.eio.sockets),
-            len(server._connections),
-            len(server._hub._subscribers),
+            len(server._context.sessions),
+            len(server._services.hub._subscribers),
             chat.connection_count,
             len(chat.sessions._tokens._tokens),
-            sum(map(len, server.eio.pings._slots)),
+            sum(map(len, server._context.heartbeat._slots)),
         }
         rest = [
-            server.eio.connect_timeout._deadlines,
-            server._attachments,
+            server._context.connect_timeout._deadlines,
             chat._connections._opening,
         ]
         return counts == {2} and not any(rest)

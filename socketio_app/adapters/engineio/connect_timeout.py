@@ -12,20 +12,19 @@ class ConnectTimeout:
     One timer serves all: who comes first is late first.
     """
 
-    def __init__(self) -> None:
-        self.seconds = 0.0
-        """How long each is given; 0: as long as it likes."""
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
         self._deadlines: dict[Callable[[], None], float] = {}
         self._timer: Deadline | None = None
 
     def add(self, on_late: Callable[[], None]) -> None:
         """Call this when the time is over, once, unless it is discarded before."""
-        if not self.seconds:
+        if not self._seconds:
             return
         loop = asyncio.get_running_loop()
-        self._deadlines[on_late] = loop.time() + self.seconds
+        self._deadlines[on_late] = loop.time() + self._seconds
         if self._timer is None:
-            self._timer = Deadline(self.seconds, self._tick)
+            self._timer = Deadline(self._seconds, self._tick)
 
     def discard(self, on_late: Callable[[], None]) -> None:
         """Let it stay, or it has gone."""

@@ -23,9 +23,13 @@ MAX_SLOTS = 25
 class Pinged(Protocol):
     """A connection, as far as pings go."""
 
-    closed: bool
     pinged_at: float | None
     """When it was asked what it has not answered yet."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has ended."""
+        ...
 
     def ping(self) -> None:
         """Ask the client, without waiting."""
@@ -44,6 +48,8 @@ class Heartbeat:
     """
 
     def __init__(self, interval_seconds: float, timeout_seconds: float) -> None:
+        self.interval_seconds = interval_seconds
+        self.timeout_seconds = timeout_seconds
         self._slots: list[set[Pinged]] = [set() for _ in range(MAX_SLOTS)]
         self._slot_seconds = interval_seconds / MAX_SLOTS
         self._timeout_turns = ceil(timeout_seconds / self._slot_seconds)

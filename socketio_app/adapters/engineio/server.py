@@ -1,7 +1,7 @@
 """python-engineio's server, with connections that cost little."""
 
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any
 from urllib.parse import parse_qs
@@ -11,8 +11,7 @@ from engineio.exceptions import QueueEmpty
 from engineio.packet import OPEN
 from engineio.packet import Packet as EnginePacket
 
-from socketio_app.adapters.engineio.confirmations import ConfirmationTimer
-from socketio_app.adapters.engineio.connect_timeout import ConnectTimeout
+from socketio_app.adapters.engineio.context import SessionContext
 from socketio_app.adapters.engineio.environ import (
     TooLongError,
     environ_of,
@@ -20,11 +19,10 @@ from socketio_app.adapters.engineio.environ import (
     wrong_in,
 )
 from socketio_app.adapters.engineio.handshake_limit import LINES, HandshakeLimit, network_of
-from socketio_app.adapters.engineio.heartbeat import Heartbeat
-from socketio_app.adapters.engineio.leftovers import Leftovers
 from socketio_app.adapters.engineio.responses import make_response
 from socketio_app.adapters.engineio.server_shutdown import ShutdownNotice
-from socketio_app.adapters.engineio.session import EngineSession
+from socketio_app.adapters.engineio.session import EngineSession, Receiver
+from socketio_app.adapters.websocket.close_reasons import TRANSPORT_ERROR
 from socketio_app.domain.rates import RateLimiter
 
 log = logging.getLogger("socketio_app.socketio")
@@ -48,61 +46,58 @@ TOO_MANY = {
 
 
 class EngineServer(engineio.AsyncServer):
-    """Makes `EngineSession`s, and asks all of them by one timer whether they are there."""
+    """Answers Engine.IO's requests, and opens sessions.
 
-    max_unread_bytes: int
-    ephemeral_unread_bytes: int
-    handshakes: HandshakeLimit
-    runs_outside_tasks: bool
-    on_too_many: Callable[[], None]
-    """Called when a handshake is refused, as its address makes too many."""
-    on_received: Callable[[Sequence[Any]], None]
-    """Called with receipts that a client has confirmed."""
-    shutdown_notice: ShutdownNotice
-    """Notices when the server that polls come from shuts down."""
-    handle_text: Callable[[str, bytes], Coroutine[Any, Any, object]]
-    handle_binary: Callable[[str, bytes], Coroutine[Any, Any, None]]
-    handle_ignored: Callable[[str, int], None]
-    is_draining: bool
-    """Whether new connections are sent elsewhere."""
-    dropped_frames: int
-    """How many frames were dropped, as their clients did not read."""
+    Args:
+        context: what the sessions share.
+        handshakes: limits the handshakes of each address.
+        new_session_id: makes the id of a session.
+        open_receiver: makes the receiver of a new session from the request's environ.
+        on_too_many: called when a handshake is refused because its address makes too many.
+        on_shutdown: called when uvicorn, which serves polls, shuts down.
+        cors_origins: the web origins that may connect; `None`: only the server's own.
+    """
 
-    def __init__(self, **options: Any) -> None:
-        # To compress what a client polls would hold up everybody else.
-        super().__init__(**options, http_compression=False)
-        self.start_service_task = False
-        drivers = {"translate_request": _as_it_is, "make_response": make_response}
-        self._async = {**self._async, **drivers}
-        self.pings = Heartbeat(self.ping_interval, self.ping_timeout)
-        self.confirmations = ConfirmationTimer()
-        self.connect_timeout = ConnectTimeout()
-        self.leftovers = Leftovers()
-        self.reasons_of_clients = frozenset(
-            [
-                self.reason.CLIENT_DISCONNECT,
-                self.reason.PING_TIMEOUT,
-                self.reason.TRANSPORT_CLOSE,
-                self.reason.TRANSPORT_ERROR,
-            ]
+    def __init__(
+        self,
+        context: SessionContext,
+        handshakes: HandshakeLimit,
+        *,
+        new_session_id: Callable[[], str],
+        open_receiver: Callable[[EngineSession, dict[str, Any]], Receiver],
+        on_too_many: Callable[[], None],
+        on_shutdown: Callable[[], None],
+        cors_origins: Sequence[str] | None,
+    ) -> None:
+        anywhere = cors_origins is not None and "*" in cors_origins
+        super().__init__(
+            async_mode="asgi",
+            logger=False,
+            max_http_buffer_size=context.max_message_bytes,
+            ping_interval=context.heartbeat.interval_seconds,
+            ping_timeout=context.heartbeat.timeout_seconds,
+            cors_allowed_origins="*" if anywhere else cors_origins,
+            # The chat uses no cookies; they are for proxies, from origins that were named.
+            cors_credentials=not anywhere,
+            # Compressing the answer to a poll would block the event loop.
+            http_compression=False,
         )
-        """Reasons after which nobody fetches what is left of a session."""
+        self.start_service_task = False
+        self._async = {
+            **self._async,
+            "translate_request": _as_it_is,
+            "make_response": make_response,
+        }
+        self.context = context
+        self.sockets = context.sessions
+        self._handshakes = handshakes
+        self.generate_id = new_session_id  # type: ignore[method-assign]
+        self._open_receiver = open_receiver
+        self._on_too_many = on_too_many
         self._lines = RateLimiter(LINES)
-        self._has_said_plain = False
+        self.shutdown_notice = ShutdownNotice(on_shutdown)
         self.is_draining = False
-        self.dropped_frames = 0
-
-    def create_queue(self) -> None:
-        """Make none: an `EngineSession` has what it needs."""
-
-    def say_plain(self) -> None:
-        """Say, once, that WebSockets come the plain way."""
-        if not self._has_said_plain:
-            self._has_said_plain = True
-            log.info(
-                "WebSockets come by way of the ASGI server's own handling, which is several times "
-                "slower than uvicorn with TakeoverProtocol (docs/configuration.md)"
-            )
+        """Whether new connections are refused."""
 
     def _log_error_once(self, message: str, message_key: str) -> None:
         """Say what an operator may have to set right, now and then; requests are refused all day.
@@ -131,10 +126,10 @@ class EngineServer(engineio.AsyncServer):
 
     def _sid_with_leftovers(self, environ: dict[str, Any]) -> str | None:
         """The session of a polling request, where it has ended and something is left of it."""
-        if not self.leftovers or environ["REQUEST_METHOD"] not in {"GET", "POST"}:
+        if not self.context.leftovers or environ["REQUEST_METHOD"] not in {"GET", "POST"}:
             return None
         sid = parse_qs(environ["QUERY_STRING"]).get("sid", [""])[0]
-        if sid not in self.leftovers or environ["asgi.scope"]["type"] != "http":
+        if sid not in self.context.leftovers or environ["asgi.scope"]["type"] != "http":
             return None
         origin, allowed = environ.get("HTTP_ORIGIN"), self._cors_allowed_origins(environ)
         return sid if not origin or allowed is None or origin in allowed else None
@@ -142,7 +137,7 @@ class EngineServer(engineio.AsyncServer):
     async def _answer_after_the_end(self, sid: str, environ: dict[str, Any]) -> dict[str, Any]:
         """Give a poll what is left of its session; discard what a client sends."""
         if environ["REQUEST_METHOD"] == "GET":
-            return self._ok(self.leftovers.take(sid))
+            return self._ok(self.context.leftovers.take(sid))
         try:
             await environ["wsgi.input"].read(self.max_http_buffer_size)
         except TooLongError:
@@ -157,11 +152,12 @@ class EngineServer(engineio.AsyncServer):
             return ELSEWHERE
         client = environ["asgi.scope"].get("client")
         address = network_of(client[0]) if client else None
-        if not self.handshakes.accepts(address):
-            self.on_too_many()
+        if not self._handshakes.accepts(address):
+            self._on_too_many()
             return TOO_MANY
         sid = self.generate_id()
-        connection = self.sockets[sid] = EngineSession(self, sid, address)
+        session = self.context.sessions[sid] = EngineSession(self.context, sid, address)
+        session.receiver = self._open_receiver(session, environ)
         try:
             handshake = {
                 "sid": sid,
@@ -170,21 +166,20 @@ class EngineServer(engineio.AsyncServer):
                 "pingTimeout": round(self.ping_timeout * 1000),
                 "maxPayload": self.max_http_buffer_size,
             }
-            await connection.send(EnginePacket(OPEN, handshake))
-            await self._trigger_event("connect", sid, environ, run_async=False)
-            connection.schedule_ping()
-            self.connect_timeout.add(connection.time_out)
+            await session.send(EnginePacket(OPEN, handshake))
+            session.schedule_ping()
+            self.context.connect_timeout.add(session.time_out)
             if transport == "websocket":
-                return await connection.handle_get_request(environ)
-            connection.connected = True
-            packets = await connection.fetch(environ["asgi.receive"])
+                return await session.handle_get_request(environ)
+            session.begin_polling()
+            packets = await session.fetch(environ["asgi.receive"])
             return self._ok(packets, jsonp_index=jsonp_index)
         except QueueEmpty:
-            await connection.close(abort=True, reason=self.reason.TRANSPORT_ERROR)
+            session.end(TRANSPORT_ERROR)
             return self._bad_request()
         except BaseException:
-            # The client has gone in the middle of it.
-            await connection.close(abort=True, reason=self.reason.TRANSPORT_ERROR)
+            # The client closed the connection before the handshake was complete.
+            session.end(TRANSPORT_ERROR)
             raise
 
     def _ok(
@@ -196,11 +191,6 @@ class EngineServer(engineio.AsyncServer):
         """Answer a poll with packets, or say that what was sent has come ("Sending data")."""
         answer = super()._ok(packets, headers, jsonp_index)
         return answer if packets is not None else {**answer, "response": b"ok"}
-
-    def refuse_probe(self) -> dict[str, Any]:
-        """Return the answer to an upgrade while another is under way, or after too many."""
-        answer: dict[str, Any] = self._bad_request("An upgrade is under way, or too many failed")
-        return answer
 
     def _method_not_found(self) -> dict[str, Any]:
         """Answer a method that is neither GET nor POST, as any other wrong request."""

@@ -1,55 +1,90 @@
-"""The upgrade from polling to a WebSocket (Engine.IO protocol 4, "Upgrade")."""
+"""WebSockets for sessions: the only transport, or an upgrade from polling."""
 
+import logging
 from collections.abc import Sequence
-from typing import Protocol
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
 
 from socketio_app.adapters.websocket import frames
-from socketio_app.adapters.websocket.connection import WebSocketConnection
+from socketio_app.adapters.websocket.asgi_websocket import AsgiWebSocket
 from socketio_app.adapters.websocket.deadlines import Deadline
-from socketio_app.adapters.websocket.interface import Message, WebSocket
+from socketio_app.adapters.websocket.interface import (
+    EXTENSION,
+    Message,
+    TakeoverWebSocket,
+    WebSocket,
+)
+
+if TYPE_CHECKING:
+    from socketio_app.adapters.engineio.session import EngineSession
+
+log = logging.getLogger("socketio_app.socketio")
 
 UPGRADE_SECONDS = 10.0
-"""How long a client may take for the upgrade; meanwhile it gets nothing over the old transport."""
+"""Time-out of an upgrade. Meanwhile the client gets nothing over the old transport."""
+
+MAX_PROBES = 5
+"""Maximum number of upgrades that one session may begin; official clients begin one.
+
+Each costs an HTTP upgrade, and only new sessions are limited by address.
+"""
+
+UPGRADE_REFUSED: Final = {
+    "status": "400 BAD REQUEST",
+    "headers": [("Content-Type", "text/plain")],
+    "response": b'"An upgrade is under way, or too many failed"',
+}
+"""The response to an upgrade while another is under way, or after `MAX_PROBES` of them."""
 
 MAX_IGNORED = 100
-"""Control frames during an upgrade; more of them end it."""
+"""Maximum number of control frames during an upgrade."""
 
 
-class Upgrading(Protocol):
-    """An Engine.IO connection that polls, and is about to change to a WebSocket."""
+async def open_websocket(session: "EngineSession", environ: dict[str, Any]) -> None:
+    """Accept a WebSocket: the session's transport, or one to upgrade to."""
+    send, receive = environ["asgi.send"], environ["asgi.receive"]
+    is_upgrade = session.connected
+    await send({"type": "websocket.accept"})
+    max_bytes = session.context.max_message_bytes
+    offered: TakeoverWebSocket | None = (environ["asgi.scope"].get("extensions") or {}).get(
+        EXTENSION
+    )
+    if offered is not None and offered.take_over(max_bytes):
+        _begin(session, offered, is_upgrade=is_upgrade)
+    else:
+        _log_plain()
+        websocket = AsgiWebSocket(receive, send, max_bytes)
+        _begin(session, websocket, is_upgrade=is_upgrade)
+        await websocket.serve()
 
-    def end_poll(self) -> None:
-        """Answer the poll that is open, so that the client begins no other."""
-        ...
 
-    def may_upgrade(self) -> bool:
-        """Whether it polls still."""
-        ...
+def _begin(session: "EngineSession", websocket: WebSocket, *, is_upgrade: bool) -> None:
+    if is_upgrade:
+        websocket.hand_to(Probe(websocket, session))
+    elif session.is_ending:  # it ended while the accept waited
+        session.end_on(websocket)
+    else:
+        session.use_websocket(websocket)
 
-    def upgraded_to(self, websocket: WebSocket) -> WebSocketConnection:
-        """Use the WebSocket from now on, and for what waits."""
-        ...
 
-    def not_upgraded(self) -> None:
-        """Go on polling."""
-        ...
-
-    def end_on(self, websocket: WebSocket) -> None:
-        """Close a WebSocket that can no longer be used, after what the client has not fetched."""
-        ...
+@cache
+def _log_plain() -> None:
+    log.info(
+        "WebSockets are handled by the ASGI server, which is several times slower than uvicorn "
+        "with TakeoverProtocol (docs/configuration.md)"
+    )
 
 
 class Probe:
-    """Goes through the upgrade from polling (Engine.IO protocol 4, "Upgrade").
+    """An upgrade from polling (Engine.IO protocol 4, "Upgrade").
 
-    The client asks over the new WebSocket whether it works, `2probe`; it does, `3probe`; and the
-    client changes to it, `5`.
+    The client tests the new WebSocket with `2probe`, gets `3probe`, and changes to it with `5`.
     """
 
-    def __init__(self, websocket: WebSocket, connection: Upgrading) -> None:
+    def __init__(self, websocket: WebSocket, session: "EngineSession") -> None:
         self._websocket = websocket
-        self._connection = connection
-        self._was_asked = self._is_over = False
+        self._session = session
+        self._was_tested = self._is_over = False
         self._ignored = 0
         self._deadline = Deadline(UPGRADE_SECONDS, self._fail)
 
@@ -58,11 +93,11 @@ class Probe:
         if self._is_over:
             return
         for number, message in enumerate(messages):
-            if message == (frames.TEXT, b"2probe") and not self._was_asked:
-                self._was_asked = True
+            if message == (frames.TEXT, b"2probe") and not self._was_tested:
+                self._was_tested = True
                 self._websocket.write(frames.frame(frames.TEXT, b"3probe"))
-                self._connection.end_poll()
-            elif message == (frames.TEXT, b"5") and self._was_asked:
+                self._session.begin_upgrade()
+            elif message == (frames.TEXT, b"5") and self._was_tested:
                 self._upgrade(messages[number + 1 :])
                 return
             else:
@@ -70,30 +105,30 @@ class Probe:
                 return
 
     def _upgrade(self, messages: Sequence[Message]) -> None:
-        if self._connection.may_upgrade():
+        if self._session.may_upgrade:
             self._deadline.cancel()
-            self._connection.upgraded_to(self._websocket).receive(messages)
-        else:  # another WebSocket was faster, or the session has ended
+            self._session.use_websocket(self._websocket).receive(messages)
+        else:  # the session has ended
             self._end()
-            self._connection.end_on(self._websocket)
+            self._session.end_on(self._websocket)
 
     def ignored(self, count: int) -> None:
-        """Count them; no client needs more than a few during an upgrade."""
+        """Count control frames. No client needs more than a few during an upgrade."""
         self._ignored += count
         if self._ignored > MAX_IGNORED:
             self._fail()
 
     def pause_writing(self) -> None:
-        """So little is written here that it does not matter."""
+        """Go on: only a few bytes are written during an upgrade."""
 
     def resume_writing(self) -> None:
         """Likewise."""
 
     def flush(self) -> None:
-        """Nothing is kept here."""
+        """Do nothing: nothing is queued here."""
 
     def lost(self) -> None:
-        """The client has thought better of it."""
+        """Cancel the upgrade: the WebSocket was closed."""
         self._end()
 
     def _fail(self) -> None:
@@ -104,4 +139,4 @@ class Probe:
         self._deadline.cancel()
         if not self._is_over:
             self._is_over = True
-            self._connection.not_upgraded()
+            self._session.cancel_upgrade()

@@ -3,53 +3,38 @@
 No command has any: they are dropped unread, and then the event is refused.
 """
 
+from typing import Self
+
 import attrs
 
 from socketio_app.adapters.socketio.events import CommandEvent, binary_event_of, event_in
 from socketio_app.adapters.socketio.packets import IncomingPacket, MalformedPacketError
 
 MAX_ATTACHMENTS = 16
-"""Attachments of one event; more end the connection."""
+"""Maximum number of attachments of one event."""
 
 
 @attrs.define
-class _Pending:
+class PendingEvent:
+    """An event whose attachments have not all arrived."""
+
     event: CommandEvent
-    left: int
+    _attachments_left: int
 
-
-class Attachments:
-    """The events of which attachments are still to come, by connection."""
-
-    def __init__(self) -> None:
-        self._pending: dict[str, _Pending] = {}
-
-    def __len__(self) -> int:
-        return len(self._pending)
-
-    def __contains__(self, eio_sid: object) -> bool:
-        return eio_sid in self._pending
-
-    def announce(self, eio_sid: str, packet: IncomingPacket) -> None:
-        """Expect the attachments of an event.
+    @classmethod
+    def of(cls, packet: IncomingPacket) -> Self:
+        """Return the event in a packet.
 
         Raises:
-            MalformedPacketError: it is no event, or has none or too many of them.
+            MalformedPacketError: it is no event, or has no attachments, or too many of them.
         """
         event = event_in(packet, binary_event_of)
         if not 0 < packet.attachment_count <= MAX_ATTACHMENTS:
             raise MalformedPacketError("an event with too many or no binary attachments")
-        self._pending[eio_sid] = _Pending(event, packet.attachment_count)
+        return cls(event, packet.attachment_count)
 
-    def drop(self, eio_sid: str, size: int) -> CommandEvent | None:
-        """Drop an attachment; return its event after the last."""
-        pending = self._pending[eio_sid]
-        pending.left -= 1
-        pending.event.dropped_bytes += size
-        if pending.left:
-            return None
-        return self._pending.pop(eio_sid).event
-
-    def forget(self, eio_sid: str) -> None:
-        """Expect no more from a connection, which is gone."""
-        self._pending.pop(eio_sid, None)
+    def drop(self, size: int) -> CommandEvent | None:
+        """Drop an attachment of `size` bytes; return the event after the last one."""
+        self._attachments_left -= 1
+        self.event.dropped_bytes += size
+        return None if self._attachments_left else self.event

@@ -5,7 +5,6 @@ from typing import Final
 
 import attrs
 import msgspec
-from socketio.packet import Packet as _Packet
 
 from socketio_app.adapters.websocket.frames import TEXT, Frame, frame
 
@@ -26,23 +25,19 @@ DISCONNECT_FRAME: Final = frame(TEXT, b"41")
 """The packet that ends a connection for good: official clients do not come back by themselves."""
 
 
-class _Json:
-    """JSON as `socketio.Packet` asks for it."""
-
-    @staticmethod
-    def dumps(value: object, **_options: object) -> str:
-        return _encode(value).decode()
+NAMESPACE: Final = "/"
+"""The chat's namespace."""
 
 
-class Packet(_Packet):
-    """A Socket.IO packet to a client that is no event."""
+def connect_frame(connection_id: str) -> Frame:
+    """Return the packet that accepts a CONNECT, as a WebSocket frame."""
+    return frame(TEXT, b"40" + _encode({"sid": connection_id}))
 
-    json = _Json
 
-    @classmethod
-    def data_is_binary(cls, data: object) -> bool:
-        """False: nothing that we send is binary, so there is no need to search it."""
-        return False
+def connect_error_frame(error: object, namespace: str | None) -> Frame:
+    """Return the packet that refuses a CONNECT, as a WebSocket frame."""
+    prefix = "" if namespace in {None, NAMESPACE} else f"{namespace},"
+    return frame(TEXT, b"44" + prefix.encode() + _encode(error))
 
 
 class MalformedPacketError(Exception):
@@ -63,7 +58,7 @@ class IncomingPacket:
     @property
     def is_to_chat(self) -> bool:
         """Whether its namespace is `/`."""
-        return self.namespace in {None, "/"}
+        return self.namespace in {None, NAMESPACE}
 
 
 _HEADER: Final = re.compile(

@@ -1,30 +1,45 @@
-"""Why connections end, beside the reasons that python-engineio has names for."""
+"""Why connections end."""
 
 from typing import Final
 
+CLIENT_DISCONNECT: Final = "client disconnect"
+"""The client closed its session."""
+
+PING_TIMEOUT: Final = "ping timeout"
+"""The client did not answer a ping in time."""
+
+TRANSPORT_CLOSE: Final = "transport close"
+"""The WebSocket or its TCP connection was closed."""
+
+TRANSPORT_ERROR: Final = "transport error"
+"""The client broke the protocol, or did not read."""
+
+SERVER_DISCONNECT: Final = "server disconnect"
+"""The server closed the session."""
+
 MALFORMED: Final = "malformed packet"
-"""The client sent what is not Socket.IO."""
+"""The client sent a malformed packet."""
 
 NOT_READING: Final = "not reading"
-"""Too much was waiting for the client."""
+"""The client did not read, and its buffer is full."""
 
 RESTART: Final = "server restart"
-"""The server ends."""
+"""The server is shutting down."""
 
-NOT_LET_IN: Final = "not let in"
-"""Nobody connected over it in time."""
+NOT_AUTHENTICATED: Final = "not let in"
+"""The client did not authenticate in time."""
 
 EXPIRED: Final = "token expired"
-"""What it was let in by has ended."""
+"""The token has expired."""
 
 WRITE_FAILED: Final = "write failed"
-"""Writing to it raised, so its client has a gap."""
+"""A write failed, so the client has a gap."""
 
 TOO_MANY_REFUSALS: Final = "too many refusals"
-"""The client went on regardless."""
+"""Too many of the client's commands were refused."""
 
 TOO_FAR_BEHIND: Final = "too far behind"
-"""More was broadcast to it than may be held back while the store is read for it."""
+"""Too many events were queued while the store was read for the connection."""
 
 DISCONNECTED: Final = "disconnected"
-"""Whoever runs the chat wants the user here no more."""
+"""The host disconnected the user."""

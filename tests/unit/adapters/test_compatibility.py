@@ -4,12 +4,11 @@ import ast
 import inspect
 import sys
 from collections.abc import Collection, Iterator
+from textwrap import dedent
 
 import attrs
 import engineio
 import pytest
-import socketio
-from engineio.async_socket import AsyncSocket
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
@@ -20,9 +19,7 @@ from socketio_app.adapters.compatibility import (
     websocket_protocol,
 )
 from socketio_app.adapters.engineio.server import EngineServer
-from socketio_app.adapters.engineio.session import Engine, EngineSession
-from socketio_app.adapters.socketio.manager import SessionManager
-from socketio_app.adapters.socketio.server import ChatServer
+from socketio_app.adapters.engineio.session import EngineSession
 from socketio_app.adapters.websocket.uvicorn_http_protocol import BoundedHttpProtocol
 from socketio_app.adapters.websocket.uvicorn_protocol import TakeoverProtocol
 
@@ -39,7 +36,7 @@ def test_with_what_is_locked_websockets_are_taken_over_and_nothing_is_said(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     chosen = websocket_protocol()
-    check_engine(socketio.AsyncServer, socketio.AsyncManager, engineio.AsyncServer, AsyncSocket)
+    check_engine(engineio.AsyncServer)
 
     assert chosen is TakeoverProtocol
     assert http_protocol() is BoundedHttpProtocol
@@ -104,11 +101,11 @@ def test_where_the_module_has_moved_uvicorns_own_protocol_serves(
 def test_an_engine_that_has_changed_is_warned_of(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.delattr(AsyncSocket, "_upgrade_websocket")
+    monkeypatch.delattr(engineio.AsyncServer, "_make_response")
 
-    check_engine(socketio.AsyncServer, socketio.AsyncManager, engineio.AsyncServer, AsyncSocket)
+    check_engine(engineio.AsyncServer)
 
-    assert "_upgrade_websocket is gone" in caplog.text
+    assert "_make_response is gone" in caplog.text
 
 
 def test_a_newer_uvicorn_than_was_tested_serves_by_itself_and_it_is_said(
@@ -121,12 +118,12 @@ def test_a_newer_uvicorn_than_was_tested_serves_by_itself_and_it_is_said(
     assert "is newer than 0.1, the newest tested" in caplog.text
 
 
-def test_a_newer_python_socketio_than_was_tested_is_warned_of(
+def test_a_newer_python_engineio_than_was_tested_is_warned_of(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setitem(compatibility.NEWEST_TESTED, "python-socketio", (4, 0))
+    monkeypatch.setitem(compatibility.NEWEST_TESTED, "python-engineio", (4, 0))
 
-    check_engine(socketio.AsyncServer, socketio.AsyncManager, engineio.AsyncServer, AsyncSocket)
+    check_engine(engineio.AsyncServer)
 
     assert "is newer than 4.0, the newest tested" in caplog.text
 
@@ -142,25 +139,9 @@ class Derived:
 
 DERIVED = [
     Derived(
-        ChatServer,
-        socketio.AsyncServer,
-        [*compatibility.SERVER_METHODS, *compatibility.SERVER_ATTRIBUTES],
-    ),
-    Derived(
-        SessionManager,
-        socketio.AsyncManager,
-        # An attribute that only newer versions have, which is asked for in a way that allows it.
-        [*compatibility.MANAGER_METHODS, *compatibility.MANAGER_ATTRIBUTES],
-    ),
-    Derived(
         EngineServer,
         engineio.AsyncServer,
         [*compatibility.ENGINE_METHODS, *compatibility.ENGINE_ATTRIBUTES],
-    ),
-    Derived(
-        EngineSession,
-        AsyncSocket,
-        [*compatibility.ENGINE_SOCKET_METHODS, *compatibility.ENGINE_SOCKET_ATTRIBUTES],
     ),
     Derived(
         TakeoverProtocol,
@@ -181,17 +162,19 @@ def test_every_name_of_the_base_class_that_is_used_is_checked_at_start_up(derive
     assert {name for name in unchecked if not name.startswith("__")} == set()
 
 
-def test_what_a_connection_needs_of_its_server_is_checked_at_start_up() -> None:
-    inherited = {
-        name
-        for name in {*vars(Engine), *inspect.get_annotations(Engine)}
-        if not name.startswith("_")
-        and name not in {*vars(EngineServer), *inspect.get_annotations(EngineServer)}
+def test_a_session_has_what_python_engineio_asks_of_it() -> None:
+    asked = {
+        node.attr
+        for node in ast.walk(
+            ast.parse(dedent(inspect.getsource(engineio.AsyncServer.handle_request)))
+        )
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "socket"
     }
-    _, assigned = attributes_of_self(EngineServer)
 
-    checked = {*compatibility.ENGINE_METHODS, *compatibility.ENGINE_ATTRIBUTES}
-    assert inherited - assigned <= checked
+    assert asked
+    assert asked <= {*dir(EngineSession)}
 
 
 def attributes_of_self(a_class: type) -> tuple[set[str], set[str]]:

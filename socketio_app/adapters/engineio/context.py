@@ -1,0 +1,46 @@
+"""What all sessions of a server share."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from socketio_app.adapters.engineio.confirmations import ConfirmationTimer
+from socketio_app.adapters.engineio.connect_timeout import ConnectTimeout
+from socketio_app.adapters.engineio.heartbeat import Heartbeat
+from socketio_app.adapters.engineio.leftovers import Leftovers
+
+if TYPE_CHECKING:
+    from socketio_app.adapters.engineio.session import EngineSession
+
+
+@attrs.define(eq=False)
+class SessionContext:
+    """The timers, limits and tables that all sessions of a server share."""
+
+    heartbeat: Heartbeat
+    connect_timeout: ConnectTimeout
+    max_message_bytes: int
+    """Maximum size of a message from a client."""
+    max_unread_bytes: int
+    """Maximum size of what is queued for a client that does not read."""
+    ephemeral_unread_bytes: int
+    """While more than this is queued, ephemeral frames are dropped."""
+    runs_outside_tasks: bool
+    """Whether a command may begin outside a task; not with a store that asks for its task, as
+    database drivers do for their time-outs."""
+    on_confirmed: Callable[[Sequence[Any]], None]
+    """Called with the receipts that a client has confirmed."""
+    sessions: dict[str, "EngineSession"] = attrs.field(factory=dict, init=False)
+    """The sessions that have not ended, by id."""
+    confirmations: ConfirmationTimer = attrs.field(factory=ConfirmationTimer, init=False)
+    leftovers: Leftovers = attrs.field(factory=Leftovers, init=False)
+    dropped_frames: int = attrs.field(default=0, init=False)
+    """Number of frames dropped because their clients did not read."""
+
+    def stop(self) -> None:
+        """Stop all timers."""
+        self.leftovers.stop()
+        self.heartbeat.stop()
+        self.confirmations.stop()
+        self.connect_timeout.stop()

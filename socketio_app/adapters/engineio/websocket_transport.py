@@ -1,0 +1,35 @@
+"""The WebSocket of a session (Engine.IO protocol 4, "WebSocket")."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from engineio.packet import Packet as EnginePacket
+
+from socketio_app.adapters.engineio.confirmations import Unconfirmed
+from socketio_app.adapters.engineio.poll_codec import frame_of
+from socketio_app.adapters.websocket.connection import WebSocketConnection
+
+
+class WebSocketTransport(WebSocketConnection):
+    """A WebSocket that carries Engine.IO packets."""
+
+    def write_packet(self, packet: EnginePacket) -> None:
+        """Send an Engine.IO packet that is no message."""
+        self.write(frame_of(packet))
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether the client does not read."""
+        return self.direct is None
+
+    def add_receipt(self, unconfirmed: Unconfirmed, receipt: Any) -> None:
+        """Add the receipt of what was written last."""
+        unconfirmed.add_written(receipt)
+
+    def take_all(self) -> Sequence[EnginePacket]:
+        """Take nothing: nothing is queued for another transport."""
+        return ()
+
+    def end(self, _reason: str, close_code: int) -> None:
+        """Close the WebSocket, after what is queued for a slow reader."""
+        self.close(close_code)

@@ -1,0 +1,333 @@
+"""A Socket.IO session: from packets to commands (Socket.IO protocol 5).
+
+It differs from python-socketio's server where the chat promises more:
+
+- The packets of a session are handled one after another.
+- Every event is a command; python-socketio would take an event named `connect` for a connection.
+- A client that goes while it is being authenticated leaves nothing behind.
+- A packet that is not Socket.IO ends its session; one with a wrong payload does not.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from time import monotonic
+from typing import Any
+
+import attrs
+from socketio import packet as kinds
+
+from socketio_app.adapters.engineio.connect_timeout import ConnectTimeout
+from socketio_app.adapters.engineio.environ import token_of
+from socketio_app.adapters.engineio.session import EngineSession
+from socketio_app.adapters.fanout.hub import Hub
+from socketio_app.adapters.fanout.pushing import push
+from socketio_app.adapters.fanout.subscriber import Subscriber
+from socketio_app.adapters.socketio.attachments import PendingEvent
+from socketio_app.adapters.socketio.connect_limit import ConnectLimit
+from socketio_app.adapters.socketio.dispatcher import CommandDispatcher, new_error_id
+from socketio_app.adapters.socketio.encoding import SOCKETIO_ENCODING
+from socketio_app.adapters.socketio.events import CommandEvent, event_in, event_of, plain_event_of
+from socketio_app.adapters.socketio.packets import (
+    NAMESPACE,
+    MalformedPacketError,
+    auth_of,
+    connect_error_frame,
+    connect_frame,
+    packet_of,
+)
+from socketio_app.adapters.socketio.refusal_log import RefusalLog
+from socketio_app.adapters.socketio.state import TRANSITIONS, State
+from socketio_app.adapters.websocket.close_reasons import CLIENT_DISCONNECT, MALFORMED
+from socketio_app.adapters.wire import outgoing
+from socketio_app.application.cancellation import start_task
+from socketio_app.application.chat import Chat
+from socketio_app.application.commands import Actor
+from socketio_app.application.metrics import Metrics
+from socketio_app.application.opening import Opening
+from socketio_app.application.ports import Identity, TokenVerifier
+from socketio_app.domain.errors import ChatError
+from socketio_app.domain.identifiers import ConnectionId
+
+log = logging.getLogger("socketio_app.socketio")
+
+MAX_REFUSED_CONNECTS = 10
+"""Maximum number of refused CONNECT packets over one session; each costs a check of a token."""
+
+MAX_IGNORED_PACKETS = 100
+"""Maximum number of packets that are dropped unread over a session that is not authenticated."""
+
+
+@attrs.frozen
+class Services:
+    """What all sessions of a server share."""
+
+    chat: Chat
+    hub: Hub
+    verifier: TokenVerifier
+    dispatcher: CommandDispatcher
+    connect_limit: ConnectLimit
+    connect_timeout: ConnectTimeout
+    refusals: RefusalLog
+    metrics: Metrics | None
+    new_connection_id: Callable[[], str]
+
+
+class Session:
+    """The Socket.IO session over an Engine.IO session. Implements `Receiver`.
+
+    Args:
+        services: what it shares with other sessions.
+        engine: the Engine.IO session.
+        environ: the request that opened it.
+    """
+
+    __slots__ = (
+        "_actor",
+        "_connected_at",
+        "_engine",
+        "_environ",
+        "_has_asked",
+        "_ignored_packets",
+        "_pending_event",
+        "_pushing",
+        "_refused_connects",
+        "_services",
+        "_subscriber",
+        "state",
+    )
+
+    def __init__(
+        self, services: Services, engine: EngineSession, environ: Mapping[str, Any]
+    ) -> None:
+        self._services = services
+        self._engine = engine
+        self._environ = environ
+        self.state = State.NEW
+        self._actor: Actor | None = None
+        self._subscriber: Subscriber | None = None
+        self._pending_event: PendingEvent | None = None
+        self._pushing: asyncio.Task[None] | None = None
+        self._connected_at = 0.0
+        self._has_asked = False
+        self._refused_connects = 0
+        self._ignored_packets = 0
+
+    def _enter(self, state: State) -> None:
+        if state not in TRANSITIONS[self.state]:
+            raise RuntimeError(f"a session cannot go from {self.state.name} to {state.name}")
+        self.state = state
+
+    # From the client.
+
+    def receive_text(self, data: bytes) -> Coroutine[Any, Any, object]:
+        """Handle an Engine.IO message; most are plain events."""
+        if (
+            self._actor is not None
+            and self._subscriber is not None
+            and self._pending_event is None
+            and (event := plain_event_of(data)) is not None
+        ):
+            return self._services.dispatcher.run(self._actor, self._subscriber, event)
+        return self._receive_packet(data[1:])
+
+    async def receive_binary(self, data: bytes) -> None:
+        """Drop a binary attachment, and handle its event after the last one."""
+        if self._pending_event is None:
+            self._end_malformed("a binary frame that belongs to no event")
+            return
+        event = self._pending_event.drop(len(data))
+        if event is not None:
+            self._pending_event = None
+            await self._dispatch(event)
+
+    def ignore(self, count: int, size: int = 0) -> None:
+        """Count packets that are no commands; end the session of a client that sends many."""
+        if self._actor is not None and self._subscriber is not None:
+            self._services.dispatcher.count_ignored(self._actor, self._subscriber, count, size)
+            return
+        self._ignored_packets += count
+        if self._ignored_packets > MAX_IGNORED_PACKETS:
+            log.info("closed a connection that sent too much before it had connected")
+            self._engine.dismiss(MALFORMED)
+
+    async def _receive_packet(self, encoded: bytes) -> None:
+        try:
+            await self._handle_packet(encoded)
+        except MalformedPacketError as error:
+            self._end_malformed(str(error))
+
+    def _end_malformed(self, sent: str) -> None:
+        log.info("closed a connection that sent %s", sent)
+        self._engine.end(MALFORMED, notify=True)
+
+    async def _handle_packet(self, encoded: bytes) -> None:
+        if self.state is not State.CONNECTED and not encoded.startswith(b"0"):
+            self._ignore_unauthenticated()
+            return
+        if self._pending_event is not None:
+            raise MalformedPacketError("something else than the binary attachment announced")
+        packet = packet_of(encoded)
+        match packet.kind:
+            case kinds.CONNECT:
+                await self._handle_connect(packet.namespace, auth_of(packet.data))
+            case kinds.DISCONNECT:
+                if packet.is_to_chat:
+                    self._handle_disconnect()
+            case kinds.EVENT:
+                await self._dispatch(event_in(packet, event_of))
+            case kinds.BINARY_EVENT:
+                self._pending_event = PendingEvent.of(packet)
+            case kinds.ACK | kinds.BINARY_ACK:
+                self.ignore(1, len(encoded))
+            case _:
+                raise MalformedPacketError("a packet of no known type")
+
+    async def _dispatch(self, event: CommandEvent) -> None:
+        if self._actor is not None and self._subscriber is not None:
+            await self._services.dispatcher.run(self._actor, self._subscriber, event)
+
+    def _ignore_unauthenticated(self) -> None:
+        """Drop a packet of a client whose CONNECT was refused.
+
+        Raises:
+            MalformedPacketError: the client has not sent a CONNECT (Socket.IO protocol 5,
+                "Connection to a namespace").
+        """
+        if self.state is State.NEW:
+            raise MalformedPacketError("something else before it had connected")
+        self.ignore(1)
+
+    # CONNECT.
+
+    async def _handle_connect(self, namespace: str | None, auth: object) -> None:
+        if namespace not in {None, NAMESPACE}:
+            self._refuse({"message": "Invalid namespace"}, namespace)
+            return
+        if self.state is State.CONNECTED:
+            raise MalformedPacketError("a second connect")
+        self._enter(State.CONNECTING)
+        try:
+            opening = await self._authenticate(auth)
+        except ChatError as error:
+            self._services.refusals.refused("refused", error, self._source())
+            self._refuse_connect(outgoing.refusal(error), error.code)
+        except Exception:
+            error_id = new_error_id()
+            log.exception(
+                "fault %s while somebody connected", error_id, extra={"error_id": error_id}
+            )
+            self._refuse_connect(outgoing.fault(error_id), "internal")
+        except BaseException:
+            if self.state is State.CONNECTING:
+                self._enter(State.REFUSED)
+            raise
+        else:
+            self._open(*opening)
+
+    async def _authenticate(self, auth: object) -> tuple[Subscriber, Opening]:
+        """Verify the token, and read what the connection gets first.
+
+        Raises:
+            ChatError: the client is refused.
+        """
+        services, engine = self._services, self._engine
+        is_first, self._has_asked = not self._has_asked, True
+        services.connect_limit.check(engine.sid, engine.address, is_first=is_first)
+        identity = await services.verifier.verify(token_of(auth, self._environ))
+        services.connect_limit.check_user(identity.user_id)
+        return await self._prepare(identity)
+
+    async def _prepare(self, identity: Identity) -> tuple[Subscriber, Opening]:
+        connection_id = ConnectionId(self._services.new_connection_id())
+        subscriber = Subscriber(connection_id, identity.user_id, self._engine, SOCKETIO_ENCODING)
+        self._engine.watch_direct(subscriber.set_direct)
+        self._services.hub.attach(subscriber)
+        try:
+            opening = await self._services.chat.sessions.prepare(identity, connection_id)
+        except BaseException:
+            self._services.hub.detach(subscriber)
+            raise
+        return subscriber, opening
+
+    def _open(self, subscriber: Subscriber, opening: Opening) -> None:
+        services = self._services
+        if self.state is State.CLOSED:  # the client has gone meanwhile
+            services.hub.detach(subscriber)
+            services.chat.sessions.close(subscriber.user_id, subscriber.connection_id)
+            return
+        self._enter(State.CONNECTED)
+        self._subscriber = subscriber
+        self._actor = Actor(subscriber.user_id, subscriber.connection_id)
+        self._connected_at = monotonic()
+        # The request's headers weigh kilobytes, and are not needed any more.
+        self._environ = {}
+        services.connect_timeout.discard(self._engine.time_out)
+        self._engine.write(connect_frame(subscriber.connection_id))
+        subscriber.release(opening)
+        services.chat.sessions.open(opening)
+        if not opening.backlog.is_empty:
+            pushing = push(self._engine, subscriber, services.chat.sessions, opening.backlog)
+            self._pushing = start_task(pushing)
+        log.info("connected", extra=_fields(subscriber))
+        if services.metrics is not None:
+            services.metrics.opened += 1
+
+    def _refuse_connect(self, error: outgoing.Payload, code: str) -> None:
+        if self._services.metrics is not None:
+            self._services.metrics.refused[code] += 1
+        if self.state is not State.CLOSED:
+            self._refuse({"message": error["message"], "data": error}, None)
+
+    def _refuse(self, error: outgoing.Payload, namespace: str | None) -> None:
+        """Refuse a CONNECT.
+
+        Raises:
+            MalformedPacketError: too many were refused.
+        """
+        self._engine.write(connect_error_frame(error, namespace))
+        if self.state is not State.CONNECTED:
+            self._enter(State.REFUSED)
+        self._refused_connects += 1
+        if self._refused_connects > MAX_REFUSED_CONNECTS:
+            raise MalformedPacketError("connect after connect")
+
+    def _source(self) -> dict[str, object]:
+        """What a line of the log says of a client that is not authenticated."""
+        return {} if self._engine.address is None else {"address": self._engine.address}
+
+    # The end.
+
+    def _handle_disconnect(self) -> None:
+        """Disconnect the user. The client may connect again over the session, if it is soon."""
+        self._leave(CLIENT_DISCONNECT)
+        self._enter(State.REFUSED if self._refused_connects else State.NEW)
+        self._services.connect_timeout.add(self._engine.time_out)
+
+    def closed(self, reason: str) -> None:
+        """Clean up: the Engine.IO session has ended."""
+        if self.state is State.CONNECTED:
+            self._leave(reason)
+        self._enter(State.CLOSED)
+        self._environ = {}
+
+    def _leave(self, reason: str) -> None:
+        subscriber, self._subscriber, self._actor = self._subscriber, None, None
+        if subscriber is None:
+            return
+        if self._pushing is not None:
+            self._pushing.cancel()
+        self._pending_event = None
+        self._services.hub.detach(subscriber)
+        self._services.chat.sessions.close(subscriber.user_id, subscriber.connection_id)
+        reason = reason.replace(" ", "_")
+        duration = round(monotonic() - self._connected_at, 3)
+        fields = {**_fields(subscriber), "reason": reason, "duration": duration}
+        log.info("disconnected", extra=fields)
+        if self._services.metrics is not None:
+            self._services.metrics.closed[reason] += 1
+
+
+def _fields(subscriber: Subscriber) -> dict[str, object]:
+    """What a line of the log says of a connection."""
+    return {"connection": subscriber.connection_id, "user": subscriber.user_id}

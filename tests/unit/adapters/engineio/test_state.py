@@ -1,0 +1,32 @@
+"""The states of an Engine.IO session."""
+
+import pytest
+
+from socketio_app.adapters.engineio.state import TRANSITIONS, State
+
+
+def test_every_state_has_its_transitions() -> None:
+    assert {*TRANSITIONS} == {*State}
+
+
+def test_every_state_is_reached() -> None:
+    reached, waiting = {State.OPENING}, [State.OPENING]
+    while waiting:
+        new = TRANSITIONS[waiting.pop()] - reached
+        reached |= new
+        waiting += new
+
+    assert reached == {*State}
+
+
+@pytest.mark.parametrize("state", [each for each in State if each is not State.CLOSED])
+def test_a_session_can_end_in_every_state(state: State) -> None:
+    assert State.CLOSED in TRANSITIONS[state]
+
+
+def test_a_session_that_has_ended_stays_ended() -> None:
+    assert not TRANSITIONS[State.CLOSED]
+
+
+def test_a_session_that_has_upgraded_never_polls_again() -> None:
+    assert TRANSITIONS[State.WEBSOCKET].isdisjoint({State.POLLING, State.UPGRADING})
