@@ -9,12 +9,12 @@ import attrs
 from starlette.routing import Route
 
 from socketio_app.adapters.custom_verifier import CustomVerifier
+from socketio_app.adapters.fanout.connect_limit import ConnectRates
 from socketio_app.adapters.fanout.hub import Hub
 from socketio_app.adapters.fanout.large_rooms import SLICE_CONNECTIONS
 from socketio_app.adapters.jwt import JwtVerifier, KeyConfigurationError, KeySet
 from socketio_app.adapters.memory import MemoryStore
 from socketio_app.adapters.prometheus import metrics_route
-from socketio_app.adapters.socketio.connect_limit import ConnectRates
 from socketio_app.adapters.socketio.encoding import SOCKETIO_ENCODING
 from socketio_app.adapters.socketio.server import Options, SocketIOServer
 from socketio_app.adapters.sql.postgres.store import PostgresStore

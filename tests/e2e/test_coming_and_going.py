@@ -36,7 +36,7 @@ class SlowVerifier:
 
 def is_empty(composition: Composition) -> bool:
     """Whether no trace of any connection is left."""
-    hub, server = composition.server._services.hub, composition.server
+    hub, server = composition.server._services.registry.hub, composition.server
     return not (
         hub._subscribers
         or hub._audiences

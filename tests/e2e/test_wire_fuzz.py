@@ -82,7 +82,7 @@ class Stage:
         server, chat = self.composition.server, self.composition.chat
         counts = {
             len(server._context.sessions),
-            len(server._services.hub._subscribers),
+            len(server._services.registry.hub._subscribers),
             chat.connection_count,
             len(chat.sessions._tokens._tokens),
             sum(map(len, server._context.heartbeat._slots)),

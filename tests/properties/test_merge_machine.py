@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from socketio_app.adapters.custom_verifier import CustomVerifier
+from socketio_app.adapters.fanout.dispatcher import CommandDispatcher
 from socketio_app.adapters.fanout.hub import Hub
+from socketio_app.adapters.fanout.refusal_log import RefusalLog
 from socketio_app.adapters.fanout.subscriber import Subscriber
-from socketio_app.adapters.socketio.dispatcher import CommandDispatcher
 from socketio_app.adapters.socketio.encoding import SOCKETIO_ENCODING
 from socketio_app.adapters.socketio.events import CommandEvent
-from socketio_app.adapters.socketio.refusal_log import RefusalLog
 from socketio_app.adapters.websocket.frames import contents
 from socketio_app.application.chat import Chat
 from socketio_app.application.commands import Actor, RoomJoined
@@ -280,7 +280,7 @@ class MergeMachine(RuleBasedStateMachine):
 
         async def run() -> None:
             actor = Actor(actor_id, client.connection_id)
-            outcome = await self.dispatcher.run(actor, client.subscriber, event)
+            outcome = await self.dispatcher.dispatch(actor, client.subscriber, event)
             if outcome == "unavailable" and "client_message_id" in payload:
                 self.failed.append((actor_id, name, payload))
 

@@ -4,12 +4,10 @@ import logging
 from ipaddress import IPv6Address, ip_address
 from time import monotonic
 
+from socketio_app.adapters.log_rate import LINE_RATE
 from socketio_app.domain.rates import Rate, RateLimiter
 
 log = logging.getLogger("socketio_app.socketio")
-
-LINES = Rate(per_second=0.1, burst=1)
-"""How often the log says the same of strangers."""
 
 
 class HandshakeLimit:
@@ -17,7 +15,7 @@ class HandshakeLimit:
 
     def __init__(self, rate: Rate | None) -> None:
         self._limiter = None if rate is None else RateLimiter(rate)
-        self._lines = RateLimiter(LINES)
+        self._lines = RateLimiter(LINE_RATE)
 
     def accepts(self, address: str | None) -> bool:
         """Count a handshake; whether it may go on.

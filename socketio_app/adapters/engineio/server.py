@@ -18,10 +18,11 @@ from socketio_app.adapters.engineio.environ import (
     own_origins,
     wrong_in,
 )
-from socketio_app.adapters.engineio.handshake_limit import LINES, HandshakeLimit, network_of
+from socketio_app.adapters.engineio.handshake_limit import HandshakeLimit, network_of
 from socketio_app.adapters.engineio.responses import make_response
 from socketio_app.adapters.engineio.server_shutdown import ShutdownNotice
 from socketio_app.adapters.engineio.session import EngineSession, Receiver
+from socketio_app.adapters.log_rate import LINE_RATE
 from socketio_app.adapters.websocket.close_reasons import TRANSPORT_ERROR
 from socketio_app.domain.rates import RateLimiter
 
@@ -94,7 +95,7 @@ class EngineServer(engineio.AsyncServer):
         self.generate_id = new_session_id  # type: ignore[method-assign]
         self._open_receiver = open_receiver
         self._on_too_many = on_too_many
-        self._lines = RateLimiter(LINES)
+        self._lines = RateLimiter(LINE_RATE)
         self.shutdown_notice = ShutdownNotice(on_shutdown)
         self.is_draining = False
         """Whether new connections are refused."""

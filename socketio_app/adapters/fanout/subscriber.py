@@ -65,7 +65,8 @@ class Subscriber:
     connection_id: ConnectionId
     user_id: UserId
     _writer: ConnectionWriter
-    _encoding: Encoding
+    encoding: Encoding
+    """How the connection's transport writes events."""
     write: Write = attrs.field(init=False)
     """Sends a frame after those before it. Never waits."""
     expect: Callable[[Message], None] = attrs.field(init=False)
@@ -157,7 +158,7 @@ class Subscriber:
 
     def _send_merged(self, events: Sequence[Event]) -> None:
         for event in events:
-            self._send(event, self._encoding.event_frame(event))
+            self._send(event, self.encoding.event_frame(event))
             if isinstance(event, MessageSent) and event.message.to_user_id == self.user_id:
                 self.expect(event.message)
         self._forget_at = monotonic() + LATE_SECONDS

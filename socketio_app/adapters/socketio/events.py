@@ -15,9 +15,14 @@ import msgspec
 from socketio_app.adapters.socketio.packets import (
     IncomingPacket,
     MalformedPacketError,
+    ack_frame,
+    event_frame,
     has_surrogates,
 )
-from socketio_app.adapters.wire.incoming import DECODERS, invalid
+from socketio_app.adapters.websocket.frames import Frame
+from socketio_app.adapters.wire.incoming import DECODERS, invalid, parse
+from socketio_app.adapters.wire.outgoing import Payload, error_event
+from socketio_app.application.commands import Command
 from socketio_app.domain.errors import InvalidPayload
 from socketio_app.domain.identifiers import CLIENT_MESSAGE_ID_CHARS
 
@@ -39,6 +44,28 @@ class CommandEvent:
     """False where the payload is binary or nested too deeply."""
     wrong: InvalidPayload | None = None
     """What decoding found wrong with the payload."""
+
+    @property
+    def wants_answer(self) -> bool:
+        """Whether the client asked for an acknowledgement."""
+        return self.ack_id is not None
+
+    def command(self) -> Command[Any]:
+        """See `Request.command`."""
+        if self.wrong is not None:
+            raise self.wrong
+        return parse(self.name, self.payloads, is_readable=self.is_readable)
+
+    def answer(self, payload: Payload) -> Frame:
+        """See `Request.answer`."""
+        assert self.ack_id is not None  # noqa: S101  (`wants_answer`)
+        return ack_frame(self.ack_id, payload)
+
+    def refusal(self, error: Payload) -> Frame:
+        """See `Request.refusal`."""
+        if self.ack_id is not None:
+            return ack_frame(self.ack_id, {"ok": False, "error": error})
+        return event_frame("error", error_event(error, self.name, self.identified))
 
     @property
     def size(self) -> int:

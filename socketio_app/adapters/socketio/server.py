@@ -17,10 +17,12 @@ from socketio_app.adapters.engineio.handshake_limit import HandshakeLimit
 from socketio_app.adapters.engineio.heartbeat import Heartbeat
 from socketio_app.adapters.engineio.server import EngineServer
 from socketio_app.adapters.engineio.session import EngineSession
+from socketio_app.adapters.fanout.connect_limit import ConnectLimit, ConnectRates
+from socketio_app.adapters.fanout.dispatcher import CommandDispatcher
 from socketio_app.adapters.fanout.hub import Hub
-from socketio_app.adapters.socketio.connect_limit import ConnectLimit, ConnectRates
-from socketio_app.adapters.socketio.dispatcher import CommandDispatcher
-from socketio_app.adapters.socketio.refusal_log import RefusalLog
+from socketio_app.adapters.fanout.refusal_log import RefusalLog
+from socketio_app.adapters.fanout.registry import ConnectionRegistry
+from socketio_app.adapters.socketio.encoding import SOCKETIO_ENCODING
 from socketio_app.adapters.socketio.session import Services, Session
 from socketio_app.application.cancellation import start_task
 from socketio_app.application.chat import Chat
@@ -86,16 +88,20 @@ class SocketIOServer:
             runs_outside_tasks=options.runs_outside_tasks and tracing is None,
             on_confirmed=chat.delivery.received,
         )
-        self._services = Services(
+        registry = ConnectionRegistry(
             chat,
             hub,
             verifier,
-            CommandDispatcher(chat, refusals, metrics, tracing),
             ConnectLimit(options.connects),
-            self._context.connect_timeout,
             refusals,
-            metrics,
+            SOCKETIO_ENCODING,
             new_id,
+            metrics,
+        )
+        self._services = Services(
+            registry,
+            CommandDispatcher(chat, refusals, metrics, tracing),
+            self._context.connect_timeout,
         )
         self._engine = EngineServer(
             self._context,

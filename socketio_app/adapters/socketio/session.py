@@ -8,10 +8,8 @@ It differs from python-socketio's server where the chat promises more:
 - A packet that is not Socket.IO ends its session; one with a wrong payload does not.
 """
 
-import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping
-from time import monotonic
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 import attrs
@@ -20,13 +18,13 @@ from socketio import packet as kinds
 from socketio_app.adapters.engineio.connect_timeout import ConnectTimeout
 from socketio_app.adapters.engineio.environ import token_of
 from socketio_app.adapters.engineio.session import EngineSession
-from socketio_app.adapters.fanout.hub import Hub
-from socketio_app.adapters.fanout.pushing import push
-from socketio_app.adapters.fanout.subscriber import Subscriber
+from socketio_app.adapters.fanout.dispatcher import CommandDispatcher
+from socketio_app.adapters.fanout.registry import (
+    Connection,
+    ConnectionRegistry,
+    ConnectRefusedError,
+)
 from socketio_app.adapters.socketio.attachments import PendingEvent
-from socketio_app.adapters.socketio.connect_limit import ConnectLimit
-from socketio_app.adapters.socketio.dispatcher import CommandDispatcher, new_error_id
-from socketio_app.adapters.socketio.encoding import SOCKETIO_ENCODING
 from socketio_app.adapters.socketio.events import CommandEvent, event_in, event_of, plain_event_of
 from socketio_app.adapters.socketio.packets import (
     NAMESPACE,
@@ -36,18 +34,9 @@ from socketio_app.adapters.socketio.packets import (
     connect_frame,
     packet_of,
 )
-from socketio_app.adapters.socketio.refusal_log import RefusalLog
 from socketio_app.adapters.socketio.state import TRANSITIONS, State
 from socketio_app.adapters.websocket.close_reasons import CLIENT_DISCONNECT, MALFORMED
 from socketio_app.adapters.wire import outgoing
-from socketio_app.application.cancellation import start_task
-from socketio_app.application.chat import Chat
-from socketio_app.application.commands import Actor
-from socketio_app.application.metrics import Metrics
-from socketio_app.application.opening import Opening
-from socketio_app.application.ports import Identity, TokenVerifier
-from socketio_app.domain.errors import ChatError
-from socketio_app.domain.identifiers import ConnectionId
 
 log = logging.getLogger("socketio_app.socketio")
 
@@ -62,15 +51,9 @@ MAX_IGNORED_PACKETS = 100
 class Services:
     """What all sessions of a server share."""
 
-    chat: Chat
-    hub: Hub
-    verifier: TokenVerifier
+    registry: ConnectionRegistry
     dispatcher: CommandDispatcher
-    connect_limit: ConnectLimit
     connect_timeout: ConnectTimeout
-    refusals: RefusalLog
-    metrics: Metrics | None
-    new_connection_id: Callable[[], str]
 
 
 class Session:
@@ -83,17 +66,14 @@ class Session:
     """
 
     __slots__ = (
-        "_actor",
-        "_connected_at",
+        "_connection",
         "_engine",
         "_environ",
         "_has_asked",
         "_ignored_packets",
         "_pending_event",
-        "_pushing",
         "_refused_connects",
         "_services",
-        "_subscriber",
         "state",
     )
 
@@ -104,11 +84,8 @@ class Session:
         self._engine = engine
         self._environ = environ
         self.state = State.NEW
-        self._actor: Actor | None = None
-        self._subscriber: Subscriber | None = None
+        self._connection: Connection | None = None
         self._pending_event: PendingEvent | None = None
-        self._pushing: asyncio.Task[None] | None = None
-        self._connected_at = 0.0
         self._has_asked = False
         self._refused_connects = 0
         self._ignored_packets = 0
@@ -122,13 +99,12 @@ class Session:
 
     def receive_text(self, data: bytes) -> Coroutine[Any, Any, object]:
         """Handle an Engine.IO message; most are plain events."""
-        if (
-            self._actor is not None
-            and self._subscriber is not None
-            and self._pending_event is None
-            and (event := plain_event_of(data)) is not None
-        ):
-            return self._services.dispatcher.run(self._actor, self._subscriber, event)
+        connection = self._connection
+        if connection is not None and self._pending_event is None:
+            event = plain_event_of(data)
+            if event is not None:
+                dispatcher = self._services.dispatcher
+                return dispatcher.dispatch(connection.actor, connection.subscriber, event)
         return self._receive_packet(data[1:])
 
     async def receive_binary(self, data: bytes) -> None:
@@ -143,8 +119,9 @@ class Session:
 
     def ignore(self, count: int, size: int = 0) -> None:
         """Count packets that are no commands; end the session of a client that sends many."""
-        if self._actor is not None and self._subscriber is not None:
-            self._services.dispatcher.count_ignored(self._actor, self._subscriber, count, size)
+        if self._connection is not None:
+            actor, subscriber = self._connection.actor, self._connection.subscriber
+            self._services.dispatcher.count_ignored(actor, subscriber, count, size)
             return
         self._ignored_packets += count
         if self._ignored_packets > MAX_IGNORED_PACKETS:
@@ -184,8 +161,9 @@ class Session:
                 raise MalformedPacketError("a packet of no known type")
 
     async def _dispatch(self, event: CommandEvent) -> None:
-        if self._actor is not None and self._subscriber is not None:
-            await self._services.dispatcher.run(self._actor, self._subscriber, event)
+        if self._connection is not None:
+            actor, subscriber = self._connection.actor, self._connection.subscriber
+            await self._services.dispatcher.dispatch(actor, subscriber, event)
 
     def _ignore_unauthenticated(self) -> None:
         """Drop a packet of a client whose CONNECT was refused.
@@ -207,77 +185,32 @@ class Session:
         if self.state is State.CONNECTED:
             raise MalformedPacketError("a second connect")
         self._enter(State.CONNECTING)
+        is_first, self._has_asked = not self._has_asked, True
         try:
-            opening = await self._authenticate(auth)
-        except ChatError as error:
-            self._services.refusals.refused("refused", error, self._source())
-            self._refuse_connect(outgoing.refusal(error), error.code)
-        except Exception:
-            error_id = new_error_id()
-            log.exception(
-                "fault %s while somebody connected", error_id, extra={"error_id": error_id}
+            connection = await self._services.registry.connect(
+                self._engine, lambda: token_of(auth, self._environ), is_first=is_first
             )
-            self._refuse_connect(outgoing.fault(error_id), "internal")
+        except ConnectRefusedError as refused:
+            if self.state is not State.CLOSED:
+                self._refuse({"message": refused.error["message"], "data": refused.error}, None)
         except BaseException:
             if self.state is State.CONNECTING:
                 self._enter(State.REFUSED)
             raise
         else:
-            self._open(*opening)
+            self._open(connection)
 
-    async def _authenticate(self, auth: object) -> tuple[Subscriber, Opening]:
-        """Verify the token, and read what the connection gets first.
-
-        Raises:
-            ChatError: the client is refused.
-        """
-        services, engine = self._services, self._engine
-        is_first, self._has_asked = not self._has_asked, True
-        services.connect_limit.check(engine.sid, engine.address, is_first=is_first)
-        identity = await services.verifier.verify(token_of(auth, self._environ))
-        services.connect_limit.check_user(identity.user_id)
-        return await self._prepare(identity)
-
-    async def _prepare(self, identity: Identity) -> tuple[Subscriber, Opening]:
-        connection_id = ConnectionId(self._services.new_connection_id())
-        subscriber = Subscriber(connection_id, identity.user_id, self._engine, SOCKETIO_ENCODING)
-        self._engine.watch_direct(subscriber.set_direct)
-        self._services.hub.attach(subscriber)
-        try:
-            opening = await self._services.chat.sessions.prepare(identity, connection_id)
-        except BaseException:
-            self._services.hub.detach(subscriber)
-            raise
-        return subscriber, opening
-
-    def _open(self, subscriber: Subscriber, opening: Opening) -> None:
-        services = self._services
+    def _open(self, connection: Connection) -> None:
         if self.state is State.CLOSED:  # the client has gone meanwhile
-            services.hub.detach(subscriber)
-            services.chat.sessions.close(subscriber.user_id, subscriber.connection_id)
+            self._services.registry.abandon(connection)
             return
         self._enter(State.CONNECTED)
-        self._subscriber = subscriber
-        self._actor = Actor(subscriber.user_id, subscriber.connection_id)
-        self._connected_at = monotonic()
+        self._connection = connection
         # The request's headers weigh kilobytes, and are not needed any more.
         self._environ = {}
-        services.connect_timeout.discard(self._engine.time_out)
-        self._engine.write(connect_frame(subscriber.connection_id))
-        subscriber.release(opening)
-        services.chat.sessions.open(opening)
-        if not opening.backlog.is_empty:
-            pushing = push(self._engine, subscriber, services.chat.sessions, opening.backlog)
-            self._pushing = start_task(pushing)
-        log.info("connected", extra=_fields(subscriber))
-        if services.metrics is not None:
-            services.metrics.opened += 1
-
-    def _refuse_connect(self, error: outgoing.Payload, code: str) -> None:
-        if self._services.metrics is not None:
-            self._services.metrics.refused[code] += 1
-        if self.state is not State.CLOSED:
-            self._refuse({"message": error["message"], "data": error}, None)
+        self._services.connect_timeout.discard(self._engine.time_out)
+        self._engine.write(connect_frame(connection.subscriber.connection_id))
+        self._services.registry.open(self._engine, connection)
 
     def _refuse(self, error: outgoing.Payload, namespace: str | None) -> None:
         """Refuse a CONNECT.
@@ -291,10 +224,6 @@ class Session:
         self._refused_connects += 1
         if self._refused_connects > MAX_REFUSED_CONNECTS:
             raise MalformedPacketError("connect after connect")
-
-    def _source(self) -> dict[str, object]:
-        """What a line of the log says of a client that is not authenticated."""
-        return {} if self._engine.address is None else {"address": self._engine.address}
 
     # The end.
 
@@ -312,22 +241,7 @@ class Session:
         self._environ = {}
 
     def _leave(self, reason: str) -> None:
-        subscriber, self._subscriber, self._actor = self._subscriber, None, None
-        if subscriber is None:
-            return
-        if self._pushing is not None:
-            self._pushing.cancel()
+        connection, self._connection = self._connection, None
         self._pending_event = None
-        self._services.hub.detach(subscriber)
-        self._services.chat.sessions.close(subscriber.user_id, subscriber.connection_id)
-        reason = reason.replace(" ", "_")
-        duration = round(monotonic() - self._connected_at, 3)
-        fields = {**_fields(subscriber), "reason": reason, "duration": duration}
-        log.info("disconnected", extra=fields)
-        if self._services.metrics is not None:
-            self._services.metrics.closed[reason] += 1
-
-
-def _fields(subscriber: Subscriber) -> dict[str, object]:
-    """What a line of the log says of a connection."""
-    return {"connection": subscriber.connection_id, "user": subscriber.user_id}
+        if connection is not None:
+            self._services.registry.close(connection, reason)

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from socketio_app.adapters.custom_verifier import CustomVerifier
+from socketio_app.adapters.fanout.dispatcher import CommandDispatcher
 from socketio_app.adapters.fanout.hub import Hub
+from socketio_app.adapters.fanout.refusal_log import RefusalLog
 from socketio_app.adapters.fanout.subscriber import Subscriber
-from socketio_app.adapters.socketio.dispatcher import CommandDispatcher
 from socketio_app.adapters.socketio.encoding import SOCKETIO_ENCODING
 from socketio_app.adapters.socketio.events import CommandEvent
-from socketio_app.adapters.socketio.refusal_log import RefusalLog
 from socketio_app.adapters.websocket.frames import contents
 from socketio_app.application.chat import Chat
 from socketio_app.application.commands import Actor
@@ -80,4 +80,4 @@ async def test_what_is_broadcast_meanwhile_comes_after_the_answer_unless_it_has_
 async def _run(
     dispatcher: CommandDispatcher, actor: Actor, subscriber: Subscriber, event: CommandEvent
 ) -> object:
-    return await dispatcher.run(actor, subscriber, event)
+    return await dispatcher.dispatch(actor, subscriber, event)

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from time import monotonic
 
-from socketio_app.adapters.engineio.handshake_limit import LINES
+from socketio_app.adapters.log_rate import LINE_RATE
 from socketio_app.domain.errors import ChatError, TokenRejected
 from socketio_app.domain.rates import RateLimiter
 
@@ -18,7 +18,7 @@ class RefusalLog:
     """
 
     def __init__(self) -> None:
-        self._warnings = RateLimiter(LINES)
+        self._warnings = RateLimiter(LINE_RATE)
 
     def refused(self, event: str, error: ChatError, source: Mapping[str, object]) -> None:
         """Log an error that a client was refused with, and its reason if it is about a token.

@@ -1,0 +1,176 @@
+"""Executes the commands of a connection, and answers each exactly once."""
+
+import logging
+from collections.abc import Coroutine, Mapping
+from time import perf_counter
+from typing import Any, Protocol
+
+from socketio_app.adapters.fanout.refusal_log import RefusalLog
+from socketio_app.adapters.fanout.registry import new_error_id
+from socketio_app.adapters.fanout.subscriber import Subscriber
+from socketio_app.adapters.websocket.close_reasons import TOO_MANY_REFUSALS
+from socketio_app.adapters.websocket.frames import Frame
+from socketio_app.adapters.wire import incoming, outgoing
+from socketio_app.application.chat import Chat
+from socketio_app.application.commands import Actor, CaughtUp, Command
+from socketio_app.application.delivery import messages_to
+from socketio_app.application.metrics import OTHER, Metrics
+from socketio_app.application.tracing import Tracing
+from socketio_app.domain.conversations import Conversation
+from socketio_app.domain.errors import ChatError, TokenRejected
+
+log = logging.getLogger("socketio_app.socketio")
+
+
+class Request(Protocol):
+    """A command as it came over a transport."""
+
+    @property
+    def name(self) -> str:
+        """The command's name, as the client wrote it."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Size in bytes."""
+        ...
+
+    @property
+    def wants_answer(self) -> bool:
+        """Whether the client asked for an acknowledgement."""
+        ...
+
+    def command(self) -> Command[Any]:
+        """Return the command.
+
+        Raises:
+            ChatError: there is none, or its payload is wrong.
+        """
+        ...
+
+    def answer(self, payload: outgoing.Payload) -> Frame:
+        """Return the acknowledgement with a payload."""
+        ...
+
+    def refusal(self, error: outgoing.Payload) -> Frame:
+        """Return the acknowledgement that refuses the command, or the `error` event."""
+        ...
+
+
+class CommandDispatcher:
+    """Passes commands to the chat, and their results back.
+
+    Args:
+        chat: executes the commands.
+        refusals: logs rejected tokens.
+        metrics: counts commands, if given.
+        tracing: traces commands, if given.
+    """
+
+    def __init__(
+        self,
+        chat: Chat,
+        refusals: RefusalLog,
+        metrics: Metrics | None = None,
+        tracing: Tracing | None = None,
+    ) -> None:
+        self._chat = chat
+        self._refusals = refusals
+        self._metrics = metrics
+        self._tracing = tracing
+
+    def dispatch(
+        self, actor: Actor, subscriber: Subscriber, request: Request
+    ) -> Coroutine[Any, Any, object]:
+        """Execute the command of a request; acknowledge it, or refuse it."""
+        if self._tracing is None:
+            return self._work(actor, subscriber, request)
+        return self._run_traced(self._tracing, actor, subscriber, request)
+
+    async def _run_traced(
+        self, tracing: Tracing, actor: Actor, subscriber: Subscriber, request: Request
+    ) -> None:
+        with tracing.command(_known(request.name), actor) as outcome:
+            outcome.code = await self._work(actor, subscriber, request)
+
+    def _work(
+        self, actor: Actor, subscriber: Subscriber, request: Request
+    ) -> Coroutine[Any, Any, str]:
+        if request.name == "catch_up" and request.wants_answer:
+            return self._catch_up(actor, subscriber, request)
+        return self._run(actor, subscriber, request)
+
+    async def _catch_up(self, actor: Actor, subscriber: Subscriber, request: Request) -> str:
+        """Queue what is published until the answer is written."""
+        subscriber.hold_all()
+        try:
+            return await self._run(actor, subscriber, request)
+        finally:
+            subscriber.release_all()
+
+    async def _run(self, actor: Actor, subscriber: Subscriber, request: Request) -> str:
+        begin, outcome = perf_counter(), "ok"
+        try:
+            result = await self._chat.execute(actor, request.command())
+        except ChatError as error:
+            outcome = error.code
+            self._refuse(actor, subscriber, request, error)
+        except Exception:
+            outcome, error_id = "internal", new_error_id()
+            fields = _fault_fields(error_id, actor, request, perf_counter() - begin)
+            log.exception("fault %s in %s", error_id, fields["command"], extra=fields)
+            subscriber.write(request.refusal(outgoing.fault(error_id)))
+        else:
+            if request.wants_answer:
+                answer = outgoing.acknowledgement(result, actor.user_id)
+                subscriber.write(request.answer(answer))
+                for message in messages_to(actor.user_id, result):
+                    subscriber.expect(message)
+                if isinstance(result, CaughtUp):
+                    subscriber.release_all(places_of(result))
+        if self._metrics is not None:
+            self._metrics.command(request.name, outcome, perf_counter() - begin)
+        return outcome
+
+    def _refuse(
+        self, actor: Actor, subscriber: Subscriber, request: Request, error: ChatError
+    ) -> None:
+        if isinstance(error, TokenRejected):
+            source = {"connection": actor.connection_id, "user": actor.user_id}
+            self._refusals.refused("token refresh refused", error, source)
+        subscriber.write(request.refusal(outgoing.refusal(error)))
+        if self._chat.refusal_limit.exceeded(actor, error, request.size):
+            subscriber.end(TOO_MANY_REFUSALS, subscriber.encoding.goodbye)
+
+    def count_ignored(
+        self, actor: Actor, subscriber: Subscriber, count: int = 1, size: int = 0
+    ) -> None:
+        """Count packets that are no commands; end the connection of a client that sends many."""
+        if self._chat.refusal_limit.exceeded_by_ignored(actor, count, size):
+            subscriber.end(TOO_MANY_REFUSALS, subscriber.encoding.goodbye)
+
+
+def places_of(result: CaughtUp) -> Mapping[Conversation, range]:
+    """Return the places of each conversation's messages in an answer."""
+    return {
+        missed.messages[0].conversation: range(missed.messages[0].seq, missed.messages[-1].seq + 1)
+        for missed in result.conversations
+        if missed.messages
+    }
+
+
+def _fault_fields(
+    error_id: str, actor: Actor, request: Request, seconds: float
+) -> dict[str, object]:
+    return {
+        "error_id": error_id,
+        "command": _known(request.name),
+        "user": actor.user_id,
+        "connection": actor.connection_id,
+        "duration": round(seconds, 6),
+    }
+
+
+def _known(name: str) -> str:
+    """Return a command's name, or one name for all that clients make up."""
+    return name if name in incoming.COMMANDS else OTHER

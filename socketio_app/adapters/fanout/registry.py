@@ -1,0 +1,175 @@
+"""The chat's connections: authenticates clients, and opens and closes their connections.
+
+The same for every transport: what a CONNECT costs is limited, a refusal is logged once with its
+reason, and a client that goes while it is being authenticated leaves nothing behind.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from time import monotonic
+from typing import Protocol
+from uuid import uuid4
+
+import attrs
+
+from socketio_app.adapters.fanout.connect_limit import ConnectLimit
+from socketio_app.adapters.fanout.encoding import Encoding
+from socketio_app.adapters.fanout.hub import Hub
+from socketio_app.adapters.fanout.pushing import push
+from socketio_app.adapters.fanout.refusal_log import RefusalLog
+from socketio_app.adapters.fanout.subscriber import ConnectionWriter, Subscriber
+from socketio_app.adapters.websocket.interface import FrameWriter
+from socketio_app.adapters.wire import outgoing
+from socketio_app.application.cancellation import start_task
+from socketio_app.application.chat import Chat
+from socketio_app.application.commands import Actor
+from socketio_app.application.metrics import Metrics
+from socketio_app.application.opening import Opening
+from socketio_app.application.ports import Identity, TokenVerifier
+from socketio_app.domain.errors import ChatError
+from socketio_app.domain.identifiers import ConnectionId
+
+log = logging.getLogger("socketio_app.socketio")
+
+
+class Client(ConnectionWriter, Protocol):
+    """A transport's session that wants to connect to the chat."""
+
+    @property
+    def sid(self) -> str:
+        """The session's id."""
+        ...
+
+    @property
+    def address(self) -> str | None:
+        """The client's IPv4 address or IPv6 network; `None` if the server does not know it."""
+        ...
+
+    def watch_direct(self, on_direct: Callable[[FrameWriter | None], None]) -> None:
+        """Call back, now and at every change, with what writes frames directly, if anything."""
+        ...
+
+    async def until_taken(self) -> None:
+        """Wait until the client has taken what was written, or has gone."""
+        ...
+
+
+class ConnectRefusedError(Exception):
+    """A client may not connect. `error` is the wire contract's error object."""
+
+    def __init__(self, error: outgoing.Payload) -> None:
+        super().__init__(error["code"])
+        self.error = error
+
+
+@attrs.define(eq=False)
+class Connection:
+    """An authenticated client's connection to the chat."""
+
+    actor: Actor
+    subscriber: Subscriber
+    opening: Opening
+    connected_at: float = attrs.field(factory=monotonic)
+    pushing: asyncio.Task[None] | None = None
+    """Pushes the missed messages that did not fit the first batch."""
+
+
+@attrs.frozen
+class ConnectionRegistry:
+    """Opens and closes connections of one transport."""
+
+    chat: Chat
+    hub: Hub
+    verifier: TokenVerifier
+    connect_limit: ConnectLimit
+    refusals: RefusalLog
+    encoding: Encoding
+    new_connection_id: Callable[[], str]
+    metrics: Metrics | None
+
+    async def connect(
+        self, client: Client, token: Callable[[], str], *, is_first: bool
+    ) -> Connection:
+        """Authenticate a client. `open` or `close` the connection next.
+
+        Args:
+            client: the session.
+            token: returns the token, or raises `Unauthenticated`.
+            is_first: whether the client connects over the session for the first time.
+
+        Raises:
+            ConnectRefusedError: the client is refused. That is logged.
+        """
+        try:
+            self.connect_limit.check(client.sid, client.address, is_first=is_first)
+            identity = await self.verifier.verify(token())
+            self.connect_limit.check_user(identity.user_id)
+            return await self._prepare(client, identity)
+        except ChatError as error:
+            source = {} if client.address is None else {"address": client.address}
+            self.refusals.refused("refused", error, source)
+            self._count_refusal(error.code)
+            raise ConnectRefusedError(outgoing.refusal(error)) from None
+        except Exception:
+            error_id = new_error_id()
+            fields = {"error_id": error_id}
+            log.exception("fault %s while somebody connected", error_id, extra=fields)
+            self._count_refusal("internal")
+            raise ConnectRefusedError(outgoing.fault(error_id)) from None
+
+    async def _prepare(self, client: Client, identity: Identity) -> Connection:
+        connection_id = ConnectionId(self.new_connection_id())
+        subscriber = Subscriber(connection_id, identity.user_id, client, self.encoding)
+        client.watch_direct(subscriber.set_direct)
+        self.hub.attach(subscriber)
+        try:
+            opening = await self.chat.sessions.prepare(identity, connection_id)
+        except BaseException:
+            self.hub.detach(subscriber)
+            raise
+        return Connection(Actor(identity.user_id, connection_id), subscriber, opening)
+
+    def _count_refusal(self, code: str) -> None:
+        if self.metrics is not None:
+            self.metrics.refused[code] += 1
+
+    def open(self, client: Client, connection: Connection) -> None:
+        """Deliver what the client missed, and from then on what is published."""
+        subscriber, opening = connection.subscriber, connection.opening
+        subscriber.release(opening)
+        self.chat.sessions.open(opening)
+        if not opening.backlog.is_empty:
+            connection.pushing = start_task(
+                push(client, subscriber, self.chat.sessions, opening.backlog)
+            )
+        log.info("connected", extra=_fields(subscriber))
+        if self.metrics is not None:
+            self.metrics.opened += 1
+
+    def abandon(self, connection: Connection) -> None:
+        """Forget a connection that was never opened: its client has gone."""
+        self.hub.detach(connection.subscriber)
+        self.chat.sessions.close(connection.actor.user_id, connection.subscriber.connection_id)
+
+    def close(self, connection: Connection, reason: str) -> None:
+        """Close a connection that was opened."""
+        if connection.pushing is not None:
+            connection.pushing.cancel()
+        self.abandon(connection)
+        reason = reason.replace(" ", "_")
+        duration = round(monotonic() - connection.connected_at, 3)
+        fields = {**_fields(connection.subscriber), "reason": reason, "duration": duration}
+        log.info("disconnected", extra=fields)
+        if self.metrics is not None:
+            self.metrics.closed[reason] += 1
+
+
+def _fields(subscriber: Subscriber) -> dict[str, object]:
+    """The log fields that name a connection."""
+    return {"connection": subscriber.connection_id, "user": subscriber.user_id}
+
+
+def new_error_id() -> str:
+    """Return a name for a fault, for the log and for the client."""
+    return uuid4().hex[:12]
