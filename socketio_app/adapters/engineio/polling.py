@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from engineio.exceptions import ContentTooLongError, EngineIOError, QueueEmpty
-from engineio.packet import NOOP
+from engineio.packet import NOOP, PING
 from engineio.packet import Packet as EnginePacket
 from starlette.types import Receive
 
@@ -77,6 +77,10 @@ class PollingTransport:
     def write(self, frame: Frame) -> None:
         """Queue a message for the next poll."""
         self._put(MessagePacket(frame), len(frame))
+
+    def write_ping(self) -> None:
+        """Queue a ping."""
+        self.write_packet(EnginePacket(PING))
 
     def write_packet(self, packet: EnginePacket) -> None:
         """Queue an Engine.IO packet that is no message."""
@@ -150,7 +154,7 @@ class PollingTransport:
         """
         session = self._session
         if self.is_polled:
-            session.end(TRANSPORT_ERROR, notify=True)
+            session.end_with_notice(TRANSPORT_ERROR)
             raise QueueEmpty
         self.is_polled = True
         session.note_poll(self.queue.taken_packets)

@@ -1,17 +1,24 @@
 """The WebSocket of a session (Engine.IO protocol 4, "WebSocket")."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from engineio.packet import Packet as EnginePacket
 
 from socketio_app.adapters.engineio.confirmations import Unconfirmed
 from socketio_app.adapters.engineio.poll_codec import frame_of
 from socketio_app.adapters.websocket.connection import WebSocketConnection
+from socketio_app.adapters.websocket.frames import TEXT, frame
+
+_PING: Final = frame(TEXT, b"2")
 
 
 class WebSocketTransport(WebSocketConnection):
     """A WebSocket that carries Engine.IO packets."""
+
+    def write_ping(self) -> None:
+        """Send a ping of Engine.IO's, which is a message."""
+        self.write(_PING)
 
     def write_packet(self, packet: EnginePacket) -> None:
         """Send an Engine.IO packet that is no message."""

@@ -136,7 +136,7 @@ class Session:
 
     def _end_malformed(self, sent: str) -> None:
         log.info("closed a connection that sent %s", sent)
-        self._engine.end(MALFORMED, notify=True)
+        self._engine.end_with_notice(MALFORMED)
 
     async def _handle_packet(self, encoded: bytes) -> None:
         if self.state is not State.CONNECTED and not encoded.startswith(b"0"):

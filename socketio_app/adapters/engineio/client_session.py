@@ -1,0 +1,281 @@
+"""A client's session on a transport: writing, ending, pings and confirmations.
+
+The part of a session that does not depend on the protocol of its messages.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from socketio_app.adapters.engineio.confirmations import Unconfirmed
+from socketio_app.adapters.engineio.context import SessionContext
+from socketio_app.adapters.engineio.drain import FINISH_SECONDS
+from socketio_app.adapters.engineio.state import TRANSITIONS, State
+from socketio_app.adapters.websocket import frames
+from socketio_app.adapters.websocket.close_reasons import (
+    NOT_AUTHENTICATED,
+    PING_TIMEOUT,
+    RESTART,
+)
+from socketio_app.adapters.websocket.frames import Frame
+from socketio_app.adapters.websocket.interface import FrameWriter
+
+log = logging.getLogger("socketio_app.socketio")
+
+
+class Transport(Protocol):
+    """What carries a session's messages."""
+
+    @property
+    def direct_writer(self) -> FrameWriter | None:
+        """What writes a frame while nothing is queued before it."""
+        ...
+
+    @property
+    def unread_bytes(self) -> int:
+        """Size of what the client has not taken."""
+        ...
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether the client has not taken everything."""
+        ...
+
+    def write(self, frame: Frame) -> None:
+        """Send a message after earlier ones. Never waits."""
+        ...
+
+    def write_ping(self) -> None:
+        """Ping the client."""
+        ...
+
+    def add_receipt(self, unconfirmed: Unconfirmed, receipt: Any) -> None:
+        """Add the receipt of what was written last."""
+        ...
+
+    async def finish(self) -> None:
+        """Handle what has arrived, and read no more."""
+        ...
+
+    def reset(self, reason: str) -> None:
+        """Cut the connection: the client does not answer."""
+        ...
+
+    def fail(self, error: Exception) -> None:
+        """Log that a write failed, and cut the connection, whose client has a gap."""
+        ...
+
+    def end(self, reason: str, close_code: int) -> None:
+        """Close the connection, after what is queued."""
+        ...
+
+
+class ClientSession:
+    """One client's session, over one transport at a time. Implements `ConnectionWriter`."""
+
+    __slots__ = (
+        "_close_code",
+        "_on_direct",
+        "_stop_pings",
+        "_taken",
+        "_unconfirmed",
+        "_was_just_pinged",
+        "address",
+        "context",
+        "pinged_at",
+        "sid",
+        "state",
+        "transport",
+    )
+
+    transport: Transport
+
+    def __init__(self, context: SessionContext, sid: str, address: str | None) -> None:
+        self.context = context
+        self.sid = sid
+        self.address = address
+        """The client's IPv4 address or IPv6 network; `None` if the server does not know it."""
+        self.state = State.OPENING
+        self.pinged_at: float | None = None
+        self._unconfirmed: Unconfirmed | None = None
+        self._was_just_pinged = False
+        self._stop_pings: Callable[[], None] | None = None
+        self._on_direct: Callable[[FrameWriter | None], None] | None = None
+        self._taken: asyncio.Event | None = None
+        self._close_code = frames.NORMAL_CLOSURE
+
+    def receiver_closed(self, reason: str) -> None:
+        """Clean up what handles the client's messages: the session ends."""
+        raise NotImplementedError
+
+    def receiver_ignored(self, count: int) -> None:
+        """Count frames or packets that have no meaning."""
+        raise NotImplementedError
+
+    def _enter(self, state: State) -> None:
+        if state not in TRANSITIONS[self.state]:
+            raise RuntimeError(f"a session cannot go from {self.state.name} to {state.name}")
+        self.state = state
+
+    @property
+    def closed(self) -> bool:
+        """Whether the session has ended."""
+        return self.state is State.CLOSED
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether the session has ended, or is about to."""
+        return self.state is State.ENDING or self.state is State.CLOSED
+
+    @property
+    def is_authenticated(self) -> bool:
+        """Whether a subscriber writes to this session."""
+        return self._on_direct is not None
+
+    # To the client.
+
+    def write(self, frame: Frame) -> None:
+        """Send a message's frame after earlier ones. Never waits."""
+        self.transport.write(frame)
+
+    def write_ephemeral(self, frame: Frame) -> None:
+        """See `ConnectionWriter.write_ephemeral`."""
+        if self.transport.unread_bytes > self.context.ephemeral_unread_bytes:
+            self.context.dropped_frames += 1
+        else:
+            self.transport.write(frame)
+
+    @property
+    def unread_bytes(self) -> int:
+        """Size of what is queued for the client."""
+        return self.transport.unread_bytes
+
+    def watch_direct(self, on_direct: Callable[[FrameWriter | None], None]) -> None:
+        """Call back, now and at every change, with what writes frames directly, if anything."""
+        self._on_direct = on_direct
+        if self.transport.direct_writer is not None:
+            on_direct(self.transport.direct_writer)
+
+    def _note_direct(self, writer: FrameWriter | None) -> None:
+        if self._on_direct is not None:
+            self._on_direct(writer)
+        self.note_taken()
+
+    async def until_taken(self) -> None:
+        """Wait until the client has taken what was written, or has gone."""
+        while self.transport.is_blocked and not self.closed:
+            self._taken = self._taken or asyncio.Event()
+            self._taken.clear()
+            await self._taken.wait()
+
+    def note_taken(self) -> None:
+        """Wake `until_taken`: the client has taken something."""
+        if self._taken is not None:
+            self._taken.set()
+
+    # The end.
+
+    def end(self, reason: str) -> None:
+        """End the session. `reason` is one of `close_reasons`."""
+        if self.closed:
+            return
+        try:
+            self.receiver_closed(reason)
+        except Exception:
+            log.exception("fault while a session ended")
+        self._enter(State.CLOSED)
+        if self._stop_pings is not None:
+            self._stop_pings()
+        self.context.connect_timeout.discard(self.time_out)
+        self.context.sessions.pop(self.sid, None)
+        self.note_taken()
+        self.transport.end(reason, self._close_code)
+
+    def end_soon(self, reason: str) -> None:
+        """End the session in the next turn of the loop: this one may be writing a broadcast."""
+        if not self.is_ending:
+            self._enter(State.ENDING)
+            asyncio.get_running_loop().call_soon(self.end, reason)
+
+    def dismiss(self, reason: str, goodbye: Frame | None = None) -> None:
+        """See `ConnectionWriter.dismiss`."""
+        if self.is_ending:
+            return
+        if goodbye is not None:
+            self.write(goodbye)
+        self._close_code = frames.POLICY_VIOLATION
+        self.end_soon(reason)
+
+    def fail(self, error: Exception) -> None:
+        """See `ConnectionWriter.fail`."""
+        self.transport.fail(error)
+
+    def time_out(self) -> None:
+        """End the session: its client did not authenticate in time."""
+        log.info("connection closed: authentication timed out")
+        self.dismiss(NOT_AUTHENTICATED)
+
+    async def drain(self) -> None:
+        """Handle what the client has sent, and end, so that it connects to another server.
+
+        Engine.IO's own close packet would keep some clients from reconnecting.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FINISH_SECONDS):
+                await self.transport.finish()
+        self._close_code = frames.SERVICE_RESTART
+        self.end(RESTART)
+
+    # Pings and confirmations.
+
+    def schedule_ping(self) -> None:
+        """Begin to ping the client."""
+        if self._stop_pings is None:
+            self._stop_pings = self.context.heartbeat.add(self)
+
+    def ping(self) -> None:
+        """Ping the client. Over a WebSocket, its answer confirms all that was written before."""
+        self.transport.write_ping()
+        if self._unconfirmed is not None:
+            self._unconfirmed.note_ping()
+
+    def ping_timed_out(self) -> None:
+        """End the session: the client did not answer."""
+        self.transport.reset(PING_TIMEOUT)
+
+    def expect(self, receipt: Any) -> None:
+        """See `ConnectionWriter.expect`."""
+        unconfirmed = self._unconfirmed = self._unconfirmed or Unconfirmed()
+        self.transport.add_receipt(unconfirmed, receipt)
+        self._ping_if_needed()
+
+    def may_ping_again(self) -> None:
+        """See `Confirming.may_ping_again`."""
+        self._was_just_pinged = False
+        self._ping_if_needed()
+
+    def _ping_if_needed(self) -> None:
+        """Ping for a confirmation. `Heartbeat` ends the session where none comes."""
+        if self._unconfirmed is None or not self._unconfirmed.needs_ping or self.closed:
+            return
+        if self.pinged_at is None and not self._was_just_pinged:
+            self.pinged_at = asyncio.get_running_loop().time()
+            self._was_just_pinged = True
+            self.context.confirmations.start(self, self.pinged_at)
+            self.ping()
+
+    def note_pong(self) -> None:
+        """Report what the client has confirmed by answering a ping."""
+        if self.pinged_at is None:
+            self.receiver_ignored(1)  # the client was not pinged
+            return
+        self.pinged_at = None
+        if self._unconfirmed is not None:
+            self._report(self._unconfirmed.note_pong())
+            self._ping_if_needed()
+
+    def _report(self, confirmed: Sequence[Any]) -> None:
+        if confirmed:
+            self.context.on_confirmed(confirmed)
