@@ -38,7 +38,7 @@ async def in_a_thread(tmp_path: Path) -> AsyncIterator[Callable[[str], Any]]:
     async def send() -> Any:
         return await chat.execute(*HELLO)
 
-    writers: dict[str, Call] = {
+    ways: dict[str, Call] = {
         "asyncio.run of the call": lambda: asyncio.run(chat.execute(*HELLO)),
         "asyncio.run of a function": lambda: asyncio.run(send()),
         "anyio.from_thread": lambda: anyio.from_thread.run(chat.execute, *HELLO).message.seq,
@@ -48,16 +48,16 @@ async def in_a_thread(tmp_path: Path) -> AsyncIterator[Callable[[str], Any]]:
     }
 
     @host.get("/call")
-    def call(writer: str) -> dict[str, Any]:
+    def call(way: str) -> dict[str, Any]:
         try:
-            return {"seq": writers[writer]()}
+            return {"seq": ways[way]()}
         except WrongEventLoopError as error:
             return {"refused": str(error)}
 
     async with serving(app) as url, aiohttp.ClientSession(url) as http:
 
-        async def ask(writer: str) -> Any:
-            async with http.get("/call", params={"way": writer}) as answer:
+        async def ask(way: str) -> Any:
+            async with http.get("/call", params={"way": way}) as answer:
                 return await answer.json()
 
         yield ask
@@ -65,15 +65,15 @@ async def in_a_thread(tmp_path: Path) -> AsyncIterator[Callable[[str], Any]]:
 
 @pytest.mark.parametrize("way", ["asyncio.run of the call", "asyncio.run of a function"])
 async def test_call_from_another_event_loop_is_refused_with_the_right_way(
-    in_a_thread: Callable[[str], Any], writer: str
+    in_a_thread: Callable[[str], Any], way: str
 ) -> None:
-    answer = await in_a_thread(writer)
+    answer = await in_a_thread(way)
 
     assert "anyio.from_thread.run(chat.execute, actor, command)" in answer["refused"]
 
 
 @pytest.mark.parametrize("way", ["anyio.from_thread", "run_coroutine_threadsafe"])
 async def test_documented_way_from_a_thread_stores_the_message(
-    in_a_thread: Callable[[str], Any], writer: str
+    in_a_thread: Callable[[str], Any], way: str
 ) -> None:
-    assert await in_a_thread(writer) == {"seq": 1}
+    assert await in_a_thread(way) == {"seq": 1}

@@ -118,7 +118,7 @@ async def a_turn(_call: str) -> None:
 async def test_a_server_that_ends_acknowledges_every_message_that_it_has_stored(
     websockets: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("socketio_app.adapters.engineio.session.FINISH_SECONDS", 120)
+    monkeypatch.setattr("socketio_app.adapters.engineio.client_session.FINISH_SECONDS", 120)
     composition = compose(SETTINGS, store=HookedStore(before=a_turn))
     async with serving(application(composition), websockets) as url, mallory(url) as client:
         sending = asyncio.create_task(send_messages_until_closed(client))

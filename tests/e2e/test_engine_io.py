@@ -266,7 +266,7 @@ async def test_a_client_that_does_not_read_is_cut_and_disturbs_nobody(
                     )
                     assert answer["ok"]
 
-        assert "closed a connection that does not read" in caplog.text
+        assert "connection closed: client does not read" in caplog.text
         await until(bob, "group_message_delivered")
         await bob.close()
 

@@ -118,7 +118,7 @@ async def test_what_was_accepted_is_acknowledged_before_its_connection_ends(
 async def test_a_command_that_does_not_end_does_not_hold_up_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("socketio_app.adapters.engineio.session.FINISH_SECONDS", 0.01)
+    monkeypatch.setattr("socketio_app.adapters.engineio.client_session.FINISH_SECONDS", 0.01)
     gate = Gate()
     composition = chat(HookedStore(gate))
     async with serving(application(composition)) as url:

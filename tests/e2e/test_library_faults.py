@@ -17,6 +17,7 @@ import pytest
 from engineio.payload import Payload
 
 from socketio_app.adapters.websocket import asgi_websocket, uvicorn_protocol
+from socketio_app.adapters.websocket.close_reasons import TRANSPORT_CLOSE
 from socketio_app.adapters.websocket.uvicorn_protocol import TakeoverProtocol
 from socketio_app.application.commands import Actor, JoinRoom, SendMessage
 from socketio_app.domain.conversations import Room
@@ -291,7 +292,7 @@ async def lines_of_leaving(serve: Serve, connect: Connect, others: int) -> int:
         await connect(url, f"user{number}", "websocket", "lobby", f"room{number}")
     connection = composition.server._context.sessions[ada.sid]
     with lines_counted() as lines:
-        await connection.close(abort=True)
+        connection.end(TRANSPORT_CLOSE)
     return len(lines)
 
 

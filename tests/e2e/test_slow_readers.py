@@ -91,7 +91,7 @@ async def test_who_does_not_read_costs_a_bounded_memory_and_nobody_a_message(
             await client.close()
         _, errors = await server.end()
     lines = [json.loads(line) for line in errors.splitlines()]
-    ended = [line for line in lines if line["event"] == "closed a connection that does not read"]
+    ended = [line for line in lines if line["event"] == "connection closed: client does not read"]
     assert len(ended) == len(STALLED)
 
 

@@ -97,7 +97,7 @@ class TestConnectionToANamespace:
 
         await until_empty(composition)
         lines = [line.message for line in caplog.records if "closed" in line.message]
-        assert lines == ["closed a connection that sent something else before it had connected"]
+        assert lines == ["connection closed: packet before CONNECT"]
 
     async def test_a_second_connect_ends_the_connection(self, opened: Opened) -> None:
         assert await is_ended(await opened(), [CONNECT, CONNECT])

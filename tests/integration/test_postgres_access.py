@@ -143,10 +143,10 @@ async def test_an_unsupported_parameter_is_one_line(command: str) -> None:
     ],
 )
 async def test_a_database_that_is_not_reached_is_one_line(
-    slice_connections: str, instead: str, reason: str
+    part: str, instead: str, reason: str
 ) -> None:
     async with postgres_database() as url:
-        wrong = re.sub(slice_connections, instead, url)
+        wrong = re.sub(part, instead, url)
 
         with pytest.raises(ConnectFailedError, match=reason) as started:
             await PostgresStore(wrong, rooms_per_user=10).start()

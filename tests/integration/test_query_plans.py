@@ -186,9 +186,7 @@ def rows_read(plan: dict[str, Any]) -> int:
     if "Scan" in plan["Node Type"] and plan.get("Relation Name", "").startswith("chat_"):
         each = plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)
         rows = each * plan["Actual Loops"]
-    return int(rows) + sum(
-        rows_read(slice_connections) for slice_connections in plan.get("Plans", ())
-    )
+    return int(rows) + sum(rows_read(part) for part in plan.get("Plans", ()))
 
 
 async def test_a_page_on_sqlite_takes_no_longer_with_ten_times_the_conversations(

@@ -21,7 +21,7 @@ from socketio_app.adapters.fanout.dispatcher import CommandDispatcher
 from socketio_app.adapters.fanout.hub import Hub
 from socketio_app.adapters.fanout.refusal_log import RefusalLog
 from socketio_app.adapters.fanout.subscriber import Subscriber
-from socketio_app.adapters.socketio.encoding import SOCKETIO_ENCODING
+from socketio_app.adapters.socketio.encoding import SOCKETIO_ENCODING, frame_of
 from socketio_app.adapters.socketio.events import CommandEvent
 from socketio_app.adapters.websocket.frames import contents
 from socketio_app.application.chat import Chat
@@ -183,7 +183,7 @@ class MergeMachine(RuleBasedStateMachine):
             self.hub.detach(client.subscriber)
             self.clients.remove(client)
             return
-        client.subscriber.release(opening)
+        client.subscriber.release(opening, frame_of(opening.connected))
         self.chat.sessions.open(opening)
         client.is_open = True
         for conversation in self.conversations(client.user_id):

@@ -158,7 +158,8 @@ class ClientSession:
         if self.transport.direct_writer is not None:
             on_direct(self.transport.direct_writer)
 
-    def _note_direct(self, writer: FrameWriter | None) -> None:
+    def note_direct(self, writer: FrameWriter | None) -> None:
+        """Pass on what writes frames directly from now on, if anything."""
         if self._on_direct is not None:
             self._on_direct(writer)
         self.note_taken()
@@ -265,6 +266,11 @@ class ClientSession:
             self._was_just_pinged = True
             self.context.confirmations.start(self, self.pinged_at)
             self.ping()
+
+    def note_pongs(self, count: int) -> None:
+        """Note some pongs that came together."""
+        for _ in range(count):
+            self.note_pong()
 
     def note_pong(self) -> None:
         """Report what the client has confirmed by answering a ping."""

@@ -11,7 +11,7 @@ from socketio_app.adapters.engineio.heartbeat import Heartbeat
 from socketio_app.adapters.engineio.leftovers import Leftovers
 
 if TYPE_CHECKING:
-    from socketio_app.adapters.engineio.session import EngineSession
+    from socketio_app.adapters.engineio.client_session import ClientSession
 
 
 @attrs.define(eq=False)
@@ -31,12 +31,14 @@ class SessionContext:
     database drivers do for their time-outs."""
     on_confirmed: Callable[[Sequence[Any]], None]
     """Called with the receipts that a client has confirmed."""
-    sessions: dict[str, "EngineSession"] = attrs.field(factory=dict, init=False)
+    sessions: dict[str, "ClientSession"] = attrs.field(factory=dict, init=False)
     """The sessions that have not ended, by id."""
     confirmations: ConfirmationTimer = attrs.field(factory=ConfirmationTimer, init=False)
     leftovers: Leftovers = attrs.field(factory=Leftovers, init=False)
     dropped_frames: int = attrs.field(default=0, init=False)
     """Number of frames dropped because their clients did not read."""
+    has_logged_plain: bool = attrs.field(default=False, init=False)
+    """Whether the log says that WebSockets are not taken over."""
 
     def stop(self) -> None:
         """Stop all timers."""

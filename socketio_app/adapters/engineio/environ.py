@@ -1,6 +1,6 @@
 """ASGI requests as python-engineio takes them, which is as WSGI has them (PEP 3333)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -77,6 +77,19 @@ def own_origins(environ: Mapping[str, Any]) -> list[str]:
     """The web origins that are the server's own: by its own name, and by its outermost proxy's."""
     hosts = (environ.get("HTTP_HOST", ""), _first(environ.get("HTTP_X_FORWARDED_HOST", "")))
     return [f"{environ['wsgi.url_scheme']}://{host}" for host in hosts if host]
+
+
+def is_allowed_origin(environ: Mapping[str, Any], named: Sequence[str] | None) -> bool:
+    """Whether a web origin may connect: one of those named, or the server's own.
+
+    Args:
+        environ: the request's. Clients that are no web pages send no origin, and may connect.
+        named: the origins; `None`: only the server's own; `["*"]`: all.
+    """
+    origin = environ.get("HTTP_ORIGIN")
+    if not origin or (named is not None and "*" in named):
+        return True
+    return origin in (named or ()) or origin in own_origins(environ)
 
 
 def _is_too_large(scope: Scope) -> bool:

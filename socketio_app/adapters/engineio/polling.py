@@ -92,7 +92,7 @@ class PollingTransport:
             return
         self.queue.put(packet, size)
         if self.queue.overdue_bytes > self._session.context.max_unread_bytes:
-            log.info("connection closed: the client does not poll")
+            log.info("connection closed: client does not read")
             self.queue.clear()
             self._session.end_soon(TRANSPORT_ERROR)
 

@@ -190,13 +190,13 @@ class EngineSession(ClientSession):
             on_ignored=self.receiver.ignore,
             on_lost=self._lost,
         )
-        transport.on_direct = self._note_direct
+        transport.on_direct = self.note_direct
         # First: messages that arrive early are kept in order, and a slow reader is noticed.
         websocket.hand_to(transport)
         for packet in polling.take_all():
             if packet.packet_type != NOOP:
                 transport.write_packet(packet)
-        self._note_direct(transport.direct_writer)
+        self.note_direct(transport.direct_writer)
         if self._unconfirmed is not None:
             self._unconfirmed.note_upgrade()
             self._ping_if_needed()

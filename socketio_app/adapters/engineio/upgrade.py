@@ -2,9 +2,9 @@
 
 import logging
 from collections.abc import Sequence
-from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
+from socketio_app.adapters.engineio.context import SessionContext
 from socketio_app.adapters.websocket import frames
 from socketio_app.adapters.websocket.asgi_websocket import AsgiWebSocket
 from socketio_app.adapters.websocket.deadlines import Deadline
@@ -52,7 +52,7 @@ async def open_websocket(session: "EngineSession", environ: dict[str, Any]) -> N
     if offered is not None and offered.take_over(max_bytes):
         _begin(session, offered, is_upgrade=is_upgrade)
     else:
-        _log_plain()
+        _log_plain(session.context)
         websocket = AsgiWebSocket(receive, send, max_bytes)
         _begin(session, websocket, is_upgrade=is_upgrade)
         await websocket.serve()
@@ -67,8 +67,10 @@ def _begin(session: "EngineSession", websocket: WebSocket, *, is_upgrade: bool) 
         session.use_websocket(websocket)
 
 
-@cache
-def _log_plain() -> None:
+def _log_plain(context: SessionContext) -> None:
+    if context.has_logged_plain:
+        return
+    context.has_logged_plain = True
     log.info(
         "WebSockets are handled by the ASGI server, which is several times slower than uvicorn "
         "with TakeoverProtocol (docs/configuration.md)"
@@ -117,6 +119,8 @@ class Probe:
         self._ignored += count
         if self._ignored > MAX_IGNORED:
             self._fail()
+
+    ponged = ignored
 
     def pause_writing(self) -> None:
         """Go on: only a few bytes are written during an upgrade."""

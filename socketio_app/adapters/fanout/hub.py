@@ -172,6 +172,10 @@ class Hub:
             if subscriber.connection_id != audience.except_connection
         ]
 
+    def has_user(self, user_id: UserId) -> bool:
+        """Whether the user has a connection here."""
+        return user_id in self._subscribers
+
     def is_subscribed(self, room_id: RoomId, user_id: UserId) -> bool:
         """See `Broadcast.is_subscribed`."""
         return room_id in self._rooms.get(user_id, ()) and not self._is_paused(room_id, user_id)

@@ -19,6 +19,7 @@ from socketio_app.adapters.fanout.hub import Hub
 from socketio_app.adapters.fanout.pushing import push
 from socketio_app.adapters.fanout.refusal_log import RefusalLog
 from socketio_app.adapters.fanout.subscriber import ConnectionWriter, Subscriber
+from socketio_app.adapters.websocket.frames import Frame
 from socketio_app.adapters.websocket.interface import FrameWriter
 from socketio_app.adapters.wire import outgoing
 from socketio_app.application.cancellation import start_task
@@ -134,10 +135,10 @@ class ConnectionRegistry:
         if self.metrics is not None:
             self.metrics.refused[code] += 1
 
-    def open(self, client: Client, connection: Connection) -> None:
-        """Deliver what the client missed, and from then on what is published."""
+    def open(self, client: Client, connection: Connection, greeting: Frame) -> None:
+        """Send a greeting, deliver what the client missed, and then what is published."""
         subscriber, opening = connection.subscriber, connection.opening
-        subscriber.release(opening)
+        subscriber.release(opening, greeting)
         self.chat.sessions.open(opening)
         if not opening.backlog.is_empty:
             connection.pushing = start_task(

@@ -115,10 +115,11 @@ class Subscriber:
         """Close the connection, and no other, because a write to it raised."""
         self._writer.fail(error)
 
-    def release(self, opening: Opening) -> None:
-        """Write what the connection is to have first; hold back only what is behind the rest."""
+    def release(self, opening: Opening, greeting: Frame) -> None:
+        """Write what the connection gets first; queue only what comes after the rest of it."""
         assert self._merge is not None  # noqa: S101  (a connection opens once)
-        self._send_merged([opening.connected, *self._merge.open(opening.backlog)])
+        self.write(greeting)
+        self._send_merged(self._merge.open(opening.backlog))
 
     def push(self, batch: Batch) -> None:
         """Write the next of what the user has missed, and what was held back behind it."""
@@ -178,7 +179,7 @@ class Subscriber:
                 merge.forget()
             self._end_merge(merge)
         elif merge.is_full:
-            log.info("closed a connection: too much was held back while the store was read")
+            log.info("connection closed: too many events queued while the store was read")
             self.end(TOO_FAR_BEHIND)
         return accepted
 

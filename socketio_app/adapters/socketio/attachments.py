@@ -30,7 +30,7 @@ class PendingEvent:
         """
         event = event_in(packet, binary_event_of)
         if not 0 < packet.attachment_count <= MAX_ATTACHMENTS:
-            raise MalformedPacketError("an event with too many or no binary attachments")
+            raise MalformedPacketError("too many or no binary attachments")
         return cls(event, packet.attachment_count)
 
     def drop(self, size: int) -> CommandEvent | None:

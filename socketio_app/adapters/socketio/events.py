@@ -125,10 +125,10 @@ def event_in(
         MalformedPacketError: there is none, or it is to another namespace.
     """
     if not packet.is_to_chat:
-        raise MalformedPacketError("an event to a namespace that it is not connected to")
+        raise MalformedPacketError("event to another namespace")
     event = read(packet.ack_id, packet.data)
     if event is None:
-        raise MalformedPacketError("a malformed event")
+        raise MalformedPacketError("malformed event")
     return event
 
 

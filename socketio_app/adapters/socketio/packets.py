@@ -74,7 +74,7 @@ def packet_of(encoded: bytes) -> IncomingPacket:
     """
     header = _HEADER.match(encoded)
     if header is None:
-        raise MalformedPacketError("a malformed packet")
+        raise MalformedPacketError("malformed packet")
     kind, attachments, namespace, ack_id = header.groups()
     return IncomingPacket(
         int(kind),
@@ -115,4 +115,4 @@ def auth_of(data: bytes) -> dict[str, str] | None:
     except ValueError:
         if has_surrogates(data):
             return None
-        raise MalformedPacketError("a malformed packet") from None
+        raise MalformedPacketError("malformed packet") from None

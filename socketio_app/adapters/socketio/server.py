@@ -10,6 +10,7 @@ import attrs
 import engineio
 
 from socketio_app.adapters.compatibility import check_engine
+from socketio_app.adapters.engineio.client_session import ClientSession
 from socketio_app.adapters.engineio.connect_timeout import ConnectTimeout
 from socketio_app.adapters.engineio.context import SessionContext
 from socketio_app.adapters.engineio.drain import drain_all
@@ -123,7 +124,7 @@ class SocketIOServer:
             self._metrics.refused["too_many_handshakes"] += 1
 
     @property
-    def sessions(self) -> Sequence[EngineSession]:
+    def sessions(self) -> Sequence[ClientSession]:
         """The sessions that have not ended."""
         return [*self._context.sessions.values()]
 

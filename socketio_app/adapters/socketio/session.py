@@ -25,6 +25,7 @@ from socketio_app.adapters.fanout.registry import (
     ConnectRefusedError,
 )
 from socketio_app.adapters.socketio.attachments import PendingEvent
+from socketio_app.adapters.socketio.encoding import frame_of
 from socketio_app.adapters.socketio.events import CommandEvent, event_in, event_of, plain_event_of
 from socketio_app.adapters.socketio.packets import (
     NAMESPACE,
@@ -110,7 +111,7 @@ class Session:
     async def receive_binary(self, data: bytes) -> None:
         """Drop a binary attachment, and handle its event after the last one."""
         if self._pending_event is None:
-            self._end_malformed("a binary frame that belongs to no event")
+            self._end_malformed("unexpected binary frame")
             return
         event = self._pending_event.drop(len(data))
         if event is not None:
@@ -125,7 +126,7 @@ class Session:
             return
         self._ignored_packets += count
         if self._ignored_packets > MAX_IGNORED_PACKETS:
-            log.info("closed a connection that sent too much before it had connected")
+            log.info("connection closed: too many packets before authentication")
             self._engine.dismiss(MALFORMED)
 
     async def _receive_packet(self, encoded: bytes) -> None:
@@ -135,7 +136,7 @@ class Session:
             self._end_malformed(str(error))
 
     def _end_malformed(self, sent: str) -> None:
-        log.info("closed a connection that sent %s", sent)
+        log.info("connection closed: %s", sent)
         self._engine.end_with_notice(MALFORMED)
 
     async def _handle_packet(self, encoded: bytes) -> None:
@@ -143,7 +144,7 @@ class Session:
             self._ignore_unauthenticated()
             return
         if self._pending_event is not None:
-            raise MalformedPacketError("something else than the binary attachment announced")
+            raise MalformedPacketError("expected a binary attachment")
         packet = packet_of(encoded)
         match packet.kind:
             case kinds.CONNECT:
@@ -158,7 +159,7 @@ class Session:
             case kinds.ACK | kinds.BINARY_ACK:
                 self.ignore(1, len(encoded))
             case _:
-                raise MalformedPacketError("a packet of no known type")
+                raise MalformedPacketError("unknown packet type")
 
     async def _dispatch(self, event: CommandEvent) -> None:
         if self._connection is not None:
@@ -173,7 +174,7 @@ class Session:
                 "Connection to a namespace").
         """
         if self.state is State.NEW:
-            raise MalformedPacketError("something else before it had connected")
+            raise MalformedPacketError("packet before CONNECT")
         self.ignore(1)
 
     # CONNECT.
@@ -183,7 +184,7 @@ class Session:
             self._refuse({"message": "Invalid namespace"}, namespace)
             return
         if self.state is State.CONNECTED:
-            raise MalformedPacketError("a second connect")
+            raise MalformedPacketError("second CONNECT")
         self._enter(State.CONNECTING)
         is_first, self._has_asked = not self._has_asked, True
         try:
@@ -210,7 +211,8 @@ class Session:
         self._environ = {}
         self._services.connect_timeout.discard(self._engine.time_out)
         self._engine.write(connect_frame(connection.subscriber.connection_id))
-        self._services.registry.open(self._engine, connection)
+        greeting = frame_of(connection.opening.connected)
+        self._services.registry.open(self._engine, connection, greeting)
 
     def _refuse(self, error: outgoing.Payload, namespace: str | None) -> None:
         """Refuse a CONNECT.
@@ -223,7 +225,7 @@ class Session:
             self._enter(State.REFUSED)
         self._refused_connects += 1
         if self._refused_connects > MAX_REFUSED_CONNECTS:
-            raise MalformedPacketError("connect after connect")
+            raise MalformedPacketError("too many refused CONNECT packets")
 
     # The end.
 

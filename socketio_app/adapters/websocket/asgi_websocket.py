@@ -125,7 +125,7 @@ class AsgiWebSocket:
                 return
             message = _message_of(event)
             if len(message[1]) > self._most_bytes:
-                log.info("closed a connection that sent a frame over the limit")
+                log.info("connection closed: frame too large")
                 self.owner.flush()
                 self.close(frames.MESSAGE_TOO_BIG)
                 await asyncio.Event().wait()  # the writer closes, and that ends this

@@ -21,6 +21,7 @@ class WebSocketConnection:
         at_once, overtakes: see `Inbox`.
         most_unread_bytes: how much may wait for a client that does not read.
         on_ignored: see `FrameHandler.ignored`.
+        on_pong: see `FrameHandler.ponged`; without it, pongs are ignored, too.
         on_lost: the last thing to do, when the connection is gone and all that came is handled.
     """
 
@@ -33,6 +34,7 @@ class WebSocketConnection:
         overtakes: Callable[[Message], bool],
         max_unread_bytes: int,
         on_ignored: Callable[[int], None],
+        on_pong: Callable[[int], None] | None = None,
         on_lost: Callable[[], Work],
     ) -> None:
         self._websocket = websocket
@@ -50,6 +52,8 @@ class WebSocketConnection:
         """Takes what came."""
         self.ignored: Callable[[int], None] = on_ignored
         """See `FrameHandler.ignored`."""
+        self.ponged: Callable[[int], None] = on_pong or on_ignored
+        """See `FrameHandler.ponged`."""
         self._unread: list[Frame] | None = None
         self._unread_bytes = 0
         self.direct: Write | None = websocket.write
@@ -74,7 +78,7 @@ class WebSocketConnection:
             self._unread.append(frame)
             self._unread_bytes += len(frame)
             if is_full:
-                log.info("closed a connection that does not read")
+                log.info("connection closed: client does not read")
                 self.dropped = len(self._unread)
                 self.reset(NOT_READING)
 

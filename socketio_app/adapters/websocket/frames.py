@@ -26,6 +26,7 @@ PROTOCOL_ERROR: Final = 1002
 INVALID_DATA: Final = 1007
 MESSAGE_TOO_BIG: Final = 1009
 POLICY_VIOLATION: Final = 1008
+INTERNAL_ERROR: Final = 1011
 SERVICE_RESTART: Final = 1012
 
 MAX_AT_ONCE: Final = 256
@@ -128,7 +129,7 @@ class FrameReader:
             while end - at >= 2 and left:
                 first, length, begin = data[at], data[at + 1], at + 2 + _MASK_BYTES
                 if not length & _MASKED:
-                    raise FrameError(PROTOCOL_ERROR, "a frame without a mask")
+                    raise FrameError(PROTOCOL_ERROR, "frame without a mask")
                 length &= 0x7F
                 if length >= _TWO_BYTE_LENGTH:
                     size = 2 if length == _TWO_BYTE_LENGTH else 8
@@ -136,7 +137,7 @@ class FrameReader:
                     digits = data[at + 2 : at + 2 + size]
                     length = _long_length(digits) if len(digits) == size else 0
                 if length > self.max_bytes:
-                    raise FrameError(MESSAGE_TOO_BIG, "a frame over the limit")
+                    raise FrameError(MESSAGE_TOO_BIG, "frame too large")
                 if begin + length > end:
                     needed = begin + length - at
                     break
@@ -182,28 +183,28 @@ class FrameReader:
         """What is not simply a whole text message."""
         opcode, is_final = first & 0x0F, bool(first & _FINAL)
         if first & _RESERVED:
-            raise FrameError(PROTOCOL_ERROR, "a frame of an extension that was not agreed on")
+            raise FrameError(PROTOCOL_ERROR, "frame with reserved bits set")
         if opcode in (CLOSE, PING, PONG):
             if not is_final or len(payload) > _MOST_CONTROL_BYTES:
-                raise FrameError(PROTOCOL_ERROR, "a control frame in fragments, or too long")
+                raise FrameError(PROTOCOL_ERROR, "control frame fragmented or too long")
             if opcode == CLOSE:
                 _check_close(payload)
             found.append((opcode, payload))
         elif opcode in (TEXT, BINARY, CONTINUATION):
             if (opcode == CONTINUATION) != (self._opcode is not None):
-                raise FrameError(PROTOCOL_ERROR, "a fragment that belongs to nothing")
+                raise FrameError(PROTOCOL_ERROR, "unexpected continuation frame")
             self._take_fragment(opcode, payload)
             if is_final:
                 found.append(self._whole())
         else:
-            raise FrameError(PROTOCOL_ERROR, "a frame of no known kind")
+            raise FrameError(PROTOCOL_ERROR, "unknown opcode")
 
     def _take_fragment(self, opcode: int, payload: bytes) -> None:
         if self._opcode is None or self._fragments is None:
             self._opcode, self._fragments = opcode, bytearray()
         self._fragments += payload
         if len(self._fragments) > self.max_bytes:
-            raise FrameError(MESSAGE_TOO_BIG, "a message over the limit")
+            raise FrameError(MESSAGE_TOO_BIG, "message too large")
 
     def _whole(self) -> tuple[int, bytes]:
         assert self._opcode is not None  # noqa: S101  (a fragment set both)
@@ -247,7 +248,7 @@ class CloseFinder:
 def _long_length(digits: bytes) -> int:
     length = int.from_bytes(digits, "big")
     if length < (_TWO_BYTE_LENGTH if len(digits) == 2 else 0x10000):
-        raise FrameError(PROTOCOL_ERROR, "a length in more bytes than it needs")
+        raise FrameError(PROTOCOL_ERROR, "length not encoded minimally")
     return length
 
 
@@ -256,7 +257,7 @@ def _check_utf8(text: bytes) -> None:
     try:
         text.decode()
     except UnicodeDecodeError:
-        raise FrameError(INVALID_DATA, "text that is not UTF-8") from None
+        raise FrameError(INVALID_DATA, "text is not UTF-8") from None
 
 
 def _check_close(payload: bytes) -> None:
@@ -265,7 +266,7 @@ def _check_close(payload: bytes) -> None:
         return
     code = int.from_bytes(payload[:2], "big") if len(payload) > 1 else 0
     if not any(code in codes for codes in _CLOSE_CODES):
-        raise FrameError(PROTOCOL_ERROR, "a close frame without a code that may be sent")
+        raise FrameError(PROTOCOL_ERROR, "invalid close code")
     _check_utf8(payload[2:])
 
 

@@ -29,7 +29,11 @@ class FrameHandler(Protocol):
         ...
 
     def ignored(self, count: int) -> None:
-        """Note that the client sent some frames that are no message: pings and pongs."""
+        """Note that the client sent some pings, which have been answered."""
+        ...
+
+    def ponged(self, count: int) -> None:
+        """Note that the client sent some pongs."""
         ...
 
     def pause_writing(self) -> None:

@@ -106,7 +106,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self._is_in_head:
             self._head_bytes += len(piece)
             if self._head_bytes > MAX_HEAD_BYTES:
-                log.info("closed a connection that sent a request head over the limit")
+                log.info("connection closed: request head too large")
                 self.send_400_response("Request head too large.")
                 return
         super().data_received(piece)
@@ -124,5 +124,5 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._head_timer = None
 
     def _end_slow_head(self) -> None:
-        log.info("closed a connection that sent no request in time")
+        log.info("connection closed: request timed out")
         self.transport.close()

@@ -312,7 +312,7 @@ class TakeoverProtocol(WebSocketsSansIOProtocol):
         if is_closed:
             self._answer_close()
         elif fault is not None:
-            log.info("closed a connection that sent %s", fault)
+            log.info("connection closed: %s", fault)
             self._end(self._owner, fault.code)
 
     def _end(self, owner: FrameHandler, code: int) -> None:
@@ -360,14 +360,21 @@ class TakeoverProtocol(WebSocketsSansIOProtocol):
         """Answer pings; return the messages, and whether a Close frame came after them."""
         assert self._owner is not None  # noqa: S101  (there is one with the reader)
         messages: list[tuple[int, bytes]] = []
+        pings = pongs = 0
         for opcode, payload in found:
             if opcode in (frames.TEXT, frames.BINARY):
                 messages.append((opcode, payload))
             elif opcode == frames.PING:
                 self._answer(frames.frame(frames.PONG, payload))
+                pings += 1
             elif opcode == frames.CLOSE:
                 return messages, True
-        self._owner.ignored(len(found) - len(messages))
+            else:
+                pongs += 1
+        if pings:
+            self._owner.ignored(pings)
+        if pongs:
+            self._owner.ponged(pongs)
         return messages, False
 
 

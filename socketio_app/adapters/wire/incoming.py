@@ -227,6 +227,11 @@ COMMANDS: Mapping[str, tuple[type[msgspec.Struct], Callable[[Any], Command[Any]]
     "refresh_token": (TokenPayload, lambda payload: RefreshToken(payload.token)),
 }
 
+PAYLOADS: Mapping[str, "msgspec.json.Decoder[Any]"] = {
+    name: msgspec.json.Decoder(shape) for name, (shape, _) in COMMANDS.items()
+}
+"""Decodes the payload of a command, by its name."""
+
 DECODERS: Mapping[bytes, "msgspec.json.Decoder[tuple[str, Any]]"] = {
     name.encode(): msgspec.json.Decoder(GenericAlias(tuple, (str, shape)))
     for name, (shape, _) in COMMANDS.items()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from socketio_app.adapters.fanout.hub import Hub
 from socketio_app.adapters.fanout.large_rooms import MAX_BATCH_EVENTS, MAX_WAITING
 from socketio_app.adapters.fanout.subscriber import Subscriber
-from socketio_app.adapters.socketio.encoding import SOCKETIO_ENCODING
+from socketio_app.adapters.socketio.encoding import SOCKETIO_ENCODING, frame_of
 from socketio_app.adapters.websocket.frames import Frame, contents
 from socketio_app.application import live_merge
 from socketio_app.application.events import Audience, Members, MessageSent, UserJoined, Users
@@ -246,7 +246,7 @@ class TestConfirmations:
         hub.publish(MessageSent(message), Users((ADA, BOB)))
         assert writer.expected == []
 
-        subscriber.release(OPENING)
+        subscriber.release(OPENING, frame_of(OPENING.connected))
         assert writer.expected == [message]
 
 
@@ -295,7 +295,7 @@ async def heard(slice_connections: int, doing: list[tuple[str, object, object]])
         )
         subscribers[connection_id] = subscriber
         hub.attach(subscriber)
-        subscriber.release(OPENING)
+        subscriber.release(OPENING, frame_of(OPENING.connected))
         frames[connection_id].clear()
         if number % 3:
             subscriber.set_direct(writers[connection_id])

@@ -53,13 +53,9 @@ def base64url(octets: bytes) -> str:
     return base64.urlsafe_b64encode(octets).rstrip(b"=").decode()
 
 
-def encoded(slice_connections: object) -> str:
+def encoded(part: object) -> str:
     """A part of a token: bytes as they are, anything else as JSON."""
-    return base64url(
-        slice_connections
-        if isinstance(slice_connections, bytes)
-        else json.dumps(slice_connections).encode()
-    )
+    return base64url(part if isinstance(part, bytes) else json.dumps(part).encode())
 
 
 def signed(header: object, payload: object, key: str | bytes, algorithm: str) -> str:

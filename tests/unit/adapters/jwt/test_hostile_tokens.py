@@ -98,13 +98,13 @@ async def test_a_token_with_any_character_changed_is_refused(
 @pytest.mark.parametrize("algorithm", sorted(VERIFIERS))
 @pytest.mark.parametrize("part", [1, 2, 3])
 async def test_a_token_with_any_last_character_of_a_part_changed_is_refused(
-    algorithm: str, slice_connections: int
+    algorithm: str, part: int
 ) -> None:
     parts = GOOD_TOKENS[algorithm].split(".")
     before, last, after = (
-        parts[: slice_connections - 1],
-        parts[slice_connections - 1],
-        parts[slice_connections:],
+        parts[: part - 1],
+        parts[part - 1],
+        parts[part:],
     )
 
     for other in BASE64URL.replace(last[-1], ""):

@@ -11,7 +11,7 @@ from socketio_app.adapters.fanout.dispatcher import CommandDispatcher
 from socketio_app.adapters.fanout.hub import Hub
 from socketio_app.adapters.fanout.refusal_log import RefusalLog
 from socketio_app.adapters.fanout.subscriber import Subscriber
-from socketio_app.adapters.socketio.encoding import SOCKETIO_ENCODING
+from socketio_app.adapters.socketio.encoding import SOCKETIO_ENCODING, frame_of
 from socketio_app.adapters.socketio.events import CommandEvent
 from socketio_app.adapters.websocket.frames import contents
 from socketio_app.application.chat import Chat
@@ -49,7 +49,7 @@ async def test_what_is_broadcast_meanwhile_comes_after_the_answer_unless_it_has_
     subscriber.set_direct(writer)
     hub.attach(subscriber)
     opening = await chat.sessions.prepare(Identity(ADA, None), subscriber.connection_id)
-    subscriber.release(opening)
+    subscriber.release(opening, frame_of(opening.connected))
     chat.sessions.open(opening)
     await chat.execute(Actor(BOB), personal(ADA, "one"))
     writer.frames.clear()

@@ -23,6 +23,9 @@ class LossRecorder:
     def receive(self, messages: Sequence[Message]) -> None:
         raise AssertionError("nothing was sent")
 
+    def ponged(self, count: int) -> None:
+        self.ignored(count)
+
     def ignored(self, count: int) -> None:
         raise AssertionError("nothing was sent")
 

@@ -25,6 +25,9 @@ class FrameHandler:
     def receive(self, messages: Sequence[Message]) -> None:
         self.messages += messages
 
+    def ponged(self, count: int) -> None:
+        self.ignored(count)
+
     def ignored(self, count: int) -> None:
         self.ignored_frames += count
 
