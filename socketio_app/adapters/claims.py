@@ -1,4 +1,4 @@
-"""What the claims of a token must be (RFC 7519, section 4.1), once its signature is good."""
+"""Validation of a token's claims (RFC 7519, section 4.1), after its signature was verified."""
 
 import math
 from collections.abc import Mapping
@@ -13,19 +13,19 @@ from socketio_app.domain.errors import InvalidPayload, TokenExpired, Unauthentic
 from socketio_app.domain.identifiers import UserId
 
 INVALID = "the token is not valid"
-"""All that a client is told, whatever was wrong."""
+"""The only reason that clients get, whatever is wrong with the token."""
 
 EXPIRED = "the token has expired"
 
 
 def user_id(subject: object) -> UserId:
-    """Return the user that a subject names: a string, an integer or a UUID.
+    """Return the user id in a subject: a string, an integer or a UUID.
 
-    RFC 7519 wants a string (section 4.1.2), but many applications put their integer or UUID key
-    into `sub`; it is read as its usual text.
+    RFC 7519 requires a string (section 4.1.2), but many applications put their integer or UUID
+    primary key into `sub`; both are converted with `str()`.
 
     Raises:
-        Unauthenticated: it names no user.
+        Unauthenticated: The subject is not a valid user id.
     """
     is_key = isinstance(subject, str | int | UUID) and not isinstance(subject, bool)
     if not is_key:
@@ -39,19 +39,19 @@ def user_id(subject: object) -> UserId:
 
 
 def rejected(reason: str) -> Unauthenticated:
-    """Return the error for a token that proves nothing, with the reason for the operator."""
+    """Return the error for a rejected token; only operators see `reason`."""
     return Unauthenticated(INVALID, reason)
 
 
 def seconds(value: object, name: str = "exp") -> float:
-    """A NumericDate: seconds since 1970 (RFC 7519, section 2).
+    """Return a NumericDate, in seconds since 1970 (RFC 7519, section 2).
 
     Args:
-        value: the claim's value.
-        name: the claim's name, for the log.
+        value: Value of the claim.
+        name: Name of the claim, for the log.
 
     Raises:
-        Unauthenticated: it is none, or no finite one.
+        Unauthenticated: The value is not a finite number.
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise rejected(f"{name} is missing or not a number")
@@ -69,10 +69,9 @@ _LATEST = datetime.max.replace(tzinfo=UTC, microsecond=999_000)
 
 
 def moment(since_1970: float) -> datetime:
-    """A NumericDate as a date, in whole milliseconds.
+    """Convert a NumericDate to a UTC `datetime`, truncated to milliseconds.
 
-    One that no date can express becomes the nearest: the end of a token that is long past, or of
-    one that nobody lives to see.
+    Values before 1970 or after the year 9999 are clamped.
     """
     if since_1970 <= _EARLIEST.timestamp():
         return _EARLIEST
@@ -84,36 +83,36 @@ def moment(since_1970: float) -> datetime:
 
 @attrs.frozen
 class ClaimsPolicy:
-    """What is asked of claims."""
+    """The claims that a token must have."""
 
     issuer: str | None = None
-    """The one `iss`; `None` for any."""
+    """Required `iss`; `None` accepts any."""
     audience: frozenset[str] | None = None
-    """What `aud` must name one of; `None` where a token must have none."""
+    """Accepted values of `aud`; `None` rejects tokens that have an `aud`."""
     leeway: timedelta = timedelta(0)
-    """How far the issuer's clock may differ from ours."""
+    """Allowed difference between the issuer's clock and the server's."""
     max_lifetime: timedelta | None = timedelta(days=366)
-    """How far ahead a token may end. Without a bound, one that leaks is good for ever."""
+    """Maximum time until `exp`. Without it, a leaked token could be valid for ever."""
     user_claim: str = "sub"
-    """The claim that names the user."""
+    """Name of the claim that holds the user id."""
 
     def identity(self, claims: Mapping[str, object], now: datetime) -> Identity:
-        """The identity that good claims prove.
+        """Validate claims and return the identity in them.
 
         Raises:
-            TokenExpired: they were good once.
-            Unauthenticated: they prove nothing.
+            TokenExpired: `exp` has passed.
+            Unauthenticated: Any other claim is missing or invalid.
         """
         at = now.timestamp()
         self._check_issuer(claims)
         self._check_audience(claims)
-        self._check_beginning(at, claims)
+        self._check_not_in_future(at, claims)
         subject, end = self._user_id(claims), seconds(claims.get("exp"))
         good_until = end + self.leeway.total_seconds()
         if at >= good_until:
             raise TokenExpired(EXPIRED, f"exp was {at - end:.0f} s ago")
         if self.max_lifetime is not None and end - at > self.max_lifetime.total_seconds():
-            raise rejected("exp is further ahead than JWT_MAX_LIFETIME_DAYS")
+            raise rejected("exp is further ahead than JWT_MAX_LIFETIME_DAYS allows")
         return Identity(subject, moment(good_until))
 
     def _user_id(self, claims: Mapping[str, object]) -> UserId:
@@ -126,27 +125,27 @@ class ClaimsPolicy:
             raise rejected("iss is missing or not JWT_ISSUER")
 
     def _check_audience(self, claims: Mapping[str, object]) -> None:
-        """A token with an audience is for nobody who is not in it (section 4.1.3)."""
+        """Reject a token that is meant for another audience (section 4.1.3)."""
         if self.audience is None:
             if "aud" in claims:
-                raise rejected("the token has an aud and JWT_AUDIENCE is not set")
+                raise rejected("the token has an aud, but JWT_AUDIENCE is not set")
             return
         match claims.get("aud"):
             case str(one):
-                named = {one}
+                audience = {one}
             case [*several] if all(isinstance(each, str) for each in several):
-                named = {str(each) for each in several}
+                audience = {str(each) for each in several}
             case _:
-                named = set()
-        if self.audience.isdisjoint(named):
+                audience = set()
+        if self.audience.isdisjoint(audience):
             raise rejected("aud is missing or not in JWT_AUDIENCE")
 
-    def _check_beginning(self, at: float, claims: Mapping[str, object]) -> None:
-        """Reject what is not good yet (section 4.1.5) or was made in the future (4.1.6)."""
+    def _check_not_in_future(self, at: float, claims: Mapping[str, object]) -> None:
+        """Reject a token that is not valid yet (section 4.1.5) or issued in the future (4.1.6)."""
         latest = at + self.leeway.total_seconds()
         for name in ("nbf", "iat"):
             if name in claims and (begin := seconds(claims[name], name)) > latest:
                 raise rejected(
                     f"{name} is {begin - at:.3g} s in the future; JWT_LEEWAY_SECONDS allows for "
-                    "clocks that differ"
+                    "clock skew"
                 )

@@ -1,11 +1,12 @@
-"""Whether the installed dependencies still are what this package was built on.
+"""Compatibility checks of the installed dependencies, at start-up.
 
-The package's metadata excludes versions that are too old. A newer one may be installed before it
-was tested; this module then decides at start-up, so that no connection fails. WebSockets are taken
-over only from versions that were tested and have everything that is used; with any others, the
-ASGI server's own implementation serves them.
+This package extends classes of uvicorn, python-socketio and python-engineio. Its metadata excludes
+versions that are too old, but a version that is newer than any tested one may be installed. These
+checks then prevent failing connections: WebSockets are taken over only from tested versions that
+have every name this package uses; with any other version, the ASGI server's own implementation
+serves them.
 
-A test compares the names below with those that the classes of this package use.
+A test compares the names below with those that this package's classes use.
 """
 
 import dis
@@ -29,10 +30,10 @@ NEWEST_TESTED: Mapping[str, tuple[int, ...]] = {
     "uvicorn": (0, 54),
     "websockets": (17,),
 }
-"""The newest version of each that was tested, as far as the numbers matter."""
+"""Newest tested version of each dependency, as far as its numbers matter."""
 
 Methods = Mapping[str, Sequence[str]]
-"""The names of a class's methods, and of the parameters of each."""
+"""Parameter names of a class's methods, by method name."""
 
 WEBSOCKET_METHODS: Methods = {
     "handle_connect": ["event"],
@@ -97,28 +98,28 @@ ENGINE_ATTRIBUTES = [
 
 
 def differences(a_class: type, methods: Methods, attributes: Iterable[str] = ()) -> Sequence[str]:
-    """What a class does not have, or has otherwise.
+    """Return how a class differs from what is expected of it.
 
     Args:
-        a_class: the class.
-        methods: the methods that it should have.
-        attributes: what its methods, or those of its bases, should set.
+        a_class: The class to check.
+        methods: Methods that it must have.
+        attributes: Attributes that the class, its bases or their methods must set.
     """
     found = []
     for name, parameters in methods.items():
         method = getattr(a_class, name, None)
         if method is None:
-            found.append(f"{name} is gone")
+            found.append(f"{name} is missing")
         elif [each for each in inspect.signature(method).parameters if each != "self"] != [
             *parameters
         ]:
-            found.append(f"{name} takes other arguments")
+            found.append(f"{name} has other parameters")
     has = set(_attributes_set(a_class))
-    return found + [f"{each} is gone" for each in attributes if each not in has]
+    return found + [f"{each} is missing" for each in attributes if each not in has]
 
 
 def _attributes_set(a_class: type) -> Iterable[str]:
-    """Yield the attributes that a class has, and those that its methods set."""
+    """Yield the attributes of a class, and those that its methods set."""
     yield from dir(a_class)
     for each in a_class.__mro__:
         for method in vars(each).values():
@@ -129,7 +130,7 @@ def _attributes_set(a_class: type) -> Iterable[str]:
 
 
 def untested(*packages: str) -> Sequence[str]:
-    """Return which of the packages are newer than any version that was tested."""
+    """Return a problem for each package that is newer than its newest tested version."""
     found = []
     for package in packages:
         installed = version(package)
@@ -142,7 +143,7 @@ def untested(*packages: str) -> Sequence[str]:
 
 
 def takeover_problems() -> Sequence[str]:
-    """Return why WebSockets cannot be taken over from uvicorn; nothing if they can."""
+    """Return the reasons not to take WebSockets over from uvicorn; empty if there are none."""
     try:
         base: type = import_module(UVICORN).WebSocketsSansIOProtocol
         import_module(FAST_PROTOCOL)
@@ -153,17 +154,17 @@ def takeover_problems() -> Sequence[str]:
 
 
 def websocket_protocol() -> type | str:
-    """What to give uvicorn as `ws`: ours, which is several times faster; or else its own.
+    """Return the value of uvicorn's `ws` option: `TakeoverProtocol`, or `auto` as a fallback.
 
-    Where it is not ours, the log says why.
+    The fallback is several times slower; the log has the reason.
     """
     found = takeover_problems()
     if not found:
-        ours: type = import_module(FAST_PROTOCOL).TakeoverProtocol
-        return ours
+        protocol: type = import_module(FAST_PROTOCOL).TakeoverProtocol
+        return protocol
     log.warning(
-        "WebSockets go the plain way, which is several times slower: uvicorn %s and websockets %s "
-        "are not what this was built on: %s",
+        "WebSockets fall back to uvicorn's own implementation, which is several times slower: "
+        "unsupported uvicorn %s or websockets %s: %s",
         version("uvicorn"),
         version("websockets"),
         ", ".join(found),
@@ -172,17 +173,20 @@ def websocket_protocol() -> type | str:
 
 
 def http_protocol() -> type | str:
-    """Return what to give uvicorn as `http`: ours, which is bounded, or else its own."""
+    """Return the value of uvicorn's `http` option: `BoundedHttpProtocol`, or `auto` as a fallback.
+
+    The fallback does not limit requests; the log has the reason.
+    """
     try:
         base: type = import_module(UVICORN_HTTP).HttpToolsProtocol
-        ours: type = import_module(HTTP_PROTOCOL).BoundedHttpProtocol
+        protocol: type = import_module(HTTP_PROTOCOL).BoundedHttpProtocol
         found = differences(base, HTTP_METHODS, HTTP_ATTRIBUTES)
         if not found:
-            return ours
+            return protocol
     except (ImportError, AttributeError) as error:
         found = [str(error)]
     log.warning(
-        "HTTP requests are not bounded by the chat: uvicorn %s is not what this was built on: %s",
+        "HTTP request limits are disabled: unsupported uvicorn %s: %s",
         version("uvicorn"),
         ", ".join(found),
     )
@@ -191,7 +195,7 @@ def http_protocol() -> type | str:
 
 @cache
 def engine_problems(server: type) -> Sequence[str]:
-    """Return why python-engineio may fail; nothing if it is as tested."""
+    """Return how python-engineio differs from the tested versions."""
     return [
         *differences(server, ENGINE_METHODS, ENGINE_ATTRIBUTES),
         *untested("python-engineio"),
@@ -199,11 +203,11 @@ def engine_problems(server: type) -> Sequence[str]:
 
 
 def check_engine(server: type) -> None:
-    """Log a warning if python-engineio is not what this was built on."""
+    """Log a warning if python-engineio is not supported."""
     found = engine_problems(server)
     if found:
         log.warning(
-            "connections may fail: python-engineio %s is not what this was built on: %s",
+            "connections may fail: unsupported python-engineio %s: %s",
             version("python-engineio"),
             ", ".join(found),
         )

@@ -1,4 +1,4 @@
-"""The host application's own check of a token, as a verifier."""
+"""Token verification by a function of the host application."""
 
 import asyncio
 import inspect
@@ -13,11 +13,11 @@ from socketio_app.domain.errors import TokenExpired, Unauthenticated
 
 
 class CustomVerifier:
-    """Asks the host who a token stands for. Implements `TokenVerifier`.
+    """Verifies tokens with the host application's `verify_token`. Implements `TokenVerifier`.
 
-    The host's function, sync or async, returns the user's id; or a mapping of claims with a `sub`,
-    and an `exp` where it has one; or an `Identity`. To refuse it returns `None` or `False`, or
-    raises: whatever it raises, nobody is let in. A sync one holds up everybody while it runs.
+    `verify_token` may be a plain or an async function. It returns the user id, a mapping of claims
+    with a `sub` and optionally an `exp`, or an `Identity`. To reject a token it returns `None` or
+    `False`, or raises any exception. A plain function blocks the event loop while it runs.
     """
 
     def __init__(self, verify_token: Callable[[str], object], clock: Clock) -> None:
@@ -26,20 +26,20 @@ class CustomVerifier:
 
     async def verify(self, token: str) -> Identity:
         """See `TokenVerifier.verify`."""
-        answer = await self._ask(token)
+        answer = await self._call(token)
         if answer is None or answer is False:
             raise rejected(f"verify_token returned {answer}")
         identity = _identity(answer)
         if identity is None:
             raise rejected(
-                f"verify_token returned {type(answer).__name__} that names no user; it must return "
-                "a user's id, claims with a sub (and a numeric exp, if any), an Identity, or None"
+                f"verify_token returned {type(answer).__name__} without a user id; it must return "
+                "a user id, claims with a sub (and a numeric exp, if any), an Identity, or None"
             )
         if identity.expires_at is not None and identity.expires_at <= self._clock.wall_time():
-            raise TokenExpired(EXPIRED, "verify_token returned an end in the past")
+            raise TokenExpired(EXPIRED, "verify_token returned an expiry in the past")
         return identity
 
-    async def _ask(self, token: str) -> object:
+    async def _call(self, token: str) -> object:
         try:
             answer = self._verify_token(token)
             return await answer if inspect.isawaitable(answer) else answer
@@ -48,18 +48,18 @@ class CustomVerifier:
         except asyncio.CancelledError:
             if we_are_cancelled():
                 raise
-            raise rejected("what verify_token awaited was cancelled") from None
-        except Exception as error:  # noqa: BLE001  (whatever a host's check raises refuses)
+            raise rejected("verify_token was cancelled by something it awaited") from None
+        except Exception as error:  # noqa: BLE001  (any exception rejects the token)
             if _says_expired(error):
                 raise TokenExpired(EXPIRED, "verify_token raised ExpiredSignatureError") from None
-            # Not its text, its cause or its frames' values: they may hold the token.
+            # Leave out the message, the cause and local variables: they may hold the token.
             raise rejected(
                 f"verify_token raised {type(error).__name__} at {_where(error)}"
             ) from None
 
 
 def _says_expired(error: Exception) -> bool:
-    """Whether it is the error that python-jose, PyJWT and others have for an expired token."""
+    """Whether the error is that of python-jose, PyJWT and others for an expired token."""
     return any(kind.__name__ == "ExpiredSignatureError" for kind in type(error).__mro__)
 
 
@@ -69,7 +69,7 @@ def _where(error: Exception) -> str:
 
 
 def _identity(answer: object) -> Identity | None:
-    """Whom an answer names; `None` where it is none of those that a host may give."""
+    """Return the identity in an answer; `None` if the answer is not of a supported form."""
     try:
         match answer:
             case Identity():
@@ -88,5 +88,5 @@ def _utc(end: object) -> datetime | None:
     if end is None:
         return None
     if not isinstance(end, datetime) or end.utcoffset() is None:
-        raise ValueError("an end is a date with a time zone")
+        raise ValueError("expires_at must be a datetime with a time zone")
     return moment(end.timestamp())

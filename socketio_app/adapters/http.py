@@ -1,4 +1,4 @@
-"""What is served beside the chat over plain HTTP."""
+"""Health checks over plain HTTP."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -6,12 +6,12 @@ from starlette.routing import Route
 
 from socketio_app.application.readiness import Readiness
 
-_NOT_KEPT = {"cache-control": "no-store"}
+_NO_STORE = {"cache-control": "no-store"}
 
 
 async def healthz(_request: Request) -> Response:
-    """Say that the process is alive and its event loop turns."""
-    return JSONResponse({"status": "ok"}, headers=_NOT_KEPT)
+    """Answer 200: the process is alive and its event loop runs."""
+    return JSONResponse({"status": "ok"}, headers=_NO_STORE)
 
 
 HEALTH = Route("/healthz", healthz)
@@ -19,13 +19,13 @@ HEALTH = Route("/healthz", healthz)
 
 
 def ready(readiness: Readiness) -> Route:
-    """`GET /readyz`: whether new clients should come; 503, and why, where they should not."""
+    """Return the route `GET /readyz`: 200 if new clients may connect, else 503 with a reason."""
 
     async def readyz(_request: Request) -> Response:
         obstacle = await readiness.obstacle()
         if obstacle is None:
-            return JSONResponse({"status": "ok"}, headers=_NOT_KEPT)
-        refusal = {"status": "unavailable", "reason": obstacle}
-        return JSONResponse(refusal, status_code=503, headers=_NOT_KEPT)
+            return JSONResponse({"status": "ok"}, headers=_NO_STORE)
+        body = {"status": "unavailable", "reason": obstacle}
+        return JSONResponse(body, status_code=503, headers=_NO_STORE)
 
     return Route("/readyz", readyz)

@@ -1,7 +1,7 @@
-"""A span of OpenTelemetry's for each command, where the process has it set up.
+"""An OpenTelemetry span for each command, if the process has a tracer provider.
 
-Spans say which command it was, whose, and how it ended; never what was in it. What a command does
-under way (a query of a database that is instrumented, say) is inside its span.
+A span has the command's name, user, connection and outcome, never its content. Instrumented calls
+that the command makes, such as database queries, are child spans.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from socketio_app.application.tracing import Outcome, Tracing
 
 
 def tracing() -> Tracing | None:
-    """What makes spans; `None` where nobody has said where they should go."""
+    """Return the tracing adapter; `None` if no tracer provider is set."""
     provider = get_tracer_provider()
     if isinstance(provider, ProxyTracerProvider):
         return None
@@ -36,7 +36,7 @@ class OpenTelemetryTracing:
     @contextmanager
     def command(self, name: str, actor: Actor) -> Iterator[Outcome]:
         """See `Tracing.command`."""
-        told = Outcome()
+        outcome = Outcome()
         attributes = {
             "chat.command": name,
             "chat.connection": actor.connection_id or "",
@@ -46,10 +46,10 @@ class OpenTelemetryTracing:
             name,
             kind=SpanKind.SERVER,
             attributes=attributes,
-            # An exception's text may hold what was said.
+            # The text of an exception may hold message content.
             record_exception=False,
         ) as span:
-            yield told
-            span.set_attribute("chat.outcome", told.code)
-            if told.code == "internal":
+            yield outcome
+            span.set_attribute("chat.outcome", outcome.code)
+            if outcome.code == "internal":
                 span.set_status(StatusCode.ERROR)

@@ -1,6 +1,6 @@
-"""The chat's measures as Prometheus reads them.
+"""The chat's metrics in Prometheus format.
 
-They are put into its terms when it asks, in a registry of their own.
+They have a registry of their own, and are converted on each scrape.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -22,16 +22,16 @@ from starlette.routing import Route
 from socketio_app.application.metrics import Histogram, Metrics
 
 Readings = Mapping[str, tuple[str, Callable[[], float]]]
-"""By its name, what a number means, and where it is read."""
+"""The description of each metric, and a function that reads it, by name."""
 
 
 def metrics_route(metrics: Metrics, gauges: Readings, counters: Readings) -> Route:
-    """Serve what is measured, as `GET /metrics`.
+    """Return the route `GET /metrics`.
 
     Args:
-        metrics: most of what is served.
-        gauges: numbers besides, which go up and down.
-        counters: numbers besides, which only go up.
+        metrics: The chat's own metrics.
+        gauges: Additional gauges.
+        counters: Additional counters.
     """
     registry = CollectorRegistry()
     registry.register(ChatCollector(metrics, gauges, counters))
@@ -45,7 +45,7 @@ def metrics_route(metrics: Metrics, gauges: Readings, counters: Readings) -> Rou
 
 
 class ChatCollector(Collector):
-    """Reads the measures."""
+    """Converts the metrics on each scrape."""
 
     def __init__(self, metrics: Metrics, gauges: Readings, counters: Readings) -> None:
         self._metrics = metrics
@@ -53,46 +53,53 @@ class ChatCollector(Collector):
         self._counters = counters
 
     def collect(self) -> Iterable[Metric]:
-        """All of them, as they are now."""
-        for name, (meaning, read) in self._gauges.items():
-            yield GaugeMetricFamily(name, meaning, value=read())
-        for name, (meaning, read) in self._counters.items():
-            yield CounterMetricFamily(name, meaning, value=read())
+        """Yield the current value of every metric."""
+        for name, (description, read) in self._gauges.items():
+            yield GaugeMetricFamily(name, description, value=read())
+        for name, (description, read) in self._counters.items():
+            yield CounterMetricFamily(name, description, value=read())
         yield from self._connections()
         yield from self._commands()
         metrics = self._metrics
         yield CounterMetricFamily(
-            "chat_deliveries", "Events handed to connections.", value=metrics.deliveries
+            "chat_deliveries", "Events delivered to connections.", value=metrics.deliveries
         )
-        for name, meaning, histogram in (
+        for name, description, histogram in (
             (
                 "chat_delivery_seconds",
-                "From a message's acceptance until its last recipient's connection has it.",
+                "From accepting a message to its delivery to the last recipient's connection.",
                 metrics.delivery_seconds,
             ),
-            ("chat_commit_writes", "Writes in one transaction.", metrics.commit_sizes),
-            ("chat_commit_seconds", "How long transactions last.", metrics.commit_seconds),
+            ("chat_commit_writes", "Writes per transaction.", metrics.commit_sizes),
+            ("chat_commit_seconds", "Duration of each transaction.", metrics.commit_seconds),
         ):
-            family = HistogramMetricFamily(name, meaning)
+            family = HistogramMetricFamily(name, description)
             _add(family, [], histogram)
             yield family
 
     def _connections(self) -> Iterable[Metric]:
         metrics = self._metrics
         yield CounterMetricFamily(
-            "chat_connections_opened", "Connections let in.", value=metrics.opened
+            "chat_connections_opened", "Connections accepted.", value=metrics.opened
         )
-        yield _counter("chat_connections_closed", "Connections ended.", "reason", metrics.closed)
         yield _counter(
-            "chat_connections_refused", "Connections not let in.", "code", metrics.refused
+            "chat_connections_closed", "Connections closed, by reason.", "reason", metrics.closed
+        )
+        yield _counter(
+            "chat_connections_refused",
+            "Connections refused, by error code.",
+            "code",
+            metrics.refused,
         )
 
     def _commands(self) -> Iterable[Metric]:
         commands = CounterMetricFamily(
-            "chat_commands", "Commands, by what became of them.", labels=["command", "outcome"]
+            "chat_commands", "Commands, by outcome.", labels=["command", "outcome"]
         )
         seconds = HistogramMetricFamily(
-            "chat_command_seconds", "From a command to its acknowledgement.", labels=["command"]
+            "chat_command_seconds",
+            "From receiving a command to acknowledging it.",
+            labels=["command"],
         )
         for name, metric in self._metrics.commands.items():
             for outcome, count in metric.outcomes.items():
@@ -102,15 +109,15 @@ class ChatCollector(Collector):
         yield seconds
 
 
-def _counter(name: str, meaning: str, label: str, counts: Mapping[str, int]) -> Metric:
-    family = CounterMetricFamily(name, meaning, labels=[label])
+def _counter(name: str, description: str, label: str, counts: Mapping[str, int]) -> Metric:
+    family = CounterMetricFamily(name, description, labels=[label])
     for value, count in counts.items():
         family.add_metric([value], count)
     return family
 
 
 def _add(family: HistogramMetricFamily, labels: list[str], histogram: Histogram) -> None:
-    """Add a histogram; Prometheus has each bucket hold those below it too."""
+    """Add a histogram, whose buckets are cumulative in Prometheus."""
     names = [*(str(float(bound)) for bound in histogram.bounds), "+Inf"]
     buckets = list(zip(names, accumulate(histogram.counts), strict=True))
     family.add_metric(labels, buckets, histogram.total)

@@ -1,4 +1,4 @@
-"""The running machine's time and identifiers."""
+"""The system clock, and message ids."""
 
 import asyncio
 import time
@@ -12,7 +12,7 @@ from socketio_app.domain.identifiers import MessageId
 
 
 class SystemClock:
-    """The machine's time, which here goes on where the machine's is set back."""
+    """The system clock; `now` continues to advance when the system time is set back."""
 
     def __init__(self) -> None:
         self._ahead_of_monotonic_ns = -(2**63)
@@ -41,5 +41,5 @@ class SystemClock:
 
 
 def new_message_id() -> MessageId:
-    """Make a UUIDv7 (RFC 9562, section 5.7): unique, and rising with time."""
+    """Return a UUIDv7 (RFC 9562, section 5.7): unique, and increasing over time."""
     return MessageId(str(uuid_utils.uuid7()))

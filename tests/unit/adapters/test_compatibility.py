@@ -1,4 +1,4 @@
-"""What happens at start-up where a dependency is not what this package was built on."""
+"""Start-up with a dependency in a version that this package does not support."""
 
 import ast
 import inspect
@@ -25,14 +25,14 @@ from socketio_app.adapters.websocket.uvicorn_protocol import TakeoverProtocol
 
 
 @pytest.fixture(autouse=True)
-def forgotten() -> Iterator[None]:
-    """Forget what was found of classes that a test changes."""
+def clear_cache() -> Iterator[None]:
+    """Clear cached findings about classes that a test changes."""
     compatibility.engine_problems.cache_clear()
     yield
     compatibility.engine_problems.cache_clear()
 
 
-def test_with_what_is_locked_websockets_are_taken_over_and_nothing_is_said(
+def test_locked_versions_take_websockets_over_without_a_warning(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     chosen = websocket_protocol()
@@ -43,37 +43,37 @@ def test_with_what_is_locked_websockets_are_taken_over_and_nothing_is_said(
     assert caplog.messages == []
 
 
-def test_without_a_method_that_is_needed_uvicorns_own_protocol_serves_and_it_is_said(
+def test_missing_websocket_method_falls_back_to_uvicorn_with_a_warning(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.delattr(WebSocketsSansIOProtocol, "stop_keepalive")
 
     assert websocket_protocol() == "auto"
 
-    assert "stop_keepalive is gone" in caplog.text
+    assert "stop_keepalive is missing" in caplog.text
 
 
-def test_without_a_method_that_is_needed_uvicorns_own_http_serves_and_it_is_said(
+def test_missing_http_method_falls_back_to_uvicorn_with_a_warning(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.delattr(HttpToolsProtocol, "on_response_complete")
 
     assert http_protocol() == "auto"
 
-    assert "on_response_complete is gone" in caplog.text
+    assert "on_response_complete is missing" in caplog.text
 
 
-def test_a_method_with_other_arguments_counts_as_changed(
+def test_method_with_other_parameters_falls_back_to_uvicorn(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(WebSocketsSansIOProtocol, "handle_connect", lambda self: None)
 
     assert websocket_protocol() == "auto"
 
-    assert "handle_connect takes other arguments" in caplog.text
+    assert "handle_connect has other parameters" in caplog.text
 
 
-def test_an_attribute_that_is_no_longer_set_counts_as_changed(
+def test_attribute_that_is_no_longer_set_falls_back_to_uvicorn(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     for name, method in vars(WebSocketsSansIOProtocol).copy().items():
@@ -85,10 +85,10 @@ def test_an_attribute_that_is_no_longer_set_counts_as_changed(
 
     assert websocket_protocol() == "auto"
 
-    assert "handshake_complete is gone" in caplog.text
+    assert "handshake_complete is missing" in caplog.text
 
 
-def test_where_the_module_has_moved_uvicorns_own_protocol_serves(
+def test_missing_uvicorn_module_falls_back_to_uvicorn(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setitem(sys.modules, compatibility.UVICORN, None)
@@ -98,17 +98,17 @@ def test_where_the_module_has_moved_uvicorns_own_protocol_serves(
     assert compatibility.UVICORN in caplog.text
 
 
-def test_an_engine_that_has_changed_is_warned_of(
+def test_changed_engineio_logs_a_warning(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.delattr(engineio.AsyncServer, "_make_response")
 
     check_engine(engineio.AsyncServer)
 
-    assert "_make_response is gone" in caplog.text
+    assert "_make_response is missing" in caplog.text
 
 
-def test_a_newer_uvicorn_than_was_tested_serves_by_itself_and_it_is_said(
+def test_untested_uvicorn_serves_by_itself_with_a_warning(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setitem(compatibility.NEWEST_TESTED, "uvicorn", (0, 1))
@@ -118,7 +118,7 @@ def test_a_newer_uvicorn_than_was_tested_serves_by_itself_and_it_is_said(
     assert "is newer than 0.1, the newest tested" in caplog.text
 
 
-def test_a_newer_python_engineio_than_was_tested_is_warned_of(
+def test_untested_python_engineio_logs_a_warning(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setitem(compatibility.NEWEST_TESTED, "python-engineio", (4, 0))
@@ -130,7 +130,7 @@ def test_a_newer_python_engineio_than_was_tested_is_warned_of(
 
 @attrs.frozen
 class Derived:
-    """A class of this package, its base, and the base's names that are checked."""
+    """A class of this package, its base class, and the checked names of that base class."""
 
     ours: type
     base: type
@@ -152,7 +152,7 @@ DERIVED = [
 
 
 @pytest.mark.parametrize("derived", DERIVED, ids=lambda derived: derived.ours.__name__)
-def test_every_name_of_the_base_class_that_is_used_is_checked_at_start_up(derived: Derived) -> None:
+def test_every_used_name_of_a_base_class_is_checked_at_start_up(derived: Derived) -> None:
     overridden = {name for name in vars(derived.ours) if hasattr(derived.base, name)}
     ours = {*vars(derived.ours), *inspect.get_annotations(derived.ours)}
     used, assigned = attributes_of_self(derived.ours)
@@ -178,7 +178,7 @@ def test_a_session_has_what_python_engineio_asks_of_it() -> None:
 
 
 def attributes_of_self(a_class: type) -> tuple[set[str], set[str]]:
-    """The attributes of `self` or `super()` that a class reads, and those that it sets."""
+    """Return the attributes of `self` or `super()` that a class reads, and those that it sets."""
     read, assigned = set(), set()
     for node in ast.walk(ast.parse(inspect.getsource(a_class))):
         match node:
