@@ -1,4 +1,4 @@
-"""Tokens: JSON Web Tokens (RFC 7519), their signatures checked by python-jose."""
+"""JSON Web Tokens (RFC 7519); python-jose verifies their signatures."""
 
 from socketio_app.adapters.jwt.keys import KeySet
 from socketio_app.adapters.jwt.signing import sign_token

@@ -1,4 +1,4 @@
-"""Reads a JSON Web Key Set (RFC 7517)."""
+"""Parsing of a JSON Web Key Set (RFC 7517)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,26 +17,26 @@ from socketio_app.adapters.jwt.verification_key import (
 ALGORITHMS = (*SECRET_ALGORITHMS, *RSA_ALGORITHMS, *EC_CURVES)
 
 _EC_ALGORITHMS = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}
-"""What a curve is for, by its name here (RFC 7518, section 6.2.1.1)."""
+"""The algorithm of each curve, by its name in a JSON Web Key (RFC 7518, section 6.2.1.1)."""
 
 
 def keys_in(document: bytes, algorithms: Sequence[str]) -> tuple[VerificationKey, ...]:
-    """The keys that verify by one of the algorithms. Others are passed over.
+    """Return the keys that can verify with one of the algorithms; others are ignored.
 
     Raises:
-        KeyConfigurationError: it is no key set, or has no such key, or one that is not fit for use,
-            or two with the same `kid`.
+        KeyConfigurationError: The document is not a key set, has no usable key or an invalid one,
+            or has two keys with the same `kid`.
     """
     if not algorithms or any(algorithm not in ALGORITHMS for algorithm in algorithms):
         raise KeyConfigurationError(f"ALGORITHM must be one or more of {', '.join(ALGORITHMS)}")
-    # One that is configured twice must not look like a choice of two.
+    # An algorithm that is listed twice must not make a key ambiguous.
     distinct = tuple(dict.fromkeys(algorithms))
     keys = tuple(key for entry in _entries(document) if (key := _key_of(entry, distinct)))
     if not keys:
-        raise KeyConfigurationError(f"it has no key that verifies {' or '.join(distinct)}")
+        raise KeyConfigurationError(f"it has no key for {' or '.join(distinct)}")
     key_ids = [key.key_id for key in keys if key.key_id is not None]
     if len(key_ids) != len(set(key_ids)):
-        # Section 4.5 has them distinct. One of the two would never be used.
+        # They must be distinct (section 4.5): one of the two would never be used.
         raise KeyConfigurationError("two of its keys have the same kid")
     return keys
 
@@ -47,7 +47,7 @@ def _entries(document: bytes) -> Sequence[Any]:
     except strict_json.NotStrictError:
         entries = None
     if not isinstance(entries, list):
-        raise KeyConfigurationError("it is no JSON Web Key Set")
+        raise KeyConfigurationError("it is not a JSON Web Key Set")
     return entries
 
 
@@ -56,17 +56,17 @@ def _key_of(entry: object, algorithms: Sequence[str]) -> VerificationKey | None:
         return None
     key_id = entry.get("kid")
     if not isinstance(key_id, str | None):
-        raise KeyConfigurationError("it has a key with a kid that is no string")
+        raise KeyConfigurationError("it has a key whose kid is not a string")
     try:
         algorithm = _algorithm_of(entry, algorithms)
         return None if algorithm is None else _read(entry, algorithm, key_id)
     except KeyConfigurationError as error:
-        name = "a key without a kid" if key_id is None else f"the key {key_id!r}"
-        raise KeyConfigurationError(f"{name} in it: {error}") from None
+        name = "a key without a kid" if key_id is None else f"key {key_id!r}"
+        raise KeyConfigurationError(f"{name}: {error}") from None
 
 
 def _may_verify(entry: Mapping[str, Any]) -> bool:
-    """Whether its owner means it for verifying (sections 4.2 and 4.3)."""
+    """Whether the key is meant for verifying signatures (sections 4.2 and 4.3)."""
     operations = entry.get("key_ops", ["verify"])
     return (
         entry.get("use", "sig") == "sig" and isinstance(operations, list) and "verify" in operations
@@ -74,10 +74,12 @@ def _may_verify(entry: Mapping[str, Any]) -> bool:
 
 
 def _algorithm_of(entry: Mapping[str, Any], algorithms: Sequence[str]) -> str | None:
-    """What the key is for: what it says itself, else what its type leaves of the configured ones.
+    """Return the key's `alg`, or else the only configured algorithm for its type.
+
+    Returns `None` if no configured algorithm matches the key.
 
     Raises:
-        KeyConfigurationError: its type leaves several.
+        KeyConfigurationError: The key has no `alg`, and several configured algorithms match.
     """
     match entry:
         case {"kty": "RSA"}:
@@ -88,10 +90,10 @@ def _algorithm_of(entry: Mapping[str, Any], algorithms: Sequence[str]) -> str | 
             possible = SECRET_ALGORITHMS
         case _:
             return None
-    fit = [each for each in algorithms if each in possible and entry.get("alg", each) == each]
-    if len(fit) > 1:
-        raise KeyConfigurationError(f"it has no alg, and could be for {' or '.join(fit)}")
-    return fit[0] if fit else None
+    matching = [each for each in algorithms if each in possible and entry.get("alg", each) == each]
+    if len(matching) > 1:
+        raise KeyConfigurationError(f"it has no alg, and could be for {' or '.join(matching)}")
+    return matching[0] if matching else None
 
 
 def _read(entry: dict[str, Any], algorithm: str, key_id: str | None) -> VerificationKey:
@@ -103,4 +105,4 @@ def _read(entry: dict[str, Any], algorithm: str, key_id: str | None) -> Verifica
             strict_json.octets(secret if isinstance(secret, str) else ""), algorithm, key_id
         )
     except strict_json.NotStrictError:
-        raise KeyConfigurationError(f"it cannot be read as a key for {algorithm}") from None
+        raise KeyConfigurationError(f"it cannot be loaded as a key for {algorithm}") from None

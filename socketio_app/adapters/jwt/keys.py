@@ -1,6 +1,6 @@
-"""The keys that tokens are verified with.
+"""The keys that verify tokens.
 
-The algorithms come from the configuration. A token's own word for one only picks among the keys
+The algorithms come from the configuration. A token's `alg` only selects among the keys
 (RFC 8725, section 3.1).
 """
 
@@ -23,53 +23,58 @@ from socketio_app.adapters.jwt.verification_key import (
 
 @attrs.frozen
 class KeySet:
-    """The keys that may verify tokens, each by one algorithm."""
+    """The keys that may verify tokens, each with one algorithm."""
 
     _keys: tuple[VerificationKey, ...]
     _by_key_id: bool
-    """Whether a token's `kid` must be a key's. A secret or a PEM file has no name to compare."""
+    """Whether a token's `kid` must match; a secret or a PEM file has no `kid`."""
 
     @classmethod
     def from_secret(cls, secret: str, algorithms: Sequence[str]) -> Self:
-        """A secret that is shared with the tokens' issuer, and its one algorithm.
+        """Return a key set of one secret, which is shared with the issuer of the tokens.
 
         Raises:
-            KeyConfigurationError: it is too short, it is a public key, or the algorithm is not one
-                for secrets.
+            KeyConfigurationError: The secret is too short or is a public key, or `algorithms` is
+                not exactly one HMAC algorithm.
         """
         algorithm = _only(algorithms, SECRET_ALGORITHMS, "a secret")
         try:
             encoded = secret.encode()
         except UnicodeEncodeError:
-            raise KeyConfigurationError("it is no Unicode text") from None
+            raise KeyConfigurationError("it is not valid Unicode") from None
         return cls((secret_key(encoded, algorithm),), by_key_id=False)
 
     @classmethod
     def from_pem(cls, pem: bytes, algorithms: Sequence[str]) -> Self:
-        """A public key, an RSA key's certificate, or a private key, whose public half counts here.
+        """Return a key set of one PEM file.
+
+        The file has a public key, the certificate of an RSA key, or a private key, of which only
+        the public half is used.
 
         Raises:
-            KeyConfigurationError: it cannot be read, or is not fit for the algorithm.
+            KeyConfigurationError: The file cannot be loaded, or does not match the algorithm.
         """
         algorithm = _only(algorithms, (*RSA_ALGORITHMS, *EC_CURVES), "a PEM file")
         return cls((public_key(pem.strip(), algorithm),), by_key_id=False)
 
     @classmethod
     def from_jwks(cls, document: bytes, algorithms: Sequence[str]) -> Self:
-        """A JSON Web Key Set; keys that are not for verifying by the algorithms are passed over.
+        """Return the keys of a JSON Web Key Set that can verify with one of the algorithms.
 
         Raises:
-            KeyConfigurationError: it is no key set, it is ambiguous, or it has no key, or an unfit
-                one, for the algorithms.
+            KeyConfigurationError: The document is not a key set, is ambiguous, or has no usable key
+                or an invalid one.
         """
         return cls(keys_in(document, algorithms), by_key_id=True)
 
     def find(self, header: Mapping[str, object]) -> VerificationKey | None:
-        """The key for a token with this header (RFC 7515, section 4.1), if there is just one."""
-        fit = [key for key in self._keys if key.algorithm == header.get("alg")]
+        """Return the only key that matches a token's header (RFC 7515, section 4.1), or `None`."""
+        matching = [key for key in self._keys if key.algorithm == header.get("alg")]
         if self._by_key_id and "kid" in header:
-            fit = [key for key in fit if key.key_id is not None and key.key_id == header["kid"]]
-        return fit[0] if len(fit) == 1 else None
+            matching = [
+                key for key in matching if key.key_id is not None and key.key_id == header["kid"]
+            ]
+        return matching[0] if len(matching) == 1 else None
 
 
 def _only(algorithms: Sequence[str], allowed: Sequence[str], source: str) -> str:

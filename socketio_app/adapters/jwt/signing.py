@@ -1,4 +1,4 @@
-"""Makes tokens, for the command line and for trying things out."""
+"""Signing of tokens, for the command line and for development."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,18 +21,18 @@ def sign_token(
     issuer: str | None = None,
     audience: str | None = None,
 ) -> str:
-    """A token for a user, that a server with the same key lets in.
+    """Return a token for a user that a server with the same key accepts.
 
-    `key` is a secret, or a private key as PEM.
+    `key` is a secret, or a private key in PEM format.
 
     Raises:
-        KeyConfigurationError: nothing can be signed with the key, or nothing that would verify.
+        KeyConfigurationError: The key cannot sign tokens, or a server would not accept it.
     """
     _check_verifies(key, algorithm)
     claims: dict[str, Any] = {
         "sub": user_id,
         "iat": int(now.timestamp()),
-        # Not a sum of dates: a lifetime may end after the last of them.
+        # Not a sum of datetimes: the lifetime may end after the year 9999.
         "exp": int(now.timestamp() + lifetime.total_seconds()),
         **({} if issuer is None else {"iss": issuer}),
         **({} if audience is None else {"aud": audience}),
@@ -40,7 +40,7 @@ def sign_token(
     try:
         return jwt.encode(claims, key, algorithm=algorithm)
     except JOSEError:
-        raise KeyConfigurationError("it is a public key, which signs nothing") from None
+        raise KeyConfigurationError("it is a public key, which cannot sign tokens") from None
 
 
 def _check_verifies(key: str, algorithm: str) -> None:

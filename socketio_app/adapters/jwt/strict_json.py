@@ -1,6 +1,6 @@
-"""Base64url and JSON with one reading only.
+"""Strict decoding of base64url and JSON.
 
-What two readers can read in two ways is a way around one of them (RFC 8725, section 2.4).
+Input that two parsers may decode differently can bypass one of them (RFC 8725, section 2.4).
 """
 
 import base64
@@ -9,37 +9,37 @@ from typing import Any, NoReturn
 
 
 class NotStrictError(ValueError):
-    """It is malformed, or ambiguous. Says nothing of what was read."""
+    """The input is malformed or ambiguous. The error holds none of it."""
 
 
 def octets(text: str) -> bytes:
-    """What some base64url stands for: unpadded (RFC 7515, section 2), canonical, and not nothing.
+    """Decode base64url that is unpadded (RFC 7515, section 2), canonical and not empty.
 
     Raises:
-        NotStrictError: it is not that.
+        NotStrictError: The text is not.
     """
     try:
         decoded = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except ValueError:
         raise NotStrictError from None
-    # Python ignores the unused bits of the last character, and `+` and `/` mean to it what `-` and
-    # `_` do: a signature would have several spellings.
+    # Python ignores the unused bits of the last character, and accepts `+` and `/` for `-` and `_`:
+    # a signature would have several encodings.
     if not decoded or base64.urlsafe_b64encode(decoded).rstrip(b"=") != text.encode():
         raise NotStrictError
     return decoded
 
 
 def json_object(encoded: bytes) -> dict[str, Any]:
-    """The JSON object in some UTF-8: no doubled names, no `NaN` or `Infinity`.
+    """Decode a JSON object in UTF-8 without duplicate names, `NaN` or `Infinity`.
 
     Raises:
-        NotStrictError: there is none, or it is not strict.
+        NotStrictError: The input is not one.
     """
     try:
         value = json.loads(
-            encoded.decode("utf-8"), object_pairs_hook=_distinct, parse_constant=_refused
+            encoded.decode("utf-8"), object_pairs_hook=_distinct, parse_constant=_reject
         )
-    except Exception:  # noqa: BLE001  (a stranger's text: too deep, too long a number, what not)
+    except Exception:  # noqa: BLE001  (untrusted input: nested too deeply, a number too long)
         raise NotStrictError from None
     if not isinstance(value, dict):
         raise NotStrictError
@@ -53,5 +53,5 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _refused(_constant: str) -> NoReturn:
+def _reject(_constant: str) -> NoReturn:
     raise NotStrictError

@@ -1,4 +1,4 @@
-"""A key, and what it must be to verify by its algorithm. All of it is decided at the start."""
+"""A key, and the checks that it is fit for its algorithm. All of them run at start-up."""
 
 import base64
 from collections.abc import Callable, Mapping
@@ -17,9 +17,9 @@ from jose.exceptions import JOSEError
 from socketio_app.adapters.jwt.strict_json import NotStrictError, json_object
 
 SHORTEST_SECRET_BYTES = 32
-"""256 bits, which is what HS256 asks for (RFC 7518, section 3.2).
+"""256 bits, which HS256 requires (RFC 7518, section 3.2).
 
-The longer hashes are held to no more: nobody guesses 256 bits, whatever they are hashed with.
+The longer hashes need no more: 256 bits cannot be guessed, whatever hash is used.
 """
 
 SMALLEST_RSA_BITS = 2048
@@ -28,7 +28,7 @@ SMALLEST_RSA_BITS = 2048
 SECRET_ALGORITHMS = ("HS256", "HS384", "HS512")
 RSA_ALGORITHMS = ("RS256", "RS384", "RS512")
 EC_CURVES: Mapping[str, str] = {"ES256": "secp256r1", "ES384": "secp384r1", "ES512": "secp521r1"}
-"""Each algorithm's one curve (RFC 7518, section 3.4)."""
+"""The curve of each algorithm (RFC 7518, section 3.4)."""
 
 
 class KeyConfigurationError(ValueError):
@@ -41,47 +41,47 @@ class VerificationKey:
 
     algorithm: str
     key_id: str | None
-    """Its `kid` in a JSON Web Key Set, where it has one."""
+    """Its `kid` in a JSON Web Key Set, if it has one."""
     _key: Key = attrs.field(repr=False)
 
     def has_signed(self, signed: bytes, signature: bytes) -> bool:
-        """Whether the signature is this key's."""
+        """Whether the signature was made with this key."""
         return self._key.verify(signed, signature)
 
 
 def secret_key(secret: bytes, algorithm: str, key_id: str | None = None) -> VerificationKey:
-    """A secret as a key.
+    """Return a key for an HMAC algorithm.
 
     Raises:
-        KeyConfigurationError: it is too short, or is none.
+        KeyConfigurationError: The secret is too short, or is not a secret.
     """
     if len(secret) < SHORTEST_SECRET_BYTES:
         raise KeyConfigurationError(
-            f"it has {len(secret)} bytes, at least {SHORTEST_SECRET_BYTES} are needed"
+            f"it has {len(secret)} bytes, at least {SHORTEST_SECRET_BYTES} are required"
         )
-    # Who knows a public key could sign with it, were it taken for a secret (RFC 8725, section 2.1).
-    # python-jose refuses PEM and SSH keys, and no other form.
+    # If a public key were used as a secret, anyone who knows it could sign tokens (RFC 8725,
+    # section 2.1). python-jose rejects PEM and SSH keys, but no other format.
     try:
         key = jwk.construct(secret, algorithm)
     except JOSEError:
         key = None
     if key is None or _is_published(secret):
-        raise KeyConfigurationError("it is a public key, a certificate or the like, and no secret")
+        raise KeyConfigurationError("it is a public key, a certificate or the like, not a secret")
     return VerificationKey(algorithm, key_id, key)
 
 
 def public_key(
     source: bytes | dict[str, Any], algorithm: str, key_id: str | None = None
 ) -> VerificationKey:
-    """The public half of a key, from PEM or from a JSON Web Key.
+    """Return the public half of a key in PEM or JSON Web Key format.
 
     Raises:
-        KeyConfigurationError: it cannot be read, or is not fit for the algorithm.
+        KeyConfigurationError: The key cannot be loaded, or does not match the algorithm.
     """
     try:
         key = jwk.construct(source, algorithm).public_key()
-    except Exception:  # noqa: BLE001  (python-jose lets out whatever it meets, key and all)
-        raise KeyConfigurationError(f"it cannot be read as a key for {algorithm}") from None
+    except Exception:  # noqa: BLE001  (python-jose raises anything, with the key in the message)
+        raise KeyConfigurationError(f"it cannot be loaded as a key for {algorithm}") from None
     _check_strength(getattr(key, "prepared_key", None), algorithm)
     return VerificationKey(algorithm, key_id, key)
 
@@ -91,28 +91,28 @@ def _check_strength(key: object, algorithm: str) -> None:
         case RSAPublicKey() if algorithm in RSA_ALGORITHMS:
             if key.key_size < SMALLEST_RSA_BITS:
                 raise KeyConfigurationError(
-                    f"it has {key.key_size} bits, at least {SMALLEST_RSA_BITS} are needed"
+                    f"it has {key.key_size} bits, at least {SMALLEST_RSA_BITS} are required"
                 )
         case EllipticCurvePublicKey() if algorithm in EC_CURVES:
             if key.curve.name != EC_CURVES[algorithm]:
                 raise KeyConfigurationError(
-                    f"its curve is {key.curve.name}, {algorithm} needs {EC_CURVES[algorithm]}"
+                    f"its curve is {key.curve.name}, {algorithm} requires {EC_CURVES[algorithm]}"
                 )
         case _:
-            raise KeyConfigurationError(f"it is no key for {algorithm}")
+            raise KeyConfigurationError(f"it is not a key for {algorithm}")
 
 
 def _is_published(secret: bytes) -> bool:
-    """Whether it is something that is handed around: an armoured text, DER, or a JSON Web Key."""
+    """Whether the secret is in a format that is published: PEM, DER or a JSON Web Key."""
     return b"-----BEGIN " in secret or _is_der(secret) or _is_base64_der(secret) or _is_jwk(secret)
 
 
 def _is_der(octets: bytes) -> bool:
-    return _loads(load_der_public_key, octets) or _loads(load_der_x509_certificate, octets)
+    return _can_load(load_der_public_key, octets) or _can_load(load_der_x509_certificate, octets)
 
 
 def _is_base64_der(text: bytes) -> bool:
-    """Whether it is PEM without its armour, the way that Keycloak shows a realm's public key."""
+    """Whether it is PEM without header and footer, as Keycloak shows a realm's public key."""
     try:
         return _is_der(base64.b64decode(b"".join(text.split()), validate=True))
     except ValueError:
@@ -126,11 +126,11 @@ def _is_jwk(text: bytes) -> bool:
         return False
 
 
-def _loads(load: Callable[[bytes], object], octets: bytes) -> bool:
+def _can_load(load: Callable[[bytes], object], octets: bytes) -> bool:
     try:
         load(octets)
     except (UnsupportedAlgorithm, InvalidVersion):
-        return True  # a key or a certificate all the same, of a kind that is not known here
+        return True  # a key or a certificate, of a type that is not supported here
     except ValueError:
         return False
     return True

@@ -1,4 +1,4 @@
-"""Verifies tokens that are JSON Web Tokens in compact form (RFC 7515, section 3.1)."""
+"""Verification of JSON Web Tokens in compact serialization (RFC 7515, section 3.1)."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -12,14 +12,14 @@ from socketio_app.adapters.jwt.keys import KeySet
 from socketio_app.application.ports import Clock, Identity
 
 MAX_TOKEN_CHARS = 8192
-"""Several times what issuers make. A stranger's token costs no more than parsing this much."""
+"""Several times the size of real tokens; bounds the cost of parsing an untrusted one."""
 
 
 class JwtVerifier:
-    """Verifies tokens by keys and claims that were configured. Implements `TokenVerifier`.
+    """Verifies tokens with configured keys and claims. Implements `TokenVerifier`.
 
-    The order is fixed: the form, the key, the signature, and only then what the claims say. So
-    nobody without the key learns more than that a token is not valid.
+    The order is fixed: format, key, signature, and only then the claims. Without the key, a client
+    therefore only learns that its token is not valid.
     """
 
     def __init__(
@@ -47,8 +47,8 @@ class JwtVerifier:
 
     def _signed_claims(self, token: "_Signed") -> Mapping[str, object]:
         if not token.header.keys().isdisjoint({"crit", "b64"}):
-            # What is critical must be understood (RFC 7515, section 4.1.11), and here nothing is:
-            # not even the unencoded payload that it was made for (RFC 7797, section 6).
+            # A verifier must understand every critical parameter (RFC 7515, section 4.1.11); this
+            # one understands none, not even an unencoded payload (RFC 7797, section 6).
             raise rejected("the header has crit or b64, which are not supported")
         key = self._keys.find(token.header)
         if key is None:
@@ -60,20 +60,20 @@ class JwtVerifier:
 
 @attrs.frozen
 class _Signed:
-    """A token, taken apart. Nothing in it is believed yet."""
+    """A decoded token, not verified yet."""
 
     header: Mapping[str, object]
     payload: bytes
     signature: bytes
     signed: bytes
-    """What the signature is of."""
+    """The signing input."""
 
     @classmethod
     def parse(cls, token: object) -> Self:
-        """Take a token apart.
+        """Decode a token.
 
         Raises:
-            NotStrictError: it is none.
+            NotStrictError: The token is malformed or too long.
         """
         if not isinstance(token, str) or len(token) > MAX_TOKEN_CHARS:
             raise strict_json.NotStrictError

@@ -1,4 +1,4 @@
-"""A store that lasts as long as its process: for development, tests, and chats that may forget."""
+"""A store without persistence, for development, tests, and chats that may lose messages."""
 
 from socketio_app.adapters.memory.store import MemoryStore
 

@@ -1,4 +1,4 @@
-"""What is new in a user's conversations, in memory."""
+"""The activity log, in memory."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from socketio_app.domain.messaging import Message
 
 
 class MemoryActivity:
-    """Implements `ActivityLog`. Looks at each of the user's conversations."""
+    """Implements `ActivityLog`. Each query reads all of the user's conversations."""
 
     def __init__(
         self, messages: MemoryMessages, conversations: MemoryConversations, rooms: MemoryRooms

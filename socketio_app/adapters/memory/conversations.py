@@ -1,4 +1,4 @@
-"""Whose conversations there are, and how far each has read them, in memory."""
+"""Users' conversations and read positions, in memory."""
 
 from collections.abc import Sequence
 
@@ -13,8 +13,8 @@ class MemoryConversations:
     """Implements `ConversationLog`.
 
     Args:
-        messages: the conversations' messages.
-        memberships: who is in which room.
+        messages: Messages of the conversations.
+        memberships: Members of the rooms.
     """
 
     def __init__(self, messages: MemoryMessages, memberships: Memberships) -> None:
@@ -54,7 +54,7 @@ class MemoryConversations:
         )
 
     def read(self, user_id: UserId, conversation: Conversation, seq: int) -> ReadMarker:
-        """Move the user's place of reading forward to a place that there is."""
+        """Move the user's read position forward to an existing `seq`."""
         before = self._read.get((user_id, conversation), 0)
         if seq <= before:
             return ReadMarker(before, moved=False)

@@ -1,4 +1,4 @@
-"""Messages, and how far they have come, in memory."""
+"""Messages and delivery cursors, in memory."""
 
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -16,42 +16,42 @@ from socketio_app.domain.transcript import Transcript
 
 @attrs.define(eq=False)
 class ConversationRecord:
-    """What is kept of one conversation."""
+    """The messages and cursors of one conversation."""
 
     transcript: Transcript = attrs.field(factory=Transcript, init=False)
     activity: int = attrs.field(default=0, init=False)
     last_seq_to: dict[UserId, int] = attrs.field(factory=dict, init=False)
-    """The newest message to each of a pair."""
+    """`seq` of the newest message to each user of a pair."""
     sent_seq: dict[UserId, int] = attrs.field(factory=dict, init=False)
-    """Each sender's newest message."""
+    """`seq` of each sender's newest message."""
     delivered_seq: dict[UserId, int] = attrs.field(factory=dict, init=False)
-    """How far each of a pair has been given theirs."""
+    """Delivery cursor of each user of a pair."""
     activities: deque[int] = attrs.field(factory=deque, init=False)
-    """Of each message that the transcript keeps."""
+    """Activity of each message in the transcript."""
 
     def forget_oldest(self) -> None:
-        """Drop the oldest message that is kept."""
+        """Drop the oldest message."""
         self.transcript.forget_oldest()
         self.activities.popleft()
 
     def since(self, activity: int, beyond: int, last_seq: int, limit: int) -> Sequence[Message]:
-        """Return the newest messages beyond an activity and a place, up to another place."""
+        """Return the newest messages after an activity and the `seq` `beyond`, up to `last_seq`."""
         newer = sum(1 for _ in takewhile(lambda each: each > activity, reversed(self.activities)))
         first = max(beyond, self.transcript.last_seq - newer, last_seq - limit) + 1
         return self.transcript.between(first, last_seq)
 
 
 class MemoryMessages:
-    """The message log and the delivery log, in one piece: both read the same transcripts.
+    """Implements `MessageLog` and `DeliveryLog`, which read the same transcripts.
 
-    Both bounds are there because memory ends. Over `kept_messages` the oldest messages are
-    forgotten, undelivered ones and their `client_message_id`s included; over `conversations` a
-    message that would begin another is refused as `Unavailable`.
+    Memory is bounded. Beyond `kept_messages` the oldest messages are dropped, including undelivered
+    ones and their `client_message_id`s. Beyond `conversations` a message that would create another
+    conversation is rejected with `Unavailable`.
     """
 
     def __init__(self, kept_messages: int, conversations: int) -> None:
         self._kept_messages = kept_messages
-        self._most_conversations = conversations
+        self._max_conversations = conversations
         self._conversations: dict[Conversation, ConversationRecord] = {}
         self._by_age: deque[ConversationRecord] = deque()
         self._pairs: dict[UserId, list[Pair]] = {}
@@ -59,16 +59,16 @@ class MemoryMessages:
 
     async def append(self, draft: Draft) -> Stored:
         """See `MessageLog.append`."""
-        kept = self._conversations.get(draft.conversation) or self._begin(draft.conversation)
-        stored = kept.transcript.append(draft)
+        record = self._conversations.get(draft.conversation) or self._create(draft.conversation)
+        stored = record.transcript.append(draft)
         if not stored.duplicate:
-            kept.activity = self.draw_activity()
-            kept.sent_seq[draft.from_user_id] = stored.message.seq
+            record.activity = self.draw_activity()
+            record.sent_seq[draft.from_user_id] = stored.message.seq
             recipient = stored.message.to_user_id
             if recipient is not None:
-                kept.last_seq_to[recipient] = stored.message.seq
-            kept.activities.append(self._activity)
-            self._by_age.append(kept)
+                record.last_seq_to[recipient] = stored.message.seq
+            record.activities.append(self._activity)
+            self._by_age.append(record)
             if len(self._by_age) > self._kept_messages:
                 self._by_age.popleft().forget_oldest()
         return stored
@@ -90,8 +90,8 @@ class MemoryMessages:
     async def undelivered(self, user_id: UserId, limit: int) -> Sequence[Message]:
         """See `DeliveryLog.undelivered`."""
         found: list[Message] = []
-        for kept in sorted(self._waiting_for(user_id), key=lambda kept: -kept.activity):
-            for message in kept.transcript.after(kept.delivered_seq.get(user_id, 0)):
+        for record in sorted(self._with_undelivered(user_id), key=lambda record: -record.activity):
+            for message in record.transcript.after(record.delivered_seq.get(user_id, 0)):
                 if len(found) == limit:
                     return found
                 if message.to_user_id == user_id:
@@ -107,69 +107,69 @@ class MemoryMessages:
             first_time(fresh)
 
     def enter(self, room_id: RoomId) -> int:
-        """The place of a room's newest message, for somebody who joins; 0 in a new room."""
+        """Return the `seq` of a room's newest message for a user who joins; 0 in a new room."""
         room = Room(room_id)
-        kept = self._conversations.get(room) or self._begin(room)
-        if kept.activity == 0:
-            kept.activity = self.draw_activity()
-        return kept.transcript.last_seq
+        record = self._conversations.get(room) or self._create(room)
+        if record.activity == 0:
+            record.activity = self.draw_activity()
+        return record.transcript.last_seq
 
     @property
     def activity(self) -> int:
-        """The highest activity that was drawn."""
+        """The highest activity drawn so far."""
         return self._activity
 
     def draw_activity(self) -> int:
-        """Return the next activity."""
+        """Draw and return the next activity."""
         self._activity += 1
         return self._activity
 
     def since(
         self, conversation: Conversation, activity: int, beyond: int, last_seq: int, limit: int
     ) -> Sequence[Message]:
-        """Return a conversation's newest messages beyond an activity and a place."""
+        """Return a conversation's newest messages; see `ConversationRecord.since`."""
         return self._conversations[conversation].since(activity, beyond, last_seq, limit)
 
     def pairs_of(self, user_id: UserId) -> Sequence[Pair]:
-        """The pairs that a user is in."""
+        """Return the pairs of a user."""
         return self._pairs.get(user_id, ())
 
     def last_message(self, conversation: Conversation) -> Message | None:
-        """Return the conversation's newest message, if it has one that is kept."""
+        """Return the conversation's newest message; `None` if there is none or it was dropped."""
         newest = self._transcript(conversation).newest(0, 1)
         return newest[0] if newest else None
 
     def state(
         self, user_id: UserId, conversation: Conversation, read_seq: int
     ) -> ConversationState:
-        """Where a user stands who has marked as read so far."""
-        kept = self._conversations[conversation]
-        delivered_seq = last_seq = kept.transcript.last_seq
+        """Return the state of a conversation for a user who has marked `read_seq` as read."""
+        record = self._conversations[conversation]
+        delivered_seq = last_seq = record.transcript.last_seq
         if isinstance(conversation, Pair):
-            delivered_seq = kept.delivered_seq.get(conversation.other(user_id), 0)
-        read_seq = max(read_seq, kept.sent_seq.get(user_id, 0))
-        return ConversationState(conversation, last_seq, kept.activity, delivered_seq, read_seq)
+            delivered_seq = record.delivered_seq.get(conversation.other(user_id), 0)
+        read_seq = max(read_seq, record.sent_seq.get(user_id, 0))
+        return ConversationState(conversation, last_seq, record.activity, delivered_seq, read_seq)
 
     def _transcript(self, conversation: Conversation) -> Transcript:
-        kept = self._conversations.get(conversation)
-        return _NOTHING if kept is None else kept.transcript
+        record = self._conversations.get(conversation)
+        return _EMPTY if record is None else record.transcript
 
-    def _begin(self, conversation: Conversation) -> ConversationRecord:
-        if len(self._conversations) >= self._most_conversations:
-            raise Unavailable("the server's memory has no room for another conversation")
-        kept = self._conversations[conversation] = ConversationRecord()
+    def _create(self, conversation: Conversation) -> ConversationRecord:
+        if len(self._conversations) >= self._max_conversations:
+            raise Unavailable("too many conversations for the in-memory store")
+        record = self._conversations[conversation] = ConversationRecord()
         if isinstance(conversation, Pair):
             for user_id in {conversation.first, conversation.second}:
                 self._pairs.setdefault(user_id, []).append(conversation)
-        return kept
+        return record
 
-    def _waiting_for(self, user_id: UserId) -> Sequence[ConversationRecord]:
-        """The pairs in which something is undelivered to the user."""
+    def _with_undelivered(self, user_id: UserId) -> Sequence[ConversationRecord]:
+        """Return the pairs with undelivered messages to a user."""
         pairs = [self._conversations[pair] for pair in self.pairs_of(user_id)]
         return [
-            kept
-            for kept in pairs
-            if kept.last_seq_to.get(user_id, 0) > kept.delivered_seq.get(user_id, 0)
+            record
+            for record in pairs
+            if record.last_seq_to.get(user_id, 0) > record.delivered_seq.get(user_id, 0)
         ]
 
     def _deliver(self, message: Message) -> bool:
@@ -183,5 +183,5 @@ class MemoryMessages:
         return True
 
 
-_NOTHING = Transcript()
-"""Of a conversation that has not begun."""
+_EMPTY = Transcript()
+"""The transcript of a conversation without messages."""

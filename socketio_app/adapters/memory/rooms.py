@@ -1,4 +1,4 @@
-"""Memberships in memory."""
+"""Room memberships, in memory."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,12 +13,12 @@ from socketio_app.domain.rooms import Left, Membership, Memberships
 
 
 class MemoryRooms:
-    """The domain's memberships behind the port.
+    """Implements `RoomRepository` with the domain's `Memberships`.
 
     Args:
-        memberships: who is in which room.
-        messages: the rooms' messages.
-        conversations: how far each has read them.
+        memberships: Members of the rooms.
+        messages: Messages of the rooms.
+        conversations: Read positions of the members.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class MemoryRooms:
         return self._memberships.leave(room_id, user_id)
 
     def joined_at_activity(self, room_id: RoomId, user_id: UserId) -> int:
-        """Return the activity of a member's join."""
+        """Return the activity at which a member joined."""
         return self._joined[user_id, room_id]
 
     async def membership(self, room_id: RoomId, user_id: UserId) -> Membership:

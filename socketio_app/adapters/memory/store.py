@@ -1,4 +1,4 @@
-"""The in-memory store: all of it in one place."""
+"""The in-memory store."""
 
 from uuid import uuid4
 
@@ -10,13 +10,13 @@ from socketio_app.domain.rooms import Memberships
 
 
 class MemoryStore:
-    """Keeps everything until the process ends; each is an incarnation of its own.
+    """Implements `Store`. Its data, and its epoch, last until the process ends.
 
     Args:
-        kept_messages: how many messages are kept, of all conversations together; then the oldest
-            are forgotten.
-        conversations: how many conversations there may be; then new ones are refused.
-        rooms_per_user: how many rooms one user may be in.
+        kept_messages: Maximum number of messages of all conversations; beyond, the oldest are
+            dropped.
+        conversations: Maximum number of conversations; beyond, new ones are rejected.
+        rooms_per_user: Maximum number of rooms per user.
     """
 
     def __init__(self, kept_messages: int, conversations: int, rooms_per_user: int) -> None:

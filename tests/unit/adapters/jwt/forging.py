@@ -1,4 +1,4 @@
-"""Keys, and tokens put together by hand: wrong in ways that no library would make them."""
+"""Keys, and hand-made tokens that are invalid in ways that no library would produce."""
 
 import base64
 import hashlib
@@ -32,10 +32,10 @@ from tests.clocks import ManualClock
 PrivateKey = RSAPrivateKey | EllipticCurvePrivateKey | Ed25519PrivateKey
 
 NOW = ManualClock().now()
-"""Where a `ManualClock` begins."""
+"""Initial time of a `ManualClock`."""
 
-SECRET = "a-secret-that-only-the-issuer-and-we-know"
-ANOTHER_SECRET = "a-secret-that-somebody-else-has-made-up"
+SECRET = "a-secret-of-the-issuer-and-the-server"
+ANOTHER_SECRET = "another-secret-of-an-attacker-0123456789"
 RSA_KEY = generate_rsa(65537, 2048)
 EC_KEY = generate_private_key(SECP256R1())
 
@@ -45,7 +45,7 @@ def seconds_from_now(seconds: float) -> float:
 
 
 def claims(**changed: Any) -> dict[str, Any]:
-    """Good claims of a token of Ada's, unless they are changed."""
+    """Return valid claims of a token for Ada, with changes."""
     return {"sub": "ada", "exp": seconds_from_now(3600), **changed}
 
 
@@ -54,31 +54,31 @@ def base64url(octets: bytes) -> str:
 
 
 def encoded(part: object) -> str:
-    """A part of a token: bytes as they are, anything else as JSON."""
+    """Return a part of a token: bytes unchanged, anything else as JSON."""
     return base64url(part if isinstance(part, bytes) else json.dumps(part).encode())
 
 
 def signed(header: object, payload: object, key: str | bytes, algorithm: str) -> str:
-    """A token, whatever it says, with the signature of a secret or a private PEM."""
+    """Return a token with any header and payload, signed with a secret or a private PEM."""
     signing_input = f"{encoded(header)}.{encoded(payload)}"
     signature = jwk.construct(key, algorithm).sign(signing_input.encode())
     return f"{signing_input}.{base64url(signature)}"
 
 
 def token(*, key: str | bytes = SECRET, algorithm: str = "HS256", **changed: Any) -> str:
-    """A token with good claims, unless they are changed."""
+    """Return a token with valid claims, with changes."""
     return signed({"alg": algorithm}, claims(**changed), key, algorithm)
 
 
 def hmac_signed(key: bytes) -> str:
-    """A token signed with a secret that python-jose would take for none."""
+    """Return a token signed with a secret that python-jose would reject."""
     signing_input = f"{encoded({'alg': 'HS256'})}.{encoded(claims())}"
     signature = hmac.digest(key, signing_input.encode(), hashlib.sha256)
     return f"{signing_input}.{base64url(signature)}"
 
 
 def padded_to(length: int) -> str:
-    """A good token of so many characters. Not every length can be had by padding one part."""
+    """Return a valid token of `length` characters; padding one part cannot produce every length."""
     lengths = product(range(3), range(length * 3 // 4 - 200, length * 3 // 4))
     padded = (
         signed({"alg": "HS256", "typ": "x" * one}, claims(padding="x" * other), SECRET, "HS256")
@@ -110,7 +110,7 @@ def certificate(key: RSAPrivateKey | EllipticCurvePrivateKey) -> x509.Certificat
 
 
 def web_key(key: RSAPrivateKey | EllipticCurvePrivateKey, **changed: Any) -> dict[str, Any]:
-    """The public half as a JSON Web Key, without `alg`, `use` or `kid` unless they are given."""
+    """Return the public half as a JSON Web Key, without `alg`, `use` or `kid` unless given."""
     algorithm = "RS256" if isinstance(key, RSAPrivateKey) else f"ES{key.curve.key_size}"
     found = jwk.construct(public_pem(key), algorithm.replace("521", "512")).to_dict()
     del found["alg"]

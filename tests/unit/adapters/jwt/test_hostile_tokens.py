@@ -1,4 +1,4 @@
-"""Whatever a token is, there are three ends: an identity, a refusal, or an expired token."""
+"""Any input has one of three outcomes: an identity, a rejection, or an expired token."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ VERIFIERS = {
         KeySet.from_jwks(web_key_set(web_key(EC_KEY, kid="a")), ["ES256"]), ManualClock()
     ),
 }
-GOOD_TOKENS = {
+VALID_TOKENS = {
     "HS256": token(),
     "RS256": token(key=private_pem(RSA_KEY), algorithm="RS256"),
     "ES256": token(key=private_pem(EC_KEY), algorithm="ES256"),
@@ -51,7 +51,7 @@ numbers = st.floats() | st.integers() | st.integers(-(10**400), 10**400)
 
 
 async def outcome(algorithm: str, presented: str) -> Identity | None:
-    """The identity, or none; anything else is an error of the test."""
+    """Return the identity or, if the token is rejected, `None`; any other error fails the test."""
     try:
         identity = await VERIFIERS[algorithm].verify(presented)
     except (Unauthenticated, TokenExpired):
@@ -61,22 +61,22 @@ async def outcome(algorithm: str, presented: str) -> Identity | None:
 
 
 @pytest.mark.parametrize("algorithm", sorted(VERIFIERS))
-async def test_the_tokens_that_are_spoilt_below_are_good(algorithm: str) -> None:
-    assert await outcome(algorithm, GOOD_TOKENS[algorithm]) is not None
+async def test_unchanged_tokens_are_accepted(algorithm: str) -> None:
+    assert await outcome(algorithm, VALID_TOKENS[algorithm]) is not None
 
 
 @given(algorithm=algorithms, presented=st.text() | st.text(alphabet=BASE64URL + "."))
-async def test_no_text_proves_anything(algorithm: str, presented: str) -> None:
+async def test_arbitrary_text_is_rejected(algorithm: str, presented: str) -> None:
     assert await outcome(algorithm, presented) is None
 
 
 @given(algorithm=algorithms, parts=st.lists(st.binary(max_size=60), min_size=3, max_size=3))
-async def test_no_octets_prove_anything(algorithm: str, parts: list[bytes]) -> None:
+async def test_arbitrary_octets_are_rejected(algorithm: str, parts: list[bytes]) -> None:
     assert await outcome(algorithm, ".".join(map(base64url, parts))) is None
 
 
 @given(algorithm=algorithms, header=json_values, payload=json_values, signature=st.binary())
-async def test_no_json_proves_anything_without_the_key(
+async def test_arbitrary_json_is_rejected_without_the_key(
     algorithm: str, header: object, payload: object, signature: bytes
 ) -> None:
     unsigned, _, _ = signed(header, payload, SECRET, "HS256").rpartition(".")
@@ -85,27 +85,23 @@ async def test_no_json_proves_anything_without_the_key(
 
 
 @given(algorithm=algorithms, data=st.data())
-async def test_a_token_with_any_character_changed_is_refused(
+async def test_token_with_a_changed_character_is_rejected(
     algorithm: str, data: st.DataObject
 ) -> None:
-    good = GOOD_TOKENS[algorithm]
-    at = data.draw(st.integers(0, len(good) - 1))
-    other = data.draw(st.sampled_from(BASE64URL + ".+/= \n\0é").filter(lambda c: c != good[at]))
+    valid = VALID_TOKENS[algorithm]
+    at = data.draw(st.integers(0, len(valid) - 1))
+    other = data.draw(st.sampled_from(BASE64URL + ".+/= \n\0é").filter(lambda c: c != valid[at]))
 
-    assert await outcome(algorithm, good[:at] + other + good[at + 1 :]) is None
+    assert await outcome(algorithm, valid[:at] + other + valid[at + 1 :]) is None
 
 
 @pytest.mark.parametrize("algorithm", sorted(VERIFIERS))
 @pytest.mark.parametrize("part", [1, 2, 3])
-async def test_a_token_with_any_last_character_of_a_part_changed_is_refused(
+async def test_token_with_a_changed_last_character_of_a_part_is_rejected(
     algorithm: str, part: int
 ) -> None:
-    parts = GOOD_TOKENS[algorithm].split(".")
-    before, last, after = (
-        parts[: part - 1],
-        parts[part - 1],
-        parts[part:],
-    )
+    parts = VALID_TOKENS[algorithm].split(".")
+    before, last, after = parts[: part - 1], parts[part - 1], parts[part:]
 
     for other in BASE64URL.replace(last[-1], ""):
         changed = ".".join([*before, last[:-1] + other, *after])
@@ -113,19 +109,19 @@ async def test_a_token_with_any_last_character_of_a_part_changed_is_refused(
 
 
 @given(algorithm=algorithms, data=st.data())
-async def test_a_token_with_anything_put_in_or_left_out_is_refused(
+async def test_token_with_inserted_or_removed_text_is_rejected(
     algorithm: str, data: st.DataObject
 ) -> None:
-    good = GOOD_TOKENS[algorithm]
-    start = data.draw(st.integers(0, len(good)))
-    end = data.draw(st.integers(start, len(good)))
-    inserted = data.draw(st.text(max_size=8).filter(lambda text: text != good[start:end]))
+    valid = VALID_TOKENS[algorithm]
+    start = data.draw(st.integers(0, len(valid)))
+    end = data.draw(st.integers(start, len(valid)))
+    inserted = data.draw(st.text(max_size=8).filter(lambda text: text != valid[start:end]))
 
-    assert await outcome(algorithm, good[:start] + inserted + good[end:]) is None
+    assert await outcome(algorithm, valid[:start] + inserted + valid[end:]) is None
 
 
 @given(header=st.dictionaries(st.text() | st.sampled_from(["alg", "kid", "typ"]), json_values))
-async def test_a_signed_token_with_any_header_has_one_of_the_three_ends(
+async def test_signed_token_with_any_header_has_one_of_the_three_outcomes(
     header: dict[str, Any],
 ) -> None:
     presented = signed(header, claims(), SECRET, "HS256")
@@ -148,7 +144,7 @@ async def test_a_signed_token_with_any_header_has_one_of_the_three_ends(
         },
     )
 )
-async def test_a_signed_token_with_any_claims_has_one_of_the_three_ends(
+async def test_signed_token_with_any_claims_has_one_of_the_three_outcomes(
     changed: dict[str, Any],
 ) -> None:
     identity = await outcome("HS256", token(**changed))

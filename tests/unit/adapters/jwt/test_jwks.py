@@ -1,4 +1,4 @@
-"""Which keys of a JSON Web Key Set may verify, and by what."""
+"""Selection of the keys of a JSON Web Key Set, and of their algorithms."""
 
 from typing import Any
 
@@ -26,27 +26,27 @@ def algorithm_of(entry: dict[str, Any], *algorithms: str) -> str:
     return key.algorithm
 
 
-def refusal(*entries: object, algorithms: tuple[str, ...] = ("RS256", "ES256", "HS256")) -> str:
-    with pytest.raises(KeyConfigurationError) as refused:
+def rejection(*entries: object, algorithms: tuple[str, ...] = ("RS256", "ES256", "HS256")) -> str:
+    with pytest.raises(KeyConfigurationError) as error:
         keys_in(web_key_set(*entries), algorithms)
-    return str(refused.value)
+    return str(error.value)
 
 
-def is_passed_over(entry: object, *algorithms: str) -> bool:
-    """Whether only the key beside it is left."""
-    beside = web_key(ec.generate_private_key(ec.SECP521R1()), kid="beside")
-    keys = keys_in(web_key_set(entry, beside), [*algorithms, "ES512"])
-    return [key.key_id for key in keys] == ["beside"]
+def is_ignored(entry: object, *algorithms: str) -> bool:
+    """Whether only another key of the set is used."""
+    other = web_key(ec.generate_private_key(ec.SECP521R1()), kid="other")
+    keys = keys_in(web_key_set(entry, other), [*algorithms, "ES512"])
+    return [key.key_id for key in keys] == ["other"]
 
 
 class TestAlgorithms:
     @pytest.mark.parametrize("algorithm", ["RS256", "RS384", "RS512"])
-    def test_a_key_is_for_the_algorithm_that_it_names(self, algorithm: str) -> None:
+    def test_key_is_for_its_alg(self, algorithm: str) -> None:
         entry = web_key(RSA_KEY, alg=algorithm)
 
         assert algorithm_of(entry, *ALGORITHMS) == algorithm
 
-    def test_a_key_that_names_none_is_for_the_only_configured_one_of_its_type(self) -> None:
+    def test_key_without_alg_is_for_the_only_configured_algorithm_of_its_type(self) -> None:
         assert algorithm_of(web_key(RSA_KEY), "RS384", "ES256", "HS256") == "RS384"
         assert algorithm_of(secret_web_key(SECRET), "RS384", "HS512") == "HS512"
 
@@ -54,7 +54,7 @@ class TestAlgorithms:
         ("curve", "algorithm"),
         [(ec.SECP256R1(), "ES256"), (ec.SECP384R1(), "ES384"), (ec.SECP521R1(), "ES512")],
     )
-    def test_an_ec_key_that_names_none_is_for_its_curves(
+    def test_ec_key_without_alg_is_for_the_algorithm_of_its_curve(
         self, curve: ec.EllipticCurve, algorithm: str
     ) -> None:
         entry = web_key(ec.generate_private_key(curve))
@@ -62,28 +62,28 @@ class TestAlgorithms:
         assert algorithm_of(entry, "ES256", "ES384", "ES512") == algorithm
 
     @pytest.mark.parametrize("entry", [web_key(RSA_KEY, kid="a"), secret_web_key(SECRET, kid="a")])
-    def test_a_key_that_could_be_for_several_is_refused(self, entry: dict[str, Any]) -> None:
-        told = refusal(entry, algorithms=("RS256", "RS512", "HS256", "HS512"))
+    def test_key_without_alg_that_matches_several_algorithms_is_rejected(
+        self, entry: dict[str, Any]
+    ) -> None:
+        message = rejection(entry, algorithms=("RS256", "RS512", "HS256", "HS512"))
 
-        assert told.startswith("the key 'a' in it: it has no alg, and could be for ")
+        assert message.startswith("key 'a': it has no alg, and could be for ")
 
-    def test_an_algorithm_that_is_configured_twice_counts_once(self) -> None:
+    def test_algorithm_that_is_configured_twice_counts_once(self) -> None:
         assert algorithm_of(web_key(RSA_KEY), "RS256", "RS256") == "RS256"
 
     @pytest.mark.parametrize("algorithm", ["RS512", "HS256", "none", "", None, 5, ["RS256"]])
-    def test_a_key_that_names_one_that_is_not_configured_is_passed_over(
-        self, algorithm: object
-    ) -> None:
-        assert is_passed_over(web_key(RSA_KEY, alg=algorithm), "RS256")
+    def test_key_with_an_alg_that_is_not_configured_is_ignored(self, algorithm: object) -> None:
+        assert is_ignored(web_key(RSA_KEY, alg=algorithm), "RS256")
 
-    def test_a_key_that_names_one_of_another_type_is_passed_over(self) -> None:
-        assert is_passed_over(secret_web_key(SECRET, alg="RS256"), "RS256", "HS256")
-        assert is_passed_over(web_key(RSA_KEY, alg="HS256"), "RS256", "HS256")
-        assert is_passed_over(web_key(EC_KEY, alg="ES384"), "ES256", "ES384")
+    def test_key_with_an_alg_of_another_type_is_ignored(self) -> None:
+        assert is_ignored(secret_web_key(SECRET, alg="RS256"), "RS256", "HS256")
+        assert is_ignored(web_key(RSA_KEY, alg="HS256"), "RS256", "HS256")
+        assert is_ignored(web_key(EC_KEY, alg="ES384"), "ES256", "ES384")
 
-    def test_a_key_of_a_type_without_a_configured_algorithm_is_passed_over(self) -> None:
-        assert is_passed_over(secret_web_key(SECRET), "RS256")
-        assert is_passed_over(web_key(EC_KEY), "RS256", "ES384")
+    def test_key_of_a_type_without_a_configured_algorithm_is_ignored(self) -> None:
+        assert is_ignored(secret_web_key(SECRET), "RS256")
+        assert is_ignored(web_key(EC_KEY), "RS256", "ES384")
 
     @pytest.mark.parametrize("algorithms", [(), ("none",), ("RS256", "rs256"), "RS256"])
     def test_algorithms_must_be_known(self, algorithms: tuple[str, ...]) -> None:
@@ -91,15 +91,15 @@ class TestAlgorithms:
             keys_in(web_key_set(web_key(RSA_KEY)), algorithms)
 
 
-class TestPurposes:
+class TestUse:
     @pytest.mark.parametrize(
-        "purpose", [{}, {"use": "sig"}, {"key_ops": ["verify"]}, {"key_ops": ["sign", "verify"]}]
+        "use", [{}, {"use": "sig"}, {"key_ops": ["verify"]}, {"key_ops": ["sign", "verify"]}]
     )
-    def test_a_key_for_verifying_is_taken(self, purpose: dict[str, Any]) -> None:
-        assert algorithm_of(web_key(RSA_KEY, **purpose), "RS256") == "RS256"
+    def test_key_for_verifying_is_used(self, use: dict[str, Any]) -> None:
+        assert algorithm_of(web_key(RSA_KEY, **use), "RS256") == "RS256"
 
     @pytest.mark.parametrize(
-        "purpose",
+        "use",
         [
             {"use": "enc"},
             {"use": None},
@@ -113,54 +113,54 @@ class TestPurposes:
             {"use": "sig", "key_ops": ["sign"]},
         ],
     )
-    def test_a_key_for_anything_else_is_passed_over(self, purpose: dict[str, Any]) -> None:
-        assert is_passed_over(web_key(RSA_KEY, **purpose), "RS256")
+    def test_key_for_another_use_is_ignored(self, use: dict[str, Any]) -> None:
+        assert is_ignored(web_key(RSA_KEY, **use), "RS256")
 
 
-class TestMaterial:
-    def test_a_private_key_verifies_by_its_public_half(self) -> None:
+class TestKeyMaterial:
+    def test_private_key_verifies_with_its_public_half(self) -> None:
         private = EC_KEY.private_numbers().private_value.to_bytes(32, "big")
 
         assert algorithm_of(web_key(EC_KEY, d=base64url(private)), "ES256") == "ES256"
 
     @pytest.mark.parametrize("bits", [1024, 2047])
-    def test_an_rsa_key_of_fewer_than_2048_bits_is_refused(self, bits: int) -> None:
+    def test_rsa_key_of_fewer_than_2048_bits_is_rejected(self, bits: int) -> None:
         weak = web_key(rsa.generate_private_key(65537, bits), kid="a")
 
-        assert refusal(weak).startswith(f"the key 'a' in it: it has {bits} bits, at least 2048")
+        assert rejection(weak).startswith(f"key 'a': it has {bits} bits, at least 2048")
 
-    def test_a_secret_of_fewer_than_32_bytes_is_refused(self) -> None:
-        told = refusal(secret_web_key("x" * 31))
+    def test_secret_of_fewer_than_32_bytes_is_rejected(self) -> None:
+        message = rejection(secret_web_key("x" * 31))
 
-        assert told.startswith("a key without a kid in it: it has 31 bytes, at least 32")
+        assert message.startswith("a key without a kid: it has 31 bytes, at least 32")
 
     @pytest.mark.parametrize(
         "published",
         [public_der(RSA_KEY), public_der(EC_KEY), public_pem(RSA_KEY), private_pem(EC_KEY)],
-        # By themselves the ids would be the keys, which are other ones in each worker.
+        # The default ids would be the keys, which differ in each worker.
         ids=["RSA DER", "EC DER", "RSA PEM", "private EC PEM"],
     )
-    def test_a_secret_that_is_a_public_key_is_refused(self, published: bytes) -> None:
-        assert refusal(secret_web_key(published)).endswith("and no secret")
+    def test_secret_that_is_a_public_key_is_rejected(self, published: bytes) -> None:
+        assert rejection(secret_web_key(published)).endswith("not a secret")
 
     @pytest.mark.parametrize(
         "entry",
         [
-            pytest.param({"kty": "RSA"}, id="RSA without anything"),
-            pytest.param(web_key(RSA_KEY, n=5), id="a modulus that is no text"),
+            pytest.param({"kty": "RSA"}, id="RSA without a modulus"),
+            pytest.param(web_key(RSA_KEY, n=5), id="a modulus that is not a string"),
             pytest.param(web_key(RSA_KEY, e=""), id="an empty exponent"),
             pytest.param(web_key(RSA_KEY, e="AQ"), id="an exponent of one"),
-            pytest.param(web_key(RSA_KEY, d="AQ"), id="a private half that is none"),
+            pytest.param(web_key(RSA_KEY, d="AQ"), id="an invalid private half"),
             pytest.param(web_key(EC_KEY, x="AQ"), id="a point off the curve"),
             pytest.param({"kty": "EC", "crv": "P-256"}, id="a curve without a point"),
             pytest.param({"kty": "oct"}, id="no secret"),
-            pytest.param({"kty": "oct", "k": 5}, id="a secret that is no text"),
+            pytest.param({"kty": "oct", "k": 5}, id="a secret that is not a string"),
             pytest.param({"kty": "oct", "k": ""}, id="an empty secret"),
             pytest.param({"kty": "oct", "k": "QUFBQQ=="}, id="a padded secret"),
         ],
     )
-    def test_a_malformed_key_for_us_is_refused(self, entry: dict[str, Any]) -> None:
-        assert "it cannot be read as a key for " in refusal({**entry, "kid": "a"})
+    def test_malformed_key_is_rejected(self, entry: dict[str, Any]) -> None:
+        assert "it cannot be loaded as a key for " in rejection({**entry, "kid": "a"})
 
     @pytest.mark.parametrize(
         "entry",
@@ -174,8 +174,8 @@ class TestMaterial:
             None,
         ],
     )
-    def test_a_key_of_an_unknown_type_is_passed_over(self, entry: object) -> None:
-        assert is_passed_over(entry, "RS256", "ES256", "HS256")
+    def test_key_of_an_unknown_type_is_ignored(self, entry: object) -> None:
+        assert is_ignored(entry, "RS256", "ES256", "HS256")
 
 
 class TestDocuments:
@@ -192,22 +192,22 @@ class TestDocuments:
             public_pem(RSA_KEY),
         ],
     )
-    def test_what_is_no_key_set_is_refused(self, document: bytes) -> None:
-        with pytest.raises(KeyConfigurationError, match=r"^it is no JSON Web Key Set$"):
+    def test_document_that_is_not_a_key_set_is_rejected(self, document: bytes) -> None:
+        with pytest.raises(KeyConfigurationError, match=r"^it is not a JSON Web Key Set$"):
             keys_in(document, ["RS256"])
 
     @pytest.mark.parametrize("entries", [[], [web_key(EC_KEY)], [web_key(RSA_KEY, use="enc")]])
-    def test_a_set_without_a_usable_key_is_refused(self, entries: list[object]) -> None:
-        told = refusal(*entries, algorithms=("RS256", "HS256"))
+    def test_key_set_without_a_usable_key_is_rejected(self, entries: list[object]) -> None:
+        message = rejection(*entries, algorithms=("RS256", "HS256"))
 
-        assert told == "it has no key that verifies RS256 or HS256"
+        assert message == "it has no key for RS256 or HS256"
 
-    def test_two_keys_with_the_same_kid_are_refused(self) -> None:
-        told = refusal(web_key(RSA_KEY, kid="a"), web_key(EC_KEY, kid="a"))
+    def test_two_keys_with_the_same_kid_are_rejected(self) -> None:
+        message = rejection(web_key(RSA_KEY, kid="a"), web_key(EC_KEY, kid="a"))
 
-        assert told == "two of its keys have the same kid"
+        assert message == "two of its keys have the same kid"
 
-    def test_a_kid_that_a_key_for_something_else_has_too_is_no_matter(self) -> None:
+    def test_ignored_key_may_have_the_kid_of_a_used_one(self) -> None:
         document = web_key_set(web_key(RSA_KEY, kid="a"), web_key(RSA_KEY, kid="a", use="enc"))
 
         assert len(keys_in(document, ["RS256"])) == 1
@@ -216,11 +216,11 @@ class TestDocuments:
         assert len(keys_in(web_key_set(web_key(RSA_KEY), web_key(RSA_KEY)), ["RS256"])) == 2
 
     @pytest.mark.parametrize("kid", [5, ["a"], {}])
-    def test_a_kid_that_is_no_string_is_refused(self, kid: object) -> None:
-        assert refusal(web_key(RSA_KEY, kid=kid)) == "it has a key with a kid that is no string"
+    def test_kid_that_is_not_a_string_is_rejected(self, kid: object) -> None:
+        assert rejection(web_key(RSA_KEY, kid=kid)) == "it has a key whose kid is not a string"
 
-    def test_an_error_is_one_line_without_key_material(self) -> None:
-        told = refusal({"kty": "oct", "k": "hush", "kid": "a\nb"})
+    def test_error_is_one_line_without_key_material(self) -> None:
+        message = rejection({"kty": "oct", "k": "hush", "kid": "a\nb"})
 
-        assert "hush" not in told
-        assert len(told.splitlines()) == 1
+        assert "hush" not in message
+        assert len(message.splitlines()) == 1

@@ -1,4 +1,4 @@
-"""Tokens for trying things out."""
+"""Signing of tokens for development."""
 
 from datetime import timedelta
 from typing import Any
@@ -32,7 +32,7 @@ def sign(key: str = SECRET, algorithm: str = "HS256", **options: Any) -> str:
     )
 
 
-async def test_a_token_signed_with_a_secret_is_let_in_until_it_ends() -> None:
+async def test_token_signed_with_a_secret_is_accepted_until_it_expires() -> None:
     verifier = JwtVerifier(KeySet.from_secret(SECRET, ["HS512"]), ManualClock())
 
     identity = await verifier.verify(sign(algorithm="HS512"))
@@ -45,7 +45,7 @@ async def test_a_token_signed_with_a_secret_is_let_in_until_it_ends() -> None:
     ("algorithm", "key"),
     [("RS256", RSA_KEY), ("ES256", EC_KEY), ("ES512", ec.generate_private_key(ec.SECP521R1()))],
 )
-async def test_a_token_signed_with_a_private_key_is_let_in_by_the_public_one(
+async def test_token_signed_with_a_private_key_verifies_with_the_public_key(
     algorithm: str, key: PrivateKey
 ) -> None:
     verifier = JwtVerifier(KeySet.from_pem(public_pem(key), [algorithm]), ManualClock())
@@ -55,18 +55,18 @@ async def test_a_token_signed_with_a_private_key_is_let_in_by_the_public_one(
     assert identity.user_id == "ada"
 
 
-async def test_it_says_who_made_it_and_for_whom() -> None:
+async def test_token_has_the_issuer_and_the_audience() -> None:
     keys = KeySet.from_secret(SECRET, ["HS256"])
-    asking = JwtVerifier(keys, ManualClock(), issuer="https://issuer", audience="chat")
+    verifier = JwtVerifier(keys, ManualClock(), issuer="https://issuer", audience="chat")
 
-    identity = await asking.verify(sign(issuer="https://issuer", audience="chat"))
+    identity = await verifier.verify(sign(issuer="https://issuer", audience="chat"))
 
     assert identity.user_id == "ada"
     with pytest.raises(Unauthenticated):
-        await asking.verify(sign())
+        await verifier.verify(sign())
 
 
-async def test_a_lifetime_may_end_after_the_last_date() -> None:
+async def test_lifetime_may_end_after_the_year_9999() -> None:
     keys = KeySet.from_secret(SECRET, ["HS256"])
     verifier = JwtVerifier(keys, ManualClock(), max_lifetime=None)
 
@@ -77,13 +77,15 @@ async def test_a_lifetime_may_end_after_the_last_date() -> None:
 
 
 @pytest.mark.parametrize(("algorithm", "key"), [("RS256", RSA_KEY), ("ES256", EC_KEY)])
-def test_a_public_key_signs_nothing(algorithm: str, key: PrivateKey) -> None:
-    with pytest.raises(KeyConfigurationError, match=r"^it is a public key, which signs nothing$"):
+def test_public_key_cannot_sign(algorithm: str, key: PrivateKey) -> None:
+    with pytest.raises(
+        KeyConfigurationError, match=r"^it is a public key, which cannot sign tokens$"
+    ):
         sign(public_pem(key).decode(), algorithm)
 
 
-def test_a_certificate_signs_nothing() -> None:
-    with pytest.raises(KeyConfigurationError, match="signs nothing"):
+def test_certificate_cannot_sign() -> None:
+    with pytest.raises(KeyConfigurationError, match="cannot sign tokens"):
         sign(certificate(RSA_KEY).public_bytes(Encoding.PEM).decode(), "RS256")
 
 
@@ -91,17 +93,17 @@ def test_a_certificate_signs_nothing() -> None:
     ("key", "algorithm"),
     [
         pytest.param("hush", "HS256", id="a short secret"),
-        pytest.param("", "HS256", id="no secret"),
+        pytest.param("", "HS256", id="an empty secret"),
         pytest.param(public_pem(RSA_KEY).decode(), "HS256", id="a public key as a secret"),
         pytest.param(private_pem(EC_KEY).decode(), "ES384", id="another curve"),
         pytest.param(private_pem(EC_KEY).decode(), "RS256", id="another type"),
-        pytest.param(SECRET, "RS256", id="no PEM"),
-        pytest.param("\udcff" * 32, "RS256", id="no text"),
+        pytest.param(SECRET, "RS256", id="not PEM"),
+        pytest.param("\udcff" * 32, "RS256", id="not Unicode"),
         pytest.param(SECRET, "none", id="no algorithm"),
     ],
 )
-def test_what_would_not_verify_is_not_signed(key: str, algorithm: str) -> None:
-    with pytest.raises(KeyConfigurationError) as refused:
+def test_token_that_would_not_verify_is_not_signed(key: str, algorithm: str) -> None:
+    with pytest.raises(KeyConfigurationError) as error:
         sign(key, algorithm)
 
-    assert "hush" not in str(refused.value)
+    assert "hush" not in str(error.value)

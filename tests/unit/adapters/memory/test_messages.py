@@ -1,4 +1,4 @@
-"""What the in-memory store does when its memory ends. The rest is in tests/contracts."""
+"""The bounds of the in-memory store; tests/contracts tests everything else."""
 
 import pytest
 
@@ -19,19 +19,19 @@ def messages() -> MemoryMessages:
     return MemoryMessages(kept_messages=3, conversations=2)
 
 
-async def test_as_many_messages_as_may_be_are_kept(messages: MemoryMessages) -> None:
+async def test_messages_up_to_the_limit_are_kept(messages: MemoryMessages) -> None:
     sent = [(await messages.append(draft(TO_BOB))).message for _ in range(3)]
 
     assert list(await messages.undelivered(BOB, 10)) == sent
 
 
-async def test_one_message_more_and_the_oldest_is_forgotten(messages: MemoryMessages) -> None:
+async def test_oldest_message_beyond_the_limit_is_dropped(messages: MemoryMessages) -> None:
     _, *kept = [(await messages.append(draft(TO_BOB))).message for _ in range(4)]
 
     assert list(await messages.undelivered(BOB, 10)) == kept
 
 
-async def test_the_oldest_is_that_of_all_conversations(messages: MemoryMessages) -> None:
+async def test_limit_applies_to_all_conversations_together(messages: MemoryMessages) -> None:
     to_bob = [(await messages.append(draft(TO_BOB))).message for _ in range(2)]
     to_eve = [(await messages.append(draft(TO_EVE))).message for _ in range(2)]
 
@@ -39,7 +39,7 @@ async def test_the_oldest_is_that_of_all_conversations(messages: MemoryMessages)
     assert list(await messages.undelivered(EVE, 10)) == to_eve
 
 
-async def test_places_go_on_in_a_conversation_that_was_forgotten(messages: MemoryMessages) -> None:
+async def test_seq_continues_after_all_messages_were_dropped(messages: MemoryMessages) -> None:
     await messages.append(draft(TO_BOB))
     for _ in range(3):
         await messages.append(draft(TO_EVE))
@@ -49,7 +49,7 @@ async def test_places_go_on_in_a_conversation_that_was_forgotten(messages: Memor
     assert (await messages.append(draft(TO_BOB))).message.seq == 2
 
 
-async def test_what_a_forgotten_message_knew_of_retries_is_forgotten_with_it(
+async def test_client_message_id_is_dropped_with_its_message(
     messages: MemoryMessages,
 ) -> None:
     for number in range(4):
@@ -61,7 +61,7 @@ async def test_what_a_forgotten_message_knew_of_retries_is_forgotten_with_it(
     assert retries[1].message.seq == 5
 
 
-async def test_a_retry_uses_no_memory(messages: MemoryMessages) -> None:
+async def test_retry_drops_no_message(messages: MemoryMessages) -> None:
     sent = [
         (await messages.append(draft(TO_BOB, client_message_id=f"m{number}"))).message
         for number in range(3)
@@ -73,20 +73,20 @@ async def test_a_retry_uses_no_memory(messages: MemoryMessages) -> None:
     assert list(await messages.undelivered(BOB, 10)) == sent
 
 
-async def test_a_message_that_was_forgotten_can_still_be_delivered(
+async def test_dropped_message_can_still_be_delivered(
     messages: MemoryMessages,
 ) -> None:
-    forgotten, *_ = [(await messages.append(draft(TO_BOB))).message for _ in range(4)]
+    dropped, *_ = [(await messages.append(draft(TO_BOB))).message for _ in range(4)]
 
-    noted: list[Message] = []
+    delivered: list[Message] = []
     for _ in range(2):
-        messages.delivered([forgotten], noted.extend)
+        messages.delivered([dropped], delivered.extend)
 
-    assert noted == [forgotten]
+    assert delivered == [dropped]
 
 
 @pytest.mark.parametrize("another", [TO_EVE, Room(DEN)])
-async def test_one_conversation_too_many_is_refused(
+async def test_conversation_beyond_the_limit_is_rejected(
     messages: MemoryMessages, another: Conversation
 ) -> None:
     await messages.append(draft(TO_BOB))
@@ -98,18 +98,20 @@ async def test_one_conversation_too_many_is_refused(
     assert await messages.last_seq(another) == 0
 
 
-async def test_the_conversations_that_there_are_go_on(messages: MemoryMessages) -> None:
+async def test_existing_conversations_accept_messages_at_the_limit(
+    messages: MemoryMessages,
+) -> None:
     await messages.append(draft(TO_BOB))
     await messages.append(draft(Room(LOBBY)))
     with pytest.raises(Unavailable):
         await messages.append(draft(TO_EVE))
 
-    places = [(await messages.append(draft(each))).message.seq for each in (TO_BOB, Room(LOBBY))]
+    seqs = [(await messages.append(draft(each))).message.seq for each in (TO_BOB, Room(LOBBY))]
 
-    assert places == [2, 2]
+    assert seqs == [2, 2]
 
 
-async def test_asking_for_a_place_begins_no_conversation(messages: MemoryMessages) -> None:
+async def test_last_seq_creates_no_conversation(messages: MemoryMessages) -> None:
     for conversation in (TO_BOB, TO_EVE, Room(LOBBY)):
         assert await messages.last_seq(conversation) == 0
 
@@ -117,7 +119,7 @@ async def test_asking_for_a_place_begins_no_conversation(messages: MemoryMessage
         await messages.append(draft(conversation))
 
 
-async def test_a_new_room_is_refused_where_there_is_space_for_no_conversation() -> None:
+async def test_new_room_beyond_the_limit_of_conversations_is_rejected() -> None:
     store = MemoryStore(kept_messages=3, conversations=0, rooms_per_user=1)
 
     with pytest.raises(Unavailable):

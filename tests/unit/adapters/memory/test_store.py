@@ -15,29 +15,29 @@ def store(
     return MemoryStore(kept_messages, conversations, rooms_per_user)
 
 
-def test_each_is_an_incarnation_of_its_own() -> None:
+def test_each_store_has_its_own_epoch() -> None:
     assert store().epoch != store().epoch
 
 
-async def test_it_stays_the_same_incarnation_whatever_is_forgotten() -> None:
-    forgetting = store(kept_messages=1)
-    epoch = forgetting.epoch
+async def test_epoch_stays_the_same_when_messages_are_dropped() -> None:
+    small = store(kept_messages=1)
+    epoch = small.epoch
 
     for _ in range(3):
-        await forgetting.messages.append(draft())
+        await small.messages.append(draft())
 
-    assert forgetting.epoch == epoch
-
-
-async def test_what_is_appended_is_undelivered() -> None:
-    both = store()
-
-    message = (await both.messages.append(draft())).message
-
-    assert list(await both.deliveries.undelivered(BOB, 10)) == [message]
+    assert small.epoch == epoch
 
 
-async def test_it_keeps_as_many_messages_as_it_is_told() -> None:
+async def test_appended_message_is_undelivered() -> None:
+    memory = store()
+
+    message = (await memory.messages.append(draft())).message
+
+    assert list(await memory.deliveries.undelivered(BOB, 10)) == [message]
+
+
+async def test_number_of_messages_is_limited() -> None:
     small = store(kept_messages=2)
 
     for _ in range(3):
@@ -46,12 +46,12 @@ async def test_it_keeps_as_many_messages_as_it_is_told() -> None:
     assert [message.seq for message in await small.deliveries.undelivered(BOB, 10)] == [2, 3]
 
 
-async def test_it_keeps_as_many_conversations_as_it_is_told() -> None:
+async def test_number_of_conversations_is_limited() -> None:
     with pytest.raises(Unavailable):
         await store(conversations=0).messages.append(draft())
 
 
-async def test_it_lets_one_user_into_as_many_rooms_as_it_is_told() -> None:
+async def test_number_of_rooms_per_user_is_limited() -> None:
     small = store(rooms_per_user=1)
     await small.rooms.join(LOBBY, ADA, NOON)
 
