@@ -82,7 +82,7 @@ async def test_existing_copy_is_left_alone(store: SqliteStore, tmp_path: Path) -
     del store
     (tmp_path / "copy.db").write_text("the copy of yesterday")
 
-    with pytest.raises(StoreFileError, match="exists already"):
+    with pytest.raises(StoreFileError, match="already exists"):
         back_up(tmp_path / "chat.db", tmp_path / "copy.db")
 
     assert (tmp_path / "copy.db").read_text() == "the copy of yesterday"
@@ -93,7 +93,7 @@ async def test_existing_copy_is_left_alone(store: SqliteStore, tmp_path: Path) -
     [
         ("nowhere.db", "copy.db", "nowhere.db does not exist"),
         ("chat.db", "nowhere/copy.db", "cannot be written: No such file or directory"),
-        ("minutes.txt", "copy.db", "cannot be used: file is not a database"),
+        ("minutes.txt", "copy.db", "cannot use .*: file is not a database"),
     ],
 )
 async def test_backup_that_cannot_be_made_is_one_line_and_leaves_nothing(

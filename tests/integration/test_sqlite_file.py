@@ -55,15 +55,15 @@ class TestUnusableFiles:
     async def test_missing_folder_is_named(self, tmp_path: Path) -> None:
         path = tmp_path / "nowhere" / "chat.db"
 
-        assert await refusal(path) == f"{path} cannot be opened: there is no folder {path.parent}"
+        assert await refusal(path) == f"cannot open {path}: no such directory: {path.parent}"
 
     async def test_folder_is_refused(self, tmp_path: Path) -> None:
-        assert await refusal(tmp_path) == f"{tmp_path} cannot be opened: Is a directory"
+        assert await refusal(tmp_path) == f"cannot open {tmp_path}: Is a directory"
 
     async def test_file_that_is_no_database_is_refused(self, path: Path) -> None:
         path.write_text("minutes of a meeting\n" * 100)
 
-        assert await refusal(path) == f"{path} cannot be used: file is not a database"
+        assert await refusal(path) == f"cannot use {path}: file is not a database"
 
     async def test_file_that_another_program_has_locked_is_refused(
         self, path: Path, monkeypatch: pytest.MonkeyPatch
@@ -72,7 +72,7 @@ class TestUnusableFiles:
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN EXCLUSIVE")
 
-        assert await refusal(path) == f"{path} cannot be used: database is locked"
+        assert await refusal(path) == f"cannot use {path}: database is locked"
 
         other.execute("ROLLBACK")
         other.close()
@@ -90,7 +90,7 @@ class TestUnusableFiles:
 
             last_line = (await self.errors_of_another_user(path)).splitlines()[-1]
 
-            assert last_line.endswith(f"{path} cannot be opened: Permission denied")
+            assert last_line.endswith(f"cannot open {path}: Permission denied")
             assert beside.exists()  # so it was the file that could not be opened
 
     async def errors_of_another_user(self, path: Path) -> str:

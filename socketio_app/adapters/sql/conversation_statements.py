@@ -1,8 +1,7 @@
-"""The statements about a user's conversations, which every database shares.
+"""Statements about a user's conversations, shared by all databases.
 
-Each takes the newest of the user's pairs from the two indexes by activity, and of the user's rooms,
-which `rooms_per_user` bounds; so its cost follows from `limit`, and not from how many pairs the
-user has.
+Each reads the newest of the user's pairs from the two indexes by activity, and the user's rooms,
+which `rooms_per_user` bounds. The cost therefore depends on `limit`, not on the number of pairs.
 """
 
 from typing import Any, NamedTuple
@@ -29,19 +28,19 @@ from socketio_app.adapters.sql.statements import MESSAGE
 
 
 def states(user_id: bytes, limit: int, before_activity: int | None) -> Select[Any]:
-    """A user's pairs and rooms, those with the newest activity first.
+    """Select a user's pairs and rooms, newest activity first.
 
-    The columns are a conversation's key, and those of a `ConversationState`.
+    The columns are the conversation's key and those of a `ConversationState`.
     """
     page = _page(user_id, limit, before_activity)
-    source, columns = _standing(page, user_id)
+    source, columns = _state_columns(page, user_id)
     return select(*columns).select_from(source).order_by(page.c.activity.desc())
 
 
 def states_with_messages(user_id: bytes, limit: int, before_activity: int | None) -> Select[Any]:
-    """The same, each with its newest message, and so in one snapshot."""
+    """Select the same as `states`, each with its newest message, in one snapshot."""
     page = _page(user_id, limit, before_activity)
-    source, columns = _standing(page, user_id)
+    source, columns = _state_columns(page, user_id)
     newest = and_(
         messages.c.conversation_id == page.c.conversation_id, messages.c.seq == page.c.last_seq
     )
@@ -53,25 +52,25 @@ def states_with_messages(user_id: bytes, limit: int, before_activity: int | None
 
 
 def _page(user_id: bytes, limit: int, before_activity: int | None) -> Subquery:
-    # One without activity is being made, or was to hold a message that could not be stored.
-    within = conversations.c.activity > 0
+    # A conversation without activity is being created, or its first message could not be stored.
+    condition = conversations.c.activity > 0
     if before_activity is not None:
-        within = and_(within, conversations.c.activity < before_activity)
+        condition = and_(condition, conversations.c.activity < before_activity)
     newest = conversations.c.activity.desc()
-    arms = [
-        each.where(within).order_by(newest).limit(limit).subquery(name)
+    parts = [
+        each.where(condition).order_by(newest).limit(limit).subquery(name)
         for name, each in _of_user(user_id).items()
     ]
-    theirs = union_all(*map(select, arms)).subquery("theirs")
+    theirs = union_all(*map(select, parts)).subquery("theirs")
     return select(theirs).order_by(theirs.c.activity.desc()).limit(limit).subquery("page")
 
 
 def changes(user_id: bytes, since: int, given: int, limit: int) -> Select[Any]:
-    """A user's pairs and rooms with activity beyond `given`, in its rising order.
+    """Select a user's pairs and rooms with activity after `given`, in ascending order.
 
-    The columns are those of `states`, and then those of a `Change`.
+    The columns are those of `states`, followed by those of a `Change`.
     """
-    arms = []
+    parts = []
     for name, each in _of_user(user_id).items():
         activity: ColumnElement[Any] = conversations.c.activity
         joined: ColumnElement[Any] = literal(0, BigInteger)
@@ -82,10 +81,10 @@ def changes(user_id: bytes, since: int, given: int, limit: int) -> Select[Any]:
             activity.label("newest_activity"), joined.label("joined_activity")
         )
         changed = changed.where(activity > given).order_by(activity).limit(limit)
-        arms.append(changed.subquery(name))
-    theirs = union_all(*map(select, arms)).subquery("theirs")
+        parts.append(changed.subquery(name))
+    theirs = union_all(*map(select, parts)).subquery("theirs")
     page = select(theirs).order_by(theirs.c.newest_activity).limit(limit).subquery("page")
-    source, columns = _standing(page, user_id)
+    source, columns = _state_columns(page, user_id)
     return (
         select(*columns, page.c.newest_activity, page.c.joined_activity > since)
         .select_from(source)
@@ -94,7 +93,7 @@ def changes(user_id: bytes, since: int, given: int, limit: int) -> Select[Any]:
 
 
 def _of_user(user_id: bytes) -> dict[str, Select[Any]]:
-    """A user's pairs as the first and as the second of them, and the user's rooms."""
+    """Select a user's pairs as first user, as second user, and the user's rooms."""
     as_first = select(
         conversations,
         conversations.c.second_user_id.label("other_user_id"),
@@ -106,7 +105,7 @@ def _of_user(user_id: bytes) -> dict[str, Select[Any]]:
         conversations.c.last_seq_to_first.label("sent_seq"),
     ).where(
         conversations.c.second_user_id == user_id,
-        conversations.c.first_user_id != user_id,  # notes to oneself are among the others already
+        conversations.c.first_user_id != user_id,  # a pair with oneself is already in `as_first`
     )
     in_rooms = (
         select(conversations, cast(null(), LargeBinary).label("other_user_id"), members.c.sent_seq)
@@ -116,20 +115,20 @@ def _of_user(user_id: bytes) -> dict[str, Select[Any]]:
     return {"as_first": as_first, "as_second": as_second, "in_rooms": in_rooms}
 
 
-class _Standing(NamedTuple):
+class _StateColumns(NamedTuple):
     source: FromClause
     columns: tuple[ColumnElement[Any], ...]
 
 
-def _standing(page: Subquery, user_id: bytes) -> _Standing:
-    """The columns of a `ConversationState`, and where they are from."""
+def _state_columns(page: Subquery, user_id: bytes) -> _StateColumns:
+    """Return the columns of a `ConversationState`, and the tables to select them from."""
     read, delivered = cursors.alias("read"), cursors.alias("delivered")
     reading = and_(read.c.conversation_id == page.c.conversation_id, read.c.user_id == user_id)
     delivery = and_(
         delivered.c.conversation_id == page.c.conversation_id,
         delivered.c.user_id == page.c.other_user_id,
     )
-    to_others = case(
+    delivered_seq = case(
         (page.c.room_id.is_not(None), page.c.last_seq),
         else_=func.coalesce(delivered.c.delivered_seq, 0),
     )
@@ -140,7 +139,7 @@ def _standing(page: Subquery, user_id: bytes) -> _Standing:
         page.c.second_user_id,
         page.c.last_seq,
         page.c.activity,
-        to_others,
+        delivered_seq,
         case((page.c.sent_seq > read_seq, page.c.sent_seq), else_=read_seq),
     )
-    return _Standing(page.outerjoin(read, reading).outerjoin(delivered, delivery), columns)
+    return _StateColumns(page.outerjoin(read, reading).outerjoin(delivered, delivery), columns)

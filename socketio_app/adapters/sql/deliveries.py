@@ -1,4 +1,4 @@
-"""Noting deliveries, which nobody waits for."""
+"""Recording deliveries in the background."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -18,21 +18,21 @@ def submit_deliveries(
 ) -> None:
     """Submit a write whose outcome is the messages delivered for the first time.
 
-    What cannot be stored now stays undelivered, which the next connection puts right.
+    If the write fails, its messages stay undelivered, and are sent again to the next connection.
     """
 
     def settle(outcome: Any) -> None:
         if isinstance(outcome, Exception):
-            _fail(outcome)
+            _log_failure(outcome)
         elif outcome:
             first_time(outcome)
 
     try:
         commits.submit_soon(write, settle)
     except Unavailable as error:
-        _fail(error)
+        _log_failure(error)
 
 
-def _fail(error: Exception) -> None:
+def _log_failure(error: Exception) -> None:
     if not isinstance(error, Unavailable):
-        log.error("fault while noting deliveries", exc_info=error)
+        log.error("unexpected error while recording deliveries", exc_info=error)

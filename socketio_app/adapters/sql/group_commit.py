@@ -1,9 +1,9 @@
-"""Writes that wait at the same time share one transaction.
+"""Group commit: concurrent writes share one transaction.
 
-Durability costs one flush of the disk for each transaction, however many writes are in it. So
-while one batch is being committed the next one gathers; when the first is done, all that has
-gathered goes at once. Nothing waits for a timer: a lone write is a batch of one. The idea is from
-"Implementation Techniques for Main Memory Database Systems" (DeWitt et al., 1984).
+Durability costs one disk flush per transaction, however many writes are in it. While one batch is
+being committed, new writes gather in the next one, which is committed as soon as the first is done.
+There is no timer: a lone write is a batch of one. The idea is from "Implementation Techniques for
+Main Memory Database Systems" (DeWitt et al., 1984).
 """
 
 import asyncio
@@ -24,23 +24,23 @@ Write = TypeVar("Write")
 Outcome = TypeVar("Outcome")
 
 Settle = Callable[[Outcome | Exception], None]
-"""Takes a write's outcome."""
+"""Callback for the outcome of a write."""
 
 OnCommit = Callable[[int, float], None]
-"""Takes the number of writes in a transaction, and how long it took, in seconds."""
+"""Callback for the number of writes in a transaction, and its duration in seconds."""
 
 
 class GroupCommit(Generic[Write, Outcome]):
     """Gathers writes into batches, and commits one batch at a time.
 
     Args:
-        commit: commits a batch; gives each write's outcome, in their order, an exception where that
-            write alone has failed. When it raises, nothing of the batch was stored.
-        most_waiting: how many writes may wait; further ones are refused.
-        largest_batch: how many writes one transaction may have.
-        largest_background: how many of them may be writes that nobody waits for; `None`: all. They
-            share a transaction with the others and never come before them, so it bounds how much
-            longer those take.
+        commit: Commits a batch and returns the outcome of each write, in order: an exception if
+            only that write failed. If `commit` raises, nothing of the batch was stored.
+        max_waiting: Maximum number of waiting writes; further ones are rejected.
+        largest_batch: Maximum number of writes in a transaction.
+        largest_background: Maximum number of background writes in a transaction; `None` for no
+            separate limit. They follow the other writes of the transaction, so this bounds how much
+            they delay those.
     """
 
     def __init__(
@@ -52,95 +52,97 @@ class GroupCommit(Generic[Write, Outcome]):
         largest_background: int | None = None,
     ) -> None:
         self._commit = commit
-        self._most_waiting = max_waiting
+        self._max_waiting = max_waiting
         self._largest_batch = largest_batch
         self._largest_background = largest_background or largest_batch
         self._waiting: deque[tuple[Write, Settle[Outcome]]] = deque()
         self._background: deque[tuple[Write, Settle[Outcome]]] = deque()
         self._committing: asyncio.Task[None] | None = None
         self.on_commit: OnCommit | None = None
-        """Told of each batch, and how long it took."""
+        """Called after each transaction, whether it succeeded or failed."""
         self._outage = Outage()
 
     async def submit(self, write: Write) -> Outcome:
-        """Commit a write, together with others. Writes take effect, and return, in this order.
+        """Commit a write together with others.
+
+        Writes take effect, and return, in the order of submission.
 
         Raises:
-            Unavailable: too many are waiting.
-            Exception: what `commit` raised, or gave for this write.
+            Unavailable: Too many writes are waiting.
+            Exception: `commit` failed, or returned an exception for this write.
         """
-        if len(self._waiting) >= self._most_waiting:
-            raise Unavailable("the store has too much to do")
+        if len(self._waiting) >= self._max_waiting:
+            raise Unavailable("the store is overloaded")
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting.append((write, partial(_settle, outcome)))
-        self._begin()
+        self._start()
         return await outcome
 
     def submit_soon(self, write: Write, settle: Settle[Outcome]) -> None:
-        """Commit a write that nobody waits for, after those that somebody waits for.
+        """Commit a write in the background, after the writes that a caller waits for.
 
         Args:
-            write: what to commit. Such writes take effect in their own order.
-            settle: called with what became of it.
+            write: The write. Background writes take effect in the order of submission.
+            settle: Called with the outcome.
 
         Raises:
-            Unavailable: too many are waiting.
+            Unavailable: Too many background writes are waiting.
         """
-        if len(self._background) >= self._most_waiting:
-            raise Unavailable("the store has too much to do")
+        if len(self._background) >= self._max_waiting:
+            raise Unavailable("the store is overloaded")
         self._background.append((write, settle))
-        self._begin()
+        self._start()
 
     @property
     def waiting(self) -> int:
-        """How many writes wait for their transaction."""
+        """Number of writes that wait for a transaction."""
         return len(self._waiting) + len(self._background)
 
     @property
     def is_failing(self) -> bool:
-        """Whether the last transaction has failed."""
+        """Whether the last transaction failed."""
         return self._outage.is_known
 
     async def drain(self) -> None:
-        """Wait until nothing waits."""
+        """Wait until all submitted writes are committed."""
         while self._committing is not None:
             await asyncio.wait([self._committing])
 
-    def _begin(self) -> None:
+    def _start(self) -> None:
         if self._committing is None:
-            self._committing = start_task(self._commit_what_waits())
+            self._committing = start_task(self._commit_batches())
 
     def _next_batch(self) -> list[tuple[Write, Settle[Outcome]]]:
         waiting, background = self._waiting, self._background
         batch = [waiting.popleft() for _ in range(min(len(waiting), self._largest_batch))]
-        left = min(self._largest_background, self._largest_batch - len(batch))
-        return batch + [background.popleft() for _ in range(min(len(background), left))]
+        room = min(self._largest_background, self._largest_batch - len(batch))
+        return batch + [background.popleft() for _ in range(min(len(background), room))]
 
-    async def _commit_what_waits(self) -> None:
+    async def _commit_batches(self) -> None:
         try:
             while batch := self._next_batch():
                 size = len(batch)
-                begin = perf_counter()
+                start = perf_counter()
                 try:
                     outcomes = await self._commit([write for write, _ in batch])
                     self._outage.note(None)
-                except Exception as error:  # noqa: BLE001  (it is every waiting caller's to handle)
+                except Exception as error:  # noqa: BLE001  (passed to every waiting caller)
                     outcomes = [error] * size
                     self._outage.note(error)
                 if self.on_commit is not None:
-                    self.on_commit(size, perf_counter() - begin)
+                    self.on_commit(size, perf_counter() - start)
                 for (_, settle), outcome in zip(batch, outcomes, strict=True):
                     try:
                         settle(outcome)
                     except Exception:
-                        log.exception("fault after a write was committed")
+                        log.exception("unexpected error after a commit")
         finally:
             self._committing = None
 
 
 def _settle(future: asyncio.Future[Outcome], outcome: Outcome | Exception) -> None:
     if future.done():
-        return  # its caller was cancelled, and waits no more
+        return  # the caller was cancelled
     if isinstance(outcome, Exception):
         future.set_exception(outcome)
     else:

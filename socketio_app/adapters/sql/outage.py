@@ -1,4 +1,4 @@
-"""Tells the log when a store cannot be written to, once, and when it can again."""
+"""Logging of outages: one line when a store becomes unavailable, and one when it recovers."""
 
 import logging
 import sqlite3
@@ -10,18 +10,18 @@ log = logging.getLogger("socketio_app.store")
 
 
 class Outage:
-    """Whether the store can be written to, as the last transaction has found it."""
+    """Whether the store can be written to, according to the last transaction."""
 
     def __init__(self) -> None:
         self._since: float | None = None
 
     @property
     def is_known(self) -> bool:
-        """Whether the last transaction has failed."""
+        """Whether the last transaction failed."""
         return self._since is not None
 
     def note(self, failure: Exception | None) -> None:
-        """Take note of how a transaction has ended."""
+        """Record the outcome of a transaction."""
         if isinstance(failure, Unavailable):
             if self._since is None:
                 self._since = monotonic()
@@ -33,7 +33,7 @@ class Outage:
 
 
 def _reason(failure: Unavailable) -> str:
-    """The error's type; its text too where that is the system's own and holds no values."""
+    """Return the type of the error, and its message if that comes from the system."""
     cause = failure.__cause__
     if cause is None:
         return failure.message

@@ -1,4 +1,4 @@
-"""Values to and from the tables' columns."""
+"""Conversion between domain values and rows."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -21,55 +21,55 @@ MessageRow = tuple[int, str, bytes, bytes, int, bytes | None]
 
 
 STANDING_COLUMNS = 7
-"""How many columns the statement `states` has."""
+"""Number of columns of the statement `states`."""
 
 
 def milliseconds(moment: datetime) -> int:
-    """Milliseconds since 1970."""
+    """Return the milliseconds since 1970."""
     return (moment - _EPOCH) // _MILLISECOND
 
 
 def moment(since_1970_ms: int) -> datetime:
-    """The moment that many milliseconds after 1970."""
+    """Return the UTC `datetime` of milliseconds since 1970."""
     return _EPOCH + since_1970_ms * _MILLISECOND
 
 
 def key_of(conversation: Conversation) -> ConversationKey:
-    """What names a conversation in its table."""
+    """Return the key of a conversation in its table."""
     if isinstance(conversation, Room):
         return conversation.room_id.encode(), None, None
     return None, conversation.first.encode(), conversation.second.encode()
 
 
 def key_columns(conversations: Iterable[Conversation]) -> list[list[bytes | None]]:
-    """What names some conversations, as one list for each column of their table."""
+    """Return the keys of conversations, as one list for each column of the key."""
     keys = [key_of(conversation) for conversation in conversations]
     return [[key[column] for key in keys] for column in range(3)]
 
 
 def conversation_of(key: ConversationKey) -> Conversation:
-    """The conversation that a key names."""
+    """Return the conversation with a key."""
     room_id, first, second = key
     if room_id is not None:
         return Room(RoomId(room_id.decode()))
-    assert first is not None  # noqa: S101  (the table has either)
+    assert first is not None  # noqa: S101  (a row has a room or a pair)
     assert second is not None  # noqa: S101
     return Pair(UserId(first.decode()), UserId(second.decode()))
 
 
 def state_of(row: Sequence[Any]) -> ConversationState:
-    """The standing that is in a row of the statement `states`."""
+    """Return the state in a row of the statement `states`."""
     return ConversationState(conversation_of(tuple(row[:3])), *row[3:])
 
 
 def change_of(row: Sequence[Any]) -> Change:
-    """The conversation that is in a row of the statement `changes`."""
+    """Return the change in a row of the statement `changes`."""
     state, (activity, is_joined) = state_of(row[:STANDING_COLUMNS]), row[STANDING_COLUMNS:]
     return Change(state, activity, is_joined=bool(is_joined))
 
 
 def recent_of(row: Sequence[Any]) -> Recent:
-    """The conversation that is in a row of the statement `states_with_messages`."""
+    """Return the conversation in a row of the statement `states_with_messages`."""
     state, message = state_of(row[:STANDING_COLUMNS]), tuple(row[STANDING_COLUMNS:])
     if message[0] is None:
         return Recent(state, None)
@@ -77,7 +77,7 @@ def recent_of(row: Sequence[Any]) -> Recent:
 
 
 def page_of(conversation: Conversation, window: Window, last_seq: int, rows: Sequence[Any]) -> Page:
-    """The page that is in the rows of the statement `page`."""
+    """Return the page in the rows of the statement `page`."""
     messages = [message_of(conversation, tuple(row)) for row in rows[: window.limit]]
     if window.after_seq is None:
         messages.reverse()
@@ -86,7 +86,7 @@ def page_of(conversation: Conversation, window: Window, last_seq: int, rows: Seq
 
 
 def message_row(draft: Draft, seq: int) -> MessageRow:
-    """A message's columns but for its conversation."""
+    """Return the columns of a message, without its conversation."""
     client_message_id = draft.client_message_id
     return (
         seq,
@@ -99,7 +99,7 @@ def message_row(draft: Draft, seq: int) -> MessageRow:
 
 
 def message_of(conversation: Conversation, row: MessageRow) -> Message:
-    """The message that is in a row."""
+    """Return the message in a row."""
     seq, message_id, from_user_id, content, created_at, client_message_id = row
     return Message(
         MessageId(message_id),

@@ -1,11 +1,11 @@
 """The tables, the same on every database.
 
-There are no foreign keys: nothing is ever deleted that another row names, and to look the
-conversation up for each message would cost as much again as storing it.
+There are no foreign keys: a row that is referenced is never deleted, and looking up the
+conversation of each message would cost as much as storing it.
 
-All are called `chat_...`, so that they can live in the host application's database. Times are
-milliseconds since 1970, UTC. Texts that come from people are kept as UTF-8 bytes, because a text in
-PostgreSQL cannot hold the character U+0000, which a message may.
+The table names begin with `chat_`, so that the tables can share the host application's database.
+Times are milliseconds since 1970, UTC. Text from clients is stored as UTF-8 bytes, because a text
+column in PostgreSQL cannot hold the character U+0000, which a message may.
 """
 
 from sqlalchemy import (
@@ -23,7 +23,7 @@ from sqlalchemy import (
 metadata = MetaData()
 
 
-# SQLite counts up by itself only in a column that is exactly INTEGER.
+# SQLite increments a primary key automatically only if its type is exactly INTEGER.
 _Id = BigInteger().with_variant(Integer, "sqlite")
 
 store = Table(
@@ -31,10 +31,10 @@ store = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("epoch", String(32), nullable=False),
-    # SQLite only; PostgreSQL has a sequence. Joins draw numbers that no conversation stores.
+    # SQLite only; PostgreSQL has a sequence. Joins draw activities that no conversation stores.
     Column("activity", BigInteger, nullable=False, server_default="0"),
 )
-"""One row, whose `id` is 1: this incarnation, and the highest activity drawn by a join."""
+"""One row, whose `id` is 1: the epoch, and the highest activity drawn by a join."""
 
 conversations = Table(
     "chat_conversation",
@@ -44,20 +44,20 @@ conversations = Table(
     Column("first_user_id", LargeBinary),
     Column("second_user_id", LargeBinary),
     Column("last_seq", BigInteger, nullable=False),
-    # The newest message to each of a pair: what says at a glance that something waits for them.
+    # `seq` of the newest message to each user of a pair; shows whether any are undelivered.
     Column("last_seq_to_first", BigInteger, nullable=False),
     Column("last_seq_to_second", BigInteger, nullable=False),
-    # Rises with every message of the store: two of one millisecond would have the same time.
+    # Increases with every message of the store; times of two messages may be the same.
     Column("activity", BigInteger, nullable=False),
-    # Maintained by joins and leaves: to count the members would cost as much as there are.
+    # Maintained by joins and leaves: counting would read every member.
     Column("member_count", BigInteger, nullable=False, server_default="0"),
     UniqueConstraint("room_id"),
     UniqueConstraint("first_user_id", "second_user_id"),
 )
-"""A room's has `room_id`, a pair's has the two users, the lesser id first."""
+"""A room has a `room_id`; a pair has two user ids, the lesser first."""
 
-# Each user's pairs in the order of their activity: a list, or what is new, is read without looking
-# at the others. Rooms are found through `chat_member`; one user's are few.
+# Each user's pairs in the order of activity: a page of conversations, or the changed ones, are read
+# without reading the others. Rooms are found through `chat_member`; a user has few.
 for _name, _user_id in (
     ("chat_conversation_of_first", conversations.c.first_user_id),
     ("chat_conversation_of_second", conversations.c.second_user_id),
@@ -70,8 +70,8 @@ for _name, _user_id in (
         postgresql_where=_user_id.is_not(None),
     )
 
-# On SQLite its rows lie in the order of their coming, and not by conversation: a transaction of
-# messages in as many conversations then writes half as many pages.
+# On SQLite the rows are in the order of insertion, not by conversation: a transaction with messages
+# in as many conversations then writes half as many pages.
 messages = Table(
     "chat_message",
     metadata,
@@ -82,11 +82,11 @@ messages = Table(
     Column("content", LargeBinary, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("client_message_id", LargeBinary),
-    # The number that the message drew for its conversation; 0 before schema 0002.
+    # The activity that the message drew; 0 before schema 0002.
     Column("activity", BigInteger, nullable=False, server_default="0"),
 )
 
-# What makes a retry find the first message: no look-up could, while both are on their way.
+# Makes a retry conflict with the first message: a query could not find it while both are pending.
 _has_client_message_id = messages.c.client_message_id.is_not(None)
 Index(
     "chat_message_retry",
@@ -105,9 +105,9 @@ members = Table(
     Column("room_id", LargeBinary, nullable=False),
     Column("user_id", LargeBinary, nullable=False),
     Column("joined_at", BigInteger, nullable=False),
-    # Drawn by the join; 0 before schema 0002.
+    # The activity that the join drew; 0 before schema 0002.
     Column("activity", BigInteger, nullable=False, server_default="0"),
-    # The member's newest message in the room: nothing up to there is unread.
+    # `seq` of the member's newest message in the room: nothing up to it is unread.
     Column("sent_seq", BigInteger, nullable=False, server_default="0"),
     UniqueConstraint("room_id", "user_id"),
     Index("chat_member_user", "user_id", "membership_id"),
@@ -122,7 +122,7 @@ cursors = Table(
     Column("read_seq", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
-"""How far each person is in each conversation. Both move forward only."""
+"""Delivery and read cursors of each user in each conversation. They only move forward."""
 
 users = Table(
     "chat_user",
@@ -131,4 +131,4 @@ users = Table(
     Column("delivered_activity", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
-"""Up to which activity nothing is undelivered to a user. Written now and then, by reads."""
+"""The activity up to which nothing is undelivered to a user. Written occasionally, by reads."""

@@ -1,6 +1,6 @@
-"""The statements that every database shares, on the one set of tables.
+"""Statements that all databases share.
 
-None of them is asked for each message; those are each database's own.
+None of them runs for each message; each database has its own statements for that.
 """
 
 from typing import Any
@@ -22,29 +22,32 @@ MESSAGE = (
 def page(
     conversation_id: int, limit: int, before_seq: int | None, after_seq: int | None
 ) -> Select[Any]:
-    """The messages between two places, from the end that is given; at most `limit`."""
-    of_it = select(*MESSAGE).where(messages.c.conversation_id == conversation_id)
+    """Select up to `limit` messages of a conversation.
+
+    These are the oldest after `after_seq`, or else the newest before `before_seq`, if given.
+    """
+    statement = select(*MESSAGE).where(messages.c.conversation_id == conversation_id)
     if after_seq is not None:
-        of_it = of_it.where(messages.c.seq > after_seq).order_by(messages.c.seq)
+        statement = statement.where(messages.c.seq > after_seq).order_by(messages.c.seq)
     else:
-        of_it = of_it.order_by(messages.c.seq.desc())
+        statement = statement.order_by(messages.c.seq.desc())
         if before_seq is not None:
-            of_it = of_it.where(messages.c.seq < before_seq)
-    return of_it.limit(limit)
+            statement = statement.where(messages.c.seq < before_seq)
+    return statement.limit(limit)
 
 
 def all_memberships() -> Select[Any]:
-    """Every membership, in the order of joining."""
+    """Select every membership, in the order of joining."""
     return select(members.c.room_id, members.c.user_id).order_by(members.c.membership_id)
 
 
 def conversation_at(
     room_id: bytes | None, first: bytes | None, second: bytes | None
 ) -> Select[Any]:
-    """A conversation's number, and the place of its newest message."""
-    number_and_place = select(conversations.c.conversation_id, conversations.c.last_seq)
+    """Select a conversation's id, and the `seq` of its newest message."""
+    id_and_last_seq = select(conversations.c.conversation_id, conversations.c.last_seq)
     if room_id is not None:
-        return number_and_place.where(conversations.c.room_id == room_id)
-    return number_and_place.where(
+        return id_and_last_seq.where(conversations.c.room_id == room_id)
+    return id_and_last_seq.where(
         conversations.c.first_user_id == first, conversations.c.second_user_id == second
     )

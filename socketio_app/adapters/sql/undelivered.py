@@ -1,8 +1,8 @@
-"""Which pairs hold undelivered messages, and how that is found without looking at all pairs.
+"""Finding a user's undelivered messages without reading all of the user's pairs.
 
-A user may have thousands of pairs, nearly all of them delivered. So it is stored, now and then, up
-to which activity nothing is undelivered to a user: only pairs with activity beyond it are looked
-at. It is moved by the reads themselves, once they have to look at `MIN_EXAMINED` pairs.
+A user may have thousands of pairs, nearly all without undelivered messages. The table of users
+therefore has an activity up to which nothing is undelivered, and only pairs with later activity are
+read. Reads move it forward once they have to examine `MIN_EXAMINED` pairs.
 """
 
 from collections.abc import Sequence
@@ -14,51 +14,51 @@ from socketio_app.domain.conversations import Pair
 from socketio_app.domain.identifiers import UserId
 
 MIN_EXAMINED = 100
-"""From this number of examined pairs on, as first or as second of them, a read moves the mark."""
+"""Minimum number of examined pairs with which a read moves `delivered_activity`."""
 
 
 FIRST_PAIRS = 20
-"""Number of pairs that are read first: their messages are often as many as are asked for."""
+"""Number of pairs to read first; they often hold as many messages as requested."""
 
 
 @attrs.frozen
 class WaitingPair:
-    """A pair with messages beyond a user's cursor."""
+    """A pair with messages after a user's delivery cursor."""
 
     conversation_id: int
     conversation: Pair
     activity: int
     delivered_seq: int
     last_seq: int
-    """The newest message to the user."""
+    """`seq` of the newest message to the user."""
 
     @property
     def max_messages(self) -> int:
-        """How many messages to the user there can be."""
+        """Maximum number of undelivered messages to the user."""
         return self.last_seq - self.delivered_seq
 
     @property
     def is_to_oneself(self) -> bool:
-        """Whether both are the same user."""
+        """Whether both users of the pair are the same."""
         return self.conversation.first == self.conversation.second
 
 
 @attrs.frozen
 class WaitingPairs:
-    """The pairs that hold undelivered messages, the newest activity first."""
+    """Pairs with undelivered messages, newest activity first."""
 
     pairs: Sequence[WaitingPair]
     delivered_activity: int
     """Nothing up to this activity is undelivered."""
     examined: int
-    """How many pairs have activity beyond it, counted up to `MIN_EXAMINED` twice."""
+    """Number of pairs with later activity; counting stops at twice `MIN_EXAMINED`."""
 
     def next_delivered_activity(self, settled: int | None, limit: int) -> int | None:
-        """Return what `delivered_activity` becomes, if it is worth a write.
+        """Return the next `delivered_activity`, or `None` if it is not worth a write.
 
         Args:
             settled: A settled mark, taken before the pairs were read.
-            limit: Maximum number of pairs that were read.
+            limit: Limit of the query for the pairs.
         """
         if settled is None or self.examined < MIN_EXAMINED or len(self.pairs) == limit:
             return None
@@ -67,17 +67,17 @@ class WaitingPairs:
 
 
 def waiting_pairs_of(rows: Sequence[Any], limit: int) -> WaitingPairs:
-    """Return what is in the rows of the statement `WAITING_PAIRS`, as many pairs as its limit."""
+    """Return up to `limit` pairs from the rows of the statement `WAITING_PAIRS`."""
     pairs = [
         WaitingPair(
-            number,
+            conversation_id,
             Pair(UserId(first.decode()), UserId(second.decode())),
             activity,
             delivered,
             last_seq,
         )
-        for number, first, second, activity, delivered, last_seq in rows
-        if number
+        for conversation_id, first, second, activity, delivered, last_seq in rows
+        if conversation_id
     ]
     ((delivered_activity, examined),) = (row[3:5] for row in rows if not row[0])
     newest_first = sorted(pairs, key=lambda pair: -pair.activity)
@@ -85,7 +85,7 @@ def waiting_pairs_of(rows: Sequence[Any], limit: int) -> WaitingPairs:
 
 
 def enough_pairs(pairs: Sequence[WaitingPair], limit: int) -> Sequence[WaitingPair]:
-    """Return the first of the pairs, as many as can hold `limit` messages between them."""
+    """Return the first pairs that together may hold `limit` messages."""
     messages = 0
     for count, pair in enumerate(pairs, 1):
         messages += min(limit, pair.max_messages)
@@ -95,7 +95,7 @@ def enough_pairs(pairs: Sequence[WaitingPair], limit: int) -> Sequence[WaitingPa
 
 
 def _waiting_as(user: str, last_seq: str, condition: str) -> str:
-    """Return the statement of the user's pairs as the first or as the second of them."""
+    """Return the SQL for the user's pairs as first or as second user."""
     return f"""
         SELECT conversation.conversation_id, first_user_id, second_user_id, activity,
             coalesce(delivered_seq, 0), {last_seq}
@@ -118,8 +118,8 @@ def _examined_as(user: str) -> str:
     """  # noqa: S608  (constants)
 
 
-# Each half follows an index by activity, and ends with its limit. The last row, without a
-# conversation, has the mark and the number of pairs beyond it.
+# Each half scans an index by activity, up to its limit. The last row, without a conversation, has
+# the user's `delivered_activity` and the number of pairs with later activity.
 WAITING_PAIRS = f"""
     WITH mark AS (
         SELECT coalesce(max(delivered_activity), 0) AS delivered_activity
@@ -135,4 +135,4 @@ WAITING_PAIRS = f"""
         ({_examined_as("first_user_id")}) + ({_examined_as("second_user_id")}), 0
     FROM mark
 """  # noqa: S608  (constants)
-"""Takes a user, and a limit for each half. SQLite's parameters are `:user_id` and `:limit`."""
+"""Parameters: a user, and a limit for each half; in SQLite, `:user_id` and `:limit`."""

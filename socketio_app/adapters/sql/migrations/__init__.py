@@ -1,4 +1,4 @@
-"""The schema's history, and the way along it. Alembic's scripts are in `versions`."""
+"""Schema migrations. The Alembic scripts are in `versions`."""
 
 from pathlib import Path
 
@@ -12,25 +12,25 @@ from socketio_app.adapters.sql.postgres.session import Connector
 from socketio_app.adapters.sql.postgres.url import parse_postgres_url
 
 HEAD = "0002"
-"""The revision that this code works with."""
+"""The revision that this code requires."""
 
 VERSION_TABLE = "chat_alembic_version"
 
 
 class SchemaError(Exception):
-    """The database has another schema than this code works with. The message is one line."""
+    """The database has another schema than this code requires. The message is one line."""
 
 
 def migrate(connection: Connection) -> None:
-    """Bring the schema up to date, where it is not.
+    """Upgrade the schema to `HEAD`.
 
     Raises:
-        SchemaError: it is from a later version of this project.
+        SchemaError: The schema is from a later version of this project.
     """
     current = revision(connection)
     if current == HEAD:
         return
-    # Alembic takes a second to import, and is hardly ever needed.
+    # Importing Alembic takes a second, and is rarely necessary.
     from alembic import command
     from alembic.config import Config
     from alembic.util import CommandError
@@ -42,22 +42,23 @@ def migrate(connection: Connection) -> None:
         command.upgrade(config, HEAD)
     except CommandError:
         raise SchemaError(
-            f"the database has schema {current}, which this version does not know; it needs {HEAD}"
+            f"the database has schema {current}, which this version does not know; "
+            f"{HEAD} is required"
         ) from None
 
 
 async def migrate_postgres(url: str) -> None:
-    """Bring a PostgreSQL database's schema up to date.
+    """Upgrade the schema of a PostgreSQL database.
 
-    Where several do so at once, one does the work and the others wait for it.
+    If several processes do so concurrently, one migrates and the others wait for it.
 
     Args:
-        url: `postgresql://...`, as the store takes it.
+        url: A `postgresql://` URL, as for the store.
 
     Raises:
-        DatabaseUrlError: The URL cannot be used.
+        DatabaseUrlError: The URL is invalid.
         ConnectFailedError: The database cannot be reached, or rejects the login.
-        SchemaError: The schema is from a later version of this project, or cannot be changed.
+        SchemaError: The schema is from a later version of this project, or cannot be migrated.
     """
     parameters = parse_postgres_url(url)
     connector = Connector(parameters, answer_timeout_seconds=None)
@@ -71,24 +72,24 @@ async def migrate_postgres(url: str) -> None:
         async with engine.begin() as connection:
             for name, value in settings.items():
                 await connection.execute(_SET, {"name": name, "value": value})
-            await connection.execute(_TAKE_TURNS)
+            await connection.execute(_LOCK)
             await connection.run_sync(migrate)
     except DBAPIError as error:
         cause = error.orig.__cause__ if error.orig is not None else error
         reason = str(cause or error.orig).partition("\n")[0]
-        raise SchemaError(f"the chat's tables cannot be brought up to date: {reason}") from error
+        raise SchemaError(f"cannot migrate the chat tables: {reason}") from error
     finally:
         await engine.dispose()
 
 
-# A migration may take any time, and waits for transactions of servers that still run.
+# A migration may take long, and waits for transactions of running servers.
 _MIGRATION_SETTINGS = {"statement_timeout": "0", "idle_in_transaction_session_timeout": "0"}
 _SET = text("SELECT set_config(:name, :value, true)")
-_TAKE_TURNS = text("SELECT pg_advisory_xact_lock(hashtextextended('chat_alembic_version', 0))")
+_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended('chat_alembic_version', 0))")
 
 
 def revision(connection: Connection) -> str | None:
-    """The revision that the database is at; `None` where there are no tables yet."""
+    """Return the revision of the database; `None` if there are no tables yet."""
     if not inspect(connection).has_table(VERSION_TABLE):
         return None
     found: str | None = connection.execute(
@@ -98,6 +99,6 @@ def revision(connection: Connection) -> str | None:
 
 
 def read_epoch(connection: Connection) -> str:
-    """The incarnation's name, which was made with the database."""
+    """Return the epoch, which was created with the tables."""
     epoch: str = connection.execute(select(schema.store.c.epoch)).scalar_one()
     return epoch

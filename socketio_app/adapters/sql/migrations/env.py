@@ -1,4 +1,4 @@
-"""Alembic runs this to get at the database: the connection that it was handed."""
+"""Alembic's environment script: runs the migrations on the given connection."""
 
 from alembic import context
 

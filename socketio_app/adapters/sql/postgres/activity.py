@@ -1,11 +1,11 @@
-"""What is new in a user's conversations, in PostgreSQL, where several processes write.
+"""The activity log in PostgreSQL, where several processes write.
 
-Transactions do not commit in the order in which they drew their numbers. A mark is taken by reading
-the highest number drawn, and then getting a transaction id of one's own. A transaction that draws a
-number has an id already, as it holds the lock of a conversation's row: all that drew up to the mark
-have lower ids. Once the lowest id that runs is beyond the mark's own, they have all ended, and the
-mark is settled. (The snapshot's `xmax` would not do: it follows the highest id that has ended, and
-lower ones may still run.)
+Transactions may commit in another order than they drew their activities. To take a mark, read the
+highest activity drawn, then get a transaction id. A transaction that draws an activity already has
+a transaction id, because it holds the lock of a conversation's row; so all transactions that drew
+an activity up to the mark have lower ids. Once the lowest running id is above the mark's own id,
+they have all ended, and the mark is settled. (The `xmax` of the snapshot does not work: it follows
+the highest id that has ended, while lower ones may still be running.)
 """
 
 import asyncio
@@ -23,17 +23,17 @@ from socketio_app.domain.identifiers import UserId
 from socketio_app.domain.messaging import Message
 
 RECENT_SECONDS = 1.0
-"""Maximum age of a mark that is used again."""
+"""Maximum age of a mark that is reused."""
 
 MARK_TIMEOUT_SECONDS = 60.0
-"""A mark counts as settled after this time. A transaction of ours has ended by then, but another
-application's in the same cluster may hold the lowest running id for hours."""
+"""Time after which a mark counts as settled. The chat's own transactions have ended by then, but
+another application in the same cluster may hold the lowest running id for hours."""
 
 MAX_MARKS = 64
-"""Maximum number of marks that wait to be settled, not closer than `MARK_TIMEOUT_SECONDS` / 64."""
+"""Maximum number of unsettled marks, which are `MARK_TIMEOUT_SECONDS` / 64 apart or more."""
 
 MAX_CHECKS = 5
-"""How often a new mark is checked before an older one is used."""
+"""Number of times that a new mark is checked before an older one is used."""
 
 
 @attrs.frozen
@@ -47,31 +47,31 @@ class ActivityMarks:
     """The marks of one process.
 
     Args:
-        pool: The database's connections.
-        monotonic: The time, in seconds.
+        pool: Connections to the database.
+        monotonic: Monotonic clock, in seconds.
     """
 
     def __init__(self, pool: PostgresPool, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._pool = pool
         self._monotonic = monotonic
-        self._taking = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self.forget()
 
     def forget(self) -> None:
-        """Forget all marks: they belong to another database."""
+        """Forget all marks, which belong to another database."""
         self._waiting: deque[_Taken] = deque()
         self._mark = Mark(None, 0)
         self._taken_at = float("-inf")
 
     async def take(self) -> Mark:
-        """Take a mark now, and return it, or the newest one that is settled."""
+        """Take a mark and return it; its `settled` may be that of an older mark."""
         async with self._pool.connection() as connection:
             ((activity, transaction_id),) = await connection.fetch(_TAKE)
         taken = _Taken(activity, transaction_id, self._monotonic())
         self._mark = attrs.evolve(self._mark, latest=activity)
         self._taken_at = taken.at
         for _ in range(MAX_CHECKS):
-            # Each in a transaction of its own, behind a pooler too.
+            # Each check is a transaction of its own, also behind a pooler.
             async with self._pool.connection() as connection:
                 lowest_running = await connection.fetchval(_LOWEST_RUNNING)
             self._settle(taken, lowest_running)
@@ -81,9 +81,9 @@ class ActivityMarks:
         return self._mark
 
     async def recent(self) -> Mark:
-        """Return a mark that is not older than `RECENT_SECONDS`, taken if there is none."""
+        """Return a mark of at most `RECENT_SECONDS`; take one if there is none."""
         if self._is_old():
-            async with self._taking:
+            async with self._lock:
                 if self._is_old():
                     await self.take()
         return self._mark
@@ -92,11 +92,11 @@ class ActivityMarks:
         return self._monotonic() - self._taken_at > RECENT_SECONDS
 
     def _settle(self, taken: _Taken, lowest_running: int) -> None:
-        """Note which of the marks are settled, given the lowest id of a running transaction."""
+        """Update the settled mark, given the lowest id of a running transaction."""
         settled = self._mark.settled
-        long_ago = taken.at - MARK_TIMEOUT_SECONDS
+        timed_out_at = taken.at - MARK_TIMEOUT_SECONDS
         while self._waiting and (
-            self._waiting[0].transaction_id < lowest_running or self._waiting[0].at < long_ago
+            self._waiting[0].transaction_id < lowest_running or self._waiting[0].at < timed_out_at
         ):
             settled = max(settled or 0, self._waiting.popleft().activity)
         if taken.transaction_id < lowest_running:
@@ -104,7 +104,7 @@ class ActivityMarks:
         self._mark = attrs.evolve(self._mark, settled=settled)
 
     def _wait_for(self, taken: _Taken) -> None:
-        """Check the mark again later, unless another one of nearly this moment waits already."""
+        """Check the mark again later, unless a mark of nearly the same time is already waiting."""
         apart = MARK_TIMEOUT_SECONDS / MAX_MARKS
         if not self._waiting or taken.at - self._waiting[-1].at >= apart:
             self._waiting.append(taken)
@@ -157,7 +157,8 @@ _TAKE = """
 """
 _LOWEST_RUNNING = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
 
-# From the newest message on, as long as they are new: activity rises with `seq`, which has no gaps.
+# Walks back from the newest message while messages are new: activity increases with `seq`, and
+# `seq` has no gaps.
 NEW_MESSAGES = """
     WITH key AS (
         SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::bytea[], $4::bigint[], $5::bigint[])

@@ -1,17 +1,15 @@
-"""How a batch of messages gets into PostgreSQL: one call of a function, and so one round trip.
+"""Appending a batch of messages to PostgreSQL: one function call, and so one round trip.
 
-The function (`chat_append`, in the first migration) has three statements:
+The function (`chat_append`, defined by the migrations) has three statements:
 
-1. Lock the conversations, in the order of their numbers, so that two processes cannot each wait for
-   the other.
-2. See that the numbers are those of the conversations that are meant.
-3. With the locks held, and so with a snapshot in which all of these conversations' messages are
-   visible, leave out what was stored before, give the rest their places, and store it.
+1. Lock the conversations, ordered by id to prevent deadlocks between processes.
+2. Check that the ids belong to the expected conversations.
+3. With the locks held, and so with a snapshot that has all messages of these conversations, skip
+   messages that were stored before, assign the next `seq`s to the others, and insert them.
 
-The first and the last cannot be one: a statement sees what was committed when it began, which is
-before it had its locks, so a message that another process stored while this one waited would be
-missed. Where something was left out, the first messages are read, which those acknowledgements
-carry.
+The first and the last cannot be one statement: a statement sees what was committed when it started,
+which is before it got the locks, and would miss messages that another process stored while it was
+waiting. For the skipped messages, the first messages are read, which their acknowledgements return.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,27 +24,39 @@ from socketio_app.domain.messaging import Draft, Stored
 async def append(
     connection: Connection, drafts: Sequence[Draft], ids: Mapping[Conversation, int]
 ) -> list[Stored]:
-    """Store messages, or find those that were stored before.
+    """Store messages, or find the ones stored before.
 
-    `ids` has the number of each of their conversations. No two drafts may be retries of each other.
+    Args:
+        connection: The connection for appends.
+        drafts: The messages. No two of them may be retries of each other.
+        ids: The id of each conversation.
 
     Raises:
-        StaleNumbersError: a number is not its conversation's. Nothing was stored: try again, with
-            fresh numbers.
+        StaleNumbersError: An id is not that of its conversation. Nothing was stored; try again with
+            fresh ids.
     """
-    numbers = [ids[draft.conversation] for draft in drafts]
+    conversation_ids = [ids[draft.conversation] for draft in drafts]
     keys = key_columns(draft.conversation for draft in drafts)
     rows = [message_row(draft, 0)[1:] for draft in drafts]
-    message_ids, senders, contents, times, retries = map(list, zip(*rows, strict=True))
+    message_ids, senders, contents, times, client_message_ids = map(list, zip(*rows, strict=True))
     to_first, to_second = map(list, zip(*map(_recipient, drafts), strict=True))
     placed = await connection.fetch(
-        APPEND, numbers, *keys, message_ids, senders, contents, times, retries, to_first, to_second
+        APPEND,
+        conversation_ids,
+        *keys,
+        message_ids,
+        senders,
+        contents,
+        times,
+        client_message_ids,
+        to_first,
+        to_second,
     )
     seqs: dict[int, int | None] = dict(placed)  # type: ignore[arg-type]  # a record is a pair here
     if not seqs:
         raise StaleNumbersError
-    before = [draft for at, draft in enumerate(drafts) if seqs[at] is None]
-    firsts = await _firsts(connection, before, ids) if before else {}
+    retries = [draft for at, draft in enumerate(drafts) if seqs[at] is None]
+    firsts = await _first_messages(connection, retries, ids) if retries else {}
     return [
         firsts[ids[draft.conversation], draft.from_user_id, draft.client_message_id]
         if seq is None
@@ -56,43 +66,44 @@ async def append(
 
 
 class StaleNumbersError(Exception):
-    """The database is not the one any more that a conversation's number is of.
+    """A conversation id belongs to an earlier state of the database.
 
-    It came back from a replica that lagged behind, or from a backup.
+    The database was replaced by a replica that lagged behind, or restored from a backup.
     """
 
 
 MAX_IDS = 50_000
-"""Of how many conversations the numbers are remembered."""
+"""Maximum number of cached conversation ids."""
 
 
 class ConversationIds:
-    """The numbers of conversations; those used lately are remembered.
+    """Conversation ids, cached.
 
-    In one database they never change. But while the server lives on, its database may become
-    another: whoever uses a number must see that it is the conversation's still.
+    They never change within a database, but the database may be replaced while the server runs.
+    Statements that use a cached id must therefore check that it still belongs to its conversation.
     """
 
     def __init__(self) -> None:
         self._ids: dict[Conversation, int] = {}
 
     def forget(self) -> None:
-        """Remember none of them."""
+        """Clear the cache."""
         self._ids.clear()
 
     async def find(
         self, appending: PostgresConnection, conversations: Sequence[Conversation]
     ) -> Mapping[Conversation, int]:
-        """The number of each conversation, given anew where there is none.
+        """Return the id of each conversation, creating those that do not exist.
 
         Args:
-            appending: The connection for appends: what waits for a reader's makes all appends wait.
-            conversations: The conversations, any of them more than once.
+            appending: The connection for appends. Waiting for a connection of the pool would delay
+                all appends.
+            conversations: The conversations, possibly with duplicates.
 
         Raises:
-            Unavailable: the database cannot be reached now.
+            Unavailable: The database cannot be reached.
         """
-        # A copy: the numbers remembered may be forgotten while the caller waits for the database.
+        # A copy: the cache may be cleared while the caller waits for the database.
         known = {each: self._ids[each] for each in conversations if each in self._ids}
         unknown = [each for each in dict.fromkeys(conversations) if each not in known]
         if not unknown:
@@ -101,7 +112,7 @@ class ConversationIds:
             found = await find_or_insert(connection, unknown)
         if len(self._ids) > MAX_IDS:
             self._ids.clear()
-        # Only now: before the commit, a number could still be given to another.
+        # Only after the commit: until then, an id could still go to another conversation.
         self._ids.update(found)
         return known | found
 
@@ -109,7 +120,7 @@ class ConversationIds:
 async def find_or_insert(
     connection: Connection, conversations: Sequence[Conversation]
 ) -> dict[Conversation, int]:
-    """The number of each conversation, in the transaction given anew where there is none."""
+    """Return the id of each conversation, creating those that do not exist."""
     await connection.execute(_INSERT_CONVERSATIONS, *key_columns(conversations))
     return await find_numbers(connection, conversations)
 
@@ -117,13 +128,13 @@ async def find_or_insert(
 async def find_numbers(
     connection: Connection, conversations: Sequence[Conversation]
 ) -> dict[Conversation, int]:
-    """The number of each conversation that there is."""
+    """Return the id of each conversation that exists."""
     rows = await connection.fetch(_FIND_CONVERSATIONS, *key_columns(conversations))
-    return {conversations[position - 1]: number for position, number in rows}
+    return {conversations[position - 1]: conversation_id for position, conversation_id in rows}
 
 
 def _recipient(draft: Draft) -> tuple[bool, bool]:
-    """Whether a message is to its pair's first, and to its second."""
+    """Return whether a message is to the first user of its pair, and whether to the second."""
     pair = draft.conversation
     if not isinstance(pair, Pair):
         return False, False
@@ -131,10 +142,10 @@ def _recipient(draft: Draft) -> tuple[bool, bool]:
     return recipient == pair.first, recipient == pair.second
 
 
-async def _firsts(
+async def _first_messages(
     connection: Connection, drafts: Sequence[Draft], ids: Mapping[Conversation, int]
 ) -> dict[tuple[int, str, str | None], Stored]:
-    """The messages that were stored before, by what makes the drafts retries of them."""
+    """Return the messages stored before, by the key that makes the drafts their retries."""
     found: dict[tuple[int, str, str | None], Stored] = {}
     conversations = {ids[draft.conversation]: draft.conversation for draft in drafts}
     rows = await connection.fetch(
@@ -143,9 +154,9 @@ async def _firsts(
         [draft.from_user_id.encode() for draft in drafts],
         [(draft.client_message_id or "").encode() for draft in drafts],
     )
-    for number, *row in rows:
-        message = message_of(conversations[number], tuple(row))
-        key = (number, message.from_user_id, message.client_message_id)
+    for conversation_id, *row in rows:
+        message = message_of(conversations[conversation_id], tuple(row))
+        key = (conversation_id, message.from_user_id, message.client_message_id)
         found[key] = Stored(message, duplicate=True)
     return found
 

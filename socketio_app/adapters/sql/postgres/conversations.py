@@ -1,4 +1,4 @@
-"""Whose conversations there are, and how far each has read them, in PostgreSQL."""
+"""Users' conversations and read cursors, in PostgreSQL."""
 
 from collections.abc import Sequence
 
@@ -33,9 +33,10 @@ class PostgresConversations:
         self, user_id: UserId, limit: int, before_activity: int | None = None
     ) -> Sequence[Recent]:
         """See `ConversationLog.recent`."""
-        asked = (user_id.encode(), limit, before_activity)
         async with self._pool.connection() as connection:
-            rows = await fetch(connection, STANDINGS_WITH_MESSAGES, *asked)
+            rows = await fetch(
+                connection, STANDINGS_WITH_MESSAGES, user_id.encode(), limit, before_activity
+            )
         return [recent_of(row) for row in rows]
 
     async def mark_read(self, user_id: UserId, conversation: Conversation, seq: int) -> ReadMarker:
@@ -44,16 +45,19 @@ class PostgresConversations:
             found = await fetch(connection, CONVERSATION_AT, *key_of(conversation))
             if not found:
                 return ReadMarker(0, moved=False)
-            number, last_seq = found[0]
-            return await mark_read(connection, user_id, number, min(seq, last_seq))
+            conversation_id, last_seq = found[0]
+            return await mark_read(connection, user_id, conversation_id, min(seq, last_seq))
 
 
-async def mark_read(connection: Connection, user_id: UserId, number: int, seq: int) -> ReadMarker:
-    """Move a person's place of reading forward in a conversation, to a place that there is."""
+async def mark_read(
+    connection: Connection, user_id: UserId, conversation_id: int, seq: int
+) -> ReadMarker:
+    """Move a user's read cursor forward to an existing `seq`."""
     user = user_id.encode()
-    if seq > 0 and await connection.fetchval(_READ, user, number, seq) is not None:
+    if seq > 0 and await connection.fetchval(_READ, user, conversation_id, seq) is not None:
         return ReadMarker(seq, moved=True)
-    return ReadMarker(await connection.fetchval(_FIND_READ, user, number) or 0, moved=False)
+    read_seq = await connection.fetchval(_FIND_READ, user, conversation_id)
+    return ReadMarker(read_seq or 0, moved=False)
 
 
 _READ = """

@@ -1,4 +1,4 @@
-"""How far each person's messages have come, in PostgreSQL."""
+"""Delivery cursors in PostgreSQL."""
 
 from collections.abc import Callable, Sequence
 
@@ -20,16 +20,16 @@ from socketio_app.domain.identifiers import UserId
 from socketio_app.domain.messaging import Message
 
 MAX_WAITING = 20_000
-"""Deliveries that may wait to be noted; beyond, they stay undelivered."""
+"""Maximum number of waiting writes; the messages of further ones stay undelivered."""
 
 LARGEST_BATCH = 1_000
 
 Cursor = tuple[UserId, int]
-"""A person and the number of a conversation."""
+"""A user, and the id of a conversation."""
 
 
 class PostgresDeliveries:
-    """Implements `DeliveryLog`. What waits at the same time shares one transaction."""
+    """Implements `DeliveryLog`. Concurrent writes share one transaction."""
 
     def __init__(self, pool: PostgresPool, marks: ActivityMarks) -> None:
         self._pool = pool
@@ -93,15 +93,15 @@ class PostgresDeliveries:
         ][:limit]
 
     async def drain(self) -> None:
-        """Wait until nothing waits."""
+        """Wait until all deliveries are committed."""
         await self.commits.drain()
 
     async def _commit(self, batch: Sequence[Sequence[Message]]) -> Sequence[Sequence[Message]]:
         conversations = [message.conversation for messages in batch for message in messages]
         async with self._pool.transaction() as connection:
-            # Looked up, not remembered: a wrong number would move a cursor of another conversation.
+            # Not cached: a stale id would move the cursor of another conversation.
             ids = await find_numbers(connection, list(dict.fromkeys(conversations)))
-            given = [
+            moves = [
                 [
                     ((message.to_user_id, ids[message.conversation]), message)
                     for message in messages
@@ -110,17 +110,19 @@ class PostgresDeliveries:
                 for messages in batch
             ]
             reached: dict[Cursor, int] = {}
-            for each in given:
+            for each in moves:
                 for cursor, message in each:
                     reached[cursor] = max(reached.get(cursor, 0), message.seq)
             before = await _move(connection, reached)
-        return [_beyond(before, each) for each in given]
+        return [_newly_delivered(before, each) for each in moves]
 
 
-def _beyond(before: dict[Cursor, int], given: Sequence[tuple[Cursor, Message]]) -> list[Message]:
-    """The messages beyond the cursors, which follow."""
+def _newly_delivered(
+    before: dict[Cursor, int], moves: Sequence[tuple[Cursor, Message]]
+) -> list[Message]:
+    """Return the messages after the cursors in `before`, and move those forward."""
     found = []
-    for cursor, message in given:
+    for cursor, message in moves:
         if message.seq > before[cursor]:
             before[cursor] = message.seq
             found.append(message)
@@ -128,13 +130,15 @@ def _beyond(before: dict[Cursor, int], given: Sequence[tuple[Cursor, Message]]) 
 
 
 async def _move(connection: Connection, reached: dict[Cursor, int]) -> dict[Cursor, int]:
-    """Move cursors forward. Where they were before."""
-    # In one order everywhere, so that two processes cannot each wait for the other.
+    """Move cursors forward; return their previous values."""
+    # Always in the same order, to prevent deadlocks between processes.
     ordered = sorted(reached)
-    users, numbers = [user.encode() for user, _ in ordered], [number for _, number in ordered]
-    await connection.execute(_MAKE, users, numbers)
-    rows = await connection.fetch(_LOCK, users, numbers)
-    await connection.execute(_MOVE, users, numbers, [reached[cursor] for cursor in ordered])
+    users = [user.encode() for user, _ in ordered]
+    conversation_ids = [conversation_id for _, conversation_id in ordered]
+    await connection.execute(_CREATE, users, conversation_ids)
+    rows = await connection.fetch(_LOCK, users, conversation_ids)
+    seqs = [reached[cursor] for cursor in ordered]
+    await connection.execute(_MOVE, users, conversation_ids, seqs)
     return {ordered[position - 1]: delivered_seq for position, delivered_seq in rows}
 
 
@@ -156,7 +160,7 @@ _MOVE_DELIVERED_ACTIVITY = """
     ON CONFLICT (user_id) DO UPDATE SET delivered_activity = excluded.delivered_activity
     WHERE chat_user.delivered_activity < excluded.delivered_activity
 """
-_MAKE = """
+_CREATE = """
     INSERT INTO chat_cursor (user_id, conversation_id, delivered_seq, read_seq)
     SELECT user_id, conversation_id, 0, 0
     FROM unnest($1::bytea[], $2::bigint[]) AS given (user_id, conversation_id)

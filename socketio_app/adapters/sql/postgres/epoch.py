@@ -1,4 +1,4 @@
-"""The epoch of the database, which changes while the server runs when a backup is restored."""
+"""The epoch of the database, which changes when a backup is restored while the server runs."""
 
 import logging
 from collections.abc import Callable
@@ -7,10 +7,10 @@ log = logging.getLogger("socketio_app.store")
 
 
 class Epoch:
-    """The epoch that was read last.
+    """The last epoch read from the database.
 
     Args:
-        on_change: Called when it is another than before.
+        on_change: Called when the epoch changes.
     """
 
     def __init__(self, on_change: Callable[[], None]) -> None:
@@ -18,7 +18,7 @@ class Epoch:
         self.value = ""
 
     def update(self, value: str) -> None:
-        """Take what was just read."""
+        """Set the epoch to a value that was just read."""
         if value == self.value:
             return
         if self.value:

@@ -1,4 +1,4 @@
-"""Messages in PostgreSQL."""
+"""The message log in PostgreSQL."""
 
 import logging
 from collections.abc import Sequence
@@ -20,22 +20,22 @@ from socketio_app.domain.messaging import Draft, Message, Stored
 log = logging.getLogger("socketio_app.store")
 
 MAX_WAITING = 20_000
-"""Writes that may wait for the database; beyond, sends are refused as `unavailable`."""
+"""Maximum number of waiting writes; further messages are rejected as `unavailable`."""
 
 LARGEST_BATCH = 1_000
 
 APPENDING = {
-    # The plan is made once, at a time perhaps when the tables are empty and reading them whole is
-    # best, and then kept while they grow: so it may only go by the indexes.
+    # Plans are cached, possibly from a time when the tables were empty and sequential scans were
+    # best, and kept while the tables grow. These settings make the planner use the indexes.
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
 }
-"""Settings of the connection that messages are appended over."""
+"""Settings of the connection for appends."""
 
 
 class PostgresMessages:
-    """Implements `MessageLog`. Messages that wait at the same time share one transaction."""
+    """Implements `MessageLog`. Concurrent appends share one transaction."""
 
     def __init__(self, connector: Connector, pool: PostgresPool) -> None:
         self._pool = pool
@@ -61,18 +61,23 @@ class PostgresMessages:
             found = await fetch(connection, CONVERSATION_AT, *key_of(conversation))
             if not found:
                 return Page((), has_more=False, last_seq=0)
-            number, last_seq = found[0]
+            conversation_id, last_seq = found[0]
             rows = await fetch(
-                connection, PAGE, number, window.limit + 1, window.before_seq, window.after_seq
+                connection,
+                PAGE,
+                conversation_id,
+                window.limit + 1,
+                window.before_seq,
+                window.after_seq,
             )
         return page_of(conversation, window, last_seq, rows)
 
     async def newest(self, beyond: Sequence[Place], limit: int) -> Sequence[Sequence[Message]]:
         """See `MessageLog.newest`."""
         columns = key_columns(conversation for conversation, _ in beyond)
-        places = [seq for _, seq in beyond]
+        seqs = [seq for _, seq in beyond]
         async with self._pool.connection() as connection:
-            rows = await connection.fetch(NEWEST, *columns, places, limit)
+            rows = await connection.fetch(NEWEST, *columns, seqs, limit)
         found: list[list[Message]] = [[] for _ in beyond]
         for position, *row in rows:
             conversation, _ = beyond[position - 1]
@@ -80,23 +85,23 @@ class PostgresMessages:
         return found
 
     def forget_ids(self) -> None:
-        """Look the numbers of conversations up again: this may be another database."""
+        """Forget cached conversation ids, which may belong to another database."""
         self._ids.forget()
 
     async def close(self) -> None:
-        """Commit what waits, and disconnect."""
+        """Commit waiting writes, and disconnect."""
         await self.commits.drain()
         await self._appending.close()
 
     async def _commit(self, drafts: Sequence[Draft]) -> Sequence[Stored | Exception]:
-        """Store a batch; of drafts that are retries of each other, the first."""
+        """Store a batch; among drafts that are retries of each other, only the first."""
         retries = [_retry_key(draft) for draft in drafts]
         firsts: dict[object, Draft] = {}
         for key, draft in zip(retries, drafts, strict=True):
             firsts.setdefault(key, draft)
         stored = dict(zip(firsts, await self._store(list(firsts.values())), strict=True))
         return [
-            stored[key] if firsts[key] is draft else _again(stored[key])
+            stored[key] if firsts[key] is draft else _duplicate(stored[key])
             for key, draft in zip(retries, drafts, strict=True)
         ]
 
@@ -106,21 +111,21 @@ class PostgresMessages:
         except asyncpg.PostgresError as error:
             if len(drafts) == 1:
                 return [error]
-        # One of them spoils the statement for all: each by itself, so that it fails alone.
+        # One draft made the statement fail: store each by itself, so that only that draft fails.
         return [await self._store_alone(draft) for draft in drafts]
 
     async def _store_alone(self, draft: Draft) -> Stored | Exception:
         try:
             (outcome,) = await self._store([draft])
         except Unavailable as error:
-            return error  # it is this one's; those before it are stored
+            return error  # of this draft only; those before it are stored
         return outcome
 
     async def _store_together(self, drafts: Sequence[Draft]) -> list[Stored]:
         try:
             return await self._append(drafts)
         except StaleNumbersError:
-            log.warning("the numbers of conversations changed: looking them up again")
+            log.warning("conversation ids changed: looking them up again")
             self._ids.forget()
         return await self._append(drafts)
 
@@ -131,14 +136,14 @@ class PostgresMessages:
 
 
 def _retry_key(draft: Draft) -> object:
-    """Equal for drafts that are retries of each other."""
+    """Return a key that is equal for drafts that are retries of each other."""
     if draft.client_message_id is None:
         return draft.message_id
     return draft.conversation, draft.from_user_id, draft.client_message_id
 
 
-def _again(outcome: Stored | Exception) -> Stored | Exception:
-    """What a retry is told of what became of the first."""
+def _duplicate(outcome: Stored | Exception) -> Stored | Exception:
+    """Return the outcome of a retry, given that of the first draft."""
     return Stored(outcome.message, duplicate=True) if isinstance(outcome, Stored) else outcome
 
 

@@ -1,4 +1,4 @@
-"""Lends sessions with PostgreSQL, and says what it means when there are none."""
+"""A pool of sessions with PostgreSQL, and a connection outside of it."""
 
 import asyncio
 from collections import deque
@@ -16,42 +16,42 @@ from socketio_app.adapters.sql.postgres.statements import Statement
 from socketio_app.domain.errors import Unavailable
 
 MAX_SESSIONS = 10
-"""Maximum number of sessions; beyond, callers wait for one in their order."""
+"""Maximum number of sessions; further callers wait for one, first come, first served."""
 
 MAX_WAITING = 20_000
-"""Maximum number of callers that wait for a session; any more are refused as `unavailable`."""
+"""Maximum number of callers that wait for a session; further ones get `Unavailable`."""
 
 WAIT_TIMEOUT_SECONDS = 10.0
 """Maximum time to wait for a session."""
 
 
 class PostgresPool:
-    """The sessions that everything but appending shares.
+    """The sessions for everything except appends.
 
-    They are opened when they are needed, and again when they were lost. The one that was used last
-    is lent first, so that those that are not needed grow old.
+    Sessions are opened on demand, and replaced when they are lost. The most recently used session
+    is acquired first, so that unneeded ones reach the maximum idle time.
     """
 
     def __init__(self, connector: Connector) -> None:
         self._connector = connector
         self._idle: list[Session] = []
         self._waiting: deque[asyncio.Future[Session | None]] = deque()
-        """Each is given a session, or else the right to open one."""
+        """Waiting callers. Each gets a session, or `None` and may open one."""
         self._count = 0
         self._is_open = False
 
     async def open(self) -> None:
-        """Connect.
+        """Open the first session.
 
         Raises:
             ConnectFailedError: The database cannot be reached, or rejects the login.
         """
         self._is_open = True
         self._count += 1
-        self._give_back(await self._open_session())
+        self._make_available(await self._open_session())
 
     async def close(self) -> None:
-        """Disconnect."""
+        """Close all idle sessions; others are closed when they are released."""
         self._is_open = False
         while self._idle:
             self._connector.end(self._idle.pop())
@@ -59,21 +59,21 @@ class PostgresPool:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """A connection, for one statement: that is a transaction of its own.
+        """Acquire a connection for one statement, which is a transaction of its own.
 
         Raises:
-            Unavailable: The database was lost. Nothing was stored; except that, if it was lost in
-                the very moment of the commit, it may have been: a retry finds out.
+            Unavailable: The database cannot be reached. Nothing was stored, unless the connection
+                was lost during the commit; a retry then finds out.
         """
         try:
             async with self._session() as session, session.statement() as connection:
                 yield connection
         except UNAVAILABLE as error:
-            raise Unavailable("the database cannot be reached now") from error
+            raise Unavailable("cannot reach the database") from error
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        """A connection in a transaction, committed at the end.
+        """Acquire a connection in a transaction, which is committed at the end.
 
         Raises:
             Unavailable: As for `connection`.
@@ -82,21 +82,21 @@ class PostgresPool:
             async with self._session() as session, session.transaction() as connection:
                 yield connection
         except UNAVAILABLE as error:
-            raise Unavailable("the database cannot be reached now") from error
+            raise Unavailable("cannot reach the database") from error
 
     @asynccontextmanager
     async def _session(self) -> AsyncIterator[Session]:
         if not self._is_open:
-            raise RuntimeError("the store was not started: serve the application's lifespan")
-        session = await self._borrow()
+            raise RuntimeError("the store was not started: run the application's lifespan")
+        session = await self._acquire()
         try:
             yield session
         except BaseException as error:
-            self._take_back(session, error)
+            self._release(session, error)
             raise
-        self._take_back(session, None)
+        self._release(session, None)
 
-    async def _borrow(self) -> Session:
+    async def _acquire(self) -> Session:
         while self._idle:
             session = self._idle.pop()
             if self._connector.is_usable(session):
@@ -109,16 +109,16 @@ class PostgresPool:
         return await self._wait() or await self._open_session()
 
     async def _open_session(self) -> Session:
-        """Open a session that is counted already."""
+        """Open a session, which is counted already."""
         try:
             return await self._connector.open()
         except BaseException:
-            self._free()
+            self._release_slot()
             raise
 
     async def _wait(self) -> Session | None:
         if len(self._waiting) >= MAX_WAITING:
-            raise Unavailable("the store has too much to do")
+            raise Unavailable("the store is overloaded")
         waiter: asyncio.Future[Session | None] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
         try:
@@ -128,22 +128,22 @@ class PostgresPool:
             if waiter.done() and not waiter.cancelled():
                 session = waiter.result()
                 if session is None:
-                    self._free()
+                    self._release_slot()
                 else:
-                    self._give_back(session)
+                    self._make_available(session)
             else:
-                with suppress(ValueError):  # whoever lends has passed it over already
+                with suppress(ValueError):  # the releasing caller has removed it already
                     self._waiting.remove(waiter)
             raise
 
-    def _take_back(self, session: Session, error: BaseException | None) -> None:
+    def _release(self, session: Session, error: BaseException | None) -> None:
         if self._connector.survives(session, error):
-            self._give_back(session)
+            self._make_available(session)
         else:
-            self._free()
+            self._release_slot()
 
-    def _give_back(self, session: Session) -> None:
-        """Lend a session to the one that waits longest, or keep it."""
+    def _make_available(self, session: Session) -> None:
+        """Give a session to the first waiting caller, or make it idle."""
         waiter = self._next_waiter()
         if waiter is not None:
             waiter.set_result(session)
@@ -153,8 +153,8 @@ class PostgresPool:
             self._connector.end(session)
             self._count -= 1
 
-    def _free(self) -> None:
-        """Let the one that waits longest open a session in the place of one that is gone."""
+    def _release_slot(self) -> None:
+        """Let the first waiting caller open a session in place of one that was closed."""
         waiter = self._next_waiter()
         if waiter is not None:
             waiter.set_result(None)
@@ -170,9 +170,9 @@ class PostgresPool:
 
 
 class PostgresConnection:
-    """A session that one user of it keeps: it waits for nobody.
+    """A session outside of the pool, for one user that must not wait for others.
 
-    It is opened when it is needed, and again when it was lost.
+    It is opened on demand, and replaced when it is lost.
     """
 
     def __init__(self, connector: Connector, settings: Mapping[str, str]) -> None:
@@ -182,13 +182,13 @@ class PostgresConnection:
 
     @asynccontextmanager
     async def statement(self) -> AsyncIterator[Connection]:
-        """The connection, for statements that are a transaction each.
+        """Acquire the connection for statements that are a transaction each.
 
         Raises:
             Unavailable: As for `PostgresPool.connection`.
         """
         try:
-            session = await self._take()
+            session = await self._acquire()
             try:
                 async with session.statement() as connection:
                     yield connection
@@ -199,7 +199,7 @@ class PostgresConnection:
             if self._connector.survives(session, None):
                 self._session = session
         except UNAVAILABLE as error:
-            raise Unavailable("the database cannot be reached now") from error
+            raise Unavailable("cannot reach the database") from error
 
     async def close(self) -> None:
         """Disconnect."""
@@ -207,7 +207,7 @@ class PostgresConnection:
         if session is not None:
             self._connector.end(session)
 
-    async def _take(self) -> Session:
+    async def _acquire(self) -> Session:
         session, self._session = self._session, None
         if session is not None:
             if self._connector.is_usable(session):
@@ -219,6 +219,6 @@ class PostgresConnection:
 async def fetch(
     connection: Connection, statement: Statement, *arguments: bytes | int | None
 ) -> Sequence[Any]:
-    """Run a shared statement; return its rows."""
+    """Run a shared statement and return its rows."""
     sql, values = statement.text(*arguments)
     return await connection.fetch(sql, *values)

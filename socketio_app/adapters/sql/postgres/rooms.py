@@ -1,4 +1,4 @@
-"""Memberships in PostgreSQL."""
+"""Room memberships in PostgreSQL."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -18,8 +18,9 @@ from socketio_app.domain.rooms import Left, Membership, check_room_count
 class PostgresRooms:
     """Implements `RoomRepository`.
 
-    A room's changes take turns here, as they would in the database, where those that wait would
-    each keep one of the pool's connections; and so they return in the order of their commits.
+    Changes of a room are serialized in this process. They would wait for each other in the database
+    anyway, and each would hold a connection of the pool meanwhile. They therefore also return in
+    the order of their commits.
     """
 
     def __init__(self, pool: PostgresPool, epoch: Epoch, rooms_per_user: int) -> None:
@@ -32,20 +33,22 @@ class PostgresRooms:
         """See `RoomRepository.join`."""
         room, user = room_id.encode(), user_id.encode()
         async with self._room_locks.holding(room_id), self._pool.transaction() as connection:
-            number = (await find_or_insert(connection, [Room(room_id)]))[Room(room_id)]
-            # One user's joins and leaves take turns, here and on other processes: or two joins
-            # together could go over the limit.
+            ids = await find_or_insert(connection, [Room(room_id)])
+            conversation_id = ids[Room(room_id)]
+            # Serializes a user's joins and leaves, also on other processes: two concurrent joins
+            # could exceed the limit.
             await connection.execute(_TAKE_TURNS, user)
             if await connection.fetchval(_IS_MEMBER, room, user):
-                ((member_count, last_seq),) = await connection.fetch(_COUNT_AND_LAST, number)
+                rows = await connection.fetch(_COUNT_AND_LAST, conversation_id)
+                ((member_count, last_seq),) = rows
                 return RoomJoined(room_id, last_seq, member_count, joined=False)
             rooms = await connection.fetchval(_COUNT_ROOMS, user)
             check_room_count(rooms, self._rooms_per_user)
-            # This locks the conversation, as an append does: until the commit, no message gets a
-            # place, and no other join or leave a count.
-            ((member_count, last_seq),) = await connection.fetch(_COUNT_ONE_MORE, number)
-            await connection.execute(_JOIN, room, user, milliseconds(at), number)
-            await mark_read(connection, user_id, number, last_seq)
+            # Locks the conversation, as an append does: until the commit, there is no new message,
+            # and no other join or leave changes the count.
+            ((member_count, last_seq),) = await connection.fetch(_COUNT_ONE_MORE, conversation_id)
+            await connection.execute(_JOIN, room, user, milliseconds(at), conversation_id)
+            await mark_read(connection, user_id, conversation_id, last_seq)
         return RoomJoined(room_id, last_seq, member_count, joined=True)
 
     async def leave(self, room_id: RoomId, user_id: UserId) -> Left:
@@ -53,7 +56,7 @@ class PostgresRooms:
         room, user = room_id.encode(), user_id.encode()
         async with self._room_locks.holding(room_id), self._pool.transaction() as connection:
             await connection.execute(_TAKE_TURNS, user)
-            # The conversation first, as in an append, so that neither waits for the other.
+            # Lock the conversation first, as an append does, to prevent deadlocks.
             member_count = await connection.fetchval(_LOCK_AND_COUNT, room) or 0
             left = await connection.fetchval(_LEAVE, room, user) is not None
             if left:
@@ -82,7 +85,7 @@ class PostgresRooms:
     async def rooms_of(self, user_id: UserId) -> Sequence[RoomId]:
         """See `RoomRepository.rooms_of`.
 
-        A connection that opens asks this first: it is given the epoch that was current then.
+        An opening connection calls this first, and gets the epoch of that moment.
         """
         async with self._pool.connection() as connection:
             rows = await connection.fetch(_EPOCH_AND_ROOMS, user_id.encode())
@@ -109,7 +112,7 @@ _COUNT_ONE_LESS = """
     UPDATE chat_conversation SET member_count = member_count - 1 WHERE room_id = $1
     RETURNING member_count
 """
-# A new room's activity is that of the first to join.
+# The activity of a new room is that of the first join.
 _JOIN = """
     WITH joined AS (
         INSERT INTO chat_member (room_id, user_id, joined_at, activity)

@@ -1,9 +1,9 @@
-"""Sessions with PostgreSQL: how each is opened and set up, and what its failures mean.
+"""Sessions with PostgreSQL: opening, setup, and the meaning of failures.
 
-A pooler such as PgBouncer in transaction mode lends its connections for a transaction each. There,
-a setting or a prepared statement that outlives the transaction is part of another's session next.
-So the settings that a session of one's own gets once, a pooled one gets in each transaction, and
-its statements have no names.
+A pooler such as PgBouncer in transaction mode assigns a server connection to each transaction.
+Settings and prepared statements that outlive the transaction would leak into the sessions of other
+clients. Settings are therefore made once for a direct session, but in each transaction of a pooled
+one, and the prepared statements of a pooled session have no names.
 """
 
 import asyncio
@@ -21,32 +21,32 @@ from socketio_app.application.cancellation import start_task
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 ANSWER_TIMEOUT_SECONDS = 10.0
-"""Maximum time to wait for an answer. Longer than `statement_timeout`: the server gives up first,
-so that nothing is stored after its sender was told that it was not."""
+"""Maximum time to wait for an answer. Longer than `statement_timeout`, so that the server times out
+first, and nothing is stored after the client got an error."""
 
 DEFAULT_SETTINGS: Mapping[str, str] = {
     "statement_timeout": "8s",
     "lock_timeout": "0",
-    # A process that stops in the middle of a transaction must not keep its locks from the others.
+    # A process that hangs in the middle of a transaction must not hold its locks.
     "idle_in_transaction_session_timeout": "8s",
-    # The statements are short and run often: compiling one costs more than running it.
+    # Statements are short: JIT compilation would cost more than running them.
     "jit": "off",
 }
-"""Settings of each session that the URL may set otherwise."""
+"""Settings of each session that the URL can override."""
 
 REQUIRED_SETTINGS: Mapping[str, str] = {
-    # At any other level, transactions that wait for one another's locks fail.
+    # At any other level, transactions that wait for each other's locks fail.
     "default_transaction_isolation": "read committed",
 }
 
 MAX_CACHED_STATEMENTS = 100
 
 MAX_IDLE_SECONDS = 300.0
-"""Maximum time without use after which a session is not trusted any more: firewalls forget."""
+"""Maximum idle time of a session; firewalls may drop idle connections."""
 
 
 RECONNECT_SECONDS = 1.0
-"""Minimum time between two moments at which all sessions are given up at once."""
+"""Minimum time between two replacements of all sessions."""
 
 DISCONNECT_TIMEOUT_SECONDS = 5.0
 
@@ -54,7 +54,7 @@ DISCONNECT_TIMEOUT_SECONDS = 5.0
 class ConnectFailedError(ConnectionError):
     """The database cannot be reached, or rejects the login.
 
-    The message is one line, and holds no secret.
+    The message is one line without secrets.
     """
 
 
@@ -62,7 +62,7 @@ _BROKEN = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # as when a connection ends in the middle of an answer
+    asyncpg.InternalClientError,  # e.g. the connection was lost in the middle of an answer
     asyncpg.PostgresConnectionError,
     asyncpg.exceptions.IdleInTransactionSessionTimeoutError,
 )
@@ -74,43 +74,43 @@ _NEXT_SERVER = (
     asyncpg.exceptions.CannotConnectNowError,
     asyncpg.exceptions.TargetServerAttributeNotMatched,
 )
-"""Failures to connect after which another server may do."""
+"""Failures to connect after which the next server is tried."""
 
 UNAVAILABLE = (
     *_BROKEN,
     asyncpg.exceptions.InsufficientPrivilegeError,
-    asyncpg.exceptions.InsufficientResourcesError,  # a full disk is among these
+    asyncpg.exceptions.InsufficientResourcesError,  # includes a full disk
     asyncpg.exceptions.OperatorInterventionError,
     asyncpg.exceptions.TransactionRollbackError,
     asyncpg.exceptions.ReadOnlySQLTransactionError,
     asyncpg.exceptions.LockNotAvailableError,
     asyncpg.exceptions.PostgresSystemError,
 )
-"""Failures with which the store is `unavailable`. Any other error is a fault of the program."""
+"""Failures that make the store `unavailable`. Any other error is a bug."""
 
 
 class _UnnamedStatements(asyncpg.Connection):
-    """A connection whose prepared statements have no names, SQLAlchemy's neither."""
+    """A connection with unnamed prepared statements only, including those of SQLAlchemy."""
 
     async def prepare(self, query: str, **options: Any) -> Any:
-        """Prepare a statement, and give it no name, whatever the caller says."""
+        """Prepare an unnamed statement, whatever name the caller passes."""
         return await super().prepare(query, **{**options, "name": ""})
 
 
 @attrs.define(eq=False)
 class Session:
-    """An open connection, set up."""
+    """An open connection with its settings made."""
 
     connection: Connection
     is_pooled: bool
-    """Whether a pooler lends it for each transaction anew."""
+    """Whether a pooler assigns a server connection to each transaction."""
     generation: int
     _begin: str
     used_at: float = attrs.field(factory=monotonic)
 
     @asynccontextmanager
     async def statement(self) -> AsyncIterator[Connection]:
-        """The connection, for statements that are a transaction each."""
+        """Yield the connection for statements that are a transaction each."""
         if self.is_pooled:
             async with self.transaction() as connection:
                 yield connection
@@ -119,7 +119,7 @@ class Session:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        """The connection in a transaction, committed at the end."""
+        """Yield the connection in a transaction, which is committed at the end."""
         await self.connection.execute(self._begin)
         try:
             yield self.connection
@@ -133,7 +133,7 @@ class Session:
 
 
 class Connector:
-    """Opens and ends sessions with one database."""
+    """Opens and closes sessions with one database."""
 
     def __init__(
         self,
@@ -147,7 +147,7 @@ class Connector:
         self._servers = list(parameters.servers)
         self._is_pooled = bool(parameters.is_pooled)
         self._generation = 0
-        """Sessions of an earlier one are with a server that may be the wrong one."""
+        """Sessions of an earlier generation may be connected to the wrong server."""
         self._expired_at = -RECONNECT_SECONDS
         self._ending: set[asyncio.Task[None]] = set()
 
@@ -155,7 +155,7 @@ class Connector:
         """Open a session.
 
         Args:
-            settings: More settings of the session.
+            settings: Additional settings of the session.
 
         Raises:
             ConnectFailedError: The database cannot be reached, or rejects the login.
@@ -169,7 +169,7 @@ class Connector:
         return session
 
     def is_usable(self, session: Session) -> bool:
-        """Whether a session that was idle can be expected to work."""
+        """Whether an idle session is expected to work."""
         return (
             session.generation == self._generation
             and not session.connection.is_closed()
@@ -177,9 +177,9 @@ class Connector:
         )
 
     def survives(self, session: Session, error: BaseException | None) -> bool:
-        """Whether a session can be used again after what it was used for has ended.
+        """Return whether a session can be reused after it was used; close it if not.
 
-        If not, it is ended.
+        `error` is the exception that ended the use, if any.
         """
         if isinstance(error, asyncpg.exceptions.ReadOnlySQLTransactionError):
             self._expire(session)
@@ -191,7 +191,7 @@ class Connector:
         return False
 
     def end(self, session: Session) -> None:
-        """End a session; what it runs is canceled on the server."""
+        """Close a session; a running statement is canceled on the server."""
         self._sessions.discard(session)
         if session.connection.is_closed():
             session.connection.terminate()
@@ -201,19 +201,19 @@ class Connector:
         task.add_done_callback(self._ending.discard)
 
     async def close(self) -> None:
-        """Wait until the sessions that are being ended are gone, and terminate all others."""
+        """Wait for the sessions that are being closed, and terminate all others."""
         while self._ending:
             await asyncio.wait(self._ending)
         self.terminate()
 
     def terminate(self) -> None:
-        """Disconnect every session at once, whatever it is doing."""
+        """Close the connections of all sessions immediately."""
         for session in self._sessions:
             session.connection.terminate()
         self._sessions.clear()
 
     def _expire(self, session: Session) -> None:
-        """Give up all sessions that are as old as this one: there may be another server now."""
+        """Expire all sessions of this generation: another server may be the primary now."""
         now = monotonic()
         if session.generation == self._generation and now - self._expired_at >= RECONNECT_SECONDS:
             self._generation += 1
@@ -223,12 +223,12 @@ class Connector:
         generation = self._generation
         connection = await self._connect()
         try:
-            if await self._is_lent(connection):
+            if await self._is_behind_pooler(connection):
                 self._is_pooled = True
                 connection.terminate()
                 connection = await self._connect()
-            given = self._parameters.session_settings
-            settings = {**DEFAULT_SETTINGS, **given, **more, **REQUIRED_SETTINGS}
+            from_url = self._parameters.session_settings
+            settings = {**DEFAULT_SETTINGS, **from_url, **more, **REQUIRED_SETTINGS}
             if self._is_pooled:
                 begin = f"BEGIN ISOLATION LEVEL READ COMMITTED; {_set(settings, is_local='true')}"
                 await _look_up_types(connection, begin)
@@ -241,9 +241,9 @@ class Connector:
         return Session(connection, self._is_pooled, generation, begin)
 
     async def _connect(self) -> Connection:
-        """Connect to the first server that takes connections.
+        """Connect to the first server that accepts connections.
 
-        The next time the same one is tried first: there may be no answer from those before it.
+        It is tried first next time, because the servers before it may time out.
         """
         failure: Exception | None = None
         for server in tuple(self._servers):
@@ -268,10 +268,10 @@ class Connector:
             connection_class=_UnnamedStatements if self._is_pooled else asyncpg.Connection,
         )
 
-    async def _is_lent(self, connection: Connection) -> bool:
-        """Whether a pooler is in between that was not expected.
+    async def _is_behind_pooler(self, connection: Connection) -> bool:
+        """Whether there is a pooler that the URL does not mention.
 
-        It makes up the process id that it gives at login.
+        A pooler sends a made-up process id at login.
         """
         if self._is_pooled or self._parameters.is_pooled is False:
             return False
@@ -283,9 +283,9 @@ class Connector:
 
 
 async def _look_up_types(connection: Connection, begin: str) -> None:
-    """Have the driver look up the types of the store's arguments, which it does once.
+    """Make the driver look up the types of the statements' arguments, which it caches.
 
-    It turns off a setting of the session for that, which the end of this transaction undoes.
+    The driver turns off a setting of the session for that; the rollback restores it.
     """
     await connection.execute(begin)
     await connection.fetch("SELECT $1::bytea[], $2::bigint[], $3::boolean[]", [], [], [])

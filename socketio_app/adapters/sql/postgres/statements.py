@@ -1,4 +1,4 @@
-"""The shared statements as PostgreSQL's text."""
+"""Shared statements, compiled for PostgreSQL."""
 
 from collections.abc import Callable
 
@@ -8,11 +8,11 @@ from sqlalchemy.sql import ClauseElement
 from socketio_app.adapters.sql import conversation_statements, statements
 from socketio_app.adapters.sql.compiled_statement import CompiledStatement
 
-_DIALECT = PGDialect_asyncpg()  # type: ignore[no-untyped-call]  # SQLAlchemy has left it untyped
+_DIALECT = PGDialect_asyncpg()  # type: ignore[no-untyped-call]  # untyped in SQLAlchemy
 
 
 class Statement(CompiledStatement):
-    """A statement that takes arguments, for PostgreSQL."""
+    """A shared statement for PostgreSQL."""
 
     def __init__(self, build: Callable[..., ClauseElement]) -> None:
         super().__init__(build, _DIALECT)

@@ -1,4 +1,4 @@
-"""The store in PostgreSQL, which several processes may use at once."""
+"""The store in PostgreSQL, which several processes can share."""
 
 import asyncpg
 
@@ -16,13 +16,13 @@ from socketio_app.adapters.sql.postgres.url import parse_postgres_url
 
 
 class PostgresStore:
-    """Keeps everything in a PostgreSQL database. Implements the `Store` port."""
+    """Implements `Store` in a PostgreSQL database."""
 
     def __init__(self, url: str, rooms_per_user: int) -> None:
-        """Take note of where it is.
+        """Parse the URL; `start` connects.
 
         Raises:
-            DatabaseUrlError: The URL cannot be used.
+            DatabaseUrlError: The URL is invalid.
         """
         self._connector = Connector(parse_postgres_url(url))
         self._pool = PostgresPool(self._connector)
@@ -36,21 +36,21 @@ class PostgresStore:
 
     @property
     def epoch(self) -> str:
-        """See `Store.epoch`. It is read with each opening connection's rooms."""
+        """See `Store.epoch`. It is read again with the rooms of each opening connection."""
         return self._epoch.value
 
     def _forget(self) -> None:
-        """Forget what belongs to another database."""
+        """Clear caches that belong to another database."""
         self.messages.forget_ids()
         self._marks.forget()
 
     async def start(self) -> None:
-        """Connect, and check that the schema is this version's. Doing it again changes nothing.
+        """Connect, and check the version of the schema. A second call does nothing.
 
         Raises:
             ConnectFailedError: The database cannot be reached, or rejects the login.
-            Unavailable: The database was lost again.
-            SchemaError: Its schema is not the one that this version works with.
+            Unavailable: The connection was lost.
+            SchemaError: The schema has another version than this code.
         """
         if self.epoch:
             return
@@ -68,7 +68,8 @@ class PostgresStore:
             version = await connection.fetchval(f"SELECT version_num FROM {VERSION_TABLE}")  # noqa: S608  (a constant)
             if version != HEAD:
                 raise SchemaError(
-                    f"the database has schema {version}, {HEAD} is needed: run socketio-app migrate"
+                    f"the database has schema {version}, but {HEAD} is required: "
+                    "run socketio-app migrate"
                 )
             epoch: str = await connection.fetchval("SELECT epoch FROM chat_store")
         return epoch
@@ -79,24 +80,24 @@ class PostgresStore:
         async with self._pool.transaction() as connection:
             ((epoch, is_read_only),) = await connection.fetch(_EPOCH_AND_MODE)
             if is_read_only == "on":
-                # As if it had been written to: the session is not used again.
+                # Same as for a failed write: the session is not used again.
                 raise asyncpg.exceptions.ReadOnlySQLTransactionError("the server is read-only")
             if is_failing:
                 await connection.execute(_TRY_TO_WRITE)
         self._epoch.update(epoch)
 
     def watch_commits(self, on_commit: OnCommit) -> None:
-        """Have each transaction told: how many writes it had, and how long it took."""
+        """Call `on_commit` after each transaction."""
         self.messages.commits.on_commit = on_commit
         self.deliveries.commits.on_commit = on_commit
 
     @property
     def waiting_writes(self) -> int:
-        """How many writes wait for their transaction."""
+        """Number of writes that wait for a transaction."""
         return self.messages.commits.waiting + self.deliveries.commits.waiting
 
     async def close(self) -> None:
-        """Commit what waits, and disconnect. It can be started again."""
+        """Commit waiting writes, and disconnect. The store can be started again."""
         await self.messages.close()
         await self.deliveries.drain()
         await self._pool.close()
@@ -106,8 +107,8 @@ class PostgresStore:
 
 _EPOCH_AND_MODE = "SELECT epoch, current_setting('transaction_read_only') FROM chat_store"
 
-# On a full disk a row can be changed where it is, but no message is stored. No conversation has the
-# number 0, and what is tried is rolled back.
+# On a full disk a row can be updated in place, but no message can be inserted. No conversation has
+# the id 0, and the insert is rolled back.
 _TRY_TO_WRITE = """
     SAVEPOINT try_to_write;
     INSERT INTO chat_message (conversation_id, seq, message_id, from_user_id, content, created_at)

@@ -1,8 +1,8 @@
-"""The one reading of a PostgreSQL URL, for `serve` and `migrate` alike.
+"""Parsing of PostgreSQL URLs, for both `serve` and `migrate`.
 
-A host application often shares its URL with the chat, so the parameters of libpq, asyncpg,
-SQLAlchemy and Prisma are understood where the chat can honor them. Any other is an error: a
-parameter that is silently ignored could be the one that asks for encryption.
+A host application often shares its URL with the chat. The parameters of libpq, asyncpg, SQLAlchemy
+and Prisma are therefore supported where possible. Any other parameter is an error: silently
+ignoring one that requires encryption would be dangerous.
 """
 
 import re
@@ -13,23 +13,23 @@ from urllib.parse import parse_qsl, unquote, urlencode
 import attrs
 
 CONNECT_TIMEOUT_SECONDS = 10.0
-"""Maximum time to connect, where `connect_timeout` sets no other."""
+"""Maximum time to connect, unless the URL has a `connect_timeout`."""
 
 DEFAULT_PORT = 5432
 
 
 class DatabaseUrlError(ValueError):
-    """The URL cannot be used. The message is one line without a subject, and holds no secret."""
+    """The URL is invalid. The message is one line without a subject or secrets."""
 
 
 @attrs.frozen
 class ConnectionParameters:
-    """How to connect to PostgreSQL."""
+    """Parameters of connections to PostgreSQL."""
 
     hosts: Sequence[str] = ()
-    """Names, addresses or folders of sockets. If empty, `PGHOST` or the local server."""
+    """Host names, addresses or socket directories. If empty, `PGHOST` or the local server."""
     ports: Sequence[int] = ()
-    """One for each host. If empty, `PGPORT` or the default."""
+    """A port for each host. If empty, `PGPORT` or the default."""
     user: str | None = None
     password: str | None = attrs.field(default=None, repr=False)
     database: str | None = None
@@ -39,23 +39,23 @@ class ConnectionParameters:
     session_settings: Mapping[str, str] = attrs.field(factory=dict)
     """Run-time settings of each session, such as `search_path`."""
     is_pooled: bool | None = None
-    """Whether a pooler lends connections for a transaction each; `None`: find out."""
+    """Whether there is a pooler in transaction mode; `None` to detect it."""
     tls: Mapping[str, str] = attrs.field(factory=dict, repr=False)
-    """libpq's parameters for TLS."""
+    """TLS parameters of libpq."""
     login: Mapping[str, str] = attrs.field(factory=dict)
-    """asyncpg's arguments for other ways to log in than by password."""
+    """Arguments of asyncpg for authentication without a password in the URL."""
 
     @property
     def servers(self) -> Sequence[tuple[str | None, int | None]]:
-        """Each host with its port; `None` where the environment or the driver has a default."""
+        """Each host with its port; `None` for the default of the environment or the driver."""
         hosts: Sequence[str | None] = self.hosts or [None]
         ports: Sequence[int | None] = self.ports or [None] * len(hosts)
         return list(zip(hosts, ports, strict=True))
 
     def connect_arguments(self) -> dict[str, Any]:
-        """Return the arguments for `asyncpg.connect`, without a host and its port."""
+        """Return the arguments for `asyncpg.connect`, without host and port."""
         return {
-            # The only way in which asyncpg takes certificate files.
+            # asyncpg only accepts certificate files in a DSN.
             "dsn": f"postgresql://?{urlencode(self.tls)}" if self.tls else None,
             "user": self.user,
             "password": self.password,
@@ -68,7 +68,7 @@ class ConnectionParameters:
 
 
 def parse_postgres_url(url: str) -> ConnectionParameters:
-    """Return what a `postgresql://` URL says.
+    """Return the parameters in a `postgresql://` URL.
 
     Raises:
         DatabaseUrlError: A part of it is malformed, or a parameter is not supported.
@@ -97,7 +97,7 @@ def parse_postgres_url(url: str) -> ConnectionParameters:
         if name not in places:
             _apply(given, name, value)
     if len(given["hosts"]) > 1:
-        # A standby among them would take connections, and refuse each write.
+        # A standby among them would accept connections, but reject every write.
         given.setdefault("target_session_attrs", "read-write")
     return ConnectionParameters(**given)
 
@@ -117,7 +117,7 @@ def _apply(given: dict[str, Any], name: str, value: str) -> None:
     try:
         parameter(given, value)
     except ValueError as error:
-        raise DatabaseUrlError(f"has a wrong {name}: it {error}") from None
+        raise DatabaseUrlError(f"has an invalid {name}: it {error}") from None
 
 
 def _decoded(part: str) -> str:
@@ -128,7 +128,7 @@ def _decoded(part: str) -> str:
 
 
 def _places(host_list: str, query: Mapping[str, str]) -> tuple[Sequence[str], Sequence[int]]:
-    """The hosts and their ports, from before the path or from the query."""
+    """Return the hosts and ports, from the authority or from the query."""
     hosts: list[str] = []
     ports: list[str] = []
     for place in (host_list or query.get("host", "")).split(","):
@@ -150,7 +150,7 @@ def _places(host_list: str, query: Mapping[str, str]) -> tuple[Sequence[str], Se
     return (hosts if all(hosts) else ()), numbers
 
 
-# A host that begins with a slash is the folder of a socket.
+# A host that begins with a slash is a socket directory.
 _PLACE = re.compile(
     r"(?:\[(?P<address>[0-9A-Fa-f:.%]+)\]|(?P<name>/[^:]*|[^:/\[\]@\s]*))(?::(?P<port>[^:]*))?"
 )
@@ -177,7 +177,7 @@ def _text(value: str) -> str:
 def _seconds(value: str) -> float:
     if not re.fullmatch(r"[0-9]{1,4}(\.[0-9]+)?", value):
         raise ValueError("must be a number of seconds, at most 9999")
-    # For libpq, 0 is no limit at all; the chat always has one.
+    # In libpq, 0 means no time-out; the chat always has one.
     return float(value) or CONNECT_TIMEOUT_SECONDS
 
 
@@ -204,7 +204,7 @@ def _entry(mapping: str, name: str, parse: Callable[[str], str] = _text) -> Appl
 
 
 def _ignored(parse: Callable[[str], object]) -> Apply:
-    """For a value that asks for nothing that the chat would do differently."""
+    """Return a parser that validates a value without effect: the chat already behaves that way."""
 
     def apply(_given: dict[str, Any], value: str) -> None:
         parse(value)
@@ -220,17 +220,17 @@ def _cache_size(given: dict[str, Any], value: str) -> None:
     if not re.fullmatch("[0-9]{1,9}", value):
         raise ValueError("must be a whole number")
     if int(value) == 0:
-        # This is how SQLAlchemy and asyncpg are made to work behind a pooler.
+        # Applications set this for SQLAlchemy and asyncpg behind a pooler.
         given["is_pooled"] = True
 
 
 def _schema(given: dict[str, Any], value: str) -> None:
-    """One schema, by its name as it is."""
+    """Set the search path to one schema, with its exact name."""
     given["session_settings"]["search_path"] = '"' + _text(value).replace('"', '""') + '"'
 
 
 def _options(given: dict[str, Any], value: str) -> None:
-    """`-c name=value` or `--name=value`, as often as it takes; a backslash escapes a space."""
+    """Parse any number of `-c name=value` or `--name=value`; a backslash escapes a space."""
     words = [re.sub(r"\\(.)", r"\1", word) for word in re.findall(r"(?:\\.|[^\s\\])+", value)]
     while words:
         word = words.pop(0)
@@ -239,11 +239,11 @@ def _options(given: dict[str, Any], value: str) -> None:
         elif word.startswith(("-c", "--")):
             word = word[2:]
         else:
-            raise ValueError("must be -c name=value, or several of these")
+            raise ValueError("must be one or more of -c name=value")
         name, equals, setting = word.partition("=")
         name = name.replace("-", "_").lower()
         if not equals or not re.fullmatch(r"[a-z_][a-z0-9_.]*", name):
-            raise ValueError("must be -c name=value, or several of these")
+            raise ValueError("must be one or more of -c name=value")
         given["session_settings"][name] = setting
 
 
@@ -274,7 +274,7 @@ _PARAMETERS: Mapping[str, Apply] = {
             "ssl_max_protocol_version",
         )
     },
-    # The driver has neither channel binding nor encryption by Kerberos: what requires it is wrong.
+    # asyncpg supports neither channel binding nor GSSAPI encryption: requiring them is an error.
     "channel_binding": _ignored(_one_of("disable", "prefer")),
     "gssencmode": _ignored(_one_of("disable", "prefer")),
     **{name: _entry("login", name) for name in ("passfile", "krbsrvname", "gsslib")},

@@ -1,7 +1,7 @@
-"""Copies a SQLite store to another file while a server writes to it.
+"""Backup of a SQLite store while a server writes to it.
 
-SQLite's own online backup (`.backup`) starts again whenever another process has written, and never
-ends under traffic. `VACUUM INTO` reads one snapshot, which delays no writer.
+SQLite's online backup (`.backup`) restarts whenever another process has written, and never finishes
+under load. `VACUUM INTO` reads one snapshot, and delays no writer.
 """
 
 import contextlib
@@ -15,47 +15,47 @@ from socketio_app.adapters.sql.sqlite.file import StoreFileError, clear_errors
 
 
 def back_up(path: Path, copy: Path) -> None:
-    """Copy the store; the copy is complete and on the disk, or is not there.
+    """Copy the store atomically: the copy is complete and flushed to disk, or does not exist.
 
-    The copy has an epoch of its own: messages that clients have seen may be missing from it, and
-    the new epoch tells them to load anew once it is served.
+    The copy gets a new epoch, because it may lack messages that clients have seen: once a server
+    uses it, the new epoch makes clients reload.
 
     Raises:
-        StoreFileError: There is no store, the copy exists, or it cannot be written.
+        StoreFileError: The store does not exist, or the copy exists or cannot be written.
     """
     if not path.is_file():
         raise StoreFileError(f"{path} does not exist")
     if copy.exists():
-        raise StoreFileError(f"{copy} exists already")
+        raise StoreFileError(f"{copy} already exists")
     unfinished = copy.with_name(f"{copy.name}.unfinished")
     try:
         _create(unfinished)
         with clear_errors(path):
             _copy(path, unfinished)
-            _begin_epoch(unfinished)
+            _set_new_epoch(unfinished)
         _flush(unfinished)
         unfinished.rename(copy)
         _flush(copy.parent)
     except OSError as error:
-        raise StoreFileError(f"{copy} cannot be written: {error.strerror}") from error
+        raise StoreFileError(f"cannot write {copy}: {error.strerror}") from error
     finally:
         unfinished.unlink(missing_ok=True)
 
 
 def _create(unfinished: Path) -> None:
-    """Make an empty file that only this user can read."""
+    """Create an empty file that only its owner can read."""
     unfinished.unlink(missing_ok=True)
     os.close(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _copy(path: Path, unfinished: Path) -> None:
-    # A connection that can write would move the log into the file when it closes as the last one.
+    # Closing the last connection that can write would move the write-ahead log into the file.
     source = f"file:{quote(str(path.resolve()))}?mode=ro"
     with contextlib.closing(sqlite3.connect(source, uri=True, isolation_level=None)) as connection:
         connection.execute("VACUUM INTO ?", (str(unfinished),))
 
 
-def _begin_epoch(unfinished: Path) -> None:
+def _set_new_epoch(unfinished: Path) -> None:
     with contextlib.closing(sqlite3.connect(unfinished, isolation_level=None)) as connection:
         connection.execute("UPDATE chat_store SET epoch = ?", (uuid4().hex,))
 

@@ -1,4 +1,4 @@
-"""A SQLite file, opened by the one process that owns it."""
+"""A SQLite file, and its exclusive ownership by one process."""
 
 import fcntl
 import os
@@ -14,43 +14,41 @@ from sqlalchemy.exc import DatabaseError as SqlalchemyDatabaseError
 from sqlalchemy.pool import StaticPool
 
 LOCK_TIMEOUT_SECONDS = 5.0
-"""How long a write waits for another process that has locked the file, a backup's for instance."""
-
+"""Maximum time that a write waits for another process, such as a backup, to unlock the file."""
 
 CACHE_KIB = 65_536
-"""So much of the file is kept in memory, which is the newest of some ten thousand conversations."""
+"""Size of the page cache, enough for the newest messages of some ten thousand conversations."""
 
 PAGES_BETWEEN_CHECKPOINTS = 8_192
-"""How far the log may grow, 32 MiB: a conversation's last page goes to the file once for many
-messages, not for each."""
-
+"""Size of the write-ahead log that triggers a checkpoint: 32 MiB. The last page of a conversation
+is then written to the database once for many messages."""
 
 LOG_BYTES = 64 * 1024 * 1024
-"""Size that the write-ahead log is truncated to after a foreign reader made it grow."""
+"""Size to which the write-ahead log is truncated after a foreign reader made it grow."""
 
 
 class StoreFileError(Exception):
-    """The file cannot be used as the store. The message is one line that names it."""
+    """The file cannot be used. The message is one line with its path."""
 
 
 class StoreInUseError(StoreFileError):
-    """Another process owns the file."""
+    """The file is owned by another process."""
 
 
 class Ownership:
-    """Keeps other processes of ours off a file, for as long as this one lives.
+    """Exclusive ownership of a database file among processes of the chat.
 
-    The locks are the operating system's: a process that is killed releases them. One is on a file
-    beside the database. The other, where the system has locks of an open file (Linux), is on the
-    database itself, on a byte that SQLite does not use; so neither another name of the database nor
-    the removal of the file beside it gets round the ownership.
+    It consists of two locks of the operating system, which are released even if the process is
+    killed. One is on a file next to the database. The other, on systems with open file description
+    locks (Linux), is on a byte of the database file that SQLite does not use. Ownership therefore
+    holds even if the database has another name, or the file next to it is removed.
     """
 
     def __init__(self, path: Path) -> None:
-        """Take it, and make the file, readable by this user only, where there is none.
+        """Acquire ownership; create the file, readable only by its owner, if it does not exist.
 
         Raises:
-            StoreInUseError: Another process has it.
+            StoreInUseError: Another process owns the file.
             StoreFileError: The file cannot be opened for writing.
         """
         self._files: list[int] = []
@@ -63,10 +61,10 @@ class Ownership:
             raise
 
     def time_out(self) -> None:
-        """Let another process have it.
+        """Release ownership.
 
-        Every connection to the database must be closed by then: closing the file releases the
-        locks that SQLite has on it in this process (POSIX advisory locks).
+        All connections to the database must be closed before: closing the file also releases the
+        locks that SQLite holds on it in this process (POSIX advisory locks).
         """
         while self._files:
             os.close(self._files.pop())
@@ -78,11 +76,11 @@ class Ownership:
             lock(file)
         except BlockingIOError:
             raise StoreInUseError(
-                f"{path} is in use by another process; one process owns a SQLite file, "
+                f"{path} is in use by another process; a SQLite file is owned by one process, "
                 "use PostgreSQL for several"
             ) from None
         except OSError as error:
-            raise StoreFileError(f"{path} cannot be opened: {_reason(name, error)}") from None
+            raise StoreFileError(f"cannot open {path}: {_reason(name, error)}") from None
 
 
 def _lock_all(file: int) -> None:
@@ -90,11 +88,11 @@ def _lock_all(file: int) -> None:
 
 
 _FAR_BYTE = 2**62
-"""SQLite locks bytes from 2**30 on, and no file is as long as this."""
+"""Beyond the bytes that SQLite locks, from 2**30 on, and beyond the end of any file."""
 
 
 def _lock_far_byte(file: int) -> None:
-    # Python knows the constant from 3.9 on, and only where the system has such locks.
+    # The constant only exists on systems that have such locks.
     set_lock = getattr(fcntl, "F_OFD_SETLK", None)
     if set_lock is not None and sys.maxsize > 2**32:
         fcntl.fcntl(file, set_lock, _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, _FAR_BYTE, 1, 0))
@@ -106,27 +104,27 @@ _FLOCK = Struct("hhqqi4x")
 
 def _reason(name: Path, error: OSError) -> str:
     if isinstance(error, FileNotFoundError):
-        return f"there is no folder {name.parent}"
+        return f"no such directory: {name.parent}"
     return error.strerror or type(error).__name__
 
 
 @contextmanager
 def clear_errors(path: Path) -> Iterator[None]:
-    """Turn what SQLite says of a file that it cannot use into one line.
+    """Convert SQLite's errors for an unusable file.
 
     Raises:
-        StoreFileError: SQLite refuses the file.
+        StoreFileError: SQLite cannot use the file.
     """
     try:
         yield
     except (sqlite3.DatabaseError, SqlalchemyDatabaseError) as error:
-        raise StoreFileError(f"{path} cannot be used: {getattr(error, 'orig', error)}") from error
+        raise StoreFileError(f"cannot use {path}: {getattr(error, 'orig', error)}") from error
 
 
 def open_connection(path: Path) -> sqlite3.Connection:
-    """The connection that writes.
+    """Open a connection that can write.
 
-    A commit is on the disk when it returns: in WAL mode, `FULL` flushes the log at each.
+    Commits are durable: in WAL mode, `synchronous = FULL` flushes the log at each commit.
     """
     connection = sqlite3.connect(
         path, timeout=LOCK_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
@@ -144,7 +142,7 @@ def open_connection(path: Path) -> sqlite3.Connection:
 
 
 def tables_of(connection: sqlite3.Connection) -> Connection:
-    """A connection as SQLAlchemy sees it; where a transaction begins is not for it to say."""
+    """Wrap a connection for SQLAlchemy, which starts no transactions of its own on it."""
     engine = create_engine(
         "sqlite://",
         creator=lambda: connection,

@@ -1,4 +1,4 @@
-"""The ports of the SQLite store, each a few writes for its writer."""
+"""Adapters of the SQLite store: each port in terms of its writer and its readers."""
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
@@ -20,7 +20,7 @@ from socketio_app.domain.messaging import Draft, Message, Stored
 from socketio_app.domain.rooms import Left, Membership, Memberships, check_room_count
 
 MAX_MESSAGES_NOTED = 50
-"""Messages in one note of deliveries, which bounds how long an append waits for it."""
+"""Maximum number of messages in a write of deliveries; bounds how long it delays an append."""
 
 Commits = GroupCommit[Write, Any]
 
@@ -28,13 +28,13 @@ Outcome = TypeVar("Outcome")
 
 
 class Read(Protocol):
-    """Runs something in the reader's thread."""
+    """Runs a function in a reader's thread."""
 
     async def __call__(self, read: Callable[[SqliteReader], Outcome], /) -> Outcome:
-        """What it returns.
+        """Return what the function returns.
 
         Raises:
-            Unavailable: it cannot be read now.
+            Unavailable: The file cannot be read.
         """
         ...
 
@@ -93,7 +93,7 @@ class SqliteDeliveries:
             submit_deliveries(
                 self._commits,
                 lambda writer: writer.move_delivered_activity(user_id, activity),
-                _nobody_waits,
+                _ignore,
             )
         return messages
 
@@ -111,8 +111,8 @@ def _deliver(messages: Sequence[Message], writer: SqliteWriter) -> Sequence[Mess
     return writer.deliver(messages)
 
 
-def _nobody_waits(_outcome: object) -> None:
-    """Take note of nothing."""
+def _ignore(_outcome: object) -> None:
+    """Ignore the outcome."""
 
 
 class SqliteConversations:
@@ -145,7 +145,8 @@ class SqliteConversations:
 class SqliteActivity:
     """Implements `ActivityLog`.
 
-    One writer commits numbers in the order in which it draws them: what is committed is settled.
+    The only writer commits activities in the order in which it draws them, so that every committed
+    activity is settled.
     """
 
     def __init__(self, read: Read, committed: Callable[[], int]) -> None:
@@ -175,7 +176,7 @@ class SqliteActivity:
 class SqliteRooms:
     """Implements `RoomRepository`.
 
-    What is asked is answered from memory; what changes is in the file before it is in memory.
+    Queries are answered from memory. Changes are written to the file before they are in memory.
     """
 
     def __init__(self, commits: Commits, rooms_per_user: int) -> None:
@@ -184,7 +185,7 @@ class SqliteRooms:
         self._memberships = Memberships(_NO_LIMIT)
 
     def load(self, memberships: Iterable[tuple[RoomId, UserId]]) -> None:
-        """Replace what is in memory by the memberships in the file."""
+        """Load the memberships in the file into memory, replacing those from before."""
         self._memberships = Memberships(_NO_LIMIT)
         for room_id, user_id in memberships:
             self._memberships.join(room_id, user_id)
@@ -222,4 +223,4 @@ class SqliteRooms:
 
 
 _NO_LIMIT = 2**63
-"""The limit is checked before the write: it may have been lowered since the file was written."""
+"""The limit is checked before each write: it may be lower than when the file was written."""

@@ -1,7 +1,7 @@
-"""What is read from a SQLite file, by a connection of its own.
+"""Reads from a SQLite file, on a connection of their own.
 
-In WAL mode a reader neither waits for the writer nor keeps it waiting. This one only ever reads, so
-it never checkpoints.
+In WAL mode, readers and the writer do not block each other. This connection never writes, and
+therefore never checkpoints.
 """
 
 import sqlite3
@@ -36,24 +36,25 @@ from socketio_app.domain.messaging import Message
 
 
 class SqliteReader:
-    """Reads what is committed. Everything here runs in the reader's thread."""
+    """Reads committed data. All methods run in a reader's thread."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
     def check(self) -> None:
-        """Read something from the file."""
+        """Read one row, to check that the file can be read."""
         self._connection.execute("SELECT epoch FROM chat_store").fetchone()
 
     def last_seq(self, conversation: Conversation) -> int:
         """See `MessageLog.last_seq`."""
-        return self._number_and_place(conversation)[1]
+        return self._id_and_last_seq(conversation)[1]
 
     def page(self, conversation: Conversation, window: Window) -> Page:
         """See `MessageLog.page`."""
-        number, last_seq = self._number_and_place(conversation)
-        asked = (number, window.limit + 1, window.before_seq, window.after_seq)
-        rows = self._fetch(_PAGE, *asked)
+        conversation_id, last_seq = self._id_and_last_seq(conversation)
+        rows = self._fetch(
+            _PAGE, conversation_id, window.limit + 1, window.before_seq, window.after_seq
+        )
         return page_of(conversation, window, last_seq, rows)
 
     def newest(
@@ -63,7 +64,7 @@ class SqliteReader:
         return [self._newest(conversation, seq, limit) for conversation, seq in beyond]
 
     def waiting_pairs(self, user_id: UserId, limit: int) -> WaitingPairs:
-        """Return the pairs that hold undelivered messages to a user."""
+        """Return the pairs with undelivered messages to a user."""
         values = {"user_id": user_id.encode(), "limit": limit}
         rows = self._connection.execute(WAITING_PAIRS, values).fetchall()
         return waiting_pairs_of(rows, limit)
@@ -71,11 +72,17 @@ class SqliteReader:
     def undelivered(
         self, user_id: UserId, pairs: Sequence[WaitingPair], limit: int
     ) -> Sequence[Message]:
-        """Return the first undelivered messages of some pairs."""
+        """Return the first undelivered messages of the pairs."""
         found: list[Message] = []
         for pair in pairs:
-            place = (pair.conversation_id, pair.delivered_seq, pair.last_seq)
-            values = (*place, pair.is_to_oneself, user_id.encode(), limit - len(found))
+            values = (
+                pair.conversation_id,
+                pair.delivered_seq,
+                pair.last_seq,
+                pair.is_to_oneself,
+                user_id.encode(),
+                limit - len(found),
+            )
             rows = self._connection.execute(UNDELIVERED, values).fetchall()
             found += [message_of(pair.conversation, row) for row in rows]
             if len(found) >= limit:
@@ -109,7 +116,7 @@ class SqliteReader:
         ]
 
     def close(self) -> None:
-        """Leave the file."""
+        """Close the connection."""
         self._connection.close()
 
     def _fetch(self, statement: CompiledStatement, *arguments: bytes | int | None) -> Sequence[Any]:
@@ -117,21 +124,21 @@ class SqliteReader:
         return self._connection.execute(sql, values).fetchall()
 
     def _newest(self, conversation: Conversation, seq: int, limit: int) -> Sequence[Message]:
-        number, _ = self._number_and_place(conversation)
-        rows = self._connection.execute(NEWEST, (number, seq, limit)).fetchall()
+        conversation_id, _ = self._id_and_last_seq(conversation)
+        rows = self._connection.execute(NEWEST, (conversation_id, seq, limit)).fetchall()
         return [message_of(conversation, row) for row in reversed(rows)]
 
     def _new_messages(
         self, state: ConversationState, beyond: int, since: int, limit: int
     ) -> Sequence[Message]:
-        number, _ = self._number_and_place(state.conversation)
+        conversation_id, _ = self._id_and_last_seq(state.conversation)
         first = max(beyond, state.last_seq - limit)
-        # Rows are read as they are asked for, and older ones are not: activity rises with `seq`.
-        rows = self._connection.execute(NEWEST_FIRST, (number, first, state.last_seq))
+        # Rows are fetched lazily, so that older ones are not read: activity increases with `seq`.
+        rows = self._connection.execute(NEWEST_FIRST, (conversation_id, first, state.last_seq))
         newest = list(takewhile(lambda row: row[-1] > since, rows))
         return [message_of(state.conversation, row[:-1]) for row in reversed(newest)]
 
-    def _number_and_place(self, conversation: Conversation) -> tuple[int, int]:
+    def _id_and_last_seq(self, conversation: Conversation) -> tuple[int, int]:
         room_id, *pair = key_of(conversation)
         if room_id is not None:
             found = self._connection.execute(FIND_ROOM, (room_id,)).fetchone()

@@ -1,7 +1,7 @@
-"""Several connections that read from a SQLite file, so that no read waits for a slow one.
+"""A pool of connections that read from a SQLite file, so that no read waits for a slow one.
 
-In WAL mode readers neither wait for the writer nor for one another, and SQLite releases Python's
-lock while it works.
+In WAL mode, readers block neither the writer nor each other, and SQLite releases Python's global
+interpreter lock while it works.
 """
 
 import asyncio
@@ -19,24 +19,24 @@ from socketio_app.adapters.sql.sqlite.reader import SqliteReader
 from socketio_app.domain.errors import Unavailable
 
 READERS = 4
-"""Number of connections, which is how many reads run at the same time."""
+"""Number of connections, and so of concurrent reads."""
 
 MAX_WAITING_READS = 10_000
-"""Reads that may wait; further ones are refused as `unavailable`.
+"""Maximum number of waiting reads; further ones are rejected as `unavailable`.
 
-Each is a user's only one: the use cases of reading run one at a time for each user.
+Each belongs to another user, because the use cases run one read at a time for each user.
 """
 
 Outcome = TypeVar("Outcome")
 
 
 class SqliteReaders:
-    """Runs reads in a few threads, in the order in which they were asked for."""
+    """Runs reads in a thread pool, first come, first served."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._threads: ThreadPoolExecutor | None = None
-        # The one that was used last has the pages that are read most.
+        # Last in, first out: the page cache of the most recently used connection is the best.
         self._idle: LifoQueue[SqliteReader] = LifoQueue()
         self._waiting = 0
 
@@ -46,25 +46,25 @@ class SqliteReaders:
         await asyncio.get_running_loop().run_in_executor(self._threads, self._open)
 
     async def run(self, read: Callable[[SqliteReader], Outcome]) -> Outcome:
-        """Return what a read returns.
+        """Run a function in a reader's thread, and return its result.
 
         Raises:
-            Unavailable: The file cannot be read now, or too many reads wait.
+            Unavailable: The file cannot be read, or too many reads are waiting.
         """
         if self._threads is None:
-            raise RuntimeError("the store was not started: serve the application's lifespan")
+            raise RuntimeError("the store was not started: run the application's lifespan")
         if self._waiting >= MAX_WAITING_READS:
-            raise Unavailable("the store has too much to do")
+            raise Unavailable("the store is overloaded")
         self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, self._run, read)
         except (sqlite3.OperationalError, OperationalError) as error:
-            raise Unavailable("the store cannot be read now") from error
+            raise Unavailable("cannot read from the store") from error
         finally:
             self._waiting -= 1
 
     async def close(self) -> None:
-        """Close the connections after the reads that are under way. Harmless if not open."""
+        """Wait for running reads, and close the connections. Does nothing if not open."""
         threads, self._threads = self._threads, None
         if threads is not None:
             await asyncio.to_thread(threads.shutdown)
@@ -79,7 +79,7 @@ class SqliteReaders:
             self._idle.put(SqliteReader(connection))
 
     def _run(self, read: Callable[[SqliteReader], Outcome]) -> Outcome:
-        reader = self._idle.get()  # there are as many as threads
+        reader = self._idle.get()  # never blocks: there are as many as threads
         try:
             return read(reader)
         finally:

@@ -1,4 +1,4 @@
-"""The store in a SQLite file: the embedded default, durable, for one process."""
+"""The store in a SQLite file: the default; durable, for one process."""
 
 import asyncio
 import sqlite3
@@ -29,20 +29,21 @@ from socketio_app.adapters.sql.statements import all_memberships
 from socketio_app.domain.identifiers import RoomId, UserId
 
 MAX_WAITING = 20_000
-"""Writes that may wait for the disk; beyond, sends are refused as `unavailable`."""
+"""Maximum number of waiting writes; further ones are rejected as `unavailable`."""
 
 LARGEST_BATCH = 1_000
-"""Writes in one transaction: what gathers in some milliseconds, and is lost together."""
+"""Maximum number of writes in a transaction: some milliseconds' worth, which fail together."""
 
 MAX_BACKGROUND_WRITES = 8
-"""Notes of deliveries in one transaction: some milliseconds that a message waits for them."""
+"""Maximum number of background writes in a transaction; they delay its messages by some
+milliseconds."""
 
 
 class SqliteStore:
-    """Keeps everything in a file. Implements the `Store` port.
+    """Implements `Store` in a SQLite file.
 
-    All writes go through one thread, which commits them in groups; others read. Memberships
-    are in memory besides: the process owns the file, so nobody else changes them.
+    One thread does all writes, and commits them in groups; other threads read. Memberships are also
+    in memory: the process owns the file, so no other process changes them.
     """
 
     def __init__(self, path: Path, rooms_per_user: int) -> None:
@@ -66,13 +67,13 @@ class SqliteStore:
         self.activity = SqliteActivity(self._readers.run, self._committed_activity)
 
     async def start(self) -> None:
-        """Open the file, made where there is none, and bring its schema up to date.
+        """Open the file, creating it if it does not exist, and migrate its schema.
 
-        Doing it again changes nothing.
+        A second call does nothing.
 
         Raises:
-            StoreInUseError: another process owns it.
-            StoreFileError: the file cannot be used, or not be written to.
+            StoreInUseError: Another process owns the file.
+            StoreFileError: The file cannot be used or written to.
         """
         if self._writer is not None:
             return
@@ -89,11 +90,11 @@ class SqliteStore:
         await self._readers.open()
 
     async def close(self) -> None:
-        """Commit what waits, and close the file. It can be started again."""
+        """Commit waiting writes, and close the file. The store can be started again."""
         if self._ownership is None:
             return
         await self._commits.drain()
-        # The last to leave checkpoints: that must be the writer.
+        # The last connection to close checkpoints, and that must be the writer.
         await self._readers.close()
         await asyncio.get_running_loop().run_in_executor(self._writing, self._close)
         self._writing.shutdown()
@@ -107,12 +108,12 @@ class SqliteStore:
             await self._commits.submit(lambda writer: writer.check())
 
     def watch_commits(self, on_commit: OnCommit) -> None:
-        """Have each transaction told: how many writes it had, and how long it took."""
+        """Call `on_commit` after each transaction."""
         self._commits.on_commit = on_commit
 
     @property
     def waiting_writes(self) -> int:
-        """How many writes wait for their transaction."""
+        """Number of writes that wait for a transaction."""
         return self._commits.waiting
 
     async def _commit(self, writes: Sequence[Write]) -> Sequence[Any]:
@@ -154,4 +155,4 @@ class SqliteStore:
             self._writer = None
 
 
-_NOT_STARTED = "the store was not started: serve the application's lifespan"
+_NOT_STARTED = "the store was not started: run the application's lifespan"

@@ -1,8 +1,8 @@
-"""The one thread that writes to a SQLite file, and what it does there.
+"""The only writer to a SQLite file, in a thread of its own.
 
 One connection does all writes and all checkpoints: SQLite before 3.51.3 can corrupt a file in WAL
-mode when two connections checkpoint at once. Being the only writer, it knows every conversation's
-last place without asking.
+mode if two connections checkpoint at once. Being the only writer, it can cache the last `seq` of
+each conversation.
 """
 
 import sqlite3
@@ -25,25 +25,25 @@ from socketio_app.domain.identifiers import RoomId, UserId
 from socketio_app.domain.messaging import Draft, Message, Stored
 
 MAX_CACHED_CONVERSATIONS = 50_000
-"""Of how many conversations the writer remembers the last place."""
+"""Maximum number of conversations in the writer's cache."""
 
 Write = Callable[["SqliteWriter"], Any]
-"""Something to do in the writer's transaction; what it returns is its outcome."""
+"""A function that runs in the writer's transaction; its return value is the outcome."""
 
 
 @attrs.define
 class CachedConversation:
-    """A conversation as the writer knows it."""
+    """A conversation in the writer's cache."""
 
     conversation_id: int
     last_seq: int = 0
     last_seq_to_first: int = 0
     last_seq_to_second: int = 0
     activity: int = 0
-    """0 until somebody has joined the room, or said something."""
+    """0 until the first join or message."""
 
     def advance(self, message: Message, activity: int) -> None:
-        """Take note of the newest message."""
+        """Update the conversation with its newest message."""
         self.last_seq = message.seq
         self.activity = activity
         pair = message.conversation
@@ -56,67 +56,67 @@ class CachedConversation:
 
 
 class SqliteWriter:
-    """Does writes, a batch to a transaction. Everything here runs in the writer's thread."""
+    """Runs writes in transactions. All methods run in the writer's thread."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
-        self._heads: dict[Conversation, CachedConversation] = {}
-        self._moved: dict[int, CachedConversation] = {}
+        self._cached: dict[Conversation, CachedConversation] = {}
+        self._changed: dict[int, CachedConversation] = {}
         self._sent: dict[tuple[bytes, bytes], int] = {}
         self._activity: int = connection.execute(_LATEST_ACTIVITY).fetchone()[0]
         self.committed_activity: int = self._activity
         """The highest activity that readers can see; read from other threads."""
 
     def commit(self, writes: Sequence[Write]) -> list[Any]:
-        """Do some writes in one transaction; a write that fails does so alone.
+        """Run writes in one transaction; a write that fails does not affect the others.
 
         Raises:
-            Unavailable: the transaction failed: the disk is full, or another process has locked the
-                file. Nothing was stored.
+            Unavailable: The transaction failed, because the disk is full or another process has
+                locked the file. Nothing was stored.
         """
         try:
             self.connection.execute("BEGIN IMMEDIATE")
             outcomes = [self._outcome(write) for write in writes]
-            self._store_heads()
+            self._store_conversations()
             self.connection.execute("COMMIT")
             self.committed_activity = self._activity
         except sqlite3.Error as error:
             self._roll_back()
-            raise Unavailable("the store cannot be written to now") from error
+            raise Unavailable("cannot write to the store") from error
         except BaseException:
             self._roll_back()
             raise
         return outcomes
 
     def append(self, draft: Draft) -> Stored:
-        """Store a message at its conversation's next place, or find the one stored before."""
-        cached = self._head(draft.conversation)
+        """Store a message with its conversation's next `seq`, or find the one stored before."""
+        cached = self._find_or_create(draft.conversation)
         row = message_row(draft, cached.last_seq + 1)
         activity = self._activity + 1
         done = self.connection.execute(_INSERT_MESSAGE, (cached.conversation_id, *row, activity))
         if done.rowcount == 0:
-            return self._first(draft, cached)
+            return self._first_message(draft, cached)
         self._activity = activity
         message = draft.at(row[0])
         cached.advance(message, activity)
-        self._moved[cached.conversation_id] = cached
+        self._changed[cached.conversation_id] = cached
         if isinstance(draft.conversation, Room):
             self._sent[draft.conversation.room_id.encode(), row[2]] = message.seq
         return Stored(message, duplicate=False)
 
     def deliver(self, messages: Sequence[Message]) -> Sequence[Message]:
-        """Move the recipients' cursors up to some messages. Those that were beyond them."""
+        """Move the recipients' cursors forward; return the messages that were after them."""
         if len(messages) == 1:
             return [message for message in messages if self._deliver(message)]
         return self._deliver_many(messages)
 
     def move_delivered_activity(self, user_id: UserId, activity: int) -> None:
-        """Note up to which activity nothing is undelivered to a user."""
+        """Store the activity up to which nothing is undelivered to a user."""
         self.connection.execute(_MOVE_DELIVERED_ACTIVITY, (user_id.encode(), activity))
 
     def mark_read(self, user_id: UserId, conversation: Conversation, seq: int) -> ReadMarker:
-        """Move a person's place of reading forward."""
-        cached = self._heads.get(conversation) or self._stored_head(conversation)
+        """Move a user's read cursor forward."""
+        cached = self._cached.get(conversation) or self._find(conversation)
         if cached is None:
             return ReadMarker(0, moved=False)
         user = user_id.encode()
@@ -128,44 +128,44 @@ class SqliteWriter:
         return ReadMarker(found[0] if found else 0, moved=False)
 
     def join(self, room_id: RoomId, user_id: UserId, at: datetime) -> int:
-        """Store a membership. The place of the room's newest message."""
-        cached = self._head(Room(room_id))
+        """Store a membership; return the `seq` of the room's newest message."""
+        cached = self._find_or_create(Room(room_id))
         activity = self._activity + 1
         row = (room_id.encode(), user_id.encode(), milliseconds(at), activity)
         if self.connection.execute(_JOIN, row).rowcount == 0:
             return cached.last_seq
         self._activity = activity
-        self.connection.execute(_NOTE_ACTIVITY, (activity,))
-        self.connection.execute(_COUNT_ONE_MORE, (cached.conversation_id,))
+        self.connection.execute(_STORE_ACTIVITY, (activity,))
+        self.connection.execute(_INCREMENT_MEMBER_COUNT, (cached.conversation_id,))
         if cached.activity == 0:
             cached.activity = activity
-            self._moved[cached.conversation_id] = cached
+            self._changed[cached.conversation_id] = cached
         self.mark_read(user_id, Room(room_id), cached.last_seq)
         return cached.last_seq
 
     def leave(self, row: tuple[bytes, bytes]) -> None:
-        """Remove a membership: the room and the user."""
+        """Remove a membership, given as room and user."""
         if self.connection.execute(_LEAVE, row).rowcount == 1:
-            self.connection.execute(_COUNT_ONE_LESS, row[:1])
+            self.connection.execute(_DECREMENT_MEMBER_COUNT, row[:1])
 
     def check(self) -> None:
-        """Write something that changes nothing, which a full or read-only disk refuses."""
+        """Write without a change, to check that the disk is not full or read-only."""
         self.connection.execute("UPDATE chat_store SET epoch = epoch")
 
     def close(self) -> None:
-        """Close the file; the log is moved into it on the way."""
+        """Close the connection, which moves the write-ahead log into the file."""
         self.connection.close()
 
     def _deliver(self, message: Message) -> bool:
         recipient = message.to_user_id
         if recipient is None:
             return False
-        conversation_id = self._head(message.conversation).conversation_id
+        conversation_id = self._find_or_create(message.conversation).conversation_id
         row = (recipient.encode(), conversation_id, message.seq)
         return self.connection.execute(_DELIVER, row).rowcount == 1
 
     def _deliver_many(self, messages: Sequence[Message]) -> Sequence[Message]:
-        """The same with one write for each recipient's conversation, not for each message."""
+        """Do the same as `_deliver`, with one write for each cursor instead of each message."""
         newest: dict[tuple[UserId, Conversation], Message] = {}
         for message in messages:
             recipient = message.to_user_id
@@ -186,7 +186,7 @@ class SqliteWriter:
         return first
 
     def _delivered_seq(self, user_id: UserId, conversation: Conversation) -> int:
-        conversation_id = self._head(conversation).conversation_id
+        conversation_id = self._find_or_create(conversation).conversation_id
         row = (user_id.encode(), conversation_id)
         found = self.connection.execute(_FIND_DELIVERED, row).fetchone()
         return found[0] if found else 0
@@ -195,10 +195,10 @@ class SqliteWriter:
         try:
             return write(self)
         except (sqlite3.IntegrityError, sqlite3.DataError) as error:
-            return error  # the statement had no effect; the transaction goes on
+            return error  # only the statement was rolled back; the transaction continues
 
-    def _first(self, draft: Draft, cached: CachedConversation) -> Stored:
-        assert draft.client_message_id is not None  # noqa: S101  (what else could conflict?)
+    def _first_message(self, draft: Draft, cached: CachedConversation) -> Stored:
+        assert draft.client_message_id is not None  # noqa: S101  (nothing else can conflict)
         found = self.connection.execute(
             _FIND_RETRIED,
             (
@@ -209,14 +209,14 @@ class SqliteWriter:
         ).fetchone()
         return Stored(message_of(draft.conversation, found), duplicate=True)
 
-    def _head(self, conversation: Conversation) -> CachedConversation:
-        cached = self._heads.get(conversation)
+    def _find_or_create(self, conversation: Conversation) -> CachedConversation:
+        cached = self._cached.get(conversation)
         if cached is None:
-            cached = self._stored_head(conversation) or self._new_head(conversation)
-            self._heads[conversation] = cached
+            cached = self._find(conversation) or self._create(conversation)
+            self._cached[conversation] = cached
         return cached
 
-    def _stored_head(self, conversation: Conversation) -> CachedConversation | None:
+    def _find(self, conversation: Conversation) -> CachedConversation | None:
         room_id, *pair = key_of(conversation)
         if room_id is not None:
             found = self.connection.execute(_FIND_ROOM, (room_id,)).fetchone()
@@ -224,25 +224,25 @@ class SqliteWriter:
             found = self.connection.execute(_FIND_PAIR, pair).fetchone()
         return None if found is None else CachedConversation(*found)
 
-    def _new_head(self, conversation: Conversation) -> CachedConversation:
+    def _create(self, conversation: Conversation) -> CachedConversation:
         inserted = self.connection.execute(_INSERT_CONVERSATION, key_of(conversation))
-        assert inserted.lastrowid is not None  # noqa: S101  (SQLite gives every row a number)
+        assert inserted.lastrowid is not None  # noqa: S101  (SQLite gives every row an id)
         return CachedConversation(inserted.lastrowid)
 
-    def _store_heads(self) -> None:
-        self.connection.executemany(_STORE_HEAD, map(_head_row, self._moved.values()))
-        self._moved.clear()
+    def _store_conversations(self) -> None:
+        self.connection.executemany(_STORE_CONVERSATION, map(_row, self._changed.values()))
+        self._changed.clear()
         if self._sent:
             rows = [(seq, room, user) for (room, user), seq in self._sent.items()]
             self.connection.executemany(_STORE_SENT, rows)
             self._sent.clear()
-        if len(self._heads) > MAX_CACHED_CONVERSATIONS:
-            self._heads.clear()
+        if len(self._cached) > MAX_CACHED_CONVERSATIONS:
+            self._cached.clear()
 
     def _roll_back(self) -> None:
-        """Forget what the transaction would have made true."""
-        self._heads.clear()
-        self._moved.clear()
+        """Roll back the transaction, and clear the caches."""
+        self._cached.clear()
+        self._changed.clear()
         self._sent.clear()
         if self.connection.in_transaction:
             self.connection.execute("ROLLBACK")
@@ -252,7 +252,7 @@ def _seq(message: Message) -> int:
     return message.seq
 
 
-def _head_row(cached: CachedConversation) -> tuple[int, ...]:
+def _row(cached: CachedConversation) -> tuple[int, ...]:
     return (
         cached.last_seq,
         cached.last_seq_to_first,
@@ -266,13 +266,13 @@ _LATEST_ACTIVITY = """
     SELECT max(chat_store.activity, coalesce((SELECT max(activity) FROM chat_conversation), 0))
     FROM chat_store
 """
-_NOTE_ACTIVITY = "UPDATE chat_store SET activity = ?"
-_HEAD = """
+_STORE_ACTIVITY = "UPDATE chat_store SET activity = ?"
+_CONVERSATION = """
     SELECT conversation_id, last_seq, last_seq_to_first, last_seq_to_second, activity
     FROM chat_conversation
 """
-_FIND_ROOM = f"{_HEAD} WHERE room_id = ?"
-_FIND_PAIR = f"{_HEAD} WHERE first_user_id = ? AND second_user_id = ?"
+_FIND_ROOM = f"{_CONVERSATION} WHERE room_id = ?"
+_FIND_PAIR = f"{_CONVERSATION} WHERE first_user_id = ? AND second_user_id = ?"
 _INSERT_CONVERSATION = """
     INSERT INTO chat_conversation (room_id, first_user_id, second_user_id, last_seq,
         last_seq_to_first, last_seq_to_second, activity)
@@ -314,11 +314,13 @@ _JOIN = """
 """
 _STORE_SENT = "UPDATE chat_member SET sent_seq = ? WHERE room_id = ? AND user_id = ?"
 _LEAVE = "DELETE FROM chat_member WHERE room_id = ? AND user_id = ?"
-_COUNT_ONE_MORE = """
+_INCREMENT_MEMBER_COUNT = """
     UPDATE chat_conversation SET member_count = member_count + 1 WHERE conversation_id = ?
 """
-_COUNT_ONE_LESS = "UPDATE chat_conversation SET member_count = member_count - 1 WHERE room_id = ?"
-_STORE_HEAD = """
+_DECREMENT_MEMBER_COUNT = (
+    "UPDATE chat_conversation SET member_count = member_count - 1 WHERE room_id = ?"
+)
+_STORE_CONVERSATION = """
     UPDATE chat_conversation
     SET last_seq = ?, last_seq_to_first = ?, last_seq_to_second = ?, activity = ?
     WHERE conversation_id = ?

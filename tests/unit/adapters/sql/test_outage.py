@@ -9,7 +9,7 @@ from socketio_app.domain.errors import Unavailable
 
 
 def failure(cause: Exception) -> Unavailable:
-    unavailable = Unavailable("the store cannot be written to now")
+    unavailable = Unavailable("cannot write to the store")
     unavailable.__cause__ = cause
     return unavailable
 

@@ -1,4 +1,4 @@
-"""The chat's first tables, and the incarnation's name."""
+"""The first tables of the chat, and the epoch."""
 
 from uuid import uuid4
 
@@ -12,7 +12,7 @@ _id = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
 def upgrade() -> None:
-    """Make them."""
+    """Create the tables."""
     store = op.create_table(
         "chat_store",
         sa.Column("id", sa.Integer, primary_key=True),
@@ -74,8 +74,8 @@ def upgrade() -> None:
         op.execute(_APPEND)
 
 
-# Two statements: the second one's snapshot must be taken with the locks of the first held. What is
-# said of it in adapters/sql/postgres/append.py holds here.
+# The last statement's snapshot must be taken while the locks of the first are held; see
+# adapters/sql/postgres/append.py.
 _APPEND = """
     CREATE FUNCTION chat_append(
         conversation_ids bigint[], room_ids bytea[], first_user_ids bytea[],

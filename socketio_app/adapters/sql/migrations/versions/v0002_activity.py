@@ -1,6 +1,6 @@
-"""Activity of messages and memberships, indexes by activity, and maintained member counts.
+"""Activity of messages and memberships, indexes by activity, and stored member counts.
 
-Columns and indexes are added and nothing is rewritten; one index is replaced by a wider one.
+Adds columns and indexes without rewriting tables; replaces one index by a wider one.
 """
 
 import sqlalchemy as sa
@@ -11,7 +11,7 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
-    """Add them, and fill in what the messages and memberships say."""
+    """Add the columns and indexes, and fill them from messages and memberships."""
     for table, column in (
         ("chat_store", "activity"),
         ("chat_message", "activity"),
@@ -56,7 +56,7 @@ _COUNT_MEMBERS = """
     WHERE room_id IS NOT NULL
 """
 
-# A table for the time being: not every SQLite can update from a query.
+# An intermediate table: not every version of SQLite supports UPDATE FROM.
 _NOTE_SENT = (
     """
     CREATE TABLE chat_sent AS
@@ -79,9 +79,9 @@ _NOTE_SENT = (
     "DROP TABLE chat_sent",
 )
 
-# As in schema 0001; and each message has its activity, and each member of a room the place of their
-# newest message. Numbers are drawn with the locks held, and so after the transaction has its id:
-# adapters/sql/postgres/activity.py depends on that.
+# Extends the function of schema 0001: also stores the activity of each message, and the `seq` of
+# each room member's newest message. Activities are drawn while the locks are held, and so after the
+# transaction got its id; adapters/sql/postgres/activity.py depends on that.
 _APPEND = """
     CREATE OR REPLACE FUNCTION chat_append(
         conversation_ids bigint[], room_ids bytea[], first_user_ids bytea[],
