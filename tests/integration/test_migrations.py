@@ -1,4 +1,4 @@
-"""Databases filled by an earlier schema, brought up to date."""
+"""Migration of databases with data of an earlier schema."""
 
 import sqlite3
 from pathlib import Path
@@ -44,17 +44,17 @@ AT_0001 = (
     VALUES ('bob', 102, 1, 1), ('bob', 101, 0, 1)
     """,
 )
-"""What the version with schema 0001 has stored: a room of two, and a pair."""
+"""Data of schema 0001: a room with two members, and a pair."""
 
 
-def make_and_fill_0001(connection: Connection) -> None:
+def create_and_fill_0001(connection: Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent))
     config.attributes["connection"] = connection
     command.upgrade(config, "0001")
     is_sqlite = connection.dialect.name == "sqlite"
     for statement in AT_0001:
-        # SQLite has its own way to write bytes, and stores whatever type it is given.
+        # SQLite has another syntax for bytes, and stores values of any type.
         connection.execute(text(_with_bytes(statement) if is_sqlite else statement))
     if not is_sqlite:
         connection.execute(text("SELECT setval('chat_activity', 7)"))
@@ -67,7 +67,7 @@ def _with_bytes(statement: str) -> str:
 
 
 async def check(store: Store) -> None:
-    """What was stored is there, and works on."""
+    """Check that the data is complete, and that the store works."""
     assert await store.rooms.member_count(LOBBY) == 2
     assert (await store.rooms.leave(LOBBY, BOB)).member_count == 1
     page = await store.messages.page(Room(LOBBY), Window())
@@ -87,12 +87,12 @@ def sqlite_at_0001(tmp_path: Path) -> Path:
     path = tmp_path / "chat.db"
     engine = create_engine(f"sqlite:///{path}")
     with engine.begin() as connection:
-        make_and_fill_0001(connection)
+        create_and_fill_0001(connection)
     engine.dispose()
     return path
 
 
-async def test_a_sqlite_file_of_schema_0001_is_migrated_at_start(sqlite_at_0001: Path) -> None:
+async def test_sqlite_file_of_schema_0001_is_migrated_at_start(sqlite_at_0001: Path) -> None:
     store = SqliteStore(sqlite_at_0001, rooms_per_user=10)
 
     await store.start()
@@ -104,13 +104,13 @@ async def test_a_sqlite_file_of_schema_0001_is_migrated_at_start(sqlite_at_0001:
     connection.close()
 
 
-async def test_a_postgresql_database_of_schema_0001_is_migrated() -> None:
+async def test_postgresql_database_of_schema_0001_is_migrated() -> None:
     async with postgres_database() as url:
         engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"))
         async with engine.begin() as connection:
             await connection.execute(text("DROP SCHEMA public CASCADE"))
             await connection.execute(text("CREATE SCHEMA public"))
-            await connection.run_sync(make_and_fill_0001)
+            await connection.run_sync(create_and_fill_0001)
 
         async with engine.begin() as connection:
             await connection.run_sync(migrate)

@@ -1,4 +1,4 @@
-"""A backup of a SQLite file ends while messages are stored, and is a whole chat."""
+"""Backups of a SQLite file are complete, and finish while messages are stored."""
 
 import asyncio
 import stat
@@ -27,9 +27,7 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
     await store.close()
 
 
-async def test_copy_made_under_traffic_is_a_chat_without_a_gap(
-    store: SqliteStore, tmp_path: Path
-) -> None:
+async def test_copy_made_under_load_has_no_gaps(store: SqliteStore, tmp_path: Path) -> None:
     for _ in range(20):
         await asyncio.gather(
             *[store.messages.append(draft(ROOM, content="x" * 4000)) for _ in range(50)]
@@ -56,9 +54,7 @@ async def test_copy_made_under_traffic_is_a_chat_without_a_gap(
     await copy.close()
 
 
-async def test_copy_of_a_store_that_nobody_serves_is_the_same_chat(
-    store: SqliteStore, tmp_path: Path
-) -> None:
+async def test_copy_of_a_closed_store_is_complete(store: SqliteStore, tmp_path: Path) -> None:
     await store.messages.append(draft(ROOM))
     await store.close()
 
@@ -70,7 +66,7 @@ async def test_copy_of_a_store_that_nobody_serves_is_the_same_chat(
     await copy.close()
 
 
-async def test_copy_is_readable_by_its_user_only(store: SqliteStore, tmp_path: Path) -> None:
+async def test_copy_is_readable_by_its_owner_only(store: SqliteStore, tmp_path: Path) -> None:
     del store
     back_up(tmp_path / "chat.db", tmp_path / "copy.db")
 
@@ -78,7 +74,7 @@ async def test_copy_is_readable_by_its_user_only(store: SqliteStore, tmp_path: P
     assert not [*tmp_path.glob("copy.db?*")]
 
 
-async def test_existing_copy_is_left_alone(store: SqliteStore, tmp_path: Path) -> None:
+async def test_existing_copy_is_not_overwritten(store: SqliteStore, tmp_path: Path) -> None:
     del store
     (tmp_path / "copy.db").write_text("the copy of yesterday")
 
@@ -92,11 +88,11 @@ async def test_existing_copy_is_left_alone(store: SqliteStore, tmp_path: Path) -
     ("source", "copy", "reason"),
     [
         ("nowhere.db", "copy.db", "nowhere.db does not exist"),
-        ("chat.db", "nowhere/copy.db", "cannot be written: No such file or directory"),
+        ("chat.db", "nowhere/copy.db", "cannot write .*: No such file or directory"),
         ("minutes.txt", "copy.db", "cannot use .*: file is not a database"),
     ],
 )
-async def test_backup_that_cannot_be_made_is_one_line_and_leaves_nothing(
+async def test_failed_backup_is_a_one_line_error_and_leaves_no_files(
     store: SqliteStore, tmp_path: Path, source: str, copy: str, reason: str
 ) -> None:
     del store

@@ -1,4 +1,4 @@
-"""A SQLite file is owned by one process, and one that cannot be used is refused in one line."""
+"""SQLite files: ownership by one process, and one-line errors for unusable files."""
 
 import asyncio
 import sqlite3
@@ -39,8 +39,8 @@ async def store(path: Path) -> AsyncIterator[SqliteStore]:
     await store.close()
 
 
-async def refusal(path: Path) -> str:
-    """Why a file is refused, which is one line; and nothing of it is kept."""
+async def rejection(path: Path) -> str:
+    """Return the one-line error of `start`, and check that no thread is left."""
     threads = threading.active_count()
     with pytest.raises(StoreFileError) as error:
         await store_at(path).start()
@@ -52,46 +52,47 @@ async def refusal(path: Path) -> str:
 
 
 class TestUnusableFiles:
-    async def test_missing_folder_is_named(self, tmp_path: Path) -> None:
+    async def test_missing_directory_is_rejected(self, tmp_path: Path) -> None:
         path = tmp_path / "nowhere" / "chat.db"
 
-        assert await refusal(path) == f"cannot open {path}: no such directory: {path.parent}"
+        assert await rejection(path) == f"cannot open {path}: no such directory: {path.parent}"
 
-    async def test_folder_is_refused(self, tmp_path: Path) -> None:
-        assert await refusal(tmp_path) == f"cannot open {tmp_path}: Is a directory"
+    async def test_directory_is_rejected(self, tmp_path: Path) -> None:
+        assert await rejection(tmp_path) == f"cannot open {tmp_path}: Is a directory"
 
-    async def test_file_that_is_no_database_is_refused(self, path: Path) -> None:
+    async def test_file_that_is_not_a_database_is_rejected(self, path: Path) -> None:
         path.write_text("minutes of a meeting\n" * 100)
 
-        assert await refusal(path) == f"cannot use {path}: file is not a database"
+        assert await rejection(path) == f"cannot use {path}: file is not a database"
 
-    async def test_file_that_another_program_has_locked_is_refused(
+    async def test_file_that_another_program_has_locked_is_rejected(
         self, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("socketio_app.adapters.sql.sqlite.file.LOCK_TIMEOUT_SECONDS", 0.05)
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN EXCLUSIVE")
 
-        assert await refusal(path) == f"cannot use {path}: database is locked"
+        assert await rejection(path) == f"cannot use {path}: database is locked"
 
         other.execute("ROLLBACK")
         other.close()
 
-    async def test_file_that_may_not_be_written_to_is_refused(self) -> None:
-        """Run as another user where the tests are root's, whom no mode of a file stops."""
-        with tempfile.TemporaryDirectory(prefix="chat-") as folder:
-            path, beside = Path(folder) / "chat.db", Path(folder) / "chat.db-owner"
+    async def test_read_only_file_is_rejected(self) -> None:
+        """Run as another user if the tests run as root, who can write to any file."""
+        with tempfile.TemporaryDirectory(prefix="chat-") as directory:
+            path = Path(directory) / "chat.db"
+            lock = Path(directory) / "chat.db-owner"
             store = store_at(path)
             await store.start()
             await store.close()
-            beside.unlink()
+            lock.unlink()
             path.chmod(0o444)
             path.parent.chmod(0o777)
 
             last_line = (await self.errors_of_another_user(path)).splitlines()[-1]
 
             assert last_line.endswith(f"cannot open {path}: Permission denied")
-            assert beside.exists()  # so it was the file that could not be opened
+            assert lock.exists()  # so it was the database that could not be opened
 
     async def errors_of_another_user(self, path: Path) -> str:
         program = """
@@ -112,7 +113,7 @@ asyncio.run(SqliteStore(Path(sys.argv[1]), 10).start())
         _, errors = await process.communicate()
         return errors.decode()
 
-    async def test_file_can_be_used_once_its_fault_is_mended(self, path: Path) -> None:
+    async def test_store_can_start_after_the_file_was_repaired(self, path: Path) -> None:
         store = store_at(path)
         path.write_text("minutes of a meeting\n" * 100)
         with pytest.raises(StoreFileError):
@@ -125,7 +126,7 @@ asyncio.run(SqliteStore(Path(sys.argv[1]), 10).start())
         await store.close()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="locks of an open file are Linux's")
+@pytest.mark.skipif(sys.platform != "linux", reason="requires open file description locks")
 class TestOwnership:
     @pytest.mark.parametrize(
         "alias",
@@ -134,7 +135,7 @@ class TestOwnership:
             pytest.param(lambda path, other: other.hardlink_to(path), id="hard link"),
         ],
     )
-    async def test_another_name_of_the_file_does_not_get_round_it(
+    async def test_link_to_the_file_does_not_bypass_ownership(
         self, store: SqliteStore, path: Path, alias: Callable[[Path, Path], None]
     ) -> None:
         del store
@@ -144,7 +145,7 @@ class TestOwnership:
         with pytest.raises(StoreInUseError, match="in use by another process"):
             await store_at(other).start()
 
-    async def test_removing_the_file_beside_it_does_not_get_round_it(
+    async def test_removing_the_lock_file_does_not_bypass_ownership(
         self, store: SqliteStore, path: Path
     ) -> None:
         del store
@@ -153,10 +154,10 @@ class TestOwnership:
         with pytest.raises(StoreInUseError, match="in use by another process"):
             await store_at(path).start()
 
-    async def test_owner_still_writes_after_another_was_refused(
+    async def test_owner_can_write_after_another_process_was_rejected(
         self, store: SqliteStore, path: Path
     ) -> None:
-        """Closing a file releases what POSIX locks SQLite has on it in that process."""
+        """Closing a file releases the POSIX locks that SQLite holds on it in the process."""
         with pytest.raises(StoreInUseError):
             await store_at(path).start()
 
@@ -179,14 +180,14 @@ class TestOwnership:
         assert printed.strip() == b"1"
 
 
-async def test_new_file_is_readable_by_its_user_only(store: SqliteStore, path: Path) -> None:
+async def test_new_file_is_readable_by_its_owner_only(store: SqliteStore, path: Path) -> None:
     await store.messages.append(draft(ROOM))
 
     for name in ("chat.db", "chat.db-wal", "chat.db-shm", "chat.db-owner"):
         assert stat.S_IMODE(path.with_name(name).stat().st_mode) == 0o600
 
 
-async def test_mode_of_an_existing_file_is_left_alone(path: Path) -> None:
+async def test_mode_of_an_existing_file_is_unchanged(path: Path) -> None:
     path.touch(0o640)
     store = store_at(path)
     await store.start()
@@ -195,7 +196,7 @@ async def test_mode_of_an_existing_file_is_left_alone(path: Path) -> None:
     await store.close()
 
 
-async def test_log_that_a_foreign_reader_made_grow_shrinks_again(
+async def test_log_that_grew_because_of_a_foreign_reader_is_truncated(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert LOG_BYTES == 64 * 1024 * 1024
@@ -222,7 +223,7 @@ async def test_log_that_a_foreign_reader_made_grow_shrinks_again(
 
 
 class TestReaders:
-    async def test_slow_read_holds_up_no_other(self, store: SqliteStore) -> None:
+    async def test_slow_read_does_not_delay_others(self, store: SqliteStore) -> None:
         may_end = threading.Event()
         slow = [
             asyncio.ensure_future(store._readers.run(lambda _: may_end.wait(60)))
@@ -235,7 +236,7 @@ class TestReaders:
         may_end.set()
         assert await asyncio.gather(*slow) == [True] * (READERS - 1)
 
-    async def test_each_reads_what_was_committed_before(self, store: SqliteStore) -> None:
+    async def test_every_reader_sees_previous_commits(self, store: SqliteStore) -> None:
         for seq in range(1, 20):
             await store.messages.append(draft(ROOM))
             read = [store.messages.last_seq(ROOM) for _ in range(READERS)]

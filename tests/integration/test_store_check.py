@@ -1,4 +1,4 @@
-"""A store that reads and does not write is not ready, until it writes again."""
+"""The store check fails while the store can be read but not written to."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -30,7 +30,7 @@ async def fail_to_append(store: Store) -> None:
         await store.messages.append(draft(Room(LOBBY)))
 
 
-async def test_sqlite_file_that_has_become_read_only_is_found_out(sqlite: SqliteStore) -> None:
+async def test_check_fails_while_the_sqlite_file_is_read_only(sqlite: SqliteStore) -> None:
     await sqlite.check()
     assert sqlite._writer is not None
     connection = sqlite._writer.connection
@@ -45,7 +45,7 @@ async def test_sqlite_file_that_has_become_read_only_is_found_out(sqlite: Sqlite
     assert (await sqlite.messages.append(draft(Room(LOBBY)))).message.seq == 1
 
 
-async def test_postgresql_database_that_has_become_read_only_is_found_out() -> None:
+async def test_check_fails_while_the_postgresql_database_is_read_only() -> None:
     async with postgres_database() as url:
         store = PostgresStore(url, rooms_per_user=10)
         await store.start()
@@ -72,7 +72,7 @@ async def test_postgresql_database_that_has_become_read_only_is_found_out() -> N
         await store.close()
 
 
-async def test_read_only_server_is_found_out_before_a_write_fails() -> None:
+async def test_check_fails_on_a_read_only_server_before_the_first_write() -> None:
     async with postgres_database() as url:
         admin = await asyncpg.connect(url)
         name = await admin.fetchval("SELECT quote_ident(current_database())")
@@ -89,13 +89,13 @@ async def test_read_only_server_is_found_out_before_a_write_fails() -> None:
         await admin.close()
 
 
-async def test_full_disk_under_postgresql_is_found_out_until_there_is_space() -> None:
+async def test_check_fails_while_the_disk_of_postgresql_is_full() -> None:
     async with postgres_database() as url:
         admin = await asyncpg.connect(url)
         store = PostgresStore(url, rooms_per_user=10)
         await store.start()
 
-        # What the server says when a table cannot grow; rows that are there can be changed.
+        # The server's error when a table cannot grow; existing rows can still be updated.
         await admin.execute(
             """
             CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS

@@ -1,4 +1,4 @@
-"""Writes that wait at the same time share one transaction."""
+"""Group commit: concurrent writes share one transaction."""
 
 import asyncio
 from collections.abc import Sequence
@@ -14,16 +14,16 @@ pytestmark = pytest.mark.anyio
 
 @attrs.define
 class Disk:
-    """Commits batches when the test lets it: twice each number, as the outcome."""
+    """Commits batches once the test sets `may_commit`; the outcome is twice the number."""
 
     batches: list[list[int]] = attrs.field(factory=list)
-    turning: asyncio.Event = attrs.field(factory=asyncio.Event)
-    broken: bool = False
+    may_commit: asyncio.Event = attrs.field(factory=asyncio.Event)
+    is_broken: bool = False
 
     async def commit(self, writes: Sequence[int]) -> Sequence[int | Exception]:
         self.batches.append(list(writes))
-        await self.turning.wait()
-        if self.broken:
+        await self.may_commit.wait()
+        if self.is_broken:
             raise Unavailable("the disk is full")
         return [ValueError("unlucky") if write == 13 else 2 * write for write in writes]
 
@@ -33,41 +33,41 @@ def group_commit(disk: Disk, max_waiting: int = 100) -> GroupCommit[int, int]:
 
 
 async def submit_all(commits: GroupCommit[int, int], writes: range) -> list[asyncio.Task[int]]:
-    """Submit each write by a task of its own, and let them all come to wait."""
+    """Submit each write in a task of its own, and wait until all are submitted."""
     tasks = [asyncio.create_task(commits.submit(write)) for write in writes]
     await asyncio.sleep(0)
     return tasks
 
 
-async def test_a_lone_write_goes_at_once() -> None:
+async def test_lone_write_is_committed_immediately() -> None:
     disk = Disk()
-    disk.turning.set()
+    disk.may_commit.set()
 
     assert await group_commit(disk).submit(7) == 14
 
     assert disk.batches == [[7]]
 
 
-async def test_what_waits_while_a_batch_is_committed_goes_together_and_in_order() -> None:
+async def test_writes_that_wait_for_a_commit_form_the_next_batch_in_order() -> None:
     disk = Disk()
     commits = group_commit(disk)
     first = await submit_all(commits, range(1))
     await asyncio.sleep(0)
     others = await submit_all(commits, range(1, 4))
 
-    disk.turning.set()
+    disk.may_commit.set()
     outcomes = await asyncio.gather(*first, *others)
 
     assert disk.batches == [[0], [1, 2, 3]]
     assert outcomes == [0, 2, 4, 6]
 
 
-async def test_a_batch_has_its_largest_size() -> None:
+async def test_batch_size_is_limited() -> None:
     disk = Disk()
     commits = group_commit(disk)
     tasks = await submit_all(commits, range(10))
 
-    disk.turning.set()
+    disk.may_commit.set()
     await asyncio.gather(*tasks)
 
     assert [len(batch) for batch in disk.batches] == [4, 4, 2]
@@ -75,7 +75,7 @@ async def test_a_batch_has_its_largest_size() -> None:
 
 async def test_writes_return_in_the_order_of_submission() -> None:
     disk = Disk()
-    disk.turning.set()
+    disk.may_commit.set()
     commits, returned = group_commit(disk), []
 
     async def submit(write: int) -> None:
@@ -87,9 +87,9 @@ async def test_writes_return_in_the_order_of_submission() -> None:
     assert returned == list(range(10))
 
 
-async def test_a_write_that_fails_fails_alone() -> None:
+async def test_failed_write_does_not_affect_others() -> None:
     disk = Disk()
-    disk.turning.set()
+    disk.may_commit.set()
     commits = group_commit(disk)
 
     tasks = await submit_all(commits, range(12, 15))
@@ -98,20 +98,20 @@ async def test_a_write_that_fails_fails_alone() -> None:
     assert [type(outcome) for outcome in outcomes] == [int, ValueError, int]
 
 
-async def test_a_commit_that_fails_fails_its_writes_and_no_later_ones() -> None:
-    disk = Disk(broken=True)
-    disk.turning.set()
+async def test_failed_commit_fails_its_writes_only() -> None:
+    disk = Disk(is_broken=True)
+    disk.may_commit.set()
     commits = group_commit(disk)
     tasks = await submit_all(commits, range(3))
     outcomes = await asyncio.gather(*tasks, return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [Unavailable] * 3
 
-    disk.broken = False
+    disk.is_broken = False
 
     assert await commits.submit(4) == 8
 
 
-async def test_over_the_bound_a_write_is_refused_and_those_that_wait_are_not() -> None:
+async def test_write_over_the_limit_is_rejected_and_waiting_ones_are_not() -> None:
     disk = Disk()
     commits = group_commit(disk, max_waiting=2)
     await submit_all(commits, range(1))
@@ -121,27 +121,27 @@ async def test_over_the_bound_a_write_is_refused_and_those_that_wait_are_not() -
     with pytest.raises(Unavailable):
         await commits.submit(3)
 
-    disk.turning.set()
+    disk.may_commit.set()
     assert await asyncio.gather(*waiting) == [2, 4]
 
 
-async def test_a_caller_that_is_cancelled_spoils_nothing_for_the_others() -> None:
+async def test_cancelled_caller_does_not_affect_others() -> None:
     disk = Disk()
     commits = group_commit(disk)
     cancelled, other = await submit_all(commits, range(1, 3))
     cancelled.cancel()
 
-    disk.turning.set()
+    disk.may_commit.set()
 
     assert await other == 4
     assert disk.batches == [[1, 2]]
 
 
-async def test_draining_waits_for_all_that_was_accepted() -> None:
+async def test_drain_waits_for_all_submitted_writes() -> None:
     disk = Disk()
     commits = group_commit(disk)
     tasks = await submit_all(commits, range(10))
-    disk.turning.set()
+    disk.may_commit.set()
 
     await commits.drain()
 
@@ -156,38 +156,38 @@ async def submit_background(commits: GroupCommit[int, int], writes: range) -> li
     return outcomes
 
 
-def bounded(disk: Disk) -> GroupCommit[int, int]:
+def with_background_limit(disk: Disk) -> GroupCommit[int, int]:
     return GroupCommit(disk.commit, max_waiting=100, largest_batch=10, largest_background=2)
 
 
-async def test_background_write_never_comes_before_one_that_somebody_waits_for() -> None:
+async def test_background_writes_follow_the_writes_that_a_caller_waits_for() -> None:
     disk = Disk()
-    commits = bounded(disk)
+    commits = with_background_limit(disk)
     first = await submit_all(commits, range(1))
     await asyncio.sleep(0)
     await submit_background(commits, range(100, 103))
     others = await submit_all(commits, range(1, 4))
 
-    disk.turning.set()
+    disk.may_commit.set()
     await asyncio.gather(*first, *others)
     await commits.drain()
 
     assert disk.batches == [[0], [1, 2, 3, 100, 101], [102]]
 
 
-async def test_background_writes_of_one_transaction_are_few_however_many_wait() -> None:
+async def test_number_of_background_writes_in_a_transaction_is_limited() -> None:
     disk = Disk()
-    commits = bounded(disk)
+    commits = with_background_limit(disk)
     outcomes = await submit_background(commits, range(1, 8))
 
-    disk.turning.set()
+    disk.may_commit.set()
     await commits.drain()
 
     assert [len(batch) for batch in disk.batches] == [2, 2, 2, 1]
     assert outcomes == [2 * write for write in range(1, 8)]
 
 
-async def test_background_writes_over_the_bound_are_refused_and_others_are_not() -> None:
+async def test_background_write_over_the_limit_is_rejected_and_others_are_not() -> None:
     disk = Disk()
     commits = group_commit(disk, max_waiting=2)
     await submit_all(commits, range(1))
@@ -198,5 +198,5 @@ async def test_background_writes_over_the_bound_are_refused_and_others_are_not()
         commits.submit_soon(102, lambda _outcome: None)
 
     waiting = await submit_all(commits, range(1, 3))
-    disk.turning.set()
+    disk.may_commit.set()
     assert await asyncio.gather(*waiting) == [2, 4]

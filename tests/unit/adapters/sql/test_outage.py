@@ -1,4 +1,4 @@
-"""A store that cannot be written to is one line of the log, and another when it is back."""
+"""One log line when a store becomes unavailable, and one when it recovers."""
 
 import sqlite3
 
@@ -14,7 +14,7 @@ def failure(cause: Exception) -> Unavailable:
     return unavailable
 
 
-def test_an_outage_is_told_once_with_its_reason_and_its_end_with_how_long_it_was(
+def test_outage_is_logged_once_with_its_reason_and_its_end_with_its_duration(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     outage = Outage()
@@ -25,14 +25,14 @@ def test_an_outage_is_told_once_with_its_reason_and_its_end_with_how_long_it_was
     outage.note(None)
     outage.note(None)
 
-    began, ended = caplog.records
-    assert began.getMessage() == "the store is unavailable"
-    assert vars(began)["reason"] == "OperationalError: database or disk is full"
-    assert ended.getMessage() == "the store is available again"
-    assert vars(ended)["duration"] >= 0
+    start, end = caplog.records
+    assert start.getMessage() == "the store is unavailable"
+    assert vars(start)["reason"] == "OperationalError: database or disk is full"
+    assert end.getMessage() == "the store is available again"
+    assert vars(end)["duration"] >= 0
 
 
-def test_a_text_that_may_hold_what_was_to_be_stored_is_not_told(
+def test_error_message_that_may_hold_content_is_not_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     Outage().note(failure(ValueError("our secret")))
@@ -41,7 +41,7 @@ def test_a_text_that_may_hold_what_was_to_be_stored_is_not_told(
     assert vars(record)["reason"] == "ValueError"
 
 
-def test_a_fault_is_no_outage(caplog: pytest.LogCaptureFixture) -> None:
+def test_other_errors_are_not_an_outage(caplog: pytest.LogCaptureFixture) -> None:
     Outage().note(RuntimeError("a fault"))
 
     assert caplog.records == []

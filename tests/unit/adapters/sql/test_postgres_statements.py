@@ -1,4 +1,4 @@
-"""A shared statement becomes PostgreSQL's text once."""
+"""Shared statements, compiled once for PostgreSQL."""
 
 from typing import Any
 
@@ -9,17 +9,17 @@ from socketio_app.adapters.sql.postgres.statements import Statement
 
 
 class Pages:
-    """Builds the statement for pages, and counts how often."""
+    """Builds the statement for pages, and counts the calls."""
 
     def __init__(self) -> None:
         self.built = 0
 
-    def __call__(self, number: int, limit: int, before: Any, after: Any) -> Select[Any]:
+    def __call__(self, conversation_id: int, limit: int, before: Any, after: Any) -> Select[Any]:
         self.built += 1
-        return statements.page(number, limit, before, after)
+        return statements.page(conversation_id, limit, before, after)
 
 
-def test_statement_is_built_once_for_each_set_of_missing_arguments() -> None:
+def test_statement_is_built_once_for_each_combination_of_omitted_arguments() -> None:
     pages = Pages()
     statement = Statement(pages)
 
@@ -31,7 +31,7 @@ def test_statement_is_built_once_for_each_set_of_missing_arguments() -> None:
     assert pages.built == 3
 
 
-def test_arguments_become_the_values_of_the_parameters_in_their_order() -> None:
+def test_arguments_are_bound_in_the_order_of_the_parameters() -> None:
     statement = Statement(statements.page)
 
     sql, values = statement.text(7, 11, 5, None)

@@ -1,4 +1,4 @@
-"""A PostgreSQL URL is read in one way, with one line for what is wrong."""
+"""Parsing of PostgreSQL URLs, with one-line errors."""
 
 from typing import Any
 
@@ -105,7 +105,7 @@ def test_servers(rest: str, servers: Any) -> None:
     assert parsed(rest).servers == servers
 
 
-def test_one_of_several_hosts_must_take_writes_unless_the_url_says_otherwise() -> None:
+def test_several_hosts_default_to_the_one_that_accepts_writes() -> None:
     assert parsed("one/chat").target_session_attrs is None
     assert parsed("one,two/chat").target_session_attrs == "read-write"
     assert parsed("one,two/chat?target_session_attrs=any").target_session_attrs == "any"
@@ -128,7 +128,10 @@ def test_one_of_several_hosts_must_take_writes_unless_the_url_says_otherwise() -
         ("db/chat?pool_size=4", "has the parameter pool_size, which is not supported"),
         ("db/chat?%0a=4", "has the parameter with a malformed name, which is not supported"),
         ("db/chat?sslmode=on", "has an invalid sslmode: it must be disable, allow"),
-        ("db/chat?channel_binding=require", "has an invalid channel_binding: it must be disable or"),
+        (
+            "db/chat?channel_binding=require",
+            "has an invalid channel_binding: it must be disable or",
+        ),
         ("db/chat?connect_timeout=soon", "has an invalid connect_timeout: it must be a number"),
         (
             "db/chat?target_session_attrs=standby",
@@ -140,21 +143,21 @@ def test_one_of_several_hosts_must_take_writes_unless_the_url_says_otherwise() -
         ("db/chat?application_name=", "has an invalid application_name: it must not be empty"),
     ],
 )
-def test_what_is_not_understood_is_one_line(rest: str, message: str) -> None:
+def test_invalid_url_is_a_one_line_error(rest: str, message: str) -> None:
     with pytest.raises(DatabaseUrlError, match=message) as raised:
         parsed(rest)
 
     assert len(str(raised.value).splitlines()) == 1
 
 
-def test_no_representation_holds_a_secret() -> None:
+def test_repr_holds_no_secret() -> None:
     found = parsed("ada:hush@db/chat?sslpassword=hush")
 
     assert "hush" not in repr(found)
 
 
 @pytest.mark.parametrize("rest", ["ada:hush@db:hush/chat", "ada:hush@db/chat?sslmode=hush"])
-def test_no_error_holds_a_secret(rest: str) -> None:
+def test_errors_hold_no_secret(rest: str) -> None:
     with pytest.raises(DatabaseUrlError) as raised:
         parsed(rest)
 
