@@ -1,4 +1,4 @@
-"""The stores that every contract is run against."""
+"""The stores that all contract tests run against."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -44,5 +44,5 @@ async def in_postgres(_path: Path) -> AsyncIterator[Store]:
 @pytest.fixture(params=[memory, sqlite, in_postgres])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
     opened: Callable[[Path], AbstractAsyncContextManager[Store]] = request.param
-    async with opened(tmp_path) as made:
-        yield made
+    async with opened(tmp_path) as store:
+        yield store

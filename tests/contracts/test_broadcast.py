@@ -1,4 +1,4 @@
-"""What every broadcast adapter does."""
+"""Contract of every broadcast adapter."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -46,12 +46,12 @@ OPENING = Opening(
 
 
 class Listening(Protocol):
-    """A broadcast adapter, and a way to listen to it."""
+    """A broadcast adapter, with connections that count its events."""
 
     broadcast: Broadcast
 
     def listen(self, user_id: UserId, connection_id: str) -> Callable[[], int]:
-        """Open a connection; returns how many events it has been told since."""
+        """Open a connection; return a function that counts the events it got since."""
         ...
 
     def end(self, connection_id: str) -> None:
@@ -59,7 +59,7 @@ class Listening(Protocol):
         ...
 
     def was_ended(self, connection_id: str) -> bool:
-        """Whether the broadcast has ended a connection."""
+        """Whether the broadcast has closed a connection."""
         ...
 
 
@@ -87,7 +87,7 @@ class ListeningToHub:
 
 @attrs.define
 class ListeningToRecording:
-    """The broadcast of the other tests, which has to keep to the same rules."""
+    """The broadcast that other tests use, which must follow the same rules."""
 
     broadcast: RecordingBroadcast = attrs.field(factory=RecordingBroadcast)
     listeners: dict[str, Listener] = attrs.field(factory=dict)
@@ -120,7 +120,7 @@ def sent(seq: int) -> Event:
     return MessageSent(draft(Room(LOBBY)).at(seq))
 
 
-def test_a_users_every_connection_is_told(listening: Listening) -> None:
+def test_event_for_a_user_reaches_all_of_their_connections(listening: Listening) -> None:
     laptop, phone = listening.listen(ADA, "1"), listening.listen(ADA, "2")
 
     listening.broadcast.publish(event(), Users((ADA,)))
@@ -128,7 +128,7 @@ def test_a_users_every_connection_is_told(listening: Listening) -> None:
     assert (laptop(), phone()) == (1, 1)
 
 
-def test_nobody_else_is_told(listening: Listening) -> None:
+def test_event_for_a_user_reaches_no_other_user(listening: Listening) -> None:
     listening.listen(ADA, "1")
     bob = listening.listen(BOB, "2")
 
@@ -140,7 +140,7 @@ def test_nobody_else_is_told(listening: Listening) -> None:
 @pytest.mark.parametrize(
     "audience", [Users((ADA, BOB), ConnectionId("1")), Members(LOBBY, ConnectionId("1"))]
 )
-def test_one_connection_can_be_left_out(listening: Listening, audience: Audience) -> None:
+def test_one_connection_can_be_excluded(listening: Listening, audience: Audience) -> None:
     laptop, phone, bob = (listening.listen(u, c) for u, c in ((ADA, "1"), (ADA, "2"), (BOB, "3")))
     for user_id in (ADA, BOB):
         listening.broadcast.subscribe(LOBBY, user_id)
@@ -150,7 +150,7 @@ def test_one_connection_can_be_left_out(listening: Listening, audience: Audience
     assert (laptop(), phone(), bob()) == (0, 1, 1)
 
 
-def test_one_user_can_be_left_out_of_a_room(listening: Listening) -> None:
+def test_one_user_can_be_excluded_in_a_room(listening: Listening) -> None:
     laptop, phone, bob = (listening.listen(u, c) for u, c in ((ADA, "1"), (ADA, "2"), (BOB, "3")))
     for user_id in (ADA, BOB):
         listening.broadcast.subscribe(LOBBY, user_id)
@@ -160,7 +160,7 @@ def test_one_user_can_be_left_out_of_a_room(listening: Listening) -> None:
     assert (laptop(), phone(), bob()) == (0, 0, 1)
 
 
-def test_a_room_is_heard_from_entering_to_leaving(listening: Listening) -> None:
+def test_room_events_reach_a_user_from_subscribe_to_unsubscribe(listening: Listening) -> None:
     ada = listening.listen(ADA, "1")
     listening.broadcast.publish(event(), Members(LOBBY))
     listening.broadcast.subscribe(LOBBY, ADA)
@@ -171,7 +171,7 @@ def test_a_room_is_heard_from_entering_to_leaving(listening: Listening) -> None:
     assert ada() == 1
 
 
-def test_a_connection_that_opens_later_is_in_its_users_rooms(listening: Listening) -> None:
+def test_connection_that_opens_later_is_subscribed_to_its_users_rooms(listening: Listening) -> None:
     listening.listen(ADA, "1")
     listening.broadcast.subscribe(LOBBY, ADA)
     phone = listening.listen(ADA, "2")
@@ -181,7 +181,7 @@ def test_a_connection_that_opens_later_is_in_its_users_rooms(listening: Listenin
     assert phone() == 1
 
 
-def test_entering_twice_tells_once(listening: Listening) -> None:
+def test_subscribing_twice_delivers_events_once(listening: Listening) -> None:
     ada = listening.listen(ADA, "1")
     listening.broadcast.subscribe(LOBBY, ADA)
     listening.broadcast.subscribe(LOBBY, ADA)
@@ -191,7 +191,7 @@ def test_entering_twice_tells_once(listening: Listening) -> None:
     assert ada() == 1
 
 
-def test_a_connection_that_has_ended_is_told_nothing(listening: Listening) -> None:
+def test_closed_connection_gets_no_events(listening: Listening) -> None:
     ada, bob = listening.listen(ADA, "1"), listening.listen(BOB, "2")
     for user_id in (ADA, BOB):
         listening.broadcast.subscribe(LOBBY, user_id)
@@ -203,7 +203,7 @@ def test_a_connection_that_has_ended_is_told_nothing(listening: Listening) -> No
     assert (ada(), bob()) == (0, 2)
 
 
-def test_one_connection_can_be_told_alone(listening: Listening) -> None:
+def test_event_for_one_connection_reaches_only_that_connection(listening: Listening) -> None:
     laptop, phone, bob = (listening.listen(u, c) for u, c in ((ADA, "1"), (ADA, "2"), (BOB, "3")))
 
     listening.broadcast.publish(event(), OneConnection(ADA, ConnectionId("2")))
@@ -212,7 +212,7 @@ def test_one_connection_can_be_told_alone(listening: Listening) -> None:
     assert (laptop(), phone(), bob()) == (0, 1, 0)
 
 
-def test_a_user_is_dismissed_from_every_connection_and_nobody_else_is(
+def test_disconnecting_a_user_closes_all_of_their_connections_only(
     listening: Listening,
 ) -> None:
     for user_id, connection_id in ((ADA, "1"), (ADA, "2"), (BOB, "3")):
@@ -223,7 +223,7 @@ def test_a_user_is_dismissed_from_every_connection_and_nobody_else_is(
     assert [listening.was_ended(each) for each in ("1", "2", "3")] == [True, True, False]
 
 
-def test_one_connection_can_be_dismissed_alone(listening: Listening) -> None:
+def test_one_connection_can_be_disconnected(listening: Listening) -> None:
     for user_id, connection_id in ((ADA, "1"), (ADA, "2"), (BOB, "3")):
         listening.listen(user_id, connection_id)
 
@@ -232,7 +232,7 @@ def test_one_connection_can_be_dismissed_alone(listening: Listening) -> None:
     assert [listening.was_ended(each) for each in ("1", "2", "3")] == [True, False, False]
 
 
-def test_who_is_dismissed_is_told_nothing_more(listening: Listening) -> None:
+def test_disconnected_user_gets_no_more_events(listening: Listening) -> None:
     ada = listening.listen(ADA, "1")
     listening.broadcast.subscribe(LOBBY, ADA)
     listening.broadcast.disconnect(Users((ADA,)), "token_expired")
@@ -243,7 +243,7 @@ def test_who_is_dismissed_is_told_nothing_more(listening: Listening) -> None:
     assert ada() == 0
 
 
-def test_dismissing_who_is_not_there_is_harmless(listening: Listening) -> None:
+def test_disconnecting_an_absent_user_does_nothing(listening: Listening) -> None:
     bob = listening.listen(BOB, "1")
 
     listening.broadcast.disconnect(Users((EVE,)), "disconnected")
@@ -253,7 +253,7 @@ def test_dismissing_who_is_not_there_is_harmless(listening: Listening) -> None:
     assert bob() == 1
 
 
-def test_leaving_a_room_never_entered_is_harmless(listening: Listening) -> None:
+def test_unsubscribing_without_a_subscription_does_nothing(listening: Listening) -> None:
     ada = listening.listen(ADA, "1")
 
     listening.broadcast.unsubscribe(LOBBY, ADA)
@@ -263,7 +263,7 @@ def test_leaving_a_room_never_entered_is_harmless(listening: Listening) -> None:
     assert ada() == 0
 
 
-def test_what_happens_while_a_room_is_held_back_comes_with_entering(listening: Listening) -> None:
+def test_events_of_a_paused_room_are_delivered_by_subscribe(listening: Listening) -> None:
     laptop = listening.listen(ADA, "1")
     listening.broadcast.pause(LOBBY, ADA)
     phone, bob = listening.listen(ADA, "2"), listening.listen(BOB, "3")
@@ -281,7 +281,7 @@ def test_what_happens_while_a_room_is_held_back_comes_with_entering(listening: L
     assert listening.broadcast.is_subscribed(LOBBY, ADA)
 
 
-def test_what_happens_while_a_room_is_held_back_is_dropped_with_leaving(
+def test_events_of_a_paused_room_are_dropped_by_unsubscribe(
     listening: Listening,
 ) -> None:
     ada = listening.listen(ADA, "1")
@@ -298,7 +298,7 @@ def test_what_happens_while_a_room_is_held_back_is_dropped_with_leaving(
     assert ada() == 1
 
 
-def test_messages_from_before_entering_do_not_come(listening: Listening) -> None:
+def test_messages_up_to_given_seq_are_not_delivered(listening: Listening) -> None:
     ada = listening.listen(ADA, "1")
     listening.broadcast.pause(LOBBY, ADA)
     for seq in (2, 3):
@@ -312,7 +312,7 @@ def test_messages_from_before_entering_do_not_come(listening: Listening) -> None
     assert ada() == 1
 
 
-def test_who_is_not_there_hears_nothing_and_nothing_is_held_back(listening: Listening) -> None:
+def test_pausing_for_an_absent_user_queues_no_events(listening: Listening) -> None:
     listening.broadcast.pause(LOBBY, EVE)
     eve = listening.listen(EVE, "1")
     listening.broadcast.publish(event(), Members(LOBBY))
@@ -324,7 +324,7 @@ def test_who_is_not_there_hears_nothing_and_nothing_is_held_back(listening: List
     assert eve() == 1
 
 
-def test_a_user_who_has_gone_comes_back_to_nothing_held_back(listening: Listening) -> None:
+def test_queue_of_a_paused_room_is_dropped_with_the_last_connection(listening: Listening) -> None:
     listening.listen(ADA, "1")
     listening.broadcast.pause(LOBBY, ADA)
     listening.end("1")

@@ -1,4 +1,4 @@
-"""What every clock does."""
+"""Contract of every clock."""
 
 import asyncio
 import time
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 @attrs.frozen
 class Ticking:
-    """A clock, and a way to let time pass."""
+    """A clock, and a function that lets time pass."""
 
     clock: Clock
     pass_time: Callable[[timedelta], Awaitable[None]]
@@ -38,100 +38,100 @@ def manual() -> Ticking:
 
 @pytest.fixture(params=[system, manual])
 def ticking(request: pytest.FixtureRequest) -> Ticking:
-    made: Ticking = request.param()
-    return made
+    ticking: Ticking = request.param()
+    return ticking
 
 
-async def test_the_time_is_utc_in_whole_milliseconds(ticking: Ticking) -> None:
+async def test_time_is_utc_in_whole_milliseconds(ticking: Ticking) -> None:
     now = ticking.clock.now()
 
     assert now.tzinfo is UTC
     assert now.microsecond % 1000 == 0
 
 
-async def test_the_time_never_runs_backwards(ticking: Ticking) -> None:
+async def test_time_never_goes_backwards(ticking: Ticking) -> None:
     times = [ticking.clock.now() for _ in range(1000)]
 
     assert times == sorted(times)
 
 
-async def test_what_is_due_later_happens_then_and_once(ticking: Ticking) -> None:
-    happened: list[str] = []
-    ticking.clock.call_later(timedelta(milliseconds=20), lambda: happened.append("second"))
-    ticking.clock.call_later(timedelta(milliseconds=10), lambda: happened.append("first"))
-    assert happened == []
+async def test_callbacks_run_once_in_the_order_of_their_delays(ticking: Ticking) -> None:
+    calls: list[str] = []
+    ticking.clock.call_later(timedelta(milliseconds=20), lambda: calls.append("second"))
+    ticking.clock.call_later(timedelta(milliseconds=10), lambda: calls.append("first"))
+    assert calls == []
 
     await ticking.pass_time(timedelta(milliseconds=40))
 
-    assert happened == ["first", "second"]
+    assert calls == ["first", "second"]
 
 
-async def test_nothing_happens_before_its_time(ticking: Ticking) -> None:
-    happened = asyncio.Event()
+async def test_callback_does_not_run_early(ticking: Ticking) -> None:
+    has_run = asyncio.Event()
     times = [ticking.clock.now()]
 
-    def happen() -> None:
+    def callback() -> None:
         times.append(ticking.clock.now())
-        happened.set()
+        has_run.set()
 
-    ticking.clock.call_later(timedelta(milliseconds=20), happen)
+    ticking.clock.call_later(timedelta(milliseconds=20), callback)
     await ticking.pass_time(timedelta(milliseconds=20))
     async with asyncio.timeout(60):
-        await happened.wait()
+        await has_run.wait()
 
-    # What `now` says is cut off to whole milliseconds.
+    # `now` is truncated to whole milliseconds.
     assert times[1] - times[0] >= timedelta(milliseconds=19)
 
 
 @pytest.mark.parametrize("milliseconds", [0, -1000])
-async def test_what_is_overdue_happens_soon_but_not_at_once(
+async def test_callback_without_delay_runs_soon_but_not_immediately(
     ticking: Ticking, milliseconds: int
 ) -> None:
-    happened: list[str] = []
+    calls: list[str] = []
 
-    ticking.clock.call_later(timedelta(milliseconds=milliseconds), lambda: happened.append("it"))
-    assert happened == []
+    ticking.clock.call_later(timedelta(milliseconds=milliseconds), lambda: calls.append("callback"))
+    assert calls == []
     await ticking.pass_time(timedelta(milliseconds=1))
 
-    assert happened == ["it"]
+    assert calls == ["callback"]
 
 
-async def test_what_happens_may_call_for_more(ticking: Ticking) -> None:
-    happened: list[str] = []
+async def test_callback_may_schedule_another_one(ticking: Ticking) -> None:
+    calls: list[str] = []
 
     def first() -> None:
-        happened.append("first")
-        ticking.clock.call_later(timedelta(milliseconds=1), lambda: happened.append("second"))
+        calls.append("first")
+        ticking.clock.call_later(timedelta(milliseconds=1), lambda: calls.append("second"))
 
     ticking.clock.call_later(timedelta(milliseconds=1), first)
     async with asyncio.timeout(60):
-        while len(happened) < 2:
+        while len(calls) < 2:
             await ticking.pass_time(timedelta(milliseconds=1))
 
-    assert happened == ["first", "second"]
+    assert calls == ["first", "second"]
 
 
-async def test_what_is_cancelled_does_not_happen(ticking: Ticking) -> None:
-    happened: list[str] = []
-    ticking.clock.call_later(timedelta(milliseconds=1), lambda: happened.append("it")).cancel()
+async def test_cancelled_callback_does_not_run(ticking: Ticking) -> None:
+    calls: list[str] = []
+    ticking.clock.call_later(timedelta(milliseconds=1), lambda: calls.append("callback")).cancel()
 
     await ticking.pass_time(timedelta(milliseconds=10))
 
-    assert happened == []
+    assert calls == []
 
 
-async def test_cancelling_what_has_happened_is_harmless(ticking: Ticking) -> None:
-    happened: list[str] = []
-    timer = ticking.clock.call_later(timedelta(0), lambda: happened.append("it"))
+async def test_cancelling_after_the_callback_ran_does_nothing(ticking: Ticking) -> None:
+    calls: list[str] = []
+    timer = ticking.clock.call_later(timedelta(0), lambda: calls.append("callback"))
     await ticking.pass_time(timedelta(milliseconds=1))
 
     timer.cancel()
     await ticking.pass_time(timedelta(milliseconds=1))
 
-    assert happened == ["it"]
+    assert calls == ["callback"]
 
 
-def test_the_system_clock_goes_on_where_the_machines_is_set_back(
+def test_system_clock_continues_when_the_system_time_is_set_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = SystemClock()
@@ -143,7 +143,7 @@ def test_the_system_clock_goes_on_where_the_machines_is_set_back(
     assert timedelta(seconds=59) < clock.now() - before < timedelta(seconds=90)
 
 
-def test_the_system_clock_follows_where_the_machines_is_set_forward(
+def test_system_clock_follows_when_the_system_time_is_set_forward(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = SystemClock()
@@ -154,12 +154,14 @@ def test_the_system_clock_follows_where_the_machines_is_set_forward(
     assert abs(clock.now() - ahead) < timedelta(seconds=30)
 
 
-def test_the_system_clock_says_the_machines_time() -> None:
+def test_system_clock_has_the_system_time() -> None:
     assert abs(SystemClock().now() - datetime.now(UTC)) < timedelta(seconds=30)
 
 
-def test_wall_time_follows_the_machine_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two hours ahead and back: only what has to be in order stays ahead."""
+def test_wall_time_follows_when_the_system_time_is_set_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Set two hours ahead and back: only `now` stays ahead."""
     clock, correct_ns = SystemClock(), time.time_ns()
     monkeypatch.setattr(
         "socketio_app.adapters.system.time.time_ns", lambda: correct_ns + 7200 * 10**9

@@ -1,4 +1,4 @@
-"""What every delivery log does."""
+"""Contract of every delivery log."""
 
 import asyncio
 
@@ -18,19 +18,19 @@ async def send(store: Store, sender: UserId, recipient: UserId) -> Message:
 
 
 async def deliver(store: Store, *messages: Message) -> list[Message]:
-    """Note deliveries. Those that were the first."""
+    """Record deliveries; return the messages that were delivered for the first time."""
     found: list[Message] = []
     settled = asyncio.Event()
 
     store.deliveries.delivered(messages, found.extend)
-    # A store settles in the order of asking, and this one is always a first.
-    sign = await send(store, UserId("sender of signs"), UserId("receiver of signs"))
-    store.deliveries.delivered([sign], lambda _: settled.set())
+    # A store settles deliveries in the order of the calls, and this one is always new.
+    marker = await send(store, UserId("marker sender"), UserId("marker recipient"))
+    store.deliveries.delivered([marker], lambda _: settled.set())
     await settled.wait()
     return found
 
 
-async def test_a_message_is_undelivered_until_it_was_delivered(store: Store) -> None:
+async def test_message_is_undelivered_until_it_is_delivered(store: Store) -> None:
     message = await send(store, ADA, BOB)
     assert list(await store.deliveries.undelivered(BOB, 10)) == [message]
 
@@ -39,19 +39,19 @@ async def test_a_message_is_undelivered_until_it_was_delivered(store: Store) -> 
     assert list(await store.deliveries.undelivered(BOB, 10)) == []
 
 
-async def test_ones_own_messages_are_not_waiting_for_oneself(store: Store) -> None:
+async def test_own_messages_are_not_undelivered_to_the_sender(store: Store) -> None:
     await send(store, ADA, BOB)
 
     assert list(await store.deliveries.undelivered(ADA, 10)) == []
 
 
-async def test_a_note_to_oneself_waits_for_oneself(store: Store) -> None:
+async def test_message_to_oneself_is_undelivered(store: Store) -> None:
     message = await send(store, ADA, ADA)
 
     assert list(await store.deliveries.undelivered(ADA, 10)) == [message]
 
 
-async def test_a_rooms_messages_wait_for_nobody(store: Store) -> None:
+async def test_room_messages_are_never_undelivered(store: Store) -> None:
     lobby = Room(RoomId("lobby"))
     await store.rooms.join(lobby.room_id, BOB, draft().created_at)
     await store.messages.append(draft(lobby))
@@ -59,12 +59,12 @@ async def test_a_rooms_messages_wait_for_nobody(store: Store) -> None:
     assert list(await store.deliveries.undelivered(BOB, 10)) == []
 
 
-async def test_delivery_is_noted_once(store: Store) -> None:
+async def test_delivery_is_reported_once(store: Store) -> None:
     message = await send(store, ADA, BOB)
 
-    noted = [await deliver(store, message), await deliver(store, message)]
+    reported = [await deliver(store, message), await deliver(store, message)]
 
-    assert noted == [[message], []]
+    assert reported == [[message], []]
 
 
 async def test_delivery_only_moves_forward(store: Store) -> None:
@@ -75,7 +75,7 @@ async def test_delivery_only_moves_forward(store: Store) -> None:
     assert list(await store.deliveries.undelivered(BOB, 10)) == []
 
 
-async def test_each_persons_delivery_is_their_own(store: Store) -> None:
+async def test_each_user_has_their_own_cursor(store: Store) -> None:
     to_bob, to_ada = await send(store, ADA, BOB), await send(store, BOB, ADA)
 
     await deliver(store, to_ada)
@@ -84,7 +84,7 @@ async def test_each_persons_delivery_is_their_own(store: Store) -> None:
     assert list(await store.deliveries.undelivered(ADA, 10)) == []
 
 
-async def test_a_pairs_messages_come_in_their_order_from_the_first_undelivered_one(
+async def test_undelivered_messages_of_a_pair_are_in_order_of_seq(
     store: Store,
 ) -> None:
     delivered, *waiting = [await send(store, ADA, BOB) for _ in range(4)]
@@ -95,7 +95,7 @@ async def test_a_pairs_messages_come_in_their_order_from_the_first_undelivered_o
     assert list(await store.deliveries.undelivered(BOB, 10)) == waiting
 
 
-async def test_the_pair_with_the_newest_message_comes_first(store: Store) -> None:
+async def test_pair_with_the_newest_message_is_first(store: Store) -> None:
     from_ada, from_eve = await send(store, ADA, BOB), await send(store, EVE, BOB)
     newest = await send(store, ADA, BOB)
 
@@ -107,18 +107,20 @@ PEOPLE = [UserId(f"user{number:03}") for number in range(220)]
 
 
 class TestManyPairs:
-    """More than a store looks at before it notes what is delivered."""
+    """More pairs than a store examines before it moves `delivered_activity`."""
 
     async def all_send(self, store: Store) -> list[Message]:
         return list(await asyncio.gather(*[send(store, each, BOB) for each in PEOPLE]))
 
-    async def test_nothing_waits_when_all_is_delivered(self, store: Store) -> None:
+    async def test_nothing_is_undelivered_after_all_messages_were_delivered(
+        self, store: Store
+    ) -> None:
         await deliver(store, *await self.all_send(store))
 
         for _ in range(3):
             assert list(await store.deliveries.undelivered(BOB, 500)) == []
 
-    async def test_what_is_sent_afterwards_waits(self, store: Store) -> None:
+    async def test_later_message_is_undelivered(self, store: Store) -> None:
         await deliver(store, *await self.all_send(store))
         await store.deliveries.undelivered(BOB, 500)
         message = await send(store, PEOPLE[7], BOB)
@@ -126,7 +128,9 @@ class TestManyPairs:
         for _ in range(3):
             assert list(await store.deliveries.undelivered(BOB, 500)) == [message]
 
-    async def test_the_oldest_waits_behind_all_others(self, store: Store) -> None:
+    async def test_oldest_message_stays_undelivered_after_all_others_were_delivered(
+        self, store: Store
+    ) -> None:
         oldest, *others = await self.all_send(store)
         await deliver(store, *others)
 
@@ -135,7 +139,7 @@ class TestManyPairs:
         await deliver(store, oldest)
         assert list(await store.deliveries.undelivered(BOB, 500)) == []
 
-    async def test_as_many_as_the_limit_wait_at_a_time(self, store: Store) -> None:
+    async def test_number_of_undelivered_messages_is_limited(self, store: Store) -> None:
         messages = await self.all_send(store)
         found: list[Message] = []
 
@@ -147,7 +151,7 @@ class TestManyPairs:
         assert {each.message_id for each in found} == {each.message_id for each in messages}
         assert len(found) == len(messages)
 
-    async def test_ones_own_messages_in_between_do_not_wait(self, store: Store) -> None:
+    async def test_own_messages_in_between_are_not_undelivered(self, store: Store) -> None:
         first = await send(store, ADA, BOB)
         for _ in range(5):
             await send(store, BOB, ADA)
@@ -157,13 +161,13 @@ class TestManyPairs:
         assert list(await store.deliveries.undelivered(BOB, 3)) == [from_eve, first, last]
 
 
-async def test_a_limit_of_nothing_gives_nothing(store: Store) -> None:
+async def test_limit_of_0_returns_nothing(store: Store) -> None:
     await send(store, ADA, BOB)
 
     assert list(await store.deliveries.undelivered(BOB, 0)) == []
 
 
-async def test_of_messages_noted_together_those_that_are_first_are_told_in_order(
+async def test_new_deliveries_of_one_call_are_reported_in_order(
     store: Store,
 ) -> None:
     known, *fresh = [await send(store, ADA, BOB) for _ in range(3)]
@@ -172,7 +176,7 @@ async def test_of_messages_noted_together_those_that_are_first_are_told_in_order
     assert await deliver(store, known, *fresh) == fresh
 
 
-async def test_many_messages_of_several_conversations_are_noted_together_in_order(
+async def test_many_new_deliveries_of_several_conversations_are_reported_in_order(
     store: Store,
 ) -> None:
     messages = [await send(store, (ADA, EVE)[number % 2], BOB) for number in range(120)]
@@ -180,24 +184,24 @@ async def test_many_messages_of_several_conversations_are_noted_together_in_orde
     known = messages[:11]
     await deliver(store, *known)
 
-    noted = await deliver(store, *messages, to_ada)
+    reported = await deliver(store, *messages, to_ada)
 
-    assert noted == [*messages[11:], to_ada]
+    assert reported == [*messages[11:], to_ada]
     assert list(await store.deliveries.undelivered(BOB, 10)) == []
     assert list(await store.deliveries.undelivered(ADA, 10)) == []
 
 
-async def test_of_two_messages_noted_one_after_the_other_both_are_told(store: Store) -> None:
+async def test_deliveries_of_two_calls_are_both_reported(store: Store) -> None:
     first, second = await send(store, ADA, BOB), await send(store, ADA, BOB)
-    noted: list[Message] = []
-    store.deliveries.delivered([first], noted.extend)
+    reported: list[Message] = []
+    store.deliveries.delivered([first], reported.extend)
 
     await deliver(store, second)
 
-    assert noted == [first]
+    assert reported == [first]
 
 
-async def test_the_noting_of_a_rooms_message_changes_nothing(store: Store) -> None:
+async def test_delivery_of_a_room_message_is_ignored(store: Store) -> None:
     message = (await store.messages.append(draft(Room(RoomId("lobby"))))).message
 
     assert await deliver(store, message) == []

@@ -1,4 +1,4 @@
-"""What every maker of message ids does."""
+"""Contract of every generator of message ids."""
 
 from uuid import RFC_4122, UUID
 
@@ -15,24 +15,24 @@ def system() -> NewMessageId:
 
 @pytest.fixture(params=[system, numbered_message_ids])
 def new_id(request: pytest.FixtureRequest) -> NewMessageId:
-    made: NewMessageId = request.param()
-    return made
+    new_id: NewMessageId = request.param()
+    return new_id
 
 
-def test_no_id_is_made_twice(new_id: NewMessageId) -> None:
+def test_ids_are_unique(new_id: NewMessageId) -> None:
     ids = [new_id() for _ in range(10_000)]
 
     assert len(set(ids)) == len(ids)
 
 
-def test_ids_rise_also_within_a_millisecond(new_id: NewMessageId) -> None:
+def test_ids_increase_even_within_a_millisecond(new_id: NewMessageId) -> None:
     ids = [new_id() for _ in range(10_000)]
 
     assert ids == sorted(ids)
 
 
-def test_the_systems_are_uuids_of_version_7() -> None:
-    made = new_message_id()
+def test_system_ids_are_uuids_of_version_7() -> None:
+    message_id = new_message_id()
 
-    assert (UUID(made).version, UUID(made).variant) == (7, RFC_4122)
-    assert made == str(UUID(made))
+    assert (UUID(message_id).version, UUID(message_id).variant) == (7, RFC_4122)
+    assert message_id == str(UUID(message_id))

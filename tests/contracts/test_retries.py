@@ -1,4 +1,4 @@
-"""What a retry is compared with, on every store: the content that was stored first."""
+"""Retries with other content, on every store."""
 
 import asyncio
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 CONTENT = ' \u0000 "é" 👩‍👩‍👧 '
 
 
-async def test_a_retry_with_other_content_is_a_conflict(store: Store) -> None:
+async def test_retry_with_other_content_is_a_conflict(store: Store) -> None:
     live = LiveChat(store=store)
     first = await live.host(ADA, personal(BOB, CONTENT, "m1"))
 
@@ -29,7 +29,7 @@ async def test_a_retry_with_other_content_is_a_conflict(store: Store) -> None:
     assert await store.messages.last_seq(Pair.of(ADA, BOB)) == 1
 
 
-async def test_of_two_contents_at_once_one_is_stored(store: Store) -> None:
+async def test_concurrent_retries_with_different_content_store_one_message(store: Store) -> None:
     live = LiveChat(store=store)
 
     outcomes = await asyncio.gather(

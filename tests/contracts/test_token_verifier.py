@@ -1,4 +1,4 @@
-"""What every token verifier does."""
+"""Contract of every token verifier."""
 
 from collections.abc import Callable
 from datetime import UTC, timedelta
@@ -31,16 +31,16 @@ MINUTE = timedelta(minutes=1)
 
 @attrs.frozen
 class Issuing:
-    """A verifier, and who makes the tokens that it verifies."""
+    """A verifier, and the issuer of the tokens that it accepts."""
 
     clock: ManualClock
     verifier: TokenVerifier
     issue: Callable[[UserId, timedelta], str]
 
-    async def refusal(self, token: str) -> str:
-        with pytest.raises(Unauthenticated) as refused:
+    async def rejection(self, token: str) -> str:
+        with pytest.raises(Unauthenticated) as error:
             await self.verifier.verify(token)
-        return refused.value.message
+        return error.value.message
 
 
 def issuing_jwt(keys: KeySet, key: str, algorithm: str) -> Issuing:
@@ -77,7 +77,7 @@ def jwks() -> Issuing:
 
 
 def host() -> Issuing:
-    """A host with sessions of its own, which it looks up."""
+    """A host application that looks up its own sessions."""
     return issuing_sessions(lambda sessions, token: sessions.get(token))
 
 
@@ -104,11 +104,11 @@ def issuing_sessions(look_up: Callable[[dict[str, Identity], str], object]) -> I
 
 @pytest.fixture(params=[hs256, rs256, es256, jwks, host, async_host])
 def issuing(request: pytest.FixtureRequest) -> Issuing:
-    made: Issuing = request.param()
-    return made
+    issuing: Issuing = request.param()
+    return issuing
 
 
-async def test_a_token_proves_the_user_that_it_was_issued_to(issuing: Issuing) -> None:
+async def test_token_proves_the_user_that_it_was_issued_to(issuing: Issuing) -> None:
     of_ada, of_bob = issuing.issue(ADA, MINUTE), issuing.issue(BOB, MINUTE)
 
     identities = [await issuing.verifier.verify(token) for token in (of_ada, of_bob)]
@@ -116,8 +116,8 @@ async def test_a_token_proves_the_user_that_it_was_issued_to(issuing: Issuing) -
     assert [identity.user_id for identity in identities] == [ADA, BOB]
 
 
-async def test_new_token_is_accepted_after_a_wrong_clock_was_set_back(issuing: Issuing) -> None:
-    """The clock that only rises stays ahead; tokens are dated by another machine."""
+async def test_new_token_is_accepted_after_the_system_time_was_set_back(issuing: Issuing) -> None:
+    """`Clock.now` stays ahead, but another machine dates the tokens."""
     issuing.clock.advance(timedelta(hours=2))
     issuing.clock.set_wall_time(-timedelta(hours=2))
 
@@ -127,27 +127,27 @@ async def test_new_token_is_accepted_after_a_wrong_clock_was_set_back(issuing: I
     assert identity.expires_at == issuing.clock.wall_time() + MINUTE
 
 
-async def test_a_token_proves_the_same_every_time(issuing: Issuing) -> None:
+async def test_repeated_verification_returns_the_same_identity(issuing: Issuing) -> None:
     token = issuing.issue(ADA, MINUTE)
 
     assert await issuing.verifier.verify(token) == await issuing.verifier.verify(token)
 
 
 @pytest.mark.parametrize("user_id", ["x", "x" * 128, "日本 😀", '"}', "42"])
-async def test_any_users_id_comes_through_as_it_is(issuing: Issuing, user_id: str) -> None:
+async def test_user_id_is_unchanged(issuing: Issuing, user_id: str) -> None:
     identity = await issuing.verifier.verify(issuing.issue(UserId(user_id), MINUTE))
 
     assert identity.user_id == user_id
 
 
-async def test_when_a_token_ends_is_told_in_utc(issuing: Issuing) -> None:
+async def test_expiry_is_in_utc(issuing: Issuing) -> None:
     identity = await issuing.verifier.verify(issuing.issue(ADA, MINUTE))
 
     assert identity.expires_at == issuing.clock.now() + MINUTE
     assert identity.expires_at.tzinfo is UTC
 
 
-async def test_a_token_is_good_until_it_ends_and_has_expired_from_then_on(
+async def test_token_is_valid_until_its_expiry_and_expired_from_then_on(
     issuing: Issuing,
 ) -> None:
     token = issuing.issue(ADA, MINUTE)
@@ -161,39 +161,39 @@ async def test_a_token_is_good_until_it_ends_and_has_expired_from_then_on(
 
 
 @pytest.mark.parametrize("token", ["", "x", "a.b.c", "null", "\0", "\ud800", "x" * 100_000])
-async def test_what_nobody_issued_proves_nothing(issuing: Issuing, token: str) -> None:
-    assert await issuing.refusal(token)
+async def test_invalid_token_is_rejected(issuing: Issuing, token: str) -> None:
+    assert await issuing.rejection(token)
 
 
-async def test_a_token_with_its_end_cut_off_proves_nothing(issuing: Issuing) -> None:
+async def test_truncated_token_is_rejected(issuing: Issuing) -> None:
     token = issuing.issue(ADA, MINUTE)
 
-    assert await issuing.refusal(token[:-1])
+    assert await issuing.rejection(token[:-1])
 
 
-async def test_a_token_of_another_issuers_proves_nothing(issuing: Issuing) -> None:
-    others = sign_token(
+async def test_token_of_another_issuer_is_rejected(issuing: Issuing) -> None:
+    other = sign_token(
         ADA, key="x" * 32, algorithm="HS256", now=issuing.clock.now(), lifetime=MINUTE
     )
 
-    assert await issuing.refusal(others)
+    assert await issuing.rejection(other)
 
 
-async def test_every_refusal_is_in_the_same_words(issuing: Issuing) -> None:
+async def test_every_rejection_has_the_same_message(issuing: Issuing) -> None:
     token = issuing.issue(ADA, MINUTE)
 
-    refusals = {await issuing.refusal(bad) for bad in ("", "a.b.c", token + "x", token[:-1])}
+    rejections = {
+        await issuing.rejection(invalid) for invalid in ("", "a.b.c", token + "x", token[:-1])
+    }
 
-    assert refusals == {"the token is not valid"}
+    assert rejections == {"the token is not valid"}
 
 
-async def test_nothing_of_a_token_is_logged(
-    issuing: Issuing, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_token_is_not_logged(issuing: Issuing, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
     token = issuing.issue(ADA, MINUTE)
 
     await issuing.verifier.verify(token)
-    await issuing.refusal(token + "x")
+    await issuing.rejection(token + "x")
 
     assert token not in caplog.text
