@@ -1,10 +1,10 @@
-"""What the tests need that the package registries do not provide."""
+"""Requirements of the tests that are not Python packages."""
 
 from typing import Any
 
 from tests.servers import pgbouncer_binary
 
-NO_PGBOUNCER = "PgBouncer is not installed, so the store behind PgBouncer is NOT TESTED"
+NO_PGBOUNCER = "PgBouncer is not installed: the store behind PgBouncer is NOT TESTED"
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -28,7 +28,7 @@ TO_BOB, TO_EVE = Pair.of(ADA, BOB), Pair.of(ADA, EVE)
 
 @attrs.define
 class Process:
-    """A chat on a database that others use, too."""
+    """A chat on a database that other processes share."""
 
     url: str
     store: PostgresStore
@@ -36,14 +36,14 @@ class Process:
     since: Since
 
     async def catch_up(self) -> CaughtUp:
-        """Catch up as Ada, from where she was."""
+        """Catch up as Ada, from her last `since`."""
         answer = await self.live.host(ADA, CatchUp(self.store.epoch, since=self.since))
         assert answer.since is not None
         self.since = answer.since
         return answer
 
     async def seqs(self) -> dict[Conversation, list[int]]:
-        """What is new for Ada."""
+        """Return the `seq`s of Ada's new messages by conversation."""
         answer = await self.catch_up()
         return {
             each.state.conversation: [message.seq for message in each.messages]
@@ -67,7 +67,7 @@ async def process() -> AsyncIterator[Process]:
 async def uncommitted_append(
     url: str, conversation: Conversation, sender: UserId
 ) -> AsyncIterator[None]:
-    """A message of another process, whose transaction commits at the end."""
+    """Append a message as another process, in a transaction that commits at the end."""
     connection = await asyncpg.connect(url)
     try:
         ids = await find_or_insert(connection, [conversation])
@@ -78,7 +78,7 @@ async def uncommitted_append(
         await connection.close()
 
 
-async def test_what_commits_late_is_in_a_later_answer(process: Process) -> None:
+async def test_late_commit_is_in_a_later_answer(process: Process) -> None:
     async with uncommitted_append(process.url, TO_BOB, BOB):
         await process.store.messages.append(draft(TO_EVE, EVE))
         assert await process.seqs() == {TO_EVE: [1]}
@@ -86,7 +86,7 @@ async def test_what_commits_late_is_in_a_later_answer(process: Process) -> None:
     assert (await process.seqs())[TO_BOB] == [1]
 
 
-async def test_a_connection_that_opens_meanwhile_finds_it_too(process: Process) -> None:
+async def test_connection_that_opens_before_a_late_commit_finds_it(process: Process) -> None:
     async with uncommitted_append(process.url, TO_BOB, BOB):
         await process.store.messages.append(draft(TO_EVE, EVE))
         await process.catch_up()
@@ -97,7 +97,7 @@ async def test_a_connection_that_opens_meanwhile_finds_it_too(process: Process) 
     assert (await process.seqs())[TO_BOB] == [1]
 
 
-async def test_what_commits_late_between_two_answers_of_a_walk_is_found(process: Process) -> None:
+async def test_late_commit_between_two_answers_is_found(process: Process) -> None:
     others = [UserId(f"user{number}") for number in range(250)]
     for other in others:
         await process.store.messages.append(draft(Pair.of(ADA, other), other))
@@ -117,17 +117,17 @@ async def test_what_commits_late_between_two_answers_of_a_walk_is_found(process:
     assert given == {TO_BOB, TO_EVE, *[Pair.of(ADA, other) for other in others]}
 
 
-async def test_a_room_whose_join_commits_late_is_found(process: Process) -> None:
+async def test_late_join_is_found(process: Process) -> None:
     other = PostgresStore(process.url, rooms_per_user=10)
     await other.start()
     await other.rooms.join(LOBBY, BOB, NOON)
     await other.messages.append(draft(Room(LOBBY), BOB))
     connection = await asyncpg.connect(process.url)
     async with connection.transaction():
-        # The join has drawn its number, and waits here to note what counts as read.
+        # The join has drawn its activity, and now waits to store its read cursor.
         await connection.execute("LOCK TABLE chat_cursor IN EXCLUSIVE MODE")
         joining = asyncio.create_task(other.rooms.join(LOBBY, ADA, NOON))
-        while not await connection.fetchval(_WAITS):
+        while not await connection.fetchval(_IS_WAITING):
             await asyncio.sleep(0)
         await other.messages.append(draft(TO_EVE, EVE))
         assert TO_EVE in await process.seqs()
@@ -138,14 +138,14 @@ async def test_a_room_whose_join_commits_late_is_found(process: Process) -> None
     await other.close()
 
 
-_WAITS = """
+_IS_WAITING = """
     SELECT EXISTS (
         SELECT FROM pg_locks WHERE NOT granted AND relation = 'chat_cursor'::regclass
     )
 """
 
 
-async def test_a_foreign_transaction_holds_marks_back_no_longer_than_the_time_out(
+async def test_foreign_transaction_delays_marks_up_to_the_timeout_only(
     process: Process,
 ) -> None:
     now = 1000.0
@@ -154,17 +154,17 @@ async def test_a_foreign_transaction_holds_marks_back_no_longer_than_the_time_ou
     async with connection.transaction():
         await connection.execute("SELECT pg_current_xact_id()")
         await process.store.messages.append(draft(TO_BOB, BOB))
-        held = await marks.take()
-        assert held.settled is None
+        unsettled = await marks.take()
+        assert unsettled.settled is None
 
         now += MARK_TIMEOUT_SECONDS + 1
         later = await marks.take()
 
-    assert later.settled == held.latest
+    assert later.settled == unsettled.latest
     await connection.close()
 
 
-async def test_marks_that_wait_are_bounded(process: Process) -> None:
+async def test_number_of_unsettled_marks_is_limited(process: Process) -> None:
     now = 1000.0
     marks = ActivityMarks(process.store.activity._pool, lambda: now)
     connection = await asyncpg.connect(process.url)
@@ -178,11 +178,11 @@ async def test_marks_that_wait_are_bounded(process: Process) -> None:
     await connection.close()
 
 
-async def test_marks_of_another_database_are_forgotten(process: Process) -> None:
+async def test_marks_are_cleared_when_the_database_identity_changes(process: Process) -> None:
     await process.store.messages.append(draft(TO_BOB, BOB))
     before = await process.store.activity.mark()
     connection = await asyncpg.connect(process.url)
-    # As after a restore from a backup: with another epoch, and lower numbers.
+    # As after a restore from a backup: another epoch, and lower activities.
     await connection.execute("UPDATE chat_store SET epoch = 'another'")
     await connection.execute("SELECT setval('chat_activity', 1, false)")
     await connection.close()
@@ -196,7 +196,7 @@ async def test_marks_of_another_database_are_forgotten(process: Process) -> None
 
 
 @pytest.mark.parametrize("seed", range(2))
-async def test_a_client_that_catches_up_under_load_misses_nothing(
+async def test_client_that_catches_up_under_load_misses_nothing(
     process: Process, seed: int
 ) -> None:
     random = Random(seed)  # noqa: S311  (not for secrets)

@@ -1,4 +1,4 @@
-"""The store behind a real PgBouncer, which lends its connections for a transaction each."""
+"""The store behind a real PgBouncer in transaction mode."""
 
 import asyncio
 import os
@@ -46,32 +46,32 @@ SESSION_STATE = """
 """
 
 
-async def lent_sessions(url: str) -> Sequence[Mapping[str, object]]:
-    """What others find in the two sessions that PgBouncer lends."""
-    both_begun = asyncio.Barrier(2)
+async def server_sessions(url: str) -> Sequence[Mapping[str, object]]:
+    """Return the state of PgBouncer's two server sessions."""
+    both_started = asyncio.Barrier(2)
 
-    async def look() -> Mapping[str, object]:
+    async def read_state() -> Mapping[str, object]:
         connection = await asyncpg.connect(url, statement_cache_size=0)
         async with connection.transaction():
             await connection.fetchval("SELECT 1")
-            await both_begun.wait()
+            await both_started.wait()
             rows = await connection.fetch(SESSION_STATE)
         await connection.close()
         return {row["name"]: row["setting"] for row in rows}
 
-    return await asyncio.gather(look(), look())
+    return await asyncio.gather(read_state(), read_state())
 
 
 @pytest.mark.parametrize("query", ["", "?pgbouncer=true", "?search_path=public"])
-async def test_everything_works_and_nothing_is_left_in_sessions_of_others(
+async def test_everything_works_and_server_sessions_are_unchanged(
     direct_url: str, query: str
 ) -> None:
     with pgbouncer(direct_url) as url:
-        before = await lent_sessions(url)
+        before = await server_sessions(url)
         async with opened(url + query) as one, opened(url + query) as other:
             await asyncio.gather(*[use_everything(each) for each in [one, other] * 10])
 
-            assert await lent_sessions(url) == before
+            assert await server_sessions(url) == before
 
 
 async def test_everything_works_in_session_mode(direct_url: str) -> None:
@@ -80,7 +80,7 @@ async def test_everything_works_in_session_mode(direct_url: str) -> None:
             await asyncio.gather(*[use_everything(each) for each in [one, other] * 10])
 
 
-async def test_concurrent_appends_leave_no_gap(direct_url: str) -> None:
+async def test_concurrent_appends_leave_no_gaps(direct_url: str) -> None:
     with pgbouncer(direct_url) as url:
         async with opened(url) as one, opened(url) as other:
             stored = await asyncio.gather(
@@ -95,7 +95,7 @@ async def test_concurrent_appends_leave_no_gap(direct_url: str) -> None:
     assert sum(not each.duplicate for each in stored) == 200
 
 
-async def test_a_statement_that_waits_too_long_is_canceled(direct_url: str) -> None:
+async def test_statement_that_waits_too_long_is_cancelled(direct_url: str) -> None:
     with pgbouncer(direct_url) as url:
         query = "?options=-c%20statement_timeout%3D200"
         async with administration(direct_url) as admin, opened(url + query) as store:
@@ -111,16 +111,16 @@ async def test_a_statement_that_waits_too_long_is_canceled(direct_url: str) -> N
 
 
 @pytest.mark.timeout(240)
-async def test_the_tables_are_migrated_through_it() -> None:
+async def test_migration_and_reconnect_work_through_pgbouncer() -> None:
     with postgres() as server, pgbouncer(server.url) as url:
-        before = await lent_sessions(url)
+        before = await server_sessions(url)
         await asyncio.gather(*[migrate_postgres(url) for _ in range(2)])
-        assert await lent_sessions(url) == before
+        assert await server_sessions(url) == before
 
         async with opened(url) as store:
             await use_everything(store)
 
-        # The server goes, and comes back, while PgBouncer stays.
+        # The server restarts while PgBouncer keeps running.
         async with opened(url) as store:
             stored = await store.messages.append(draft(ROOM))
             server.stop()
@@ -129,11 +129,11 @@ async def test_the_tables_are_migrated_through_it() -> None:
             server.start()
 
             async with asyncio.timeout(30):
-                again = await append_again(store)
-            assert again == stored.message.seq + 1
+                seq = await append_with_retries(store)
+            assert seq == stored.message.seq + 1
 
 
-async def append_again(store: PostgresStore) -> int:
+async def append_with_retries(store: PostgresStore) -> int:
     while True:
         try:
             return (await store.messages.append(draft(ROOM))).message.seq
@@ -141,14 +141,14 @@ async def append_again(store: PostgresStore) -> int:
             await asyncio.sleep(0.05)
 
 
-async def test_a_pooler_is_found_out_and_a_server_is_not_taken_for_one(direct_url: str) -> None:
+async def test_pooler_is_detected(direct_url: str) -> None:
     with pgbouncer(direct_url) as url:
         async with opened(url) as behind, opened(direct_url) as direct:
             assert behind._connector._is_pooled
             assert not direct._connector._is_pooled
 
 
-async def test_with_prepared_statements_of_its_own_it_is_not_found_out(direct_url: str) -> None:
+async def test_detection_of_a_pooler_can_be_turned_off(direct_url: str) -> None:
     async with opened(f"{direct_url}?pgbouncer=false") as store:
         assert not store._connector._is_pooled
         await use_everything(store)

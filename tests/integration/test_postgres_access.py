@@ -1,4 +1,4 @@
-"""What PostgreSQL is reached by: one reading of the URL, and one line where it is not reached."""
+"""Access to PostgreSQL: parameters of the URL, and one-line errors."""
 
 import asyncio
 import os
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def migrate_and_use(url: str) -> None:
-    """Use a URL for both of its purposes."""
+    """Migrate a database, and append a message to it."""
     await migrate_postgres(url)
     store = PostgresStore(url, rooms_per_user=10)
     await store.start()
@@ -37,7 +37,7 @@ async def migrate_and_use(url: str) -> None:
 
 
 async def run(url: str, *command: str) -> tuple[int | None, str]:
-    """Run `socketio-app` with a database; return its exit status and what it wrote to stderr."""
+    """Run `socketio-app` with a database; return its exit status and stderr."""
     process = await asyncio.create_subprocess_exec(
         *[str(Path(sys.executable).parent / "socketio-app"), *command],
         env={"PATH": os.environ["PATH"], "SECRET_KEY": SECRET, "DATABASE_URL": url},
@@ -50,7 +50,7 @@ async def run(url: str, *command: str) -> tuple[int | None, str]:
 
 @asynccontextmanager
 async def role(url: str) -> AsyncIterator[str]:
-    """A new role that may do everything in a database with our tables; yields its URL."""
+    """Create a role with all privileges on the chat tables; yield its URL."""
     name = f"role_{uuid4().hex}"
     administration = await asyncpg.connect(url)
     await administration.execute(
@@ -82,12 +82,12 @@ async def end_sessions_of(user: str, connection: "asyncpg.Connection[asyncpg.Rec
         "options=-csearch_path%3Dpublic%20-c%20work_mem%3D8MB",
     ],
 )
-async def test_both_commands_take_the_parameters_of_other_libraries(query: str) -> None:
+async def test_migrate_and_serve_accept_parameters_of_other_libraries(query: str) -> None:
     async with postgres_database() as url:
         await migrate_and_use(f"{url}?{query}")
 
 
-async def test_both_commands_take_several_hosts() -> None:
+async def test_migrate_and_serve_accept_several_hosts() -> None:
     async with postgres_database() as url:
         await migrate_and_use(url.replace("127.0.0.1", "127.0.0.1:1,127.0.0.1"))
 
@@ -101,7 +101,7 @@ async def test_both_commands_take_several_hosts() -> None:
         "schema=Chat%20room&pgbouncer=true",
     ],
 )
-async def test_tables_are_in_the_schema_that_the_url_names(query: str) -> None:
+async def test_tables_are_in_the_schema_of_the_url(query: str) -> None:
     async with postgres_database() as url:
         connection = await asyncpg.connect(url)
         await connection.execute('CREATE SCHEMA "Chat room"')
@@ -114,7 +114,7 @@ async def test_tables_are_in_the_schema_that_the_url_names(query: str) -> None:
         await connection.close()
 
 
-async def test_a_schema_that_does_not_exist_is_one_line() -> None:
+async def test_missing_schema_is_a_one_line_error() -> None:
     async with postgres_database() as url:
         with pytest.raises(SchemaError, match="no schema has been selected to create in"):
             await migrate_postgres(f"{url}?schema=none")
@@ -123,7 +123,7 @@ async def test_a_schema_that_does_not_exist_is_one_line() -> None:
 
 
 @pytest.mark.parametrize("command", ["migrate", "serve"])
-async def test_an_unsupported_parameter_is_one_line(command: str) -> None:
+async def test_unsupported_parameter_is_a_one_line_error(command: str) -> None:
     async with postgres_database() as url:
         status, errors = await run(f"{url}?pool_size=4", command)
 
@@ -134,19 +134,19 @@ async def test_an_unsupported_parameter_is_one_line(command: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("part", "instead", "reason"),
+    ("part", "replacement", "reason"),
     [
-        ("postgres@", "nobody_at_all@", 'role "nobody_at_all" does not exist'),
+        ("postgres@", "no_such_role@", 'role "no_such_role" does not exist'),
         ("/chat_test", "/no_such", "database .* does not exist"),
         (r"127\.0\.0\.1", "no-such-host.invalid", "not known|resolution"),
         (r":\d+/", ":1/", "Connect call failed"),
     ],
 )
-async def test_a_database_that_is_not_reached_is_one_line(
-    part: str, instead: str, reason: str
+async def test_unreachable_database_is_a_one_line_error(
+    part: str, replacement: str, reason: str
 ) -> None:
     async with postgres_database() as url:
-        wrong = re.sub(part, instead, url)
+        wrong = re.sub(part, replacement, url)
 
         with pytest.raises(ConnectFailedError, match=reason) as started:
             await PostgresStore(wrong, rooms_per_user=10).start()
@@ -158,10 +158,10 @@ async def test_a_database_that_is_not_reached_is_one_line(
         assert str(started.value) == str(migrated.value)
 
 
-async def demand_passwords(server: Postgres) -> None:
-    """Let nobody log in over TCP without a password."""
-    limits = server._home / "data" / "pg_hba.conf"
-    limits.write_text("local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
+async def require_passwords(server: Postgres) -> None:
+    """Require passwords for logins over TCP."""
+    rules = server._home / "data" / "pg_hba.conf"
+    rules.write_text("local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
     port = server.url.rpartition(":")[2].partition("/")[0]
     connection = await asyncpg.connect(f"postgresql://postgres@/?host={server._home}&port={port}")
     await connection.execute("ALTER ROLE postgres PASSWORD 'right'")
@@ -170,10 +170,10 @@ async def demand_passwords(server: Postgres) -> None:
 
 
 @pytest.mark.timeout(240)
-async def test_a_wrong_password_is_one_line_and_not_shown() -> None:
+async def test_wrong_password_is_a_one_line_error_without_the_password() -> None:
     with postgres() as server:
         await migrate_postgres(server.url)
-        await demand_passwords(server)
+        await require_passwords(server)
         right, wrong = (server.url.replace("@", f":{each}@") for each in ("right", "wrong"))
 
         for command in ("serve", "migrate"):
@@ -186,7 +186,7 @@ async def test_a_wrong_password_is_one_line_and_not_shown() -> None:
         await migrate_and_use(right)
 
 
-async def test_a_login_that_is_taken_away_is_unavailable_until_it_is_back() -> None:
+async def test_store_is_unavailable_while_the_login_is_revoked() -> None:
     async with postgres_database() as url, role(url) as login:
         user = login.partition("//")[2].partition("@")[0]
         administration = await asyncpg.connect(url)
@@ -209,7 +209,7 @@ async def test_a_login_that_is_taken_away_is_unavailable_until_it_is_back() -> N
         await administration.close()
 
 
-async def test_a_privilege_that_is_taken_away_is_unavailable_until_it_is_back() -> None:
+async def test_store_is_unavailable_while_a_privilege_is_revoked() -> None:
     async with postgres_database() as url, role(url) as login:
         user = login.partition("//")[2].partition("@")[0]
         administration = await asyncpg.connect(url)

@@ -1,4 +1,4 @@
-"""What the store does while PostgreSQL cannot do what it is asked, and after."""
+"""The store during outages of PostgreSQL, and after them."""
 
 import asyncio
 import logging
@@ -46,7 +46,7 @@ async def administration(url: str) -> AsyncIterator[Administration]:
 
 
 async def end_all_other_sessions(connection: Administration) -> None:
-    """End them, and wait until they are gone."""
+    """End all other sessions, and wait until they have ended."""
     await connection.execute(
         "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
         " WHERE pid <> pg_backend_pid() AND datname = current_database()"
@@ -70,7 +70,7 @@ WRITES: dict[str, Callable[[PostgresStore], Awaitable[object]]] = {
 }
 
 
-async def test_sessions_with_a_read_only_server_are_dropped() -> None:
+async def test_sessions_with_a_read_only_server_are_replaced() -> None:
     async with postgres_database() as url, administration(url) as admin:
         async with opened(url) as store:
             await store.messages.append(draft(ROOM, BOB))
@@ -79,7 +79,7 @@ async def test_sessions_with_a_read_only_server_are_dropped() -> None:
             for write in WRITES.values():
                 with pytest.raises(Unavailable):
                     await write(store)
-            # All of the pool's sessions are now with a server that takes no writes.
+            # All sessions of the pool are now connected to a read-only server.
             await asyncio.gather(*[store.messages.last_seq(ROOM) for _ in range(20)])
             await set_for_new_sessions(admin, "RESET default_transaction_read_only")
 
@@ -96,7 +96,7 @@ async def test_sessions_with_a_read_only_server_are_dropped() -> None:
 
 
 @pytest.mark.timeout(240)
-async def test_of_several_hosts_the_one_that_takes_writes_is_used() -> None:
+async def test_host_that_accepts_writes_is_used() -> None:
     with postgres() as read_only:
         async with postgres_database() as url:
             name = url.rpartition("/")[2]
@@ -111,8 +111,8 @@ async def test_of_several_hosts_the_one_that_takes_writes_is_used() -> None:
                     await write(store)
 
 
-async def test_a_host_that_does_not_answer_holds_up_the_first_session_only() -> None:
-    # Connections to it are accepted by the system, and nothing ever answers.
+async def test_host_that_does_not_answer_delays_only_the_first_session() -> None:
+    # The operating system accepts connections to it, but no process answers.
     with socket.create_server(("127.0.0.1", 0), backlog=100) as dead:
         dead.setblocking(False)
         address = f"127.0.0.1:{dead.getsockname()[1]},127.0.0.1"
@@ -127,7 +127,7 @@ async def test_a_host_that_does_not_answer_holds_up_the_first_session_only() -> 
             dead.accept()
 
 
-async def test_a_session_that_is_known_to_be_closed_is_opened_again_before_it_is_used() -> None:
+async def test_closed_session_is_replaced_before_it_is_used() -> None:
     async with postgres_database() as url, administration(url) as admin, opened(url) as store:
         await store.messages.append(draft(ROOM))
         await end_all_other_sessions(admin)
@@ -167,7 +167,7 @@ async def test_reconnecting_logs_the_outage_once_and_no_traceback(
     ]
 
 
-async def test_a_statement_that_waits_too_long_is_canceled_and_stores_nothing() -> None:
+async def test_statement_that_waits_too_long_is_cancelled_and_stores_nothing() -> None:
     async with postgres_database() as url, administration(url) as admin:
         async with opened(f"{url}?options=-c%20statement_timeout%3D200") as store:
             await store.messages.append(draft(ROOM))
@@ -188,26 +188,26 @@ WAITING = """
 """
 
 
-async def test_a_process_that_stops_in_a_transaction_keeps_no_locks() -> None:
+async def test_process_that_hangs_in_a_transaction_loses_its_locks() -> None:
     async with postgres_database() as url:
         query = "?options=-c%20idle_in_transaction_session_timeout%3D100"
-        async with opened(url + query) as stopped, opened(url) as other:
+        async with opened(url + query) as hanging, opened(url) as other:
             await other.messages.append(draft(ROOM))
 
-            async def stop_in_a_transaction() -> None:
-                async with stopped._pool.transaction() as connection:
+            async def hang_in_a_transaction() -> None:
+                async with hanging._pool.transaction() as connection:
                     await connection.execute("SELECT FROM chat_conversation FOR UPDATE")
-                    # It runs while this one does nothing: its lock is gone before it gives up.
+                    # The server ends the idle transaction before this append times out.
                     assert (await other.messages.append(draft(ROOM))).message.seq == 2
                     await connection.execute("SELECT")
 
             with pytest.raises(Unavailable):
-                await stop_in_a_transaction()
-            assert await stopped.messages.last_seq(ROOM) == 2
+                await hang_in_a_transaction()
+            assert await hanging.messages.last_seq(ROOM) == 2
 
 
 @pytest.mark.parametrize("query", ["", "?pgbouncer=true"])
-async def test_the_server_gives_up_before_the_chat_does(query: str) -> None:
+async def test_server_times_out_before_the_chat_does(query: str) -> None:
     async with postgres_database() as url, opened(url + query) as store:
         for session in (store._pool.connection(), store.messages._appending.statement()):
             async with session as connection:
@@ -215,7 +215,7 @@ async def test_the_server_gives_up_before_the_chat_does(query: str) -> None:
                     assert await connection.fetchval(f"SHOW {name}") == "8s"
 
 
-async def test_a_read_that_is_given_up_is_canceled_on_the_server() -> None:
+async def test_cancelled_read_is_cancelled_on_the_server() -> None:
     async with postgres_database() as url, administration(url) as admin, opened(url) as store:
         async with admin.transaction():
             await admin.execute("LOCK TABLE chat_conversation")
@@ -224,14 +224,14 @@ async def test_a_read_that_is_given_up_is_canceled_on_the_server() -> None:
                     async with asyncio.timeout(0.05):
                         await store.messages.last_seq(ROOM)
 
-            async def none_waits() -> bool:
+            async def nothing_waits() -> bool:
                 return bool(await admin.fetchval(WAITING) == 0)
 
             async with asyncio.timeout(5):
-                await until(none_waits)
+                await until(nothing_waits)
 
 
-async def test_appends_wait_for_no_reader() -> None:
+async def test_appends_do_not_wait_for_readers() -> None:
     async with postgres_database() as url, opened(url) as store:
         busy = asyncio.Event()
 
@@ -257,7 +257,7 @@ async def test_appends_wait_for_no_reader() -> None:
 
 @pytest.mark.parametrize("query", ["", "?pgbouncer=true"])
 @pytest.mark.parametrize("level", ["repeatable read", "serializable"])
-async def test_the_databases_default_isolation_level_does_not_matter(
+async def test_default_isolation_level_of_the_database_has_no_effect(
     level: str, query: str
 ) -> None:
     async with postgres_database() as url, administration(url) as admin:
@@ -280,7 +280,7 @@ async def test_the_databases_default_isolation_level_does_not_matter(
     assert sum(each.joined for each in joined) == 50
 
 
-async def test_failed_starts_leave_no_session_behind() -> None:
+async def test_failed_start_leaves_no_session() -> None:
     async with postgres_database() as url, administration(url) as admin:
         await admin.execute("UPDATE chat_alembic_version SET version_num = '9999'")
         store = PostgresStore(url, rooms_per_user=10)
@@ -302,7 +302,7 @@ OTHERS = """
 """
 
 
-async def test_a_new_epoch_is_noticed_while_the_server_runs(
+async def test_new_epoch_is_noticed_while_the_server_runs(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with postgres_database() as url, administration(url) as admin, opened(url) as store:
@@ -322,7 +322,7 @@ async def test_a_new_epoch_is_noticed_while_the_server_runs(
     assert [each.getMessage() for each in caplog.records] == ["database identity changed"] * 3
 
 
-async def test_migrations_at_the_same_time_take_turns() -> None:
+async def test_concurrent_migrations_are_serialized() -> None:
     async with postgres_database() as url, administration(url) as admin:
         await admin.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
 

@@ -1,4 +1,4 @@
-"""How sessions with PostgreSQL are lent."""
+"""The pool of sessions with PostgreSQL."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -28,7 +28,7 @@ async def pool() -> AsyncIterator[PostgresPool]:
 
 
 class Holders:
-    """Callers that hold a session each until they are released."""
+    """Callers that each hold a session until `release`."""
 
     def __init__(self, pool: PostgresPool) -> None:
         self._pool = pool
@@ -37,13 +37,13 @@ class Holders:
         self.holding = 0
 
     async def hold(self, count: int) -> None:
-        """Start callers, and wait until as many hold a session as there are."""
+        """Start callers, and wait until as many as possible hold a session."""
         self.tasks += [asyncio.create_task(self._hold()) for _ in range(count)]
         while self.holding < min(len(self.tasks), MAX_SESSIONS):
             await asyncio.sleep(0.001)
 
     async def release(self) -> list[int]:
-        """Let every caller end; return the processes of the server that served them."""
+        """End all callers; return the process ids of their server processes."""
         self._released.set()
         return await asyncio.gather(*self.tasks)
 
@@ -56,19 +56,19 @@ class Holders:
 
 
 async def process(pool: PostgresPool) -> int:
-    """The server's process of the session that is lent next."""
+    """Return the process id of the server process of the next session."""
     async with pool.connection() as connection:
         found: int = await connection.fetchval("SELECT pg_backend_pid()")
         return found
 
 
-async def assert_all_sessions_can_be_lent(pool: PostgresPool) -> None:
+async def assert_all_sessions_are_available(pool: PostgresPool) -> None:
     holders = Holders(pool)
     await holders.hold(MAX_SESSIONS)
     assert len(set(await holders.release())) == MAX_SESSIONS
 
 
-async def test_many_callers_share_a_bounded_number_of_sessions(pool: PostgresPool) -> None:
+async def test_number_of_sessions_is_limited(pool: PostgresPool) -> None:
     holders = Holders(pool)
 
     await holders.hold(5 * MAX_SESSIONS)
@@ -78,13 +78,13 @@ async def test_many_callers_share_a_bounded_number_of_sessions(pool: PostgresPoo
     assert len(set(processes)) == MAX_SESSIONS
 
 
-async def test_the_session_that_was_used_last_is_lent_first(pool: PostgresPool) -> None:
-    await assert_all_sessions_can_be_lent(pool)
+async def test_most_recently_used_session_is_acquired_first(pool: PostgresPool) -> None:
+    await assert_all_sessions_are_available(pool)
 
     assert len({await process(pool) for _ in range(5)}) == 1
 
 
-async def test_callers_that_give_up_waiting_take_no_session_with_them(pool: PostgresPool) -> None:
+async def test_cancelled_waiters_lose_no_session(pool: PostgresPool) -> None:
     holders = Holders(pool)
     await holders.hold(MAX_SESSIONS)
     waiting = [asyncio.create_task(process(pool)) for _ in range(5)]
@@ -96,10 +96,10 @@ async def test_callers_that_give_up_waiting_take_no_session_with_them(pool: Post
     await holders.release()
 
     assert all(task.cancelled() for task in waiting)
-    await assert_all_sessions_can_be_lent(pool)
+    await assert_all_sessions_are_available(pool)
 
 
-async def test_a_caller_that_gives_up_just_when_it_is_lent_a_session_gives_it_back(
+async def test_waiter_that_is_cancelled_after_it_got_a_session_returns_it(
     pool: PostgresPool,
 ) -> None:
     holders = Holders(pool)
@@ -115,10 +115,10 @@ async def test_a_caller_that_gives_up_just_when_it_is_lent_a_session_gives_it_ba
 
     assert waiting.cancelled()
     await holders.release()
-    await assert_all_sessions_can_be_lent(pool)
+    await assert_all_sessions_are_available(pool)
 
 
-async def test_over_the_bound_a_caller_is_refused_and_those_that_wait_are_not(
+async def test_caller_over_the_limit_is_rejected_and_waiting_ones_are_not(
     pool: PostgresPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgres_pool, "MAX_WAITING", 2)
@@ -134,7 +134,7 @@ async def test_over_the_bound_a_caller_is_refused_and_those_that_wait_are_not(
     assert len(await asyncio.gather(*waiting)) == 2
 
 
-async def test_a_caller_waits_for_a_bounded_time(
+async def test_waiting_for_a_session_times_out(
     pool: PostgresPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgres_pool, "WAIT_TIMEOUT_SECONDS", 0.05)
@@ -145,10 +145,10 @@ async def test_a_caller_waits_for_a_bounded_time(
         await process(pool)
 
     await holders.release()
-    await assert_all_sessions_can_be_lent(pool)
+    await assert_all_sessions_are_available(pool)
 
 
-async def test_a_session_that_was_idle_for_too_long_is_replaced(
+async def test_session_that_was_idle_for_too_long_is_replaced(
     pool: PostgresPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = await process(pool)
@@ -159,7 +159,7 @@ async def test_a_session_that_was_idle_for_too_long_is_replaced(
     assert await process(pool) != first
 
 
-async def test_a_session_is_lent_again_after_an_error_of_its_user(pool: PostgresPool) -> None:
+async def test_session_is_reused_after_an_error_of_its_caller(pool: PostgresPool) -> None:
     async def fail() -> None:
         async with pool.transaction() as connection:
             await connection.execute("INSERT INTO chat_store (id, epoch) VALUES (2, 'other')")
@@ -175,7 +175,7 @@ async def test_a_session_is_lent_again_after_an_error_of_its_user(pool: Postgres
     assert await process(pool) == before
 
 
-async def test_a_session_whose_user_is_cancelled_is_not_lent_again(pool: PostgresPool) -> None:
+async def test_session_of_a_cancelled_caller_is_not_reused(pool: PostgresPool) -> None:
     before = await process(pool)
     task = asyncio.create_task(sleep(pool))
     await asyncio.sleep(0.05)
@@ -184,7 +184,7 @@ async def test_a_session_whose_user_is_cancelled_is_not_lent_again(pool: Postgre
     await asyncio.wait([task])
 
     assert await process(pool) != before
-    await assert_all_sessions_can_be_lent(pool)
+    await assert_all_sessions_are_available(pool)
 
 
 async def sleep(pool: PostgresPool) -> None:

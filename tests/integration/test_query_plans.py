@@ -1,4 +1,4 @@
-"""No query reads a whole table, or more than its answer needs, on either database."""
+"""No query scans a whole table, or reads more rows than necessary, on either database."""
 
 import json
 import re
@@ -55,7 +55,7 @@ SHARED = [
     statements.conversation_at(ID, None, None),
     statements.conversation_at(None, ID, ID),
 ]
-"""What every database is asked in the same words."""
+"""Statements that all databases share."""
 
 ON_SQLITE: list[tuple[str, Sequence[Any] | Mapping[str, Any]]] = [
     (sqlite_reader.WAITING_PAIRS, {"user_id": ID, "limit": 10}),
@@ -68,21 +68,21 @@ ON_SQLITE: list[tuple[str, Sequence[Any] | Mapping[str, Any]]] = [
     (sqlite_writer._FIND_PAIR, [ID, ID]),
     (sqlite_writer._FIND_RETRIED, [1, ID, ID]),
     (sqlite_writer._FIND_READ, [ID, 1]),
-    (sqlite_writer._STORE_HEAD, [1, 1, 1, 1, 1]),
+    (sqlite_writer._STORE_CONVERSATION, [1, 1, 1, 1, 1]),
     (sqlite_writer._LEAVE, [ID, ID]),
     (sqlite_writer._STORE_SENT, [1, ID, ID]),
-    (sqlite_writer._COUNT_ONE_MORE, [1]),
-    (sqlite_writer._COUNT_ONE_LESS, [ID]),
+    (sqlite_writer._INCREMENT_MEMBER_COUNT, [1]),
+    (sqlite_writer._DECREMENT_MEMBER_COUNT, [ID]),
 ]
 
 
-def tables_read_whole(plan: Sequence[Sequence[Any]], query: str) -> set[str]:
-    """The tables, by their names in a query, that SQLite goes through from end to end.
+def scanned_tables(plan: Sequence[Sequence[Any]], query: str) -> set[str]:
+    """Return the tables that SQLite scans completely, by their names in a query.
 
-    It says the same of the rows that an inner query has found, which is meant to be.
+    SQLite reports the same for the results of a subquery, which are ignored here.
     """
-    named = re.findall(r"\b(chat_\w+)(?:\s+(?:AS\s+)?(\w+))?", query)
-    tables = {name for pair in named for name in pair}
+    names = re.findall(r"\b(chat_\w+)(?:\s+(?:AS\s+)?(\w+))?", query)
+    tables = {name for pair in names for name in pair}
     scans = [detail.split() for *_, detail in plan if detail.startswith("SCAN ")]
     return {words[1] for words in scans} & tables
 
@@ -105,8 +105,8 @@ ON_POSTGRESQL: list[tuple[str, Sequence[Any]]] = [
     (postgres_rooms._LEAVE, [ID, ID]),
     (postgres_rooms._LOCK_AND_COUNT, [ID]),
     (postgres_rooms._COUNT_AND_LAST, [1]),
-    (postgres_rooms._COUNT_ONE_MORE, [1]),
-    (postgres_rooms._COUNT_ONE_LESS, [ID]),
+    (postgres_rooms._INCREMENT_MEMBER_COUNT, [1]),
+    (postgres_rooms._DECREMENT_MEMBER_COUNT, [ID]),
     (postgres_rooms._JOIN, [ID, ID, 0, 1]),
 ]
 
@@ -127,28 +127,28 @@ async def sqlite_file(tmp_path: Path) -> AsyncIterator[sqlite3.Connection]:
     connection.close()
 
 
-async def test_a_table_that_sqlite_reads_whole_is_noticed(sqlite_file: sqlite3.Connection) -> None:
+async def test_table_scan_on_sqlite_is_detected(sqlite_file: sqlite3.Connection) -> None:
     for query, table in (
         ("SELECT * FROM chat_message WHERE content = 'x'", "chat_message"),
         ("SELECT count(*) FROM chat_member AS member WHERE joined_at > 5", "member"),
     ):
         plan = sqlite_file.execute(f"EXPLAIN QUERY PLAN {query}").fetchall()
 
-        assert tables_read_whole(plan, query) == {table}
+        assert scanned_tables(plan, query) == {table}
 
 
-async def test_no_query_on_sqlite_reads_a_whole_table(sqlite_file: sqlite3.Connection) -> None:
+async def test_no_query_on_sqlite_scans_a_table(sqlite_file: sqlite3.Connection) -> None:
     shared = [compiled(statement, sqlite.dialect()) for statement in SHARED]
 
     for query, values in [*shared, *ON_SQLITE]:
         plan = sqlite_file.execute(f"EXPLAIN QUERY PLAN {query}", values).fetchall()
 
         assert plan
-        assert tables_read_whole(plan, query) == set(), query
+        assert scanned_tables(plan, query) == set(), query
 
 
 PAIRS = Size(conversations=5000, messages=10_000, max_rooms=0)
-"""Far more conversations of one user than a page has."""
+"""A user with far more conversations than a page has."""
 
 _ADA = ADA.encode()
 _PAGES = [
@@ -160,10 +160,10 @@ _PAGES = [
 ]
 
 MAX_ROWS_READ = 100
-"""Ten rows of a page, in each of a few tables."""
+"""Ten rows per page, in each of a few tables."""
 
 
-async def test_a_page_on_postgresql_reads_as_many_rows_as_it_has() -> None:
+async def test_number_of_rows_that_a_page_reads_on_postgresql_is_limited() -> None:
     dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
     pages = [compiled(statement, dialect) for statement in _PAGES]
 
@@ -175,21 +175,21 @@ async def test_a_page_on_postgresql_reads_as_many_rows_as_it_has() -> None:
             found = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}", *values)
             (plan,) = json.loads(found)
 
-            # Nearly all of the rows that the last one looks at are for the count of its bound.
+            # The last query reads most of its rows to count examined pairs.
             assert rows_read(plan["Plan"]) <= MAX_ROWS_READ + 2 * undelivered.MIN_EXAMINED, query
         await connection.close()
 
 
 def rows_read(plan: dict[str, Any]) -> int:
-    """How many rows of tables were looked at, those that were thrown away included."""
+    """Return the number of rows read from tables, including those removed by filters."""
     rows = 0
     if "Scan" in plan["Node Type"] and plan.get("Relation Name", "").startswith("chat_"):
         each = plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)
         rows = each * plan["Actual Loops"]
-    return int(rows) + sum(rows_read(part) for part in plan.get("Plans", ()))
+    return int(rows) + sum(rows_read(child) for child in plan.get("Plans", ()))
 
 
-async def test_a_page_on_sqlite_takes_no_longer_with_ten_times_the_conversations(
+async def test_cost_of_a_page_on_sqlite_does_not_grow_with_the_number_of_conversations(
     tmp_path: Path,
 ) -> None:
     steps: list[list[int]] = []
@@ -212,7 +212,7 @@ async def test_a_page_on_sqlite_takes_no_longer_with_ten_times_the_conversations
 
 
 def steps_of(connection: sqlite3.Connection, query: str, values: Sequence[Any]) -> int:
-    """How many instructions of SQLite's virtual machine a query takes."""
+    """Return the number of instructions of SQLite's virtual machine that a query takes."""
     steps = 0
 
     def count() -> None:
@@ -225,13 +225,13 @@ def steps_of(connection: sqlite3.Connection, query: str, values: Sequence[Any]) 
     return steps
 
 
-async def test_no_query_on_postgresql_has_to_read_a_whole_table() -> None:
+async def test_no_query_on_postgresql_has_to_scan_a_table() -> None:
     dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
     shared = [compiled(statement, dialect) for statement in SHARED]
 
     async with postgres_database() as url:
         connection = await asyncpg.connect(url)
-        # A table of nothing is best read whole; this says what would be done with a large one.
+        # Scanning is best for empty tables; this shows the plans for large ones.
         await connection.execute("SET enable_seqscan = off")
         for query, values in [*shared, *ON_POSTGRESQL]:
             plan = [row[0] for row in await connection.fetch(f"EXPLAIN {query}", *values)]

@@ -1,4 +1,4 @@
-"""What the durable stores do beyond their contracts: schemas, owners, plans, bad days."""
+"""The durable stores beyond their contracts: schemas, ownership, concurrency, outages."""
 
 import asyncio
 import sqlite3
@@ -42,12 +42,12 @@ async def sqlite(tmp_path: Path) -> AsyncIterator[SqliteStore]:
 
 
 def differences(connection: Connection) -> object:
-    """What the migrations have made otherwise than the tables say."""
+    """Return how the migrated schema differs from the declared tables."""
     context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
     return compare_metadata(context, metadata)
 
 
-async def test_the_migrations_make_the_tables_on_sqlite(
+async def test_migrations_create_the_declared_tables_on_sqlite(
     sqlite: SqliteStore, tmp_path: Path
 ) -> None:
     del sqlite
@@ -59,7 +59,7 @@ async def test_the_migrations_make_the_tables_on_sqlite(
     engine.dispose()
 
 
-async def test_the_migrations_make_the_tables_on_postgresql() -> None:
+async def test_migrations_create_the_declared_tables_on_postgresql() -> None:
     async with postgres_database() as url:
         engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"))
 
@@ -69,7 +69,7 @@ async def test_the_migrations_make_the_tables_on_postgresql() -> None:
         await engine.dispose()
 
 
-async def test_everything_is_there_again_after_a_restart(tmp_path: Path) -> None:
+async def test_data_is_complete_after_a_restart(tmp_path: Path) -> None:
     first = SqliteStore(tmp_path / "chat.db", rooms_per_user=10)
     await first.start()
     await first.rooms.join(LOBBY.room_id, ADA, NOON)
@@ -89,7 +89,7 @@ async def test_everything_is_there_again_after_a_restart(tmp_path: Path) -> None
     await second.close()
 
 
-async def test_memberships_are_the_files_after_another_start(tmp_path: Path) -> None:
+async def test_memberships_are_loaded_again_at_every_start(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "chat.db", rooms_per_user=10)
     await store.start()
     for user_id in (ADA, BOB):
@@ -108,7 +108,7 @@ async def test_memberships_are_the_files_after_another_start(tmp_path: Path) -> 
         await store.close()
 
 
-async def test_a_second_owner_of_a_sqlite_file_is_refused(
+async def test_second_owner_of_a_sqlite_file_is_rejected(
     sqlite: SqliteStore, tmp_path: Path
 ) -> None:
     del sqlite
@@ -116,7 +116,7 @@ async def test_a_second_owner_of_a_sqlite_file_is_refused(
         await SqliteStore(tmp_path / "chat.db", rooms_per_user=10).start()
 
 
-async def test_a_file_of_a_later_version_is_refused(tmp_path: Path) -> None:
+async def test_sqlite_file_of_a_later_version_is_rejected(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "chat.db", rooms_per_user=10)
     await store.start()
     await store.close()
@@ -128,7 +128,7 @@ async def test_a_file_of_a_later_version_is_refused(tmp_path: Path) -> None:
         await SqliteStore(tmp_path / "chat.db", rooms_per_user=10).start()
 
 
-async def test_a_sqlite_file_that_is_locked_is_unavailable_and_then_works_again(
+async def test_sqlite_store_is_unavailable_while_the_file_is_locked(
     sqlite: SqliteStore, tmp_path: Path
 ) -> None:
     assert sqlite._writer is not None
@@ -144,7 +144,7 @@ async def test_a_sqlite_file_that_is_locked_is_unavailable_and_then_works_again(
     assert (await sqlite.messages.append(draft(LOBBY))).message.seq == 1
 
 
-async def test_a_full_disk_is_unavailable_and_stores_nothing(sqlite: SqliteStore) -> None:
+async def test_sqlite_store_is_unavailable_while_the_disk_is_full(sqlite: SqliteStore) -> None:
     assert sqlite._writer is not None
     connection = sqlite._writer.connection
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
@@ -159,7 +159,7 @@ async def test_a_full_disk_is_unavailable_and_stores_nothing(sqlite: SqliteStore
     assert (await sqlite.messages.append(draft(LOBBY))).message.seq == 1
 
 
-async def test_postgresql_without_our_tables_is_refused() -> None:
+async def test_postgresql_without_chat_tables_is_rejected() -> None:
     async with postgres_database() as url:
         connection = await asyncpg.connect(url)
         await connection.execute(f"DROP TABLE {VERSION_TABLE}")
@@ -169,13 +169,13 @@ async def test_postgresql_without_our_tables_is_refused() -> None:
             await PostgresStore(url, rooms_per_user=10).start()
 
 
-async def test_processes_that_append_at_once_leave_no_gap_and_store_no_retry_twice() -> None:
+async def test_concurrent_appends_of_several_stores_leave_no_gaps_and_store_retries_once() -> None:
     async with postgres_database() as url:
         stores = [PostgresStore(url, rooms_per_user=10) for _ in range(3)]
         for store in stores:
             await store.start()
 
-        # Each message is sent through all of them at once.
+        # Each message is appended through all of them concurrently.
         stored = await asyncio.gather(
             *[
                 store.messages.append(draft(LOBBY, client_message_id=f"m{number}"))
@@ -188,13 +188,13 @@ async def test_processes_that_append_at_once_leave_no_gap_and_store_no_retry_twi
             await store.close()
     assert sum(not each.duplicate for each in stored) == 500
     assert {each.message.seq for each in stored} == set(range(1, 501))
-    places = {each.message.client_message_id: each.message.seq for each in stored}
-    assert all(places[each.message.client_message_id] == each.message.seq for each in stored)
+    seqs = {each.message.client_message_id: each.message.seq for each in stored}
+    assert all(seqs[each.message.client_message_id] == each.message.seq for each in stored)
 
 
-async def test_processes_append_ten_thousand_messages_without_gap_or_duplicate() -> None:
+async def test_processes_append_ten_thousand_messages_without_gaps_or_duplicates() -> None:
     async with postgres_database() as url:
-        # A fifth of them is sent by both, as by a client whose retry meets the other process.
+        # A fifth of them is sent to both, like retries that reach another process.
         processes = [
             await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "tests.append_worker", url, prefix, str(count)
@@ -211,7 +211,7 @@ async def test_processes_append_ten_thousand_messages_without_gap_or_duplicate()
     assert len({row["client_message_id"] for row in rows}) == 10_000
 
 
-async def test_a_lost_connection_is_unavailable_at_worst_and_then_works_again() -> None:
+async def test_store_works_again_after_lost_connections() -> None:
     async with postgres_database() as url:
         store = PostgresStore(url, rooms_per_user=10)
         await store.start()
@@ -229,7 +229,7 @@ async def test_a_lost_connection_is_unavailable_at_worst_and_then_works_again() 
         await store.close()
 
 
-async def test_a_database_that_was_stopped_is_unavailable_until_it_is_back() -> None:
+async def test_store_is_unavailable_while_the_database_is_stopped() -> None:
     with postgres() as server:
         await migrate_postgres(server.url)
         store = PostgresStore(server.url, rooms_per_user=10)
@@ -245,13 +245,13 @@ async def test_a_database_that_was_stopped_is_unavailable_until_it_is_back() -> 
         await store.close()
 
 
-async def test_a_database_that_comes_back_older_mixes_no_conversations_up() -> None:
+async def test_older_state_of_the_database_does_not_mix_up_conversations() -> None:
     carl, dora = UserId("carl"), UserId("dora")
     async with postgres_database() as url:
         store, other = PostgresStore(url, rooms_per_user=10), PostgresStore(url, rooms_per_user=10)
         await store.start()
         await store.messages.append(draft(Pair.of(ADA, BOB), ADA, "before"))
-        # What a replica looks like that had not got the last transactions.
+        # Like a replica that had not received the last transactions.
         connection = await asyncpg.connect(url)
         await connection.execute("DELETE FROM chat_message; DELETE FROM chat_conversation")
         await connection.execute("ALTER SEQUENCE chat_conversation_conversation_id_seq RESTART")
@@ -260,14 +260,16 @@ async def test_a_database_that_comes_back_older_mixes_no_conversations_up() -> N
         await other.messages.append(draft(Pair.of(carl, dora), carl, "for dora"))
 
         stored = await store.messages.append(draft(Pair.of(ADA, BOB), ADA, "for bob"))
-        told: list[Message] = []
-        store.deliveries.delivered([stored.message], told.extend)
+        delivered: list[Message] = []
+        store.deliveries.delivered([stored.message], delivered.extend)
         await store.deliveries.drain()
 
         assert stored.message.seq == 1
-        assert told == [stored.message]
-        assert [each.content for each in await said(other, Pair.of(ADA, BOB))] == ["for bob"]
-        assert [each.content for each in await said(other, Pair.of(carl, dora))] == ["for dora"]
+        assert delivered == [stored.message]
+        assert [each.content for each in await messages_of(other, Pair.of(ADA, BOB))] == ["for bob"]
+        assert [each.content for each in await messages_of(other, Pair.of(carl, dora))] == [
+            "for dora"
+        ]
         assert [each.content for each in await other.deliveries.undelivered(dora, 10)] == [
             "for dora"
         ]
@@ -275,37 +277,37 @@ async def test_a_database_that_comes_back_older_mixes_no_conversations_up() -> N
         await other.close()
 
 
-async def said(store: PostgresStore, conversation: Conversation) -> Sequence[Message]:
+async def messages_of(store: PostgresStore, conversation: Conversation) -> Sequence[Message]:
     return (await store.messages.page(conversation, Window())).messages
 
 
-async def test_a_row_that_the_database_refuses_fails_alone() -> None:
+async def test_message_that_the_database_rejects_does_not_affect_others() -> None:
     async with postgres_database() as url:
         connection = await asyncpg.connect(url)
         await connection.execute(
-            "ALTER TABLE chat_message ADD CHECK (content <> convert_to('refuse this', 'UTF8'))"
+            "ALTER TABLE chat_message ADD CHECK (content <> convert_to('reject this', 'UTF8'))"
         )
         await connection.close()
         store = PostgresStore(url, rooms_per_user=10)
         await store.start()
 
-        first, refused, last = await asyncio.gather(
+        first, rejected, last = await asyncio.gather(
             *[
                 store.messages.append(draft(LOBBY, ADA, content))
-                for content in ("first", "refuse this", "last")
+                for content in ("first", "reject this", "last")
             ],
             return_exceptions=True,
         )
 
-        assert isinstance(refused, asyncpg.CheckViolationError)
+        assert isinstance(rejected, asyncpg.CheckViolationError)
         assert isinstance(first, Stored)
         assert isinstance(last, Stored)
-        assert [each.content for each in await said(store, LOBBY)] == ["first", "last"]
+        assert [each.content for each in await messages_of(store, LOBBY)] == ["first", "last"]
         await store.close()
 
 
 async def use_everything(store: PostgresStore) -> None:
-    """Call each method of each port."""
+    """Call every method of every port."""
     pair = Pair.of(ADA, BOB)
     await store.rooms.join(LOBBY.room_id, ADA, NOON)
     for conversation in (pair, LOBBY):
@@ -327,7 +329,7 @@ async def use_everything(store: PostgresStore) -> None:
     await store.rooms.leave(LOBBY.room_id, ADA)
 
 
-async def test_no_statement_is_compiled_a_second_time(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_statements_are_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
     async with postgres_database() as url:
         store = PostgresStore(url, rooms_per_user=10)
         await store.start()
@@ -350,7 +352,7 @@ async def end_all_other_connections(url: str) -> None:
     await connection.close()
 
 
-def test_the_code_works_with_the_newest_migration() -> None:
+def test_head_is_the_newest_migration() -> None:
     scripts = Path(__file__).parents[2] / "socketio_app/adapters/sql/migrations/versions"
 
     assert sorted(path.name for path in scripts.glob("v*.py"))[-1].startswith(f"v{HEAD}")

@@ -46,7 +46,9 @@ class PostgresRooms:
             check_room_count(rooms, self._rooms_per_user)
             # Locks the conversation, as an append does: until the commit, there is no new message,
             # and no other join or leave changes the count.
-            ((member_count, last_seq),) = await connection.fetch(_COUNT_ONE_MORE, conversation_id)
+            ((member_count, last_seq),) = await connection.fetch(
+                _INCREMENT_MEMBER_COUNT, conversation_id
+            )
             await connection.execute(_JOIN, room, user, milliseconds(at), conversation_id)
             await mark_read(connection, user_id, conversation_id, last_seq)
         return RoomJoined(room_id, last_seq, member_count, joined=True)
@@ -60,7 +62,7 @@ class PostgresRooms:
             member_count = await connection.fetchval(_LOCK_AND_COUNT, room) or 0
             left = await connection.fetchval(_LEAVE, room, user) is not None
             if left:
-                member_count = await connection.fetchval(_COUNT_ONE_LESS, room)
+                member_count = await connection.fetchval(_DECREMENT_MEMBER_COUNT, room)
         return Left(left, member_count)
 
     async def membership(self, room_id: RoomId, user_id: UserId) -> Membership:
@@ -104,11 +106,11 @@ _MEMBERSHIP = f"""
 _COUNT_AND_LAST = """
     SELECT member_count, last_seq FROM chat_conversation WHERE conversation_id = $1
 """
-_COUNT_ONE_MORE = """
+_INCREMENT_MEMBER_COUNT = """
     UPDATE chat_conversation SET member_count = member_count + 1 WHERE conversation_id = $1
     RETURNING member_count, last_seq
 """
-_COUNT_ONE_LESS = """
+_DECREMENT_MEMBER_COUNT = """
     UPDATE chat_conversation SET member_count = member_count - 1 WHERE room_id = $1
     RETURNING member_count
 """

@@ -191,7 +191,7 @@ class Connector:
         return False
 
     def end(self, session: Session) -> None:
-        """Close a session; a running statement is canceled on the server."""
+        """Close a session; a running statement is cancelled on the server."""
         self._sessions.discard(session)
         if session.connection.is_closed():
             session.connection.terminate()

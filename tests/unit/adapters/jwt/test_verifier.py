@@ -198,7 +198,9 @@ class TestSignature:
         assert await is_rejected(forged, keys)
 
     @pytest.mark.parametrize("published", [public_pem(RSA_KEY), public_der(RSA_KEY)])
-    async def test_it_is_also_rejected_if_the_key_set_has_secrets(self, published: bytes) -> None:
+    async def test_key_set_with_secrets_rejects_a_public_key_as_a_secret(
+        self, published: bytes
+    ) -> None:
         document = web_key_set(web_key(RSA_KEY), secret_web_key(SECRET))
         keys = KeySet.from_jwks(document, ["RS256", "HS256"])
         forged = hmac_signed(published)
