@@ -1,6 +1,6 @@
-"""A process of its own that appends messages to a room, 64 at a time.
+"""A process that appends messages to a room, 64 at a time.
 
-Usage: python -m tests.append_worker DATABASE_URL NAME_PREFIX HOW_MANY
+Usage: python -m tests.append_worker DATABASE_URL CLIENT_MESSAGE_ID_PREFIX COUNT
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from socketio_app.adapters.sql.postgres.store import PostgresStore
 from socketio_app.domain.conversations import Room
 from tests.builders import LOBBY, draft
 
-AT_ONCE = 64
+CONCURRENCY = 64
 
 
 async def append(url: str, prefix: str, count: int) -> None:
@@ -23,7 +23,7 @@ async def append(url: str, prefix: str, count: int) -> None:
             message = draft(Room(LOBBY), client_message_id=f"{prefix}{number}")
             await store.messages.append(message)
 
-    await asyncio.gather(*[append_some() for _ in range(AT_ONCE)])
+    await asyncio.gather(*[append_some() for _ in range(CONCURRENCY)])
     await store.close()
 
 

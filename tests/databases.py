@@ -1,4 +1,4 @@
-"""Databases for tests, each empty but for the schema."""
+"""PostgreSQL databases for tests, with an empty schema."""
 
 import functools
 import os
@@ -22,18 +22,18 @@ _server_url = os.environ.get("TEST_DATABASE_URL")
 
 
 def use_server(url: str) -> None:
-    """Use a server that another process of the test run has started."""
+    """Use a server that another process of the test run started."""
     global _server_url
     _server_url = url
 
 
 def stop_servers() -> None:
-    """End what was started for the tests."""
+    """Stop the servers that were started for the tests."""
     _servers.close()
 
 
 def server_url() -> str:
-    """The PostgreSQL of the whole test run: `TEST_DATABASE_URL`, or one that is started for it."""
+    """Return the URL of the test run's server: `TEST_DATABASE_URL`, or one that is started."""
     global _server_url
     if _server_url is None:
         _server_url = _servers.enter_context(postgres()).url
@@ -42,7 +42,7 @@ def server_url() -> str:
 
 @asynccontextmanager
 async def postgres_database() -> AsyncIterator[str]:
-    """The URL of a new database, copied from one that was migrated."""
+    """Create a database from a migrated template; yield its URL."""
     administration = await asyncpg.connect(server_url())
     try:
         template = await _template(administration)
@@ -57,12 +57,12 @@ async def postgres_database() -> AsyncIterator[str]:
 
 
 async def _template(administration: "asyncpg.Connection[asyncpg.Record]") -> str:
-    """Return the name of the migrated database, which the first worker that needs it makes."""
+    """Return the name of the template database, created by the first worker that needs it."""
     name = f"chat_template_{_checksum_of_migrations():08x}"
     await administration.execute("SELECT pg_advisory_lock($1)", TEMPLATE_LOCK)
     try:
-        is_made = "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)"
-        if not await administration.fetchval(is_made, name):
+        exists = "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)"
+        if not await administration.fetchval(exists, name):
             await administration.execute(f"DROP DATABASE IF EXISTS {name}_unfinished")
             await administration.execute(f"CREATE DATABASE {name}_unfinished")
             await migrate_postgres(_url_of(f"{name}_unfinished"))
@@ -74,7 +74,7 @@ async def _template(administration: "asyncpg.Connection[asyncpg.Record]") -> str
 
 @functools.cache
 def _checksum_of_migrations() -> int:
-    """Identify the schema: the server may still have the template of an earlier one."""
+    """Identify the schema: the server may still have templates of earlier ones."""
     scripts = Path(migrations.__file__).parent.rglob("*.py")
     return crc32(b"".join(script.read_bytes() for script in sorted(scripts)))
 

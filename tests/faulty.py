@@ -1,4 +1,4 @@
-"""A store whose every call stops before and after its effect, until a test has it go on."""
+"""A store whose calls stop before and after their effect, until the test continues them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Sequence
@@ -23,44 +23,44 @@ Result = TypeVar("Result")
 
 @attrs.define(eq=False)
 class Call:
-    """A call of the store's, on its way."""
+    """A pending call to the store."""
 
     name: str
     order: Hashable
-    """Calls of the same order take effect, and are answered, one after the other; `None`: not."""
+    """Calls with the same order take effect and return one after the other; `None` for no order."""
     user_id: UserId | None = None
     result: object = None
     in_effect: bool = False
     is_answered: bool = False
-    """Whether its caller got the result."""
-    _turn: "asyncio.Future[bool] | None" = None
+    """Whether the caller got the result."""
+    _continuation: "asyncio.Future[bool] | None" = None
 
     async def stop(self) -> None:
-        """Wait to go on.
+        """Wait for `go_on`.
 
         Raises:
-            Unavailable: it does not.
+            Unavailable: The test made the call fail.
         """
-        self._turn = asyncio.get_running_loop().create_future()
-        if not await self._turn:
+        self._continuation = asyncio.get_running_loop().create_future()
+        if not await self._continuation:
             raise Unavailable("the store is down")
 
     def go_on(self, *, well: bool) -> None:
-        """Go on to the effect, or to the answer; or fail here."""
-        assert self._turn is not None
-        self._turn.set_result(well)
-        self._turn = None
+        """Continue to the effect or to the answer, or fail here."""
+        assert self._continuation is not None
+        self._continuation.set_result(well)
+        self._continuation = None
 
     @property
     def is_waiting(self) -> bool:
-        return self._turn is not None
+        return self._continuation is not None
 
 
 class FaultyStore:
-    """The in-memory store, with calls that a test moves on or lets fail.
+    """The in-memory store, with calls that a test continues or makes fail.
 
-    It keeps what the ports promise: appends to one conversation are answered in the order of their
-    places, and a room's joins and leaves in the order in which they took effect.
+    It follows the contracts of the ports: appends to a conversation return in the order of their
+    `seq`s, and joins and leaves of a room return in the order in which they took effect.
     """
 
     def __init__(self) -> None:
@@ -72,17 +72,17 @@ class FaultyStore:
         self.messages: MessageLog = FaultyMessages(self)
         self.rooms: RoomRepository = FaultyRooms(self)
         self.calls: list[Call] = []
-        """Those under way, the oldest first."""
+        """Pending calls, oldest first."""
         self.late: list[Draft] = []
-        """Messages of appends that were given up before they took effect, and may yet."""
+        """Messages of appends that failed before their effect, which may still take place."""
         self.on_effect: Callable[[Call], None] = lambda _call: None
         self.on_answer: Callable[[Call], None] = lambda _call: None
 
     async def check(self) -> None:
-        """It is always there."""
+        """Always succeed."""
 
     def movable(self) -> Sequence[Call]:
-        """The calls that may go on now."""
+        """Return the calls that can continue now."""
         ahead: set[Hashable] = set()
         found = []
         for call in sorted(self.calls, key=lambda call: not call.in_effect):
@@ -121,17 +121,17 @@ class FaultyMessages:
         self._store, self._call, self._log = store, store.call, store.memory.messages
 
     async def append(self, draft: Draft) -> Stored:
-        has_begun = False
+        has_started = False
 
         async def append() -> Stored:
-            nonlocal has_begun
-            has_begun = True
+            nonlocal has_started
+            has_started = True
             return await self._log.append(draft)
 
         try:
             return await self._call("append", draft.conversation, append)
         except Unavailable:
-            if not has_begun:
+            if not has_started:
                 self._store.late.append(draft)
             raise
 

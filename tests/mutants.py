@@ -1,9 +1,9 @@
-"""Change the rules in small ways, one at a time, and see that a test notices each.
+"""Mutation testing: check that the tests detect small changes of the domain and the application.
 
 Usage: python -m tests.mutants [MUTMUT_ARGUMENT ...], for instance "socketio_app.domain.rates*"
 
-Fails where a change goes unnoticed that `explained_mutants.txt` does not have. There a paragraph
-begins with the reason, behind `#`, and lists the changes that it explains, as they are printed.
+Fails if a mutant survives that is not in `explained_mutants.txt`. A paragraph of that file starts
+with a reason, after `#`, followed by the mutants that it explains, in the format of the output.
 """
 
 import os
@@ -21,14 +21,14 @@ COPIED = ["socketio_app", "tests", "pyproject.toml"]
 
 
 def mutmut(*arguments: str) -> str:
-    """Run mutmut where the copy is; return what it printed."""
+    """Run mutmut in the copy; return its output."""
     command: list[str | Path] = [ROOT / ".venvs" / "mutants" / "bin" / "mutmut", *arguments]
     done = subprocess.run(command, cwd=WORK, capture_output=True, text=True, check=True)
     return done.stdout
 
 
 def prepare() -> None:
-    """Copy the project: mutmut imports it from where it is changed, and not as it is installed."""
+    """Copy the project: mutmut imports the changed copy, not the installed package."""
     python = make_environment("mutants", sys.executable)
     install_locked(python)
     uv("pip", "install", "-q", "--python", python, "-r", "requirements/mutants.txt")
@@ -43,18 +43,18 @@ def prepare() -> None:
 
 def run(arguments: Sequence[str]) -> None:
     command: list[str | Path] = [ROOT / ".venvs" / "mutants" / "bin" / "mutmut", "run", *arguments]
-    # The same examples of property tests each time.
+    # Deterministic examples in property tests.
     subprocess.run(command, cwd=WORK, env={**os.environ, "CI": "true"}, check=True)
 
 
 def survivors() -> Iterator[str]:
-    """Yield what was changed unnoticed: `module.function: before => after`."""
+    """Yield the surviving mutants as `module.function: before => after`."""
     for line in mutmut("results").splitlines():
         name, _, verdict = line.strip().partition(": ")
         if verdict in {"survived", "no tests"}:
             module, _, mangled = name.partition("__mutmut_")[0].rpartition(".")
             function = mangled.replace("xǁ", "").replace("ǁ", ".").removeprefix("x_")
-            # Behind the line that names the place.
+            # After the line with the location.
             changed = mutmut("show", name).partition("\n@@")[2].splitlines()[1:]
             before, after = [
                 " ".join(each[1:].strip() for each in changed if each.startswith(sign))
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str]) -> int:
     run(arguments)
     explained = {*EXPLAINED.read_text().splitlines()}
     unexplained = [each for each in survivors() if each not in explained]
-    print(*unexplained, f"{len(unexplained)} changes went unnoticed", sep="\n")
+    print(*unexplained, f"{len(unexplained)} unexplained mutants survived", sep="\n")
     return 1 if unexplained else 0
 
 

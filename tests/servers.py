@@ -1,4 +1,4 @@
-"""Real servers that tests start for themselves, from packages of the registry."""
+"""Real servers that the tests start."""
 
 import contextlib
 import os
@@ -18,12 +18,12 @@ import attrs
 
 from tests.ports import free_port
 
-PATIENCE_SECONDS = 60
+TIMEOUT_SECONDS = 60
 
 
 @attrs.define
 class Postgres:
-    """A PostgreSQL server of the tests' own."""
+    """A PostgreSQL server that the tests can start and stop."""
 
     url: str
     _command: Sequence[str | Path]
@@ -32,7 +32,7 @@ class Postgres:
     _process: "subprocess.Popen[bytes] | None" = None
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
+        """Start the server, and wait until it answers."""
         log = self._home / "log"
         with log.open("wb") as output:
             self._process = subprocess.Popen(
@@ -41,23 +41,23 @@ class Postgres:
         _wait_until_ready(int(self.url.rpartition(":")[2].partition("/")[0]), self._process, log)
 
     def stop(self) -> None:
-        """End it, its connections too."""
+        """Stop the server and its connections."""
         assert self._process is not None
         self._process.send_signal(signal.SIGINT)
-        self._process.wait(PATIENCE_SECONDS)
+        self._process.wait(TIMEOUT_SECONDS)
 
 
 @contextlib.contextmanager
 def postgres(fsync: Literal["on", "off"] = "off") -> Iterator[Postgres]:
-    """A PostgreSQL server on a free port; its data go when it does.
+    """Run a PostgreSQL server on a free port, with a temporary data directory.
 
-    Without `fsync` it is faster, and loses what it has when the machine goes down.
+    Without `fsync` it is faster, but loses data if the machine crashes.
 
-    PostgreSQL refuses to be root; run by root, it becomes nobody.
+    PostgreSQL refuses to run as root; it then runs as the user `nobody`.
     """
     binaries = _binaries()
-    with tempfile.TemporaryDirectory(prefix="chat-postgres-") as made:
-        home, data = Path(made), Path(made) / "data"
+    with tempfile.TemporaryDirectory(prefix="chat-postgres-") as directory:
+        home, data = Path(directory), Path(directory) / "data"
         data.mkdir()
         options: dict[str, Any] = {"cwd": home, "env": {**os.environ, "LC_ALL": "C"}}
         options |= _as_nobody(home, data)
@@ -78,7 +78,7 @@ def postgres(fsync: Literal["on", "off"] = "off") -> Iterator[Postgres]:
 
 
 def pgbouncer_binary() -> str | None:
-    """The program, where it is installed."""
+    """Return the path of PgBouncer, if it is installed."""
     path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
     return shutil.which("pgbouncer", path=path)
 
@@ -87,19 +87,19 @@ def pgbouncer_binary() -> str | None:
 def pgbouncer(
     server_url: str, mode: Literal["transaction", "session"] = "transaction", **settings: object
 ) -> Iterator[str]:
-    """A PgBouncer on a free port, in front of a server; yields the server's URL through it.
+    """Run PgBouncer on a free port in front of a server; yield the URL through it.
 
-    It has two connections for each database, so that sessions meet those of others. PgBouncer
-    refuses to be root; run by root, it becomes nobody.
+    It has two connections per database, so that sessions share them. PgBouncer refuses to run as
+    root; it then runs as the user `nobody`.
     """
     binary = pgbouncer_binary()
     assert binary is not None
     before, _, database = server_url.rpartition("/")
     server_port, port = before.rpartition(":")[2], free_port()
-    with tempfile.TemporaryDirectory(prefix="chat-pgbouncer-") as made:
-        home = Path(made)
+    with tempfile.TemporaryDirectory(prefix="chat-pgbouncer-") as directory:
+        home = Path(directory)
         options: dict[str, Any] = {"cwd": home, **_as_nobody(home)}
-        given = {
+        configuration = {
             "listen_addr": "127.0.0.1",
             "listen_port": port,
             "unix_socket_dir": "",
@@ -112,7 +112,7 @@ def pgbouncer(
             **settings,
         }
         (home / "users").write_text('"postgres" ""\n')
-        lines = [f"{name} = {value}" for name, value in given.items()]
+        lines = [f"{name} = {value}" for name, value in configuration.items()]
         target = f"* = host=127.0.0.1 port={server_port}"
         (home / "ini").write_text("\n".join(["[databases]", target, "[pgbouncer]", *lines, ""]))
         log = home / "log"
@@ -124,18 +124,18 @@ def pgbouncer(
             _wait_until_ready(port, process, log)
             yield f"postgresql://postgres@127.0.0.1:{port}/{database}"
         finally:
-            # SIGTERM: without waiting for clients.
+            # SIGTERM does not wait for clients.
             process.terminate()
-            process.wait(PATIENCE_SECONDS)
+            process.wait(TIMEOUT_SECONDS)
 
 
-def _as_nobody(*folders: Path) -> dict[str, Any]:
-    """Options of a process that is not root; the folders become its own."""
+def _as_nobody(*directories: Path) -> dict[str, Any]:
+    """Return options to run a process as `nobody` if run by root, and give it the directories."""
     if os.geteuid() != 0:
         return {}
     nobody = pwd.getpwnam("nobody")
-    for folder in folders:
-        os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+    for directory in directories:
+        os.chown(directory, nobody.pw_uid, nobody.pw_gid)
     return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
 
 
@@ -149,7 +149,7 @@ def _binaries() -> Path:
 def _wait_until_ready(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
     """Wait for an authentication request, the answer to a start-up message (protocol 3.0)."""
     startup = b"\0\3\0\0user\0postgres\0database\0postgres\0\0"
-    end = time.monotonic() + PATIENCE_SECONDS
+    end = time.monotonic() + TIMEOUT_SECONDS
     while process.poll() is None and time.monotonic() < end:
         with contextlib.suppress(OSError):
             with socket.create_connection(("127.0.0.1", port), 1) as connection:

@@ -1,4 +1,4 @@
-"""A store that keeps its callers waiting, or lets them down, when a test says so."""
+"""A store that delays calls or makes them fail, as the test demands."""
 
 import asyncio
 from collections import defaultdict
@@ -24,22 +24,22 @@ from socketio_app.domain.messaging import Draft, Message, Stored
 from socketio_app.domain.rooms import Left, Membership
 
 Hook = Callable[[str], Awaitable[None]]
-"""What happens before or after a call of a store's, which it is handed the name of."""
+"""Runs before or after a call to a store, with the name of the call."""
 
 
 async def nothing(_call: str) -> None:
-    """Let the call be as it is."""
+    """Do nothing."""
 
 
 def memory_store() -> MemoryStore:
-    """A store with more space than a test needs."""
+    """Return a store with more capacity than any test needs."""
     return MemoryStore(kept_messages=100_000, conversations=100_000, rooms_per_user=1000)
 
 
 class HookedStore:
-    """The in-memory store, with something that happens around each of its calls.
+    """The in-memory store, with hooks before and after each call.
 
-    As in a database, what a call does is there for others before the call returns.
+    As in a database, the effect of a call is visible to others before the call returns.
     """
 
     def __init__(self, before: Hook = nothing, after: Hook = nothing) -> None:
@@ -57,15 +57,15 @@ class HookedStore:
 
 
 class HookedMessages:
-    """Appends to one conversation return in the order of their places, as the port has it."""
+    """Appends to a conversation return in the order of their `seq`s, as the port requires."""
 
     def __init__(self, log: MessageLog, before: Hook, after: Hook) -> None:
         self._log, self._before, self._after = log, before, after
-        self._one_at_a_time: dict[Conversation, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._locks: dict[Conversation, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def append(self, draft: Draft) -> Stored:
         await self._before("append")
-        async with self._one_at_a_time[draft.conversation]:
+        async with self._locks[draft.conversation]:
             stored = await self._log.append(draft)
             await self._after("append")
         return stored
@@ -92,8 +92,8 @@ class HookedMessages:
 class HookedDeliveries:
     def __init__(self, log: DeliveryLog, before: Hook, after: Hook) -> None:
         self._log, self._before, self._after = log, before, after
-        self._one_at_a_time = asyncio.Lock()
-        self._notes: list[asyncio.Future[None]] = []
+        self._lock = asyncio.Lock()
+        self._writes: list[asyncio.Future[None]] = []
 
     async def undelivered(self, user_id: UserId, limit: int) -> Sequence[Message]:
         await self._before("undelivered")
@@ -105,7 +105,7 @@ class HookedDeliveries:
         self, messages: Sequence[Message], first_time: Callable[[Sequence[Message]], None]
     ) -> None:
         async def deliver() -> None:
-            async with self._one_at_a_time:
+            async with self._lock:
                 await self._before("delivered")
                 fresh: list[Message] = []
                 self._log.delivered(messages, fresh.extend)
@@ -113,15 +113,15 @@ class HookedDeliveries:
             if fresh:
                 first_time(fresh)
 
-        self._notes.append(asyncio.ensure_future(deliver()))
+        self._writes.append(asyncio.ensure_future(deliver()))
 
     async def settled(self) -> None:
-        """Wait until every delivery was noted, or could not be."""
-        while self._notes:
-            await asyncio.wait([self._notes[0]])
-            note = self._notes.pop(0)
-            if not isinstance(note.exception(), Unavailable):
-                note.result()
+        """Wait until every delivery was recorded, or failed."""
+        while self._writes:
+            await asyncio.wait([self._writes[0]])
+            write = self._writes.pop(0)
+            if not isinstance(write.exception(), Unavailable):
+                write.result()
 
 
 class HookedConversations:
@@ -226,7 +226,7 @@ class HookedRooms:
 
 
 class Outage:
-    """A hook: the calls that are in `down` cannot be taken."""
+    """A hook that makes the calls in `down` fail."""
 
     def __init__(self) -> None:
         self.down: set[str] = set()
@@ -237,27 +237,27 @@ class Outage:
 
 
 class Gate:
-    """A hook: a call that it was told to hold waits until it is let go; all others pass."""
+    """A hook that holds one call until `let_go`; all others pass."""
 
     def __init__(self) -> None:
-        self._holds: str | None = None
+        self._call: str | None = None
         self._reached = asyncio.Event()
         self._open = asyncio.Event()
 
     def hold_next(self, call: str) -> None:
-        """Hold the next call of a name."""
-        self._holds = call
+        """Hold the next call with a name."""
+        self._call = call
 
     async def reached(self) -> None:
-        """Wait until the call is here."""
+        """Wait until the held call arrives."""
         await self._reached.wait()
 
     def let_go(self) -> None:
-        """Let the call go on."""
+        """Release the call."""
         self._open.set()
 
     async def __call__(self, call: str) -> None:
-        if call == self._holds:
-            self._holds = None
+        if call == self._call:
+            self._call = None
             self._reached.set()
             await self._open.wait()

@@ -1,4 +1,4 @@
-"""Run the whole suite several times beside busy loops; fail where a round fails.
+"""Run the whole suite several times next to busy loops; fail if a round fails.
 
 Usage: python -m tests.stress [ROUNDS] [PYTEST_ARGUMENT ...]
 """
@@ -16,7 +16,7 @@ BUSY_LOOP = "import os\nparent = os.getppid()\nwhile os.getppid() == parent: sum
 
 @contextmanager
 def busy_loops() -> Iterator[None]:
-    """Keep as many processors busy, so that everything takes longer than the tests may assume."""
+    """Keep processors busy, so that everything takes longer than the tests may assume."""
     loops = [subprocess.Popen([sys.executable, "-c", BUSY_LOOP]) for _ in range(BUSY_LOOPS)]
     try:
         yield
@@ -27,9 +27,9 @@ def busy_loops() -> Iterator[None]:
 
 
 def run_suite(arguments: Sequence[str]) -> tuple[bool, str]:
-    """Run the suite once; return whether it passed, and what it printed."""
+    """Run the suite once; return whether it passed, and its output."""
     command = [sys.executable, "-m", "pytest", "-q", "-n", "auto", "--dist", "worksteal"]
-    # Other random examples in each round, also in CI.
+    # Different random examples in each round, also in CI.
     environment = {name: value for name, value in os.environ.items() if name != "CI"}
     done = subprocess.run(
         [*command, *arguments], env=environment, capture_output=True, text=True, check=False
@@ -42,17 +42,17 @@ def main() -> int:
     failed = 0
     with busy_loops():
         for number in range(1, rounds + 1):
-            began = time.monotonic()
-            passed, printed = run_suite(arguments)
-            seconds = time.monotonic() - began
-            last_line = (printed.strip().splitlines() or ["nothing was printed"])[-1]
+            start = time.monotonic()
+            passed, output = run_suite(arguments)
+            seconds = time.monotonic() - start
+            last_line = (output.strip().splitlines() or ["no output"])[-1]
             outcome = "passed" if passed else "FAILED"
             print(
                 f"round {number} of {rounds}: {outcome} ({seconds:.0f} s): {last_line}", flush=True
             )
             if not passed:
                 failed += 1
-                print(printed, flush=True)
+                print(output, flush=True)
     return 1 if failed else 0
 
 

@@ -1,9 +1,9 @@
-"""Run the tests that touch dependencies with other versions of them, or of Python.
+"""Run the tests that involve dependencies with other versions of these, or of Python.
 
 Usage: python -m tests.versions lowest|newest|PYTHON_VERSION ...
 
-`lowest` takes the lowest version that is allowed of each direct dependency, `newest` the newest
-that the index has, a Python version (3.13) the locked ones. Each environment is in `.venvs/`.
+`lowest` uses the lowest allowed version of each direct dependency, `newest` the newest version in
+the index, and a Python version (3.13) the locked versions. The environments are in `.venvs/`.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ WITHOUT = [
     "tests/e2e/test_slow_readers.py",
     "tests/e2e/test_wire_fuzz.py",
 ]
-"""What takes long and meets no other part of a dependency than the rest does."""
+"""Slow tests that use the same parts of dependencies as the others."""
 
 DOWNLOAD_TIMEOUT_SECONDS = 60
 
@@ -38,10 +38,10 @@ def uv(*arguments: str | Path) -> None:
 
 
 def make_environment(name: str, interpreter: str) -> Path:
-    """Make an empty virtual environment; return its interpreter."""
-    folder = ROOT / ".venvs" / name
-    uv("venv", "--quiet", "--clear", "--python", interpreter, folder)
-    return folder / "bin" / "python"
+    """Create an empty virtual environment; return its interpreter."""
+    directory = ROOT / ".venvs" / name
+    uv("venv", "--quiet", "--clear", "--python", interpreter, directory)
+    return directory / "bin" / "python"
 
 
 def install_locked(python: Path) -> None:
@@ -50,7 +50,7 @@ def install_locked(python: Path) -> None:
 
 
 def install_resolved(python: Path, resolution: str) -> None:
-    """Install the direct dependencies as `resolution` says, and the newest tools that fit."""
+    """Install the direct dependencies with a `resolution` of uv, and the newest tools."""
     constraints = python.parent / "constraints.txt"
     compiling = ["pip", "compile", "--quiet", "--no-header", "--resolution", resolution]
     uv(*compiling, "--python", python, "--all-extras", "pyproject.toml", "-o", constraints)
@@ -60,9 +60,9 @@ def install_resolved(python: Path, resolution: str) -> None:
 
 
 def run_tests(python: Path) -> bool:
-    """Install the project, run the tests; return whether they passed."""
+    """Install the project and run the tests; return whether they passed."""
     uv("pip", "install", "-q", "--python", python, "--no-deps", "--no-build-isolation", "-e", ".")
-    # Processes that tests start are found on the path.
+    # Tests find the programs that they start on the path.
     environment = {**os.environ, "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}"}
     command: list[str | Path] = [python, "-m", "pytest", "-q", "-n", "auto", "--dist", "worksteal"]
     command += ["-p", "no:cacheprovider", *(f"--ignore={each}" for each in WITHOUT)]
@@ -70,7 +70,7 @@ def run_tests(python: Path) -> bool:
 
 
 def interpreter(wanted: str) -> str | None:
-    """Return an interpreter of a version of Python: installed, pyenv's, or one that uv gets."""
+    """Return an interpreter of a version of Python: installed, from pyenv, or installed by uv."""
     candidates = [shutil.which(f"python{wanted}")]
     with contextlib.suppress(OSError, subprocess.CalledProcessError):
         root = subprocess.run(["pyenv", "root"], capture_output=True, text=True, check=True)
@@ -91,14 +91,14 @@ def interpreter(wanted: str) -> str | None:
 
 
 def is_version(candidate: str, wanted: str) -> bool:
-    """Return whether it runs, which pyenv's stand-ins may not, and is of that version."""
-    ask = "import sys; print('%d.%d' % sys.version_info[:2])"
-    asked = subprocess.run([candidate, "-c", ask], capture_output=True, text=True, check=False)
-    return asked.stdout.strip() == wanted
+    """Return whether an interpreter has a version, and runs at all, unlike some pyenv shims."""
+    program = "import sys; print('%d.%d' % sys.version_info[:2])"
+    done = subprocess.run([candidate, "-c", program], capture_output=True, text=True, check=False)
+    return done.stdout.strip() == wanted
 
 
 def run(wanted: str) -> bool:
-    """Run the tests with one set of versions; return whether none failed."""
+    """Run the tests with one set of versions; return whether they passed."""
     print(f"=== tests with {wanted} ===", flush=True)
     if wanted in {"lowest", "newest"}:
         python = make_environment(wanted, sys.executable)
@@ -106,7 +106,7 @@ def run(wanted: str) -> bool:
         return run_tests(python)
     found = interpreter(wanted)
     if found is None:
-        print(f"*** Python {wanted} is not to be had here: it is NOT TESTED ***", flush=True)
+        print(f"*** Python {wanted} is not available: it is NOT TESTED ***", flush=True)
         return True
     python = make_environment(wanted, found)
     install_locked(python)
