@@ -2,8 +2,8 @@
 
 A pooler such as PgBouncer in transaction mode assigns a server connection to each transaction.
 Settings and prepared statements that outlive the transaction would leak into the sessions of other
-clients. Settings are therefore made once for a direct session, but in each transaction of a pooled
-one, and the prepared statements of a pooled session have no names.
+clients. Settings are therefore applied once to a direct session, but in each transaction of a
+pooled one, and the prepared statements of a pooled session have no names.
 """
 
 import asyncio
@@ -99,7 +99,7 @@ class _UnnamedStatements(asyncpg.Connection):
 
 @attrs.define(eq=False)
 class Session:
-    """An open connection with its settings made."""
+    """An open connection with its settings applied."""
 
     connection: Connection
     is_pooled: bool
@@ -252,7 +252,7 @@ class Connector:
             except _NEXT_SERVER as error:
                 failure = error
             else:
-                self._servers.sort(key=lambda each: each != server)  # it comes first now
+                self._servers.sort(key=lambda each: each != server)  # tried first next time
                 return connection
         assert failure is not None  # noqa: S101  (there is at least one server)
         raise failure
