@@ -1,5 +1,5 @@
 """The rules of the chat.
 
-Everything here is plain and synchronous: no clock, no randomness, no logging, nothing that waits.
-Time and identity are handed in; what changed is returned.
+Everything here is synchronous and deterministic: no I/O, no clock, no randomness, no logging.
+Times and identifiers are arguments; changes are return values.
 """

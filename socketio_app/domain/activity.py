@@ -1,9 +1,9 @@
-"""The order of everything that is stored, and how far a client has followed it.
+"""Activity numbers: a store-wide order, and cursors into it for clients that catch up.
 
-Each message, and each join of a room, draws a number: its activity. Within a conversation the
-numbers rise with `seq`. Between conversations they need not become visible in their order: where
-several processes share a database, a transaction that drew a lower number may commit later. So a
-client continues from a settled mark, and not from the highest number that it was given.
+Each message, and each join of a room, is assigned an activity number. Within a conversation,
+activity numbers rise with `seq`. Across conversations they do not necessarily become visible in
+order: if several processes share a database, a transaction with a lower number may commit later.
+Therefore a client continues from a settled mark, not from the highest number it has received.
 """
 
 import attrs
@@ -15,54 +15,53 @@ MAX_EPOCH_CHARS = 32
 
 @attrs.frozen
 class Mark:
-    """A place in the activity of a store."""
+    """A position in a store's activity."""
 
     settled: int | None
-    """Everything that drew a number up to this one is visible, or was rolled back. `None` while a
-    store that was just opened cannot say."""
+    """Everything up to this number is either visible or rolled back. `None` if a store that was
+    just opened does not know yet."""
     latest: int
-    """No higher number had been drawn when the mark was taken."""
+    """The highest number assigned when the mark was taken."""
 
 
 @attrs.frozen
 class Change:
-    """One of a user's conversations in which something is new."""
+    """A conversation of a user's with new activity."""
 
     state: ConversationState
     activity: int
-    """Of the newest message, or of the user's join where that is later."""
+    """Activity of the newest message, or of the user's join if that is later."""
     is_joined: bool
-    """The user has joined the room since."""
+    """Whether the user has joined the room since then."""
 
 
 @attrs.frozen
 class Since:
-    """How far a client has caught up. The client hands it back as it is, and cannot read it.
+    """A client's catch-up cursor. Clients treat it as opaque and send it back unchanged.
 
-    It says nothing about who may read what: whatever a client makes of it selects among the user's
-    own conversations.
+    It grants no access: a forged cursor still selects only among the user's own conversations.
     """
 
     epoch: str
-    """The incarnation of the store that it belongs to."""
+    """Epoch of the store that issued the cursor."""
     activity: int = attrs.field(validator=check_seq)
     """The client has everything up to this number."""
     given: int = attrs.field(validator=check_seq)
-    """The conversations up to this number were in the answers so far; greater than `activity` where
-    one answer did not hold all of them."""
+    """Conversations up to this number were in the pages so far. Greater than `activity` between
+    the pages of one catch-up."""
     next_activity: int = attrs.field(validator=check_seq)
-    """What `activity` becomes after the last of those answers: settled before the first of them."""
+    """Value of `activity` after the last page: the number that was settled before the first one."""
 
     @classmethod
     def at(cls, epoch: str, activity: int) -> "Since":
-        """Return the place of a client that has everything up to a settled mark."""
+        """Return the cursor of a client that has everything up to a settled mark."""
         return cls(epoch, activity, activity, activity)
 
     @property
     def is_first(self) -> bool:
-        """Whether the next answer is the first from here."""
+        """Whether the next page is the first one."""
         return self.given == self.activity
 
     def after(self, given: int, next_activity: int) -> "Since":
-        """Return the place after an answer that did not hold all conversations."""
+        """Return the cursor for the next page."""
         return attrs.evolve(self, given=given, next_activity=next_activity)

@@ -1,4 +1,4 @@
-"""Which connections each user has open: tabs and devices."""
+"""The open connections of each user: tabs and devices."""
 
 import attrs
 
@@ -11,7 +11,7 @@ class Connections:
     """The open connections of every user.
 
     Args:
-        most: how many each may have; 0: any number.
+        most: maximum number of connections per user; 0 means unlimited.
     """
 
     most: int = 0
@@ -19,26 +19,26 @@ class Connections:
     _opening: dict[UserId, set[ConnectionId]] = attrs.field(factory=dict, init=False)
 
     def admit(self, user_id: UserId, connection_id: ConnectionId) -> None:
-        """Let a connection begin to open: it opens next, or closes.
+        """Reserve a slot for a connection that is being opened; `open` or `close` must follow.
 
         Raises:
-            TooManyConnections: the user has as many as one may have.
+            TooManyConnections: the user already has the maximum number of connections.
         """
         opening = self._opening.get(user_id, set())
         open_already = len(self._by_user.get(user_id, ()))
         if self.most and open_already + len(opening) >= self.most:
-            raise TooManyConnections(f"you have {self.most} connections, as many as one may have")
+            raise TooManyConnections(f"you have {self.most} connections, the maximum for one user")
         self._opening.setdefault(user_id, opening).add(connection_id)
 
     def open(self, user_id: UserId, connection_id: ConnectionId) -> bool:
-        """Count a connection in. Whether it is the user's only one."""
+        """Add a connection; return whether it is the user's only one."""
         self._is_no_longer_opening(user_id, connection_id)
         connections = self._by_user.setdefault(user_id, set())
         connections.add(connection_id)
         return len(connections) == 1
 
     def close(self, user_id: UserId, connection_id: ConnectionId) -> bool:
-        """Count a connection out. Whether it was open and the user's last."""
+        """Remove a connection; return whether it was the user's last open one."""
         self._is_no_longer_opening(user_id, connection_id)
         connections = self._by_user.get(user_id, set())
         if connection_id not in connections:
@@ -58,7 +58,7 @@ class Connections:
         return connection_id in self._by_user.get(user_id, ())
 
     def count(self) -> int:
-        """How many connections are open, of all users."""
+        """Return the number of open connections of all users."""
         return sum(map(len, self._by_user.values()))
 
     def _is_no_longer_opening(self, user_id: UserId, connection_id: ConnectionId) -> None:

@@ -1,7 +1,7 @@
-"""Where messages go: a command's target, and the conversation that the target stands for.
+"""Targets of commands, and the conversations they refer to.
 
-A client never names a conversation by an id of its own. It names a target, a room or another
-person, and the conversation follows from who is speaking.
+Conversations have no ids of their own. A client names a target, which is a room or another user;
+the conversation follows from the target and the sender.
 """
 
 from functools import lru_cache
@@ -14,17 +14,17 @@ from socketio_app.domain.identifiers import RoomId, UserId, check_room_id, check
 
 @attrs.frozen(cache_hash=True)
 class Room:
-    """A room, as a target and as the conversation that its members share."""
+    """A room, both as a target and as the conversation of its members."""
 
     room_id: RoomId = attrs.field(validator=check_room_id)
 
     def recipient(self, _sender: UserId) -> None:
-        """Nobody in particular."""
+        """Return `None`: a room's messages have no single recipient."""
 
 
 @attrs.frozen(cache_hash=True)
 class Person:
-    """Another user (or oneself), as a target."""
+    """A user as a target, possibly the sender themselves."""
 
     to_user_id: UserId = attrs.field(validator=check_user_id)
 
@@ -34,9 +34,9 @@ Target = Room | Person
 
 @attrs.frozen(cache_hash=True)
 class Pair:
-    """The conversation of two users; of one, when somebody writes to themselves.
+    """The conversation of two users, or of one user with themselves.
 
-    Made by `Pair.of`, so that both see the same value.
+    Use `Pair.of`, which returns equal values whichever user comes first.
     """
 
     first: UserId
@@ -44,26 +44,26 @@ class Pair:
 
     @classmethod
     def of(cls, one: UserId, other: UserId) -> Self:
-        """The pair of two users, whichever is named first."""
+        """Return the pair of two users, in either order."""
         return cls(one, other) if one <= other else cls(other, one)
 
     def other(self, user: UserId) -> UserId:
-        """Whom `user` talks to here."""
+        """Return the other user of the pair."""
         return self.second if user == self.first else self.first
 
     recipient = other
-    """Whom a message of `user` is for."""
+    """The recipient of a message from `user`."""
 
 
 Conversation = Room | Pair
 
 
 def conversation_of(speaker: UserId, target: Target) -> Conversation:
-    """The conversation that `target` means when `speaker` names it."""
+    """Return the conversation that `target` refers to when `speaker` sends to it."""
     return target if isinstance(target, Room) else _pair(speaker, target)
 
 
-# Who talks, goes on talking: one value for many messages is made, hashed and compared once.
+# Senders usually send more than once: a cached pair is created, hashed and compared only once.
 @lru_cache(maxsize=8192)
 def _pair(speaker: UserId, other: Person) -> Pair:
     return Pair.of(speaker, other.to_user_id)

@@ -1,4 +1,4 @@
-"""Which of many moments come next, most of which are called off before. Nothing here waits."""
+"""Deadlines by key, most of which are cancelled before they are due."""
 
 import heapq
 from collections.abc import Sequence
@@ -9,41 +9,42 @@ import attrs
 
 Key = TypeVar("Key", bound=str)
 
-_MOST_STALE = 64
-"""So many that were called off are not worth tidying up."""
+_MAX_STALE = 64
+"""Stale heap entries tolerated beyond the number of live ones."""
 
 
 @attrs.define
 class Deadlines(Generic[Key]):
-    """A moment for each key.
+    """A priority queue with at most one deadline for each key.
 
-    To set one costs the logarithm of how many there are, to call one off nothing but a place
-    until its moment would have come; where those are more than the others, they are tidied up.
+    Setting a deadline takes logarithmic time. Cancelling one takes constant time, but its heap
+    entry remains until it would have been due, or until stale entries outnumber live ones and the
+    heap is rebuilt.
     """
 
     _at: dict[Key, datetime] = attrs.field(factory=dict, init=False)
     _heap: list[tuple[datetime, Key]] = attrs.field(factory=list, init=False)
 
     def set(self, key: Key, at: datetime) -> None:
-        """Give a key its moment, in place of the one that it had."""
+        """Set a key's deadline, replacing any earlier one."""
         self._at[key] = at
         heapq.heappush(self._heap, (at, key))
-        if len(self._heap) > 2 * len(self._at) + _MOST_STALE:
+        if len(self._heap) > 2 * len(self._at) + _MAX_STALE:
             self._heap = [(at, key) for key, at in self._at.items()]
             heapq.heapify(self._heap)
 
     def call_off(self, key: Key) -> None:
-        """Forget a key's moment, if it has one."""
+        """Cancel a key's deadline, if it has one."""
         self._at.pop(key, None)
 
     def next(self) -> datetime | None:
-        """The earliest moment; `None` where there is none."""
-        while self._heap and not self._counts(*self._heap[0]):
+        """Return the earliest deadline, or `None` if there is none."""
+        while self._heap and not self._is_current(*self._heap[0]):
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
     def take_due(self, now: datetime) -> Sequence[Key]:
-        """Whose moment has come, the earliest first. It is forgotten."""
+        """Remove and return the keys whose deadline has passed, earliest first."""
         due: list[Key] = []
         while (earliest := self.next()) is not None and earliest <= now:
             _, key = heapq.heappop(self._heap)
@@ -51,5 +52,5 @@ class Deadlines(Generic[Key]):
             due.append(key)
         return due
 
-    def _counts(self, at: datetime, key: Key) -> bool:
+    def _is_current(self, at: datetime, key: Key) -> bool:
         return self._at.get(key) == at

@@ -1,46 +1,46 @@
-"""Every error that a client can be told of, each with its stable code.
+"""Every error that is reported to clients, each with a stable code.
 
-The codes are part of the wire contract (docs/wire.md, "Errors"): they never change their meaning.
+The codes are part of the wire contract (docs/wire.md, "Errors"): their meaning never changes.
 """
 
 from typing import ClassVar
 
 
 class ChatError(Exception):
-    """A command that was refused. Nothing of it took effect."""
+    """Base class for rejected commands. A rejected command has no effect."""
 
     code: ClassVar[str]
-    """The stable name of the error, for programs."""
+    """Stable, machine-readable name of the error."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
-        """What is wrong, for people. Holds nothing that the client may not know."""
+        """Human-readable description. Contains nothing that must be hidden from the client."""
 
 
 class TokenRejected(ChatError):
-    """A token proves no identity. The client only learns the code."""
+    """Base class for rejected tokens. Only the code is sent to the client."""
 
     def __init__(self, message: str, reason: str = "not given") -> None:
         super().__init__(message)
         self.reason = reason
-        """Why, for the operator's log: never sent to the client, and free of the token's text."""
+        """Reason for the operator's log. Never sent to the client; never contains the token."""
 
 
 class Unauthenticated(TokenRejected):
-    """The token is missing, malformed, not yet valid, not for us, or not signed by us."""
+    """The token is missing, malformed, not yet valid, for another audience or wrongly signed."""
 
     code = "unauthenticated"
 
 
 class TokenExpired(TokenRejected):
-    """The token was good once."""
+    """The token has expired."""
 
     code = "token_expired"
 
 
 class TooManyConnections(ChatError):
-    """The user has as many connections as one may have."""
+    """The user already has the maximum number of connections."""
 
     code = "too_many_connections"
 
@@ -53,11 +53,11 @@ class InvalidPayload(ChatError):
     def __init__(self, message: str, field: str | None = None) -> None:
         super().__init__(message)
         self.field = field
-        """The first field that is wrong; `None` where the payload as a whole is."""
+        """The first invalid field; `None` if the payload as a whole is invalid."""
 
 
 class ContentTooLong(ChatError):
-    """A message's content is over the limit."""
+    """A message's content exceeds the maximum length."""
 
     code = "content_too_long"
     field = "content"
@@ -70,30 +70,30 @@ class UnknownCommand(ChatError):
 
 
 class NotAMember(ChatError):
-    """A room's command from a user who is not in the room."""
+    """The user is not a member of the room."""
 
     code = "not_a_member"
 
 
 class Conflict(ChatError):
-    """The `client_message_id` belongs to a stored message with other content."""
+    """The `client_message_id` was used for a message with different content."""
 
     code = "conflict"
     field = "client_message_id"
 
 
 class RateLimited(ChatError):
-    """The user is too fast."""
+    """The user or the connection exceeds a rate limit."""
 
     code = "rate_limited"
 
     def __init__(self, message: str, retry_after_ms: int) -> None:
         super().__init__(message)
         self.retry_after_ms = retry_after_ms
-        """How long to wait, in milliseconds, before the command would be admitted."""
+        """Time to wait before retrying, in milliseconds."""
 
 
 class Unavailable(ChatError):
-    """The store cannot take it now. Nothing was stored; the same command may be tried again."""
+    """The server or its store cannot handle the command now. Clients can retry it."""
 
     code = "unavailable"

@@ -1,4 +1,4 @@
-"""Reading what was said: windows of a conversation, by place and never by offset."""
+"""History: pages of a conversation selected by `seq`, never by offset."""
 
 from collections.abc import Sequence
 from typing import Self
@@ -13,23 +13,23 @@ MAX_PAGE_ROWS = 200
 DEFAULT_ON_A_PAGE = 50
 
 LAST_SEQ_EVER = 2**63 - 1
-"""Places are signed 64-bit integers in every store."""
+"""Greatest possible `seq`: every store uses signed 64-bit integers."""
 
 
 def check_limit(_instance: object, field: "attrs.Attribute[int]", value: int) -> None:
-    """Validate an attribute that says how many are asked for.
+    """Validate a page size.
 
     Raises:
-        InvalidPayload: it is not from 1 to `MAX_PAGE_ROWS`.
+        InvalidPayload: the value is not between 1 and `MAX_PAGE_ROWS`.
     """
     _check_between(field.name, value, 1, MAX_PAGE_ROWS)
 
 
 def check_seq(_instance: object, field: "attrs.Attribute[int]", value: int | None) -> None:
-    """Validate an attribute that may hold a place; 0 is the one before the first.
+    """Validate an optional `seq`, or 0 for the position before the first message.
 
     Raises:
-        InvalidPayload: no place can be there.
+        InvalidPayload: the value is negative or too large.
     """
     if value is not None:
         _check_between(field.name, value, 0, LAST_SEQ_EVER)
@@ -37,18 +37,18 @@ def check_seq(_instance: object, field: "attrs.Attribute[int]", value: int | Non
 
 @attrs.frozen
 class Window:
-    """Which of a conversation's messages to read: the newest of all, or those next to a place."""
+    """A range of a conversation's messages; the newest ones by default."""
 
     before_seq: int | None = attrs.field(default=None, validator=check_seq)
-    """The newest before this place."""
+    """If set, the newest messages before this `seq`."""
     after_seq: int | None = attrs.field(default=None, validator=check_seq)
-    """The oldest after this place."""
+    """If set, the oldest messages after this `seq`."""
     limit: int = attrs.field(default=DEFAULT_ON_A_PAGE, validator=check_limit)
 
     def __attrs_post_init__(self) -> None:
         if self.before_seq is not None and self.after_seq is not None:
             raise InvalidPayload(
-                "a page is before a place or after one, not both", field="after_seq"
+                "before_seq and after_seq are mutually exclusive", field="after_seq"
             )
 
 
@@ -57,16 +57,16 @@ class Page:
     """The messages in a window."""
 
     messages: Sequence[Message]
-    """In rising `seq`."""
+    """Messages in ascending `seq`."""
     has_more: bool
-    """There are more: older ones, or in a window after a place, newer ones."""
+    """Whether there are more messages: newer ones after `after_seq`, otherwise older ones."""
     last_seq: int
-    """The place of the conversation's newest message, 0 before the first."""
+    """`seq` of the conversation's newest message, or 0 if it is empty."""
 
     def within(self, max_bytes: int, window: Window) -> Self:
-        """The page, of a window, with no more content than that: what lies nearest is on it.
+        """Return the page limited to `max_bytes` of content, dropping messages from the far end.
 
-        One message is, whatever its size.
+        At least one message is kept, whatever its size.
         """
         if window.after_seq is not None:
             messages = oldest_within(self.messages, max_bytes) or self.messages[:1]
@@ -79,41 +79,42 @@ class Page:
 
 @attrs.frozen
 class ConversationState:
-    """Where somebody stands in one of their conversations."""
+    """A conversation as seen by one of its users."""
 
     conversation: Conversation
     last_seq: int
     activity: int
-    """Rises with every message of the store: the greater, the newer."""
+    """Activity number of the newest message: the greater, the newer."""
     delivered_seq: int
-    """How far the other person of a pair has been given it; in a room, its newest message."""
+    """`seq` up to which messages were delivered to the other user of a pair; in a room, that of
+    its newest message."""
     read_seq: int
-    """How far the user has read it: what they marked, or their own newest message."""
+    """`seq` up to which the user has read: their read marker, or their own newest message."""
 
     @property
     def unread_count(self) -> int:
-        """How many messages are unread. All are from others, as one's own move `read_seq`."""
+        """Number of unread messages, all from other users: a user's own advance `read_seq`."""
         return self.last_seq - self.read_seq
 
 
 @attrs.frozen
 class Recent:
-    """One of somebody's conversations with its newest message, both of the same moment."""
+    """A user's conversation with its newest message, from the same snapshot."""
 
     state: ConversationState
     last_message: Message | None
-    """`None` in a room without messages, or where its newest is not kept."""
+    """`None` if the room has no messages, or its newest message is no longer stored."""
 
 
 @attrs.frozen
 class ReadMarker:
-    """Somebody's place of reading after they marked one."""
+    """A user's read marker after an update."""
 
     read_seq: int
     moved: bool
-    """False when they had read as far before."""
+    """False if the marker was already there or further."""
 
 
 def _check_between(field: str, value: int, least: int, most: int) -> None:
     if not least <= value <= most:
-        raise InvalidPayload(f"{field} must be from {least} to {most}", field=field)
+        raise InvalidPayload(f"{field} must be between {least} and {most}", field=field)

@@ -1,9 +1,11 @@
-"""How far each conversation has been broadcast here: the high-water marks behind its one order.
+"""High-water marks: how far each conversation has been broadcast by this process.
 
-A store gives a message its place; a line says whether the message may be broadcast now. Messages
-are broadcast place after place. What was broadcast before is not broadcast again, and where a
-place is missing (the answer to an append was lost, or another process stored it) the line has a
-gap, and what is between is read from the store before anything else is broadcast.
+The store assigns each message its `seq`; a line decides whether the message can be broadcast now.
+Messages are broadcast in order of `seq`, each once. If a `seq` is missing (the reply to an append
+was lost, or another process stored the message), the line has a gap, and the missing messages are
+read from the store before anything else is broadcast.
+
+A message is in doubt if its append failed with an unknown outcome.
 """
 
 from collections.abc import Iterable
@@ -16,45 +18,46 @@ from socketio_app.domain.identifiers import ConnectionId, MessageId
 from socketio_app.domain.messaging import Draft, Message, Stored
 
 MAX_MARKS = 25_000
-"""Maximum number of conversations in each of the two generations of marks; a conversation that is
-in neither is taken to have no gap."""
+"""Maximum number of conversations in each of the two generations of marks. A conversation in
+neither is assumed to have no gap."""
 
 MAX_DOUBTS = 10_000
-"""Maximum number of conversations in doubt; beyond, the oldest doubt is dropped."""
+"""Maximum number of conversations with messages in doubt; above it, the oldest is dropped."""
 
 MAX_DOUBTS_EACH = 100
-"""Maximum number of messages in doubt of one conversation; beyond, the oldest is dropped."""
+"""Maximum number of messages in doubt per conversation; above it, the oldest is dropped."""
 
 MAX_GAPS = 10_000
-"""Maximum number of open gaps; beyond, a message is broadcast over its gap."""
+"""Maximum number of open gaps; above it, messages are broadcast without filling the gap."""
 
 MAX_MISSING = 1_000
-"""Maximum number of places from the last broadcast one on to fill a gap; a message that is further
-ahead is broadcast over it, and clients catch up."""
+"""Maximum distance from the last broadcast message at which a gap is filled. A message further
+ahead is broadcast without filling the gap, and clients catch up."""
 
 MAX_SENDERS = 1_000
-"""Maximum number of sending connections remembered in one gap; later ones get their own messages,
-which clients know by their `client_message_id`."""
+"""Maximum number of sending connections remembered per gap. Later ones receive their own messages,
+which clients recognize by `client_message_id`."""
 
 Verdict = Literal["next", "known", "gap"]
-"""Broadcast the message now; it has been broadcast; or it waits for what is missing before it."""
+"""`next`: broadcast the message now; `known`: it was broadcast already; `gap`: it must wait for
+missing messages."""
 
 
 @attrs.define
 class Gap:
-    """What is missing in a line, until it has been read from the store."""
+    """Messages of a conversation that must be read from the store before they are broadcast."""
 
     mark: int | None
-    """The last place that was broadcast; `None` where that is not known."""
+    """The last `seq` that was broadcast; `None` if unknown."""
     first: int
-    """The lowest place that is known to be missing."""
+    """The lowest `seq` that is known to be pending."""
     latest: int
-    """The place up to which to broadcast."""
+    """The highest `seq` to broadcast."""
     sending: dict[int, ConnectionId] = attrs.field(factory=dict, init=False)
-    """The connections that have a place's message by its acknowledgement."""
+    """By `seq`, the connection that gets the message in its acknowledgement."""
 
     def extend(self, seq: int, sending: ConnectionId | None) -> None:
-        """Broadcast a place as well."""
+        """Add a `seq` to broadcast."""
         self.first = min(self.first, seq)
         self.latest = max(self.latest, seq)
         if sending is not None and len(self.sending) < MAX_SENDERS:
@@ -63,25 +66,25 @@ class Gap:
 
 @attrs.define
 class Lines:
-    """The lines of all conversations that were active lately."""
+    """The lines of recently active conversations."""
 
     max_marks: int = MAX_MARKS
     _marks: dict[Conversation, int] = attrs.field(factory=dict, init=False)
     _older: dict[Conversation, int] = attrs.field(factory=dict, init=False)
-    """The generation of marks before; those that are used again move to `_marks`."""
+    """The previous generation of marks; a mark that advances moves to `_marks`."""
     _doubts: dict[Conversation, dict[MessageId, None]] = attrs.field(factory=dict, init=False)
-    """The messages in doubt, until the line has gone on: what was stored then shows as a gap."""
+    """Messages in doubt, until the line advances: from then on, a stored one shows as a gap."""
     _gaps: dict[Conversation, Gap] = attrs.field(factory=dict, init=False)
 
     def offer(self, stored: Stored, sending: ConnectionId | None) -> Verdict:
-        """Say what becomes of a message that the store has; where it is next, the line advances.
+        """Decide whether to broadcast a stored message; if it is next, advance the line.
 
-        The messages of one conversation are offered in the order of their places, as appends
-        return them; duplicates in any order.
+        New messages of a conversation must be offered in order of `seq`, as appends return them;
+        duplicates in any order.
 
         Args:
             stored: the outcome of an append.
-            sending: the connection that has the message by its acknowledgement.
+            sending: the connection that gets the message in its acknowledgement.
         """
         message = stored.message
         conversation, seq = message.conversation, message.seq
@@ -96,14 +99,14 @@ class Lines:
         elif seq <= mark:
             if stored.duplicate:
                 return "known"
-            # The store has lost its end, as after a failover: the line goes on from here.
+            # The store has lost its newest messages, as after a failover: continue from here.
         elif mark + 1 < seq <= mark + MAX_MISSING and len(self._gaps) < MAX_GAPS:
             return self._open(conversation, mark, seq, sending)
         self._advance(conversation, seq)
         return "next"
 
     def doubt(self, draft: Draft) -> None:
-        """Note a message of which nobody knows whether it was stored."""
+        """Record a message whose append has an unknown outcome."""
         doubts = self._doubts.setdefault(draft.conversation, {})
         doubts[draft.message_id] = None
         if len(doubts) > MAX_DOUBTS_EACH:
@@ -112,26 +115,26 @@ class Lines:
             del self._doubts[next(iter(self._doubts))]
 
     def is_in_doubt(self, message: Message) -> bool:
-        """Whether nobody knew until now that the message was stored."""
+        """Whether the message is still in doubt."""
         return message.message_id in self._doubts.get(message.conversation, ())
 
     def gap(self, conversation: Conversation) -> Gap | None:
-        """The conversation's open gap, if any."""
+        """Return the conversation's open gap, if any."""
         return self._gaps.get(conversation)
 
     def find_mark(self, conversation: Conversation, newest: Iterable[Message]) -> None:
-        """Find where a line in doubt stands: before the first message that was in doubt.
+        """Set a gap's unknown mark to just before the first message that was in doubt.
 
         Args:
-            conversation: one with a gap.
-            newest: the newest messages up to the gap's latest place, in rising `seq`.
+            conversation: a conversation with a gap.
+            newest: the newest messages up to the gap's latest `seq`, in ascending order.
         """
         gap, doubts = self._gaps[conversation], self._doubts.pop(conversation, {})
         missing = [message.seq for message in newest if message.message_id in doubts]
         gap.mark = min([gap.first, *missing]) - 1
 
     def advance(self, conversation: Conversation, seq: int) -> None:
-        """Note that a gap is filled up to a place; at the latest one, it is closed."""
+        """Record that a gap is filled up to `seq`; close it at its latest one."""
         gap = self._gaps[conversation]
         gap.mark = seq
         gap.sending.pop(seq, None)
@@ -140,7 +143,7 @@ class Lines:
             self._advance(conversation, seq)
 
     def clear(self) -> None:
-        """Forget everything: another store may be there."""
+        """Forget everything, for a store that may be a different one."""
         for each in (self._marks, self._older, self._doubts, self._gaps):
             each.clear()
 

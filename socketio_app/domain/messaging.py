@@ -1,4 +1,4 @@
-"""What a message is, which content it may have, and its place in its conversation."""
+"""Messages, and the rules for their content."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -13,18 +13,18 @@ from socketio_app.domain.identifiers import ClientMessageId, MessageId, UserId, 
 
 @attrs.frozen
 class Draft:
-    """A message that is about to be stored: all of it but its place."""
+    """A message that is not stored yet: it has no `seq`."""
 
     message_id: MessageId
     conversation: Conversation
     from_user_id: UserId
     content: str
     created_at: datetime
-    """UTC, in whole milliseconds: what a client is told is what is stored."""
+    """UTC, in whole milliseconds, so that clients get exactly what is stored."""
     client_message_id: ClientMessageId | None = None
 
     def at(self, seq: int) -> "Message":
-        """The message that this draft becomes at place `seq`."""
+        """Return the message that this draft becomes with a `seq`."""
         return Message(
             self.message_id,
             self.conversation,
@@ -38,12 +38,12 @@ class Draft:
 
 @attrs.frozen
 class Message:
-    """A stored message. Its place is final."""
+    """A stored message. Its `seq` is final."""
 
     message_id: MessageId
     conversation: Conversation
     seq: int
-    """Its place in the conversation: from 1, rising, without gaps."""
+    """Sequence number within the conversation: starts at 1, without gaps."""
     from_user_id: UserId
     content: str
     created_at: datetime
@@ -51,21 +51,21 @@ class Message:
 
     @property
     def to_user_id(self) -> UserId | None:
-        """Whom it is for; `None` for a room's message."""
+        """The recipient; `None` for a message to a room."""
         return self.conversation.recipient(self.from_user_id)
 
 
 @attrs.frozen
 class Stored:
-    """What became of a draft."""
+    """The outcome of storing a draft."""
 
     message: Message
     duplicate: bool
-    """The sender has sent this before; `message` is the first one, and nothing was stored."""
+    """True if the sender has sent it before: `message` is the first one; nothing was stored."""
 
 
 def content_bytes(messages: Iterable[Message]) -> int:
-    """The size of some messages' contents together, in bytes, as clients are sent them: as JSON."""
+    """Return the total size of the messages' contents in bytes, encoded as JSON."""
     return sum(_json_bytes(message.content) for message in messages)
 
 
@@ -83,7 +83,7 @@ _ESCAPED: Final = _ESCAPED_AS_HEXADECIMAL + b'\b\f\n\r\t"\\'
 
 
 def oldest_within(messages: Sequence[Message], max_bytes: int) -> Sequence[Message]:
-    """The first of the messages, as many as have no more content between them."""
+    """Return the longest prefix of the messages whose content fits in `max_bytes`."""
     left = max_bytes
     for count, message in enumerate(messages):
         left -= content_bytes((message,))
@@ -93,24 +93,24 @@ def oldest_within(messages: Sequence[Message], max_bytes: int) -> Sequence[Messa
 
 
 def newest_within(messages: Sequence[Message], max_bytes: int) -> Sequence[Message]:
-    """The last of the messages, as many as have no more content between them."""
+    """Return the longest suffix of the messages whose content fits in `max_bytes`."""
     return oldest_within(messages[::-1], max_bytes)[::-1]
 
 
 def check_content(content: str, limit: int) -> None:
-    """Refuse what may not be a message's content.
+    """Validate a message's content.
 
     Args:
         content: the text, which is delivered exactly as sent.
-        limit: how many characters (Unicode code points) it may have.
+        limit: maximum number of characters (Unicode code points).
 
     Raises:
-        ContentTooLong: it has more than `limit`.
-        InvalidPayload: it holds nothing but white space, or a lone surrogate.
+        ContentTooLong: the content has more than `limit` characters.
+        InvalidPayload: the content is only white space, or contains a lone surrogate.
     """
     if len(content) > limit:
         raise ContentTooLong(f"content has {len(content)} characters, at most {limit} are allowed")
     if not content or content.isspace():
-        raise InvalidPayload("content holds nothing but white space", field="content")
+        raise InvalidPayload("content must not be only white space", field="content")
     if not content.isascii() and not is_unicode(content):
-        raise InvalidPayload("content holds a lone surrogate", field="content")
+        raise InvalidPayload("content contains a lone surrogate", field="content")

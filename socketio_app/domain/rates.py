@@ -1,7 +1,7 @@
-"""How often something may happen: the generic cell rate algorithm (ITU-T I.371, annex A.1).
+"""Rate limiting by the generic cell rate algorithm (ITU-T I.371, annex A.1).
 
-It keeps one time for each key, the theoretical arrival time: the moment at which the key would be
-as rested as one that was never seen.
+The limiter stores one time for each key, the theoretical arrival time: when it has passed, the key
+has its full burst again.
 """
 
 from collections.abc import Hashable
@@ -9,22 +9,22 @@ from collections.abc import Hashable
 import attrs
 
 _ROUNDING = 0.0005
-"""Seconds that count for nothing: a thousand tenths added to the time since 1970 are not a hundred
-in floating point, and the chat's clock has whole milliseconds."""
+"""Waits of at most this many seconds are treated as zero: a thousand times 0.1 added to the time
+since 1970 is not exactly 100 in floating point, and the chat's clock has whole milliseconds."""
 
 
 @attrs.frozen
 class Rate:
-    """So many a second, in the long run."""
+    """A sustained rate with a burst allowance."""
 
     per_second: float
     burst: int
-    """How many may come at once after a rest."""
+    """Maximum number of events at once after an idle period."""
 
 
 @attrs.define
 class RateLimiter:
-    """One rate, applied to every key by itself. Times are seconds on any clock that only rises."""
+    """A rate that applies to each key separately. Times are seconds on any monotonic clock."""
 
     rate: Rate
     _arrival: dict[Hashable, float] = attrs.field(factory=dict, init=False)
@@ -37,15 +37,15 @@ class RateLimiter:
         self._tolerance = self._interval * (self.rate.burst - 1)
 
     def wait(self, key: Hashable, now: float) -> float:
-        """How many seconds to wait until one can be taken; 0.0: none. Nothing is taken."""
+        """Return the seconds until the next event is allowed, without counting one."""
         wait = self._arrival.get(key, now) - now - self._tolerance
         return wait if wait > _ROUNDING else 0.0
 
     def admit(self, key: Hashable, now: float, count: int = 1) -> float:
-        """Take one, or `count` at once, if the rate allows one.
+        """Count an event, or `count` at once, if the rate allows one event.
 
         Returns:
-            0.0 when it was taken; else how many seconds to wait, and nothing was taken.
+            0.0 if it was counted. Otherwise the seconds to wait, and nothing was counted.
         """
         arrival = self._arrival.get(key, now)
         if arrival < now:
@@ -59,18 +59,18 @@ class RateLimiter:
         return 0.0
 
     def give_back(self, key: Hashable) -> None:
-        """Undo the last `admit` of a key that took one."""
+        """Undo the key's last successful `admit` of one event."""
         self._arrival[key] -= self._interval
 
     def _sweep(self, now: float) -> None:
-        """Forget the rested keys. As the mark doubles, it is constant work for each `admit`."""
+        """Remove idle keys; doubling the threshold keeps the amortized cost constant."""
         self._arrival = {key: at for key, at in self._arrival.items() if at > now}
         self._sweep_at = max(1024, 2 * len(self._arrival))
 
 
 @attrs.frozen
 class Rates:
-    """How fast somebody may be, altogether and over one way; `None`: as fast as they like."""
+    """Rates for a user and for each of their connections; `None` means unlimited."""
 
     per_user: Rate | None
     per_connection: Rate | None
@@ -78,9 +78,9 @@ class Rates:
 
 @attrs.define
 class DoubleLimiter:
-    """Two rates, of which each has to allow what is taken: one of a user, one of a connection.
+    """A rate limiter for both the user and the connection: an event must be within both rates.
 
-    So a device that has gone wild leaves something for the user's others.
+    A misbehaving device thus cannot use up the whole allowance of the user's other devices.
     """
 
     rates: Rates
@@ -93,10 +93,10 @@ class DoubleLimiter:
         self._of_connections = None if per_connection is None else RateLimiter(per_connection)
 
     def admit(self, user: Hashable, connection: Hashable, now: float) -> float:
-        """Take one, if both rates allow it.
+        """Count an event if both rates allow it.
 
         Returns:
-            0.0 when it was taken; else how many seconds to wait, and nothing was taken.
+            0.0 if it was counted. Otherwise the seconds to wait, and nothing was counted.
         """
         of_users, of_connections = self._of_users, self._of_connections
         wait = 0.0 if of_connections is None else of_connections.admit(connection, now)

@@ -1,7 +1,7 @@
-"""Who is a member of which room.
+"""Room membership.
 
-Membership is a user's, not a connection's. A room is there for as long as somebody is in it: the
-first to join makes it, the last to leave ends it.
+Users are members, not connections. A room exists while it has members: the first user to join
+creates it, the last one to leave removes it.
 """
 
 from collections.abc import Sequence
@@ -13,30 +13,30 @@ from socketio_app.domain.errors import InvalidPayload
 from socketio_app.domain.identifiers import RoomId, UserId
 
 LeaveReason = Literal["left"]
-"""Why a user is no longer a member: `left`, by their own command."""
+"""Why a membership ended: `left`, at the user's own request."""
 
 
 @attrs.frozen
 class Joined:
-    """A room after somebody asked to join it."""
+    """The outcome of joining a room."""
 
     joined: bool
-    """False when the user was a member already: nothing changed."""
+    """False if the user was already a member."""
     member_count: int
 
 
 @attrs.frozen
 class Left:
-    """A room after somebody asked to leave it."""
+    """The outcome of leaving a room."""
 
     left: bool
-    """False when the user was no member: nothing changed."""
+    """False if the user was not a member."""
     member_count: int
 
 
 @attrs.frozen
 class Membership:
-    """Whether a user is in a room, and how many are."""
+    """A user's membership in a room, and the room's member count."""
 
     is_member: bool
     member_count: int
@@ -47,7 +47,7 @@ class Memberships:
     """The members of every room."""
 
     rooms_per_user: int
-    """How many rooms one user may be in at a time."""
+    """Maximum number of rooms per user."""
     _members: dict[RoomId, set[UserId]] = attrs.field(factory=dict, init=False)
     _rooms: dict[UserId, dict[RoomId, None]] = attrs.field(factory=dict, init=False)
 
@@ -55,7 +55,7 @@ class Memberships:
         """Make the user a member.
 
         Raises:
-            InvalidPayload: the user is in `rooms_per_user` others.
+            InvalidPayload: the user is already in `rooms_per_user` rooms.
         """
         members = self._members.get(room_id, set())
         if user_id in members:
@@ -83,7 +83,7 @@ class Memberships:
         return Left(left=True, member_count=len(members))
 
     def membership(self, room_id: RoomId, user_id: UserId) -> Membership:
-        """Whether the user is in the room, and how many are."""
+        """Return the user's membership in the room, and its member count."""
         return Membership(self.is_member(room_id, user_id), self.member_count(room_id))
 
     def is_member(self, room_id: RoomId, user_id: UserId) -> bool:
@@ -91,22 +91,22 @@ class Memberships:
         return user_id in self._members.get(room_id, ())
 
     def member_count(self, room_id: RoomId) -> int:
-        """How many are in the room; 0 where there is no such room."""
+        """Return the number of members; 0 if the room does not exist."""
         return len(self._members.get(room_id, ()))
 
     def rooms_of(self, user_id: UserId) -> Sequence[RoomId]:
-        """The rooms that the user is in, in the order of joining."""
+        """Return the user's rooms in the order of joining."""
         return tuple(self._rooms.get(user_id, ()))
 
 
 def check_room_count(rooms: int, limit: int) -> None:
-    """Refuse one room more to a user who is in `rooms` already.
+    """Check that a user who is in `rooms` rooms may join another one.
 
     Raises:
-        InvalidPayload: that is the most that one user may be in.
+        InvalidPayload: the user is in the maximum number of rooms.
     """
     if rooms >= limit:
         raise InvalidPayload(
-            f"you are in {rooms} rooms, the most that one user may be in; leave one first",
+            f"you are in {rooms} rooms, the maximum for one user; leave one first",
             field="room_id",
         )

@@ -1,4 +1,4 @@
-"""One conversation's messages in memory, in their order."""
+"""A conversation's messages in memory."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -13,22 +13,22 @@ from socketio_app.domain.messaging import Draft, Message, Stored
 
 @attrs.define
 class Transcript:
-    """The messages of one conversation, in their order.
+    """The messages of one conversation, in order of `seq`.
 
-    A `client_message_id` counts once for each sender: a second draft that carries it changes
-    nothing. Forgetting the oldest messages frees memory and forgets their `client_message_id` with
-    them; it never gives a place away twice.
+    A `client_message_id` is unique per sender: a second draft with the same one changes nothing.
+    Dropping the oldest messages frees memory and forgets their `client_message_id` as well; a `seq`
+    is never reused.
     """
 
     last_seq: int = attrs.field(default=0, init=False)
-    """The place of the newest message, 0 before the first."""
+    """`seq` of the newest message, or 0 if there is none."""
     _messages: deque[Message] = attrs.field(factory=deque, init=False)
     _by_client: dict[tuple[UserId, ClientMessageId], Message] = attrs.field(
         factory=dict, init=False
     )
 
     def append(self, draft: Draft) -> Stored:
-        """Give the draft the next place, unless its sender has sent it before."""
+        """Append a draft with the next `seq`, unless its sender has sent it before."""
         if draft.client_message_id is not None:
             first = self._by_client.get((draft.from_user_id, draft.client_message_id))
             if first is not None:
@@ -41,13 +41,13 @@ class Transcript:
         return Stored(message, duplicate=False)
 
     def after(self, seq: int) -> Sequence[Message]:
-        """The messages after place `seq` that are still kept, in order."""
-        # From the end, because what is asked for is almost always the newest few.
+        """Return the stored messages after `seq`, in order."""
+        # Iterate from the end: usually only the newest few are wanted.
         newest_first = takewhile(lambda message: message.seq > seq, reversed(self._messages))
         return list(newest_first)[::-1]
 
     def page(self, window: Window) -> Page:
-        """The messages in a window, of those that are still kept."""
+        """Return the stored messages in a window."""
         kept_from = self._messages[0].seq if self._messages else self.last_seq + 1
         if window.after_seq is not None:
             first = max(window.after_seq + 1, kept_from)
@@ -59,11 +59,11 @@ class Transcript:
         return Page(self.between(first, last), kept_from < first <= last, self.last_seq)
 
     def newest(self, after_seq: int, limit: int) -> Sequence[Message]:
-        """The newest messages beyond a place that are still kept, in order."""
+        """Return the newest stored messages after a `seq`, at most `limit`, in order."""
         return self.between(max(after_seq, self.last_seq - limit) + 1, self.last_seq)
 
     def between(self, first: int, last: int) -> Sequence[Message]:
-        """Return the messages from one place to another that are still kept, in order."""
+        """Return the stored messages from one `seq` to another, both included, in order."""
         if not self._messages:
             return []
         kept_from = self._messages[0].seq
@@ -71,10 +71,10 @@ class Transcript:
         return list(islice(self._messages, start, max(stop, start)))
 
     def forget_oldest(self) -> None:
-        """Drop the oldest message that is still kept.
+        """Drop the oldest message.
 
         Raises:
-            IndexError: none is.
+            IndexError: there is none.
         """
         oldest = self._messages.popleft()
         if oldest.client_message_id is not None:

@@ -1,4 +1,4 @@
-"""Who is typing where, and until when. Nothing here reads a clock or tells anybody."""
+"""Typing states and their expiry. Nothing here reads a clock or publishes events."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -12,17 +12,17 @@ from socketio_app.domain.identifiers import UserId
 
 @attrs.frozen
 class TypingStarted:
-    """A user began to type."""
+    """A user has started typing."""
 
     user_id: UserId
     conversation: Conversation
     expires_in: timedelta
-    """After this long without a renewal the state ends by itself."""
+    """Time after which the state expires unless it is renewed."""
 
 
 @attrs.frozen
 class TypingStopped:
-    """A user is typing no longer, for whichever reason."""
+    """A user has stopped typing, for whatever reason."""
 
     user_id: UserId
     conversation: Conversation
@@ -32,24 +32,24 @@ class TypingStopped:
 class TypingBoard:
     """The typing state of every conversation.
 
-    A user is either typing in a conversation or not, whatever connections the keystrokes come from.
-    Methods return what changed, so that the caller tells each change once. A renewal is no change,
-    which is what throttles a client that reports every keystroke. Time must not run backwards.
+    A user is either typing in a conversation or not, regardless of the connection. Methods return
+    the changes, so that the caller publishes each one once. A renewal is not a change, which
+    throttles clients that report every keystroke. Times passed in must not decrease.
     """
 
     ttl: timedelta
-    """How long a state lasts without a renewal."""
-    # Each start and each renewal goes to the end, and all last equally long: the first is the next
-    # to run out.
+    """Lifetime of a state that is not renewed."""
+    # Starts and renewals are appended, and all states have the same lifetime: the first entry is
+    # the next to expire.
     _until: dict[tuple[UserId, Conversation], datetime] = attrs.field(factory=dict, init=False)
     _typing_in: dict[UserId, dict[Conversation, None]] = attrs.field(factory=dict, init=False)
 
     def start(
         self, user_id: UserId, conversation: Conversation, now: datetime
     ) -> Sequence[TypingStarted | TypingStopped]:
-        """Begin, or renew for another `ttl`; only a beginning is a change.
+        """Start typing, or renew the state for another `ttl`; a renewal is not a change.
 
-        A state that had run out before anybody noticed ends first: its end is told, too.
+        If an earlier state has expired but was not removed yet, its end is returned first.
         """
         until = self._until.pop((user_id, conversation), None)
         self._until[user_id, conversation] = now + self.ttl
@@ -62,7 +62,7 @@ class TypingBoard:
         return (TypingStopped(user_id, conversation), started)
 
     def stop(self, user_id: UserId, conversation: Conversation) -> Sequence[TypingStopped]:
-        """End the user's state in one conversation, if there is one."""
+        """End the user's state in a conversation, if any."""
         if not self._until or self._until.pop((user_id, conversation), None) is None:
             return ()
         typing_in = self._typing_in[user_id]
@@ -79,12 +79,12 @@ class TypingBoard:
         return [TypingStopped(user_id, conversation) for conversation in conversations]
 
     def expire(self, now: datetime) -> Sequence[TypingStopped]:
-        """End every state whose time is up."""
+        """End every state that has expired."""
         due = list(takewhile(lambda key: self._until[key] <= now, self._until))
         return [
             change for user_id, conversation in due for change in self.stop(user_id, conversation)
         ]
 
     def next_expiry(self) -> datetime | None:
-        """When the next state runs out; `None` while nobody is typing."""
+        """Return when the next state expires, or `None` if no user is typing."""
         return next(iter(self._until.values()), None)
