@@ -1,4 +1,4 @@
-"""What the chat does: commands, the use cases that carry them out, and the ports they need.
+"""Commands, the use cases that execute them, and the ports they need.
 
-Nothing here knows a socket, a database, a token's format or JSON.
+Nothing here depends on sockets, databases, token formats or JSON.
 """

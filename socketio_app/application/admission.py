@@ -1,4 +1,4 @@
-"""Which commands are let in: not too fast, and none once the chat is closing."""
+"""Admission of commands: rate limits, and rejection while the chat is not running."""
 
 from collections.abc import Mapping
 from math import ceil
@@ -40,7 +40,7 @@ KINDS: Mapping[type[Command[Any]], CommandKind] = {
 
 
 class Admission:
-    """Refuses commands before anything is done for them."""
+    """Rejects commands before any work is done for them."""
 
     def __init__(self, clock: Clock, rates: Mapping[CommandKind, Rates]) -> None:
         self._clock = clock
@@ -51,21 +51,21 @@ class Admission:
         }
 
     def open(self) -> None:
-        """Admit what is not too fast."""
+        """Start accepting commands."""
         self._closed_because = None
 
     def close(self) -> None:
-        """Admit nothing any more."""
-        self._closed_because = "the server is going away; connect again and retry"
+        """Reject all further commands."""
+        self._closed_because = "the server is shutting down; reconnect and retry"
 
     def check(self, actor: Actor, command: type[Command[Any]]) -> None:
-        """Let a command in.
+        """Check that a command may be executed now.
 
-        Rates count for connections only; the host application is trusted to know what it does.
+        Rate limits apply to connections only: the host application is trusted.
 
         Raises:
             Unavailable: the chat is closing, or was never started.
-            RateLimited: the user is too fast, or the connection is.
+            RateLimited: the user or the connection exceeds its rate.
         """
         if self._closed_because is not None:
             raise Unavailable(self._closed_because)
@@ -75,4 +75,4 @@ class Admission:
         now = self._clock.now().timestamp()
         wait = limiter.admit(actor.user_id, actor.connection_id, now)
         if wait:
-            raise RateLimited("too fast", retry_after_ms=ceil(wait * 1000))
+            raise RateLimited("rate limit exceeded", retry_after_ms=ceil(wait * 1000))

@@ -1,4 +1,4 @@
-"""Who may take part in which conversation."""
+"""Access to conversations."""
 
 from socketio_app.application.ports import RoomRepository
 from socketio_app.domain.conversations import Conversation, Room, Target, conversation_of
@@ -7,10 +7,10 @@ from socketio_app.domain.identifiers import UserId
 
 
 async def conversation_for(rooms: RoomRepository, user_id: UserId, target: Target) -> Conversation:
-    """The conversation that a target is for a user.
+    """Return the conversation that a target refers to, if the user has access to it.
 
     Raises:
-        NotAMember: it is a room that they are not in.
+        NotAMember: the target is a room that the user is not in.
     """
     if isinstance(target, Room) and not await rooms.is_member(target.room_id, user_id):
         raise NotAMember(f"you are not in room {target.room_id}")

@@ -1,7 +1,7 @@
-"""The messages that a connection has missed, on their way to it: a bounded batch at a time.
+"""Missed messages, pushed to a new connection in bounded batches.
 
-Only one batch is kept in memory. The rest is places, which are read from the store again once the
-client has taken what came before.
+Only one batch is kept in memory. For the rest, only ranges of `seq` are kept; their messages are
+read from the store again once the client has received the batches before.
 """
 
 from collections import deque
@@ -17,12 +17,12 @@ from socketio_app.domain.identifiers import UserId
 from socketio_app.domain.messaging import Message, oldest_within
 
 _PAGE_MESSAGES: Final = 50
-"""Maximum number of messages that are read at a time."""
+"""Maximum number of messages per read."""
 
 
 @attrs.define
 class _Run:
-    """The missed messages of one conversation that are still to be read."""
+    """A conversation's missed messages that have not been read yet."""
 
     conversation: Conversation
     after_seq: int
@@ -31,29 +31,29 @@ class _Run:
 
 @attrs.frozen
 class Batch:
-    """What goes to the connection next."""
+    """The next messages to send to the connection."""
 
     messages: Sequence[Message]
-    """Each conversation's in rising `seq`."""
+    """In ascending `seq` within each conversation."""
     finished: Mapping[Conversation, int]
-    """The conversations of which nothing is left, and the place of each one's last message."""
+    """Conversations that are complete with this batch, and the `seq` of their last message."""
 
 
 @attrs.define
 class Backlog:
-    """What one connection has missed, in the order in which it gets it."""
+    """The messages that a connection has missed, in delivery order."""
 
     user_id: UserId
     max_bytes: int
-    """Maximum size of a batch's contents; one message is a batch, whatever its size."""
+    """Maximum size of a batch's contents; a larger message is a batch of its own."""
     _last: dict[Conversation, int] = attrs.field(factory=dict, init=False)
-    """The place of the last message of each conversation that is not finished."""
+    """`seq` of the last missed message of each unfinished conversation."""
     _read: Sequence[Message] = attrs.field(factory=tuple, init=False)
     _runs: deque[_Run] = attrs.field(factory=deque, init=False)
 
     @classmethod
     def of(cls, user_id: UserId, undelivered: Sequence[Message], max_bytes: int) -> Self:
-        """Begin with all that is undelivered, each conversation in one piece, in rising `seq`."""
+        """Create a backlog of undelivered messages, grouped by conversation, in ascending `seq`."""
         backlog = cls(user_id, max_bytes)
         backlog._last = {message.conversation: message.seq for message in undelivered}
         backlog._read = backlog._within(undelivered)
@@ -65,24 +65,24 @@ class Backlog:
 
     @property
     def is_empty(self) -> bool:
-        """Whether the connection has had everything."""
+        """Whether everything has been taken."""
         return not self._read and not self._runs
 
     @property
     def conversations(self) -> Collection[Conversation]:
-        """The conversations of which something is left."""
+        """The unfinished conversations."""
         return self._last.keys()
 
     @property
     def next_page(self) -> tuple[Conversation, Window] | None:
-        """What is to be read before the next batch can be taken; `None`: nothing."""
+        """The page to read before the next `take`; `None` if nothing needs to be read."""
         if self._read or not self._runs:
             return None
         run = self._runs[0]
         return run.conversation, Window(after_seq=run.after_seq, limit=_PAGE_MESSAGES)
 
     def add(self, page: Page) -> None:
-        """Add what was read as `next_page`."""
+        """Add the page that was read for `next_page`."""
         run = self._runs[0]
         missed = [message for message in page.messages if message.seq <= run.last_seq]
         to_user = [message for message in missed if message.to_user_id == self.user_id]
@@ -91,11 +91,11 @@ class Backlog:
             run.after_seq = self._read[-1].seq
         elif missed and missed[-1].seq < run.last_seq:
             run.after_seq = missed[-1].seq
-        else:  # all of it; or the store does not keep the rest any more
+        else:  # finished, or the store no longer has the rest
             self._runs.popleft()
 
     def take(self) -> Batch:
-        """Take the next batch: what was read."""
+        """Remove and return the next batch."""
         read, self._read = self._read, ()
         left = {run.conversation for run in self._runs}
         finished = {each: seq for each, seq in self._last.items() if each not in left}

@@ -1,4 +1,4 @@
-"""Tasks: how they start, and what happens to work that is cancelled, or whose caller is."""
+"""Starting tasks, and shielding work from the cancellation of its caller."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -8,21 +8,21 @@ Result = TypeVar("Result")
 
 
 def start_task(work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
-    """Start a task that takes its first step in a later turn of the loop.
+    """Start a task that never runs before this function returns.
 
-    A loop may have an eager task factory, with which `asyncio.create_task` takes the first step
-    before it returns, or even all steps. A caller that keeps the task in an attribute, which the
-    task resets at its end, would then keep a task that is over.
+    With an eager task factory, `asyncio.create_task` runs the task's first step, or even all of
+    it, before it returns. A caller that stores the task in an attribute, which the task resets
+    when it ends, would then store a finished task.
     """
     return asyncio.Task(work, loop=asyncio.get_running_loop())
 
 
 async def to_the_end(work: Coroutine[Any, Any, Result]) -> Result:
-    """Do some work, to its end even where whoever asked for it is cancelled meanwhile."""
+    """Run a coroutine to completion even if the caller is cancelled."""
     return await asyncio.shield(start_task(work))
 
 
 def we_are_cancelled() -> bool:
-    """Whether it is this task that is cancelled, and not only what it awaited."""
+    """Whether the current task is being cancelled, and not only the awaitable it waits for."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

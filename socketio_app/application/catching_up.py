@@ -1,10 +1,10 @@
-"""Catching up with everything that is new since an earlier answer.
+"""Catching up with everything that is new since a cursor, in pages.
 
-The conversations are walked in the order of their activity, from the oldest that is new. One that
-gets news meanwhile moves on in that order, never back, so the walk meets it later: with all that is
-new since the walk began, because messages are compared with where it began. What commits late, in
-the part that was walked already, is beyond the mark that was settled before the first answer, and
-so in the next walk. Messages that are visible, but beyond that mark, come again then.
+Conversations are visited in ascending order of activity. A conversation with new messages moves
+forward in that order, never back, so a later page visits it, with everything that is new since the
+cursor. A transaction that commits late, behind the current page, has an activity above the mark
+that was settled before the first page; the next catch-up includes it. Messages that are visible
+but above that mark are sent again then.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,19 +19,19 @@ from socketio_app.domain.identifiers import UserId
 from socketio_app.domain.messaging import Message, content_bytes, newest_within
 
 MAX_CHANGES = 200
-"""Maximum number of conversations in one answer."""
+"""Maximum number of conversations in one page."""
 
 MAX_MESSAGES_AT_ONCE = 4000
-"""Maximum number of messages that are read from the store at once."""
+"""Maximum number of messages per read from the store."""
 
 
 class CatchingUp:
-    """Answers `CatchUp` commands that say since when.
+    """Handles `CatchUp` commands with a `since` cursor.
 
     Args:
-        activity: What is new.
-        max_messages: Maximum number of messages in one answer.
-        max_bytes: Maximum size of their contents.
+        activity: the store's activity log.
+        max_messages: maximum number of messages in one page.
+        max_bytes: maximum size of their contents.
     """
 
     def __init__(self, activity: ActivityLog, max_messages: int, max_bytes: int) -> None:
@@ -42,10 +42,10 @@ class CatchingUp:
     async def since(
         self, user_id: UserId, since: Since, had: Mapping[Conversation, int], limit: int
     ) -> CaughtUp:
-        """Return what is new for a user, and where the next answer starts.
+        """Return what is new for a user since a cursor, and the next cursor.
 
         Raises:
-            Unavailable: it cannot be read now.
+            Unavailable: the store cannot be read now.
         """
         next_activity = since.next_activity
         if since.is_first:
@@ -69,14 +69,14 @@ class CatchingUp:
     async def _missed(
         self, found: Sequence[Change], since: int, had: Mapping[Conversation, int], limit: int
     ) -> tuple[Sequence[Change], Sequence[Missed]]:
-        """The first of the changes, as many as one answer carries, and what is new in them."""
+        """Return the leading changes that fit in one page, and their new messages."""
         answer = _Answer(self._max_messages, self._max_bytes)
         size = max(1, MAX_MESSAGES_AT_ONCE // (limit + 1))
         for begin in range(0, len(found), size):
             part = found[begin : begin + size]
             beyond = [had.get(each.state.conversation, 0) for each in part]
-            # One more than the limit, to know whether there is one. Messages of before schema
-            # 0002 have activity 0, and are new to a client that has nothing.
+            # One more than the limit, to detect that there are more. Messages from before schema
+            # 0002 have activity 0; they are new to a client that has nothing.
             news = await self._activity.new_messages(part, beyond, since or -1, limit + 1)
             for at, (change, messages) in enumerate(zip(part, news, strict=True)):
                 had_seq = had.get(change.state.conversation)
@@ -87,7 +87,7 @@ class CatchingUp:
 
 @attrs.define
 class _Answer:
-    """What fits one answer."""
+    """A page under construction, and the room left in it."""
 
     messages_left: int
     bytes_left: int
@@ -96,7 +96,7 @@ class _Answer:
     def add(
         self, change: Change, had_seq: int | None, messages: Sequence[Message], limit: int
     ) -> bool:
-        """Add a conversation. The first one is added whatever its size, with what fits of it."""
+        """Add a conversation if it fits. The first one is truncated to fit instead."""
         state = change.state
         newest = messages[-limit:]
         if not self.missed:

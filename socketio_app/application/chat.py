@@ -1,4 +1,4 @@
-"""The chat as a whole: what every transport, and the host application, talks to."""
+"""The chat: the interface for transports and for the host application."""
 
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
@@ -42,7 +42,7 @@ from socketio_app.domain.identifiers import UserId
 
 
 class Chat:
-    """Carries out commands, and opens and closes connections.
+    """Executes commands, and opens and closes connections.
 
     Example:
         Post a message from the host application, as a user who is a member of the room::
@@ -68,7 +68,7 @@ class Chat:
         self._typing = typing = TypingIndicator(store.rooms, broadcast, clock, user_locks, limits)
         connections = self._connections
         self.delivery = delivery = Delivery(store.deliveries, broadcast, clock)
-        """For transports: where messages are reported that a client has received."""
+        """For transports: report here which messages a client has received."""
         self._repairs = repairs = Repairs(clock)
         self._publisher = publisher = Publisher(store, broadcast, delivery, typing, repairs)
         messaging = Messaging(store, broadcast, clock, new_message_id, delivery, publisher, limits)
@@ -81,11 +81,11 @@ class Chat:
         self.sessions = Sessions(
             store, broadcast, clock, connections, typing, user_locks, tokens, publisher, limits
         )
-        """For transports: where connections open and close."""
+        """For transports: open and close connections here."""
         self.refusal_limit = RefusalLimit(clock, limits.refusals, limits.refusals_per_user)
-        """For transports: when a connection that is refused has to end."""
+        """For transports: decides when to close a connection that keeps being rejected."""
         self.readiness = Readiness(store)
-        """For whoever sends clients here: whether they should come."""
+        """For load balancers: whether this server accepts new clients."""
         self._use_cases: Mapping[type, Callable[[Actor, Any], Coroutine[Any, Any, Any]]] = {
             SendMessage: messaging.send,
             JoinRoom: membership.join,
@@ -100,17 +100,17 @@ class Chat:
         }
 
     def execute(self, actor: Actor, command: Command[Result]) -> Coroutine[Any, Any, Result]:
-        """Carry out a command for somebody.
+        """Execute a command on behalf of a user.
 
-        A connection's commands must be given one after the other; what they are is decided by then.
-        Who stops waiting, for a time-out say, does not stop the command: what was stored is told.
-        A transport must not stop it either.
+        Commands of the same connection must not run concurrently. A command runs to completion
+        even if its caller is cancelled, for example by a time-out, so that whatever was stored is
+        also broadcast. A transport must not cancel it either.
 
         Raises:
-            ChatError: the command was refused, and nothing of it took effect. Which errors a
-                command knows is said at its use case; any may meet `RateLimited` and `Unavailable`.
-            WrongEventLoopError: a host called from another event loop than the chat's, as
-                `asyncio.run` in a thread does.
+            ChatError: the command was rejected and had no effect. The use cases document their
+                errors; every command can raise `RateLimited` and `Unavailable`.
+            WrongEventLoopError: the host application called from a different event loop than the
+                chat's, for example with `asyncio.run` in a thread.
         """
         if actor.connection_id is None:
             return self._execute_for_host(actor, command)
@@ -124,16 +124,16 @@ class Chat:
         return result
 
     def disconnect_user(self, user_id: str) -> None:
-        """End all of a user's connections now: they may not be here any more.
+        """Close all of a user's connections now, for example because the user was banned.
 
-        Their clients do not come back by themselves; but nothing keeps them from it. See to it
-        that their tokens are not accepted any longer, before this.
+        Clients do not reconnect by themselves, but nothing prevents them from connecting again:
+        make sure first that the user's tokens are no longer accepted.
         """
         self._broadcast.disconnect(Users((UserId(user_id),)), "disconnected")
 
     @property
     def connection_count(self) -> int:
-        """How many connections are open."""
+        """Number of open connections."""
         return self._connections.count()
 
     @property
@@ -142,7 +142,7 @@ class Chat:
         return self._home_loop.is_known
 
     def open(self) -> None:
-        """Take commands, in the running event loop: from the beginning, and again after `close`."""
+        """Start accepting commands, in the running event loop. Can be called after `close`."""
         self._home_loop.enter()
         self._publisher.clear()
         self._membership.clear()
@@ -152,7 +152,7 @@ class Chat:
         self.readiness.open()
 
     def close(self) -> None:
-        """Take no commands any more. Those under way go on to their end."""
+        """Reject all further commands. Commands that are running are completed."""
         self.readiness.drain()
         self._admission.close()
         self._typing.close()

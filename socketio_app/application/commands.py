@@ -1,6 +1,6 @@
-"""What somebody may ask of the chat, and who asks.
+"""Commands, their results, and the actor who issues them.
 
-A command names the result that it gets: `SendMessage` is a `Command[Stored]`.
+The type parameter of a command is its result: `SendMessage` is a `Command[Stored]`.
 """
 
 from collections.abc import Sequence
@@ -36,21 +36,21 @@ Result = TypeVar("Result")
 
 @attrs.frozen
 class Actor:
-    """Who gives a command."""
+    """The user who issues a command."""
 
     user_id: UserId = attrs.field(validator=check_user_id)
     connection_id: ConnectionId | None = None
-    """The connection that it came over; `None` when the host application speaks for the user."""
+    """The connection it came from; `None` if the host application acts on behalf of the user."""
 
 
 @attrs.frozen
 class Command(Generic[Result]):
-    """Anything that can be asked of the chat."""
+    """Base class for commands."""
 
 
 @attrs.frozen
 class SendMessage(Command[Stored]):
-    """Store a message and tell its conversation."""
+    """Store a message and broadcast it to its conversation."""
 
     target: Target
     content: str
@@ -65,15 +65,15 @@ class RoomJoined:
 
     room_id: RoomId
     last_seq: int
-    """The place of the room's newest message, 0 before the first."""
+    """`seq` of the room's newest message, or 0 if there is none."""
     member_count: int
     joined: bool
-    """False when the user was a member already."""
+    """False if the user was already a member."""
 
 
 @attrs.frozen
 class JoinRoom(Command[RoomJoined]):
-    """Become a member of a room, which is made where there is none."""
+    """Join a room, which is created if it does not exist."""
 
     room_id: RoomId = attrs.field(validator=check_room_id)
 
@@ -83,33 +83,33 @@ class RoomLeft:
     """The result of `LeaveRoom`."""
 
     left: bool
-    """False when the user was no member."""
+    """False if the user was not a member."""
 
 
 @attrs.frozen
 class LeaveRoom(Command[RoomLeft]):
-    """Be a member of a room no longer."""
+    """Leave a room."""
 
     room_id: RoomId = attrs.field(validator=check_room_id)
 
 
 @attrs.frozen
 class StartTyping(Command[None]):
-    """Be seen typing, or go on being seen."""
+    """Start typing, or renew the typing state."""
 
     target: Target
 
 
 @attrs.frozen
 class StopTyping(Command[None]):
-    """Be seen typing no longer."""
+    """Stop typing."""
 
     target: Target
 
 
 @attrs.frozen
 class FetchHistory(Command[Page]):
-    """Read a conversation, a page at a time."""
+    """Read a page of a conversation."""
 
     target: Target
     window: Window = attrs.field(factory=Window)
@@ -117,13 +117,13 @@ class FetchHistory(Command[Page]):
 
 @attrs.frozen
 class ConversationSummary:
-    """One of somebody's conversations, as a list shows it."""
+    """An entry in a user's list of conversations."""
 
     state: ConversationState
     last_message: Message | None
-    """`None` where nothing was said yet, or what was said is not kept."""
+    """`None` if there is no message, or the newest one is no longer stored."""
     unread_count: int
-    """How many messages of others they have not read; counted up to 1,000."""
+    """Number of unread messages, at most 1,000."""
 
 
 @attrs.frozen
@@ -132,21 +132,21 @@ class ConversationPage:
 
     conversations: Sequence[ConversationSummary]
     next_cursor: int | None
-    """Where the next page begins; `None` after the last."""
+    """Cursor of the next page; `None` on the last page."""
 
 
 @attrs.frozen
 class ListConversations(Command[ConversationPage]):
-    """Read which conversations one has, those with the newest activity first."""
+    """List the user's conversations, most recently active first."""
 
     limit: int = attrs.field(default=DEFAULT_ON_A_PAGE, validator=check_limit)
     cursor: int | None = attrs.field(default=None, validator=check_seq)
-    """Where to begin: a `next_cursor`."""
+    """`next_cursor` of an earlier page; `None` for the first page."""
 
 
 @attrs.frozen
 class Position:
-    """How far a client has a conversation, without holes."""
+    """The `seq` up to which a client has all messages of a conversation."""
 
     target: Target
     seq: int = attrs.field(validator=check_seq)
@@ -154,13 +154,13 @@ class Position:
 
 @attrs.frozen
 class Missed:
-    """What a client does not have of a conversation."""
+    """Messages of a conversation that a client has missed."""
 
     state: ConversationState
     messages: Sequence[Message]
-    """The newest, in rising `seq`."""
+    """The newest missed messages, in ascending `seq`."""
     limited: bool
-    """Between what the client has and these, messages are missing: its history has them."""
+    """Whether earlier missed messages were left out; `FetchHistory` returns them."""
 
 
 @attrs.frozen
@@ -168,21 +168,21 @@ class CaughtUp:
     """The result of `CatchUp`."""
 
     recovered: bool
-    """False: positions of another epoch mean nothing; the client must load anew."""
+    """False if the client's positions are from another epoch: it must reload everything."""
     conversations: Sequence[Missed] = ()
-    """Those with more than the client has, those with the newest activity first."""
+    """Conversations with messages that the client has missed."""
     has_more: bool = False
-    """There are others still: catch up again, from where these end."""
+    """Whether there are more conversations: catch up again from `since`."""
     since: Since | None = None
-    """Where to continue; `None` where the store cannot say yet."""
+    """Cursor for the next catch-up; `None` if the store does not know it yet."""
 
 
 MAX_POSITIONS = 1000
-"""How many conversations a client may name when it catches up."""
+"""Maximum number of positions in a `CatchUp` command."""
 
 
 def check_positions(count: int) -> None:
-    """Refuse more positions than a client may name.
+    """Check the number of positions.
 
     Raises:
         InvalidPayload: there are more than `MAX_POSITIONS`.
@@ -202,16 +202,16 @@ def _check_positions(
 
 @attrs.frozen
 class CatchUp(Command[CaughtUp]):
-    """Read what one has missed, everywhere."""
+    """Read missed messages of all the user's conversations."""
 
     epoch: str
-    """The incarnation of the store that the positions are of."""
+    """Epoch of the store that the positions refer to."""
     positions: Sequence[Position] = attrs.field(default=(), validator=_check_positions)
     limit: int = attrs.field(default=DEFAULT_ON_A_PAGE, validator=check_limit)
-    """How many messages of one conversation."""
+    """Maximum number of messages per conversation."""
     since: Since | None = None
-    """Where an earlier answer ended. Only what is new since then is read, and `positions` narrows
-    it further."""
+    """Cursor from an earlier result. If set, only newer messages are read, and `positions`
+    excludes those that the client already has."""
 
 
 @attrs.frozen
@@ -219,12 +219,12 @@ class ReadMarked:
     """The result of `MarkRead`."""
 
     read_seq: int
-    """How far one has read the conversation now."""
+    """The `seq` up to which the user has read."""
 
 
 @attrs.frozen
 class MarkRead(Command[ReadMarked]):
-    """Note how far one has read. It moves forward only."""
+    """Move the user's read marker in a conversation forward."""
 
     target: Target
     seq: int = attrs.field(validator=check_seq)
@@ -235,11 +235,11 @@ class TokenRefreshed:
     """The result of `RefreshToken`."""
 
     token_expires_at: datetime | None
-    """When the new token ends; `None` where the verifier knows of no end."""
+    """Expiry of the new token; `None` if it does not expire or the verifier does not know."""
 
 
 @attrs.frozen
 class RefreshToken(Command[TokenRefreshed]):
-    """Let one's connection live as long as another token of one's own."""
+    """Replace the connection's token by another one of the same user."""
 
     token: str = attrs.field(repr=False)

@@ -1,4 +1,4 @@
-"""The use case of delivery: a recipient's client has a message, and its sender is notified."""
+"""Delivery receipts: notify the sender when a recipient's client has received a message."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -12,48 +12,48 @@ from socketio_app.domain.messaging import Draft, Message
 
 
 class Delivery:
-    """Remembers what was received, and notifies the sender once."""
+    """Records deliveries and notifies the sender of each one once."""
 
     def __init__(self, deliveries: DeliveryLog, broadcast: Broadcast, clock: Clock) -> None:
         self._deliveries = deliveries
         self._broadcast = broadcast
         self._clock = clock
         self._sending: dict[str, int] = {}
-        """How many senders wait for an acknowledgement, by the names of their messages."""
+        """Number of unacknowledged sends, by message key."""
         self._early: dict[str, list[Message]] = {}
-        """Messages that were delivered while their senders wait for the acknowledgement."""
+        """Messages delivered before their send was acknowledged, by message key."""
 
     def received(self, messages: Sequence[Message]) -> None:
-        """Count personal messages as delivered: a client of their recipient has confirmed them.
+        """Record personal messages as delivered, once a client of the recipient confirms them.
 
-        This does not wait. What cannot be stored now stays undelivered, and is pushed again when
-        the recipient next connects.
+        Does not wait for the store. A delivery that cannot be stored is lost: the message remains
+        undelivered and is pushed again when the recipient next connects.
         """
         self._deliveries.delivered(messages, self._notify_senders)
 
     def written_to_room(self, message: Message) -> None:
-        """Notify the sender: a room's message was written to the members' live connections."""
+        """Notify the sender that a message was written to the live connections of its room."""
         self._notify(message)
 
     def begin_sending(self, draft: Draft) -> None:
-        """Withhold the draft's receipt until its sender has the acknowledgement."""
-        name = _name(draft)
-        self._sending[name] = self._sending.get(name, 0) + 1
+        """Hold back the draft's receipt until its send is acknowledged."""
+        key = _key(draft)
+        self._sending[key] = self._sending.get(key, 0) + 1
 
     def end_sending(self, draft: Draft) -> None:
-        """Send the receipt if it came meanwhile, after the acknowledgement, which is sent now."""
-        name = _name(draft)
-        waiting = self._sending.pop(name) - 1
+        """Send the receipt held back meanwhile, if any, right after the acknowledgement."""
+        key = _key(draft)
+        waiting = self._sending.pop(key) - 1
         if waiting:
-            self._sending[name] = waiting
-        elif name in self._early:
-            early = self._early.pop(name)
+            self._sending[key] = waiting
+        elif key in self._early:
+            early = self._early.pop(key)
             self._clock.call_later(timedelta(0), lambda: self._notify_senders(early))
 
     def _notify_senders(self, messages: Sequence[Message]) -> None:
         for message in messages:
-            if self._sending and (name := _name(message)) in self._sending:
-                self._early.setdefault(name, []).append(message)
+            if self._sending and (key := _key(message)) in self._sending:
+                self._early.setdefault(key, []).append(message)
             else:
                 self._notify(message)
 
@@ -63,7 +63,7 @@ class Delivery:
 
 
 def messages_to(user_id: UserId, result: object) -> Sequence[Message]:
-    """The personal messages to a user that a command's result carries."""
+    """Return the personal messages to a user in a command's result."""
     if isinstance(result, Page):
         return [message for message in result.messages if message.to_user_id == user_id]
     if isinstance(result, CaughtUp):
@@ -72,9 +72,9 @@ def messages_to(user_id: UserId, result: object) -> Sequence[Message]:
     return ()
 
 
-def _name(message: Draft | Message) -> str:
-    """The same for a message and all attempts to send it.
+def _key(message: Draft | Message) -> str:
+    """Return a key that a message and all attempts to send it have in common.
 
-    Two clients may choose the same one. At worst a receipt is then sent a little later.
+    Two clients may choose the same one; at worst, a receipt is then sent a little later.
     """
     return message.client_message_id or message.message_id

@@ -1,4 +1,4 @@
-"""What people are told, and whom each event is for."""
+"""Events, and the audiences they are published to."""
 
 from datetime import datetime, timedelta
 from typing import Literal
@@ -15,7 +15,7 @@ from socketio_app.domain.typing_board import TypingStarted, TypingStopped
 
 @attrs.frozen
 class ClientLimits:
-    """The bounds that a client needs to know to stay within them."""
+    """The limits that clients need to know."""
 
     content_chars: int
     user_id_chars: int
@@ -30,22 +30,22 @@ class ClientLimits:
 
 @attrs.frozen
 class Connected:
-    """A connection is open: the first event that it gets."""
+    """A connection is open. Its first event."""
 
     user_id: UserId
     connection_id: ConnectionId
     epoch: str
-    """Names this incarnation of the store. Under another one, positions mean nothing any more."""
+    """Epoch of the store. Positions from another epoch are meaningless."""
     server_time: datetime
     token_expires_at: datetime | None
     limits: ClientLimits
     since: Since | None = None
-    """Where catching up starts, after this connection; `None` where the store cannot say yet."""
+    """Cursor for catching up after this connection; `None` if the store does not know it yet."""
 
 
 @attrs.frozen
 class TokenExpiring:
-    """A connection's token, and with it the connection, is about to end."""
+    """A connection's token is about to expire, and the connection to be closed."""
 
     token_expires_at: datetime
     expires_in: timedelta
@@ -60,7 +60,7 @@ class MessageSent:
 
 @attrs.frozen
 class MessageDelivered:
-    """A message has been handed to those it is for, as far as they are online."""
+    """A message was delivered: confirmed by a client of its recipient, or written to its room."""
 
     message: Message
     delivered_at: datetime
@@ -68,7 +68,7 @@ class MessageDelivered:
 
 @attrs.frozen
 class MessageRead:
-    """Somebody has read a conversation up to a message."""
+    """A user has read a conversation up to a message."""
 
     user_id: UserId
     conversation: Conversation
@@ -111,7 +111,7 @@ Event = (
 
 
 def conversation_of_event(event: Event) -> Conversation | None:
-    """The conversation in which an event happened, if it is of one."""
+    """Return the conversation that an event belongs to, if any."""
     if isinstance(event, MessageSent | MessageDelivered):
         return event.message.conversation
     if isinstance(event, UserJoined | UserLeft):
@@ -140,7 +140,7 @@ class Members:
 
 @attrs.frozen
 class OneConnection:
-    """One connection of a user's."""
+    """A single connection of a user."""
 
     user_id: UserId
     connection_id: ConnectionId
@@ -149,5 +149,5 @@ class OneConnection:
 Audience = Users | Members | OneConnection
 
 DisconnectReason = Literal["token_expired", "disconnected"]
-"""Why connections are let go: their token has ended; or whoever runs the chat does not want them,
-and they are not to come back by themselves."""
+"""Why connections are closed: their token has expired, or the operator disconnected the user and
+clients should not reconnect by themselves."""

@@ -1,14 +1,14 @@
-"""The event loop that a chat runs in: its locks, timers and store belong to that one alone."""
+"""The event loop of the chat, to which its locks, timers and store are bound."""
 
 import asyncio
 
 
 class WrongEventLoopError(RuntimeError):
-    """The chat was used from another event loop than the one it runs in, or from none."""
+    """The chat was called from a different event loop than its own."""
 
 
 class HomeLoop:
-    """Remembers the loop in which the chat was started."""
+    """Remembers the event loop in which the chat was started."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -19,19 +19,19 @@ class HomeLoop:
         return self._loop is not None
 
     def enter(self) -> None:
-        """Make the running loop the chat's."""
+        """Set the running event loop as the chat's."""
         self._loop = asyncio.get_running_loop()
 
     def check(self) -> None:
-        """Refuse to run in another loop, where a command would wait for ever.
+        """Check that the running event loop is the chat's; in another, a command would hang.
 
         Raises:
             WrongEventLoopError: the running loop is not the chat's.
         """
         if self._loop is not None and asyncio.get_running_loop() is not self._loop:
             raise WrongEventLoopError(
-                "the chat runs in another event loop. From a `def` route or another thread, do not "
-                "use asyncio.run: call anyio.from_thread.run(chat.execute, actor, command), or "
+                "the chat runs in a different event loop. From a `def` route or another thread, do "
+                "not use asyncio.run: call anyio.from_thread.run(chat.execute, actor, command), or "
                 "asyncio.run_coroutine_threadsafe(chat.execute(actor, command), loop).result() "
                 "with the application's loop"
             )

@@ -1,4 +1,4 @@
-"""The numbers of the chat, each a setting of whoever runs it."""
+"""Configurable limits of the chat."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -9,60 +9,61 @@ import attrs
 from socketio_app.domain.rates import Rate, Rates
 
 CommandKind = Literal["send", "membership", "typing", "reading", "token"]
-"""Commands are counted together by kind."""
+"""Groups of commands that share a rate limit."""
 
 BURST_SECONDS = 10
-"""So many seconds' worth may come at once after a rest."""
+"""Default burst size, in seconds of traffic."""
 
 
 def rate(per_second: int, burst_seconds: float = BURST_SECONDS) -> Rate | None:
-    """Return a rate with a burst of some seconds' worth; `None` for 0 a second."""
+    """Return a rate with a burst of `burst_seconds` of traffic, or `None` if the rate is 0."""
     return Rate(per_second, round(per_second * burst_seconds)) if per_second else None
 
 
 DEFAULT_RATES: Mapping[CommandKind, Rates] = {
-    # A person sends two messages a second at best. The burst is an outbox that empties after a
-    # time without network.
+    # A person sends two messages a second at best. The burst allows a client to send the messages
+    # that it queued while offline.
     "send": Rates(rate(20), rate(10)),
-    # A client that starts joins every room that it knows of.
+    # When a client starts, it joins every room it knows.
     "membership": Rates(rate(40), rate(20)),
     # Starts, stops and renewals, in several conversations at once.
     "typing": Rates(rate(20), rate(10)),
-    # Scrolling back, and marking read what comes in; a client that starts looks everywhere.
+    # Scrolling back and marking messages as read; on start, a client loads every conversation.
     "reading": Rates(rate(40), rate(20)),
-    # Once for the life of a token. Each costs a signature's verification.
+    # Once in a token's lifetime. Each refresh verifies a signature.
     "token": Rates(rate(2), rate(1)),
 }
 
 
 @attrs.frozen
 class Limits:
-    """What a deployment may set."""
+    """Limits that a deployment can set."""
 
     content_chars: int = 4096
-    """How many characters a message may have."""
+    """Maximum length of a message, in characters."""
     rooms_per_user: int = 1000
     typing_ttl: timedelta = timedelta(seconds=8)
-    """How long a typing state lasts without a renewal."""
+    """Lifetime of a typing state that is not renewed."""
     typing_renew: timedelta = timedelta(seconds=3)
-    """How often a client that goes on typing should say so; told to clients, not enforced."""
+    """Interval at which clients should renew a typing state; announced, not enforced."""
     typing_room_members: int = 100
-    """In a larger room nobody is told who is typing: its cost is members squared."""
+    """Maximum size of a room with typing events, whose cost is quadratic in the room's size."""
     receipt_room_members: int = 100
-    """In a larger room nobody else is told who has read what: its cost is members squared."""
+    """Maximum size of a room with read receipts, whose cost is quadratic in the room's size. In a
+    larger room, only the reader's other connections get them."""
     catch_up_messages: int = 1000
-    """How many messages one answer to `CatchUp` carries, of all conversations together."""
+    """Maximum number of messages in one result of `CatchUp`."""
     catch_up_positions: int = 39
-    """How many conversations a client may name when it catches up: as many as fit a frame."""
+    """Maximum number of positions in a `CatchUp` command: as many as fit in a frame."""
     offline_push: int = 500
-    """How many missed personal messages a connection is given when it opens."""
+    """Maximum number of missed personal messages pushed to a new connection."""
     push_batch_bytes: int = 262_144
-    """Maximum size of the missed messages that are sent before the client has taken any."""
+    """Maximum size of a batch of missed messages, in bytes of content."""
     rates: Mapping[CommandKind, Rates] = DEFAULT_RATES
-    """How fast commands may be given, by each user and each connection. Empty: no limits."""
+    """Rate limits by kind of command. Kinds that are missing are unlimited."""
     refusals: Rate | None = rate(100)
-    """How often a connection may be refused something, and still be served."""
+    """Rate of rejections above which a connection is closed."""
     refusals_per_user: Rate | None = rate(200)
-    """The same of all connections of a user together."""
+    """Rate of rejections of a user; above it, a connection that is rejected again is closed."""
     connections_per_user: int = 100
-    """How many connections one user may have open here; 0: any number."""
+    """Maximum number of open connections per user, in this process; 0 means unlimited."""

@@ -1,10 +1,10 @@
-"""Reading from the store, then going live: the one rule for it.
+"""Merging stored messages with live events, in order and without duplicates.
 
-It serves a connection that opens, a user who joins a room, and a client that catches up. Before the
-store is read, what is broadcast is held back. Then what was read goes out, and what was held back
-after it: of each conversation in rising `seq`, each message once. A message may come both ways, or
-be in the store before it is broadcast; what was given is remembered until the conversation has gone
-beyond it.
+This is used when a connection opens, a user joins a room, or a client catches up. While the store
+is being read, live events are held back. Then the stored messages are sent, and after them the
+events held back: each conversation in ascending `seq`, each message once. A message can be both
+read from the store and broadcast, in either order; therefore the `seq` sent from the store is
+remembered until a live message of the conversation has passed it.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,16 +18,16 @@ from socketio_app.domain.identifiers import UserId
 from socketio_app.domain.messaging import Message
 
 MAX_HELD = 4096
-"""Maximum number of events held back for one connection; beyond, the connection is closed, and its
-client connects again and catches up."""
+"""Maximum number of events held back for one connection. Above it, the connection is closed; its
+client reconnects and catches up."""
 
 MAX_HELD_BYTES = 4_194_304
-"""Maximum size of the held messages' contents, at four bytes for each character."""
+"""Maximum size of the contents of messages held back, at four bytes per character."""
 
 
 @attrs.define
 class LiveMerge:
-    """Says of each event for one connection whether it may go out now; holds back the others."""
+    """Decides which events are sent to a connection now, and holds back the rest."""
 
     _holds_all: bool = attrs.field(default=False, alias="holds_all")
     _held_rooms: set[Conversation] = attrs.field(factory=set, init=False)
@@ -35,22 +35,22 @@ class LiveMerge:
     _held: list[Event] = attrs.field(factory=list, init=False)
     _held_bytes: int = attrs.field(default=0, init=False)
     _given: dict[Conversation, int] = attrs.field(factory=dict, init=False)
-    """The place up to which a conversation was given; only where it has not gone beyond since."""
+    """`seq` up to which a conversation was sent, until a live message has passed it."""
     _answered: dict[Conversation, list[range]] = attrs.field(factory=dict, init=False)
-    """The places that answers gave of conversations that are held back."""
+    """Ranges of `seq` that results of commands contained, of conversations that are held back."""
 
     @property
     def is_over(self) -> bool:
-        """Whether every later event is accepted."""
+        """Whether all later events are sent immediately."""
         return not (self._holds_all or self._held_rooms or self._dropped_rooms or self._given)
 
     @property
     def is_full(self) -> bool:
-        """Whether more is held back than may be."""
+        """Whether too much is held back."""
         return len(self._held) > MAX_HELD or self._held_bytes > MAX_HELD_BYTES
 
     def accepts(self, event: Event) -> bool:
-        """Whether the event may go out; it is held back, or was given before, if not."""
+        """Return whether to send an event now; if not, it is held back or was sent before."""
         if self._is_held(event):
             self._held.append(event)
             self._held_bytes += _size(event)
@@ -60,23 +60,27 @@ class LiveMerge:
         return not isinstance(event, MessageSent) or self._is_new(event.message)
 
     def hold_all(self) -> None:
-        """Hold back everything from now on."""
+        """Start holding back all events."""
         self._holds_all = True
 
     def hold_room(self, room: Conversation) -> None:
-        """Hold back from now on what happens in a room, or between two people."""
+        """Start holding back the events of a conversation."""
         self._held_rooms.add(room)
         if isinstance(room, Room):
             self._dropped_rooms.pop(room, None)
 
     def open(self, backlog: Backlog) -> Sequence[Event]:
-        """Hold back only the conversations of a backlog; return what goes out now."""
+        """Send the first batch of a backlog; keep holding back only unfinished conversations.
+
+        Returns:
+            The events to send now.
+        """
         for conversation in backlog.conversations:
             self.hold_room(conversation)
         return [*self.push(backlog.take()), *self.release_all()]
 
     def push(self, batch: Batch) -> Sequence[Event]:
-        """Return what goes out of a backlog's next batch, and what was held back behind it."""
+        """Return the new messages of a backlog's next batch, and the events it releases."""
         events: list[Event] = [
             MessageSent(message)
             for message in batch.messages
@@ -87,13 +91,13 @@ class LiveMerge:
         return events
 
     def release_all(self, given: Mapping[Conversation, range] | None = None) -> Sequence[Event]:
-        """Hold everything back no more.
+        """Stop holding back all events.
 
         Args:
-            given: the places of messages that the connection got otherwise meanwhile.
+            given: ranges of `seq` that the connection got in the result of a command.
 
         Returns:
-            What goes out now of what was held back.
+            The released events, to send now.
         """
         self._holds_all = False
         for conversation, places in (given or {}).items():
@@ -104,10 +108,10 @@ class LiveMerge:
         return self._new_ones(self._take(lambda event: not self._is_held(event)))
 
     def release_room(self, room: Conversation, given_seq: int) -> Sequence[Event]:
-        """Hold a room, or a pair, back no more; its messages up to `given_seq` are not to go out.
+        """Stop holding back a conversation; skip its messages up to `given_seq`.
 
         Returns:
-            What goes out now of what was held back.
+            The released events, to send now.
         """
         self._held_rooms.discard(room)
         if isinstance(room, Room):
@@ -117,22 +121,22 @@ class LiveMerge:
         return self._new_ones(self._take(lambda event: not self._is_held(event)))
 
     def forget(self) -> None:
-        """Forget what was given and what is dropped: none of it can come any more.
+        """Forget what was sent and what is dropped, once no earlier broadcast can still arrive.
 
-        A backlog that is still being pushed can; what was given of it is remembered.
+        Conversations of a backlog that is still being pushed are remembered.
         """
         pushed = self._held_rooms & self._given.keys()
         self._given = {conversation: self._given[conversation] for conversation in pushed}
         self._dropped_rooms.clear()
 
     def drop_room(self, room: Room, user_id: UserId, *, is_lagging: bool) -> None:
-        """Hold a room back no more, and drop what was held back of it.
+        """Stop holding back a room, and drop its events.
 
         Args:
-            room: one that was held back.
+            room: a room that was held back.
             user_id: the connection's user.
-            is_lagging: whether some of what was broadcast may still come. It is dropped as well,
-                up to the notice that the user has left.
+            is_lagging: whether earlier broadcasts may still arrive. They are dropped as well, up
+                to the event that the user has left.
         """
         self._held_rooms.discard(room)
         self._answered.pop(room, None)
@@ -179,7 +183,7 @@ class LiveMerge:
             self._given[conversation] = max(seq, self._given.get(conversation, 0))
 
     def _take(self, wanted: Callable[[Event], bool]) -> Sequence[Event]:
-        """Take some of what is held back, in order."""
+        """Remove and return the events held back that match, in order."""
         taken = [event for event in self._held if wanted(event)]
         if taken:
             self._held = [event for event in self._held if not wanted(event)]
@@ -188,5 +192,5 @@ class LiveMerge:
 
 
 def _size(event: Event) -> int:
-    """The size of a message's content, in bytes, about; other events are small."""
+    """Return an estimate of an event's size in bytes; only messages count."""
     return 4 * len(event.message.content) if isinstance(event, MessageSent) else 0

@@ -1,4 +1,4 @@
-"""One at a time for each key."""
+"""Locks by key."""
 
 from asyncio import Lock
 from collections.abc import AsyncIterator, Hashable
@@ -6,14 +6,14 @@ from contextlib import asynccontextmanager
 
 
 class KeyedLock:
-    """A lock for each key, there only while somebody holds or awaits it."""
+    """A lock for each key, which exists only while it is held or awaited."""
 
     def __init__(self) -> None:
         self._locks: dict[Hashable, tuple[Lock, int]] = {}
 
     @asynccontextmanager
     async def holding(self, key: Hashable) -> AsyncIterator[None]:
-        """Hold the key's lock; first come, first served."""
+        """Hold the key's lock. Waiters acquire it in order."""
         lock, users = self._locks.get(key, (Lock(), 0))
         self._locks[key] = lock, users + 1
         try:

@@ -16,19 +16,19 @@ from socketio_app.domain.errors import InvalidPayload
 from socketio_app.domain.identifiers import RoomId, UserId
 
 MAX_DOUBTS = 10_000
-"""Maximum number of memberships in doubt; beyond, the user of the oldest hears its room no more
-until one of their connections opens."""
+"""Maximum number of memberships in doubt. Above it, the oldest is unsubscribed: its user gets no
+events of the room until they open another connection."""
 
 
 class Membership:
-    """Lets users into rooms and out of them.
+    """Adds users to rooms and removes them.
 
-    One user's changes of membership go one after the other (the lock is shared with the opening of
-    connections), so that what is stored and who is told cannot drift apart.
+    A user's membership changes are serialized, by a lock that they share with the opening of
+    connections, so that subscriptions always match the stored memberships.
 
-    While a user joins, what happens in the room is held back from them; the messages up to the
-    newest at the moment of joining are dropped. Where the store's answer is lost, the membership
-    is in doubt: what happens in the room is held back until the store has been asked.
+    While a user joins, the room's events are queued for them; messages up to the newest one at the
+    time of joining are dropped. If the store's reply is lost, the membership is in doubt: the
+    room's events stay queued until the membership has been read from the store.
     """
 
     def __init__(
@@ -49,15 +49,15 @@ class Membership:
         self._user_locks = user_locks
         self._repairs = repairs
         self._doubts: dict[tuple[RoomId, UserId], bool] = {}
-        """Memberships in doubt, and whether the room was last notified of a member."""
+        """Memberships in doubt, and whether the room was last notified that the user is in it."""
 
     async def join(self, actor: Actor, command: JoinRoom) -> RoomJoined:
-        """Make the actor a member, on all their connections, and tell the room once.
+        """Make the actor a member, on all their connections, and notify the room once.
 
         Raises:
-            InvalidPayload: the actor is in as many rooms as one may be.
-            Unavailable: nothing was stored, or that is not known yet; the room is notified as soon
-                as it is.
+            InvalidPayload: the actor is in the maximum number of rooms.
+            Unavailable: nothing was stored, or the outcome is unknown; then the room is notified
+                once it is known.
         """
         room_id, user_id = command.room_id, actor.user_id
         async with self._user_locks.holding(user_id):
@@ -69,7 +69,7 @@ class Membership:
                 room = await self._rooms.join(room_id, user_id, now)
             was_notified = self._doubts.pop((room_id, user_id), True)
             is_news = room.joined or not was_notified
-            # A member of before is given what was held back, however old.
+            # Someone who was already a member gets all queued events, however old.
             self._broadcast.subscribe(room_id, user_id, room.last_seq if is_news else 0)
             if is_news:
                 self._broadcast.publish(
@@ -78,16 +78,16 @@ class Membership:
         return room
 
     async def leave(self, actor: Actor, command: LeaveRoom) -> RoomLeft:
-        """End the actor's membership, and tell the room: those who stay, and the actor's devices.
+        """End the actor's membership; notify the remaining members and the actor's connections.
 
         Raises:
-            Unavailable: nothing was stored, or that is not known yet; the room is notified as soon
-                as it is.
+            Unavailable: nothing was stored, or the outcome is unknown; then the room is notified
+                once it is known.
         """
         room_id, user_id = command.room_id, actor.user_id
         async with self._user_locks.holding(user_id):
             is_member = self._broadcast.is_subscribed(room_id, user_id)
-            # Whether somebody without connections is a member is for the store to say.
+            # If the user has no connections, only the store knows whether they are a member.
             was_notified = is_member or not self._connections.is_online(user_id)
             with self._in_doubt_if_unknown(room_id, user_id, was_notified=was_notified):
                 room = await self._rooms.leave(room_id, user_id)
@@ -96,30 +96,30 @@ class Membership:
         return RoomLeft(room.left)
 
     def clear(self) -> None:
-        """Forget doubts: another store may be there."""
+        """Forget memberships in doubt, for a store that may be a different one."""
         self._doubts.clear()
 
     def _end(self, room_id: RoomId, user_id: UserId, member_count: int, *, is_news: bool) -> None:
-        """End what the user hears of the room; notify it and them if it is news."""
+        """Unsubscribe the user from the room; notify both if the room does not know yet."""
         if not is_news:
             self._broadcast.unsubscribe(room_id, user_id)
             return
         self._typing.end(user_id, Room(room_id))
-        hears = self._broadcast.is_subscribed(room_id, user_id)
+        is_subscribed = self._broadcast.is_subscribed(room_id, user_id)
         event = UserLeft(room_id, user_id, self._clock.now(), member_count, "left")
         self._broadcast.publish(event, Members(room_id))
         self._broadcast.unsubscribe(room_id, user_id)
-        if not hears:  # it was held back from them, and dropped
+        if not is_subscribed:  # the event was queued for them, and discarded
             self._broadcast.publish(event, Users((user_id,)))
 
     @contextmanager
     def _in_doubt_if_unknown(
         self, room_id: RoomId, user_id: UserId, *, was_notified: bool
     ) -> Iterator[None]:
-        """Put the membership in doubt where a change of it fails, unless it was refused."""
+        """Mark the membership as in doubt if the change fails, unless it was rejected."""
         try:
             yield
-        except InvalidPayload:  # only those who are no members are refused
+        except InvalidPayload:  # raised only for users who are not members
             self._broadcast.unsubscribe(room_id, user_id)
             raise
         except BaseException:
@@ -138,10 +138,10 @@ class Membership:
         self._repairs.request(("membership", room_id, user_id), repair)
 
     async def _settle(self, room_id: RoomId, user_id: UserId) -> None:
-        """Ask the store for a membership in doubt, and notify the room of what is news to it.
+        """Read a membership in doubt from the store, and notify the room if it has changed.
 
         Raises:
-            Unavailable: it cannot be read now.
+            Unavailable: the store cannot be read now.
         """
         async with self._user_locks.holding(user_id):
             if (room_id, user_id) not in self._doubts:
@@ -151,7 +151,7 @@ class Membership:
             if not membership.is_member:
                 self._end(room_id, user_id, membership.member_count, is_news=was_notified)
                 return
-            if not was_notified:  # nobody has been given a place to go on from: from now on
+            if not was_notified:  # the join's `last_seq` was lost: start from now
                 self._broadcast.unsubscribe(room_id, user_id)
                 self._broadcast.pause(room_id, user_id)
             self._broadcast.subscribe(room_id, user_id)

@@ -1,4 +1,4 @@
-"""The use case of messaging."""
+"""Sending messages."""
 
 from socketio_app.application.authorization import conversation_for
 from socketio_app.application.commands import Actor, SendMessage
@@ -12,7 +12,7 @@ from socketio_app.domain.messaging import Draft, Stored, check_content
 
 
 class Messaging:
-    """Stores messages and tells their conversations."""
+    """Stores messages and broadcasts them to their conversations."""
 
     def __init__(
         self,
@@ -34,17 +34,17 @@ class Messaging:
         self._content_chars = limits.content_chars
 
     async def send(self, actor: Actor, command: SendMessage) -> Stored:
-        """Store a message and tell its conversation.
+        """Store a message and broadcast it to its conversation.
 
         Raises:
-            ContentTooLong, InvalidPayload: the content is not fit for a message.
+            ContentTooLong, InvalidPayload: the content is invalid.
             NotAMember: the target is a room that the actor is not in.
-            Conflict: the actor has used the `client_message_id` for a message with other content.
-                Nothing was stored or sent.
-            Unavailable: nothing was stored; or that cannot be known, as where the connection to a
-                database broke before it had answered. If it was stored, it is broadcast when it
-                is sent again with the same `client_message_id`, or before the conversation's next
-                message.
+            Conflict: the actor has used the `client_message_id` for a message with different
+                content. Nothing was stored or broadcast.
+            Unavailable: nothing was stored, or the outcome is unknown, for example because the
+                database connection was lost before the reply. A message that was stored is
+                broadcast when it is resent with the same `client_message_id`, or before the
+                conversation's next message.
         """
         check_content(command.content, self._content_chars)
         target = command.target
@@ -69,8 +69,8 @@ class Messaging:
             raise
         finally:
             self._delivery.end_sending(draft)
-        # From here to the publishing nothing may wait: appends return in the order of their places.
+        # No await from here to `publish`: appends return in order of `seq`.
         if stored.duplicate and stored.message.content != draft.content:
-            raise Conflict("client_message_id was used before, for a message with other content")
+            raise Conflict("client_message_id was already used for a message with other content")
         self._publisher.publish(stored, actor.connection_id)
         return stored

@@ -1,7 +1,7 @@
-"""What the chat counts of itself.
+"""Counters and histograms of the chat.
 
-Plain numbers, which cost a fraction of a microsecond to keep; what makes something of them, for a
-metrics system, reads them when it is asked.
+These are plain numbers, which cost a fraction of a microsecond to update. An adapter for a metrics
+system reads them on request.
 """
 
 from bisect import bisect_left
@@ -15,25 +15,25 @@ import attrs
 from socketio_app.application.events import Event, MessageSent
 
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-"""Of what lasts: a fraction of a frame on the screen, up to where a person gives up."""
+"""Buckets for durations: from a fraction of a video frame to when a person gives up."""
 
 SIZES: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
-"""Of how many writes there are in a transaction."""
+"""Buckets for the number of writes in a transaction."""
 
 OTHER: Final = "other"
-"""Stands for every name that a client has made up: their number is not to grow."""
+"""Label for all unknown commands, so that clients cannot create labels."""
 
 
 @attrs.define
 class Histogram:
-    """How many values there were of each size."""
+    """A histogram with fixed buckets."""
 
     bounds: Sequence[float]
-    """The highest value, itself included, of each bucket but the last, which has all the rest."""
+    """Inclusive upper bounds of the buckets; one more bucket holds all greater values."""
     counts: list[int] = attrs.field(init=False)
-    """How many are in each bucket."""
+    """Number of values in each bucket."""
     total: float = attrs.field(default=0.0, init=False)
-    """All values together."""
+    """Sum of all values."""
 
     def __attrs_post_init__(self) -> None:
         self.counts = [0] * (len(self.bounds) + 1)
@@ -46,20 +46,20 @@ class Histogram:
 
 @attrs.define
 class CommandMetrics:
-    """What became of one kind of command."""
+    """Outcomes and durations of one kind of command."""
 
     outcomes: defaultdict[str, int] = attrs.field(factory=lambda: defaultdict(int))
-    """How many: `ok`, or the error's code."""
+    """Number of commands by outcome: `ok`, or the error's code."""
     seconds: Histogram = attrs.field(factory=lambda: Histogram(SECONDS))
-    """From the frame to the acknowledgement, or to where it would be."""
+    """Time from the frame to the acknowledgement, or to the point where one would be sent."""
 
 
 class Metrics:
-    """Counts from the start of the process.
+    """Metrics since the start of the process.
 
     Args:
-        commands: the names of the commands that there are.
-        now: the time, in seconds since 1970. The clock's own costs twice as much.
+        commands: names of all commands.
+        now: returns the time in seconds since 1970; `Clock` costs twice as much.
     """
 
     def __init__(self, commands: Iterable[str], now: Callable[[], float] = time) -> None:
@@ -67,17 +67,17 @@ class Metrics:
         self.commands = {name: CommandMetrics() for name in (*commands, OTHER)}
         self._other = self.commands[OTHER]
         self.opened = 0
-        """Connections that were let in."""
+        """Connections opened."""
         self.closed: defaultdict[str, int] = defaultdict(int)
-        """Of those, how many have ended, by the reason."""
+        """Connections closed, by reason."""
         self.refused: defaultdict[str, int] = defaultdict(int)
-        """Connections that were not let in, by the error's code."""
+        """Connections rejected, by the error's code."""
         self.deliveries = 0
-        """Events handed to connections."""
+        """Events written to connections."""
         self.delivery_seconds = Histogram(SECONDS)
-        """From a message's acceptance until its last recipient's connection has it."""
+        """Time from accepting a message to writing it to the last recipient's connection."""
         self.commit_sizes = Histogram(SIZES)
-        """How many writes there were in each transaction."""
+        """Number of writes per transaction."""
         self.commit_seconds = Histogram(SECONDS)
 
     def command(self, name: str, outcome: str, seconds: float) -> None:
@@ -87,14 +87,14 @@ class Metrics:
         metric.seconds.observe(seconds)
 
     def count_broadcast(self, event: Event, connections: int) -> None:
-        """Count an event that was handed to so many connections."""
+        """Count an event that was written to a number of connections."""
         self.deliveries += connections
         if type(event) is MessageSent:
-            # The machine's time may have been set back since.
-            lasted = self._now() - event.message.created_at.timestamp()
-            self.delivery_seconds.observe(lasted if lasted > 0 else 0.0)
+            # The machine's clock may have been set back since.
+            duration = self._now() - event.message.created_at.timestamp()
+            self.delivery_seconds.observe(duration if duration > 0 else 0.0)
 
     def committed(self, writes: int, seconds: float) -> None:
-        """Count a transaction of the store's."""
+        """Count a transaction of the store."""
         self.commit_sizes.observe(writes)
         self.commit_seconds.observe(seconds)

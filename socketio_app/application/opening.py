@@ -1,4 +1,4 @@
-"""What a connection is given first."""
+"""The first events of a connection."""
 
 import attrs
 
@@ -8,8 +8,8 @@ from socketio_app.application.events import Connected
 
 @attrs.frozen
 class Opening:
-    """A connection that is about to open, and what to hand to it first, in this order."""
+    """A connection that is about to open: what to send first, in this order."""
 
     connected: Connected
     backlog: Backlog
-    """What the user has missed. The rest follows as fast as the client takes it."""
+    """Messages that the user has missed, sent in batches as fast as the client receives them."""

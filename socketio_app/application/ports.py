@@ -1,6 +1,6 @@
-"""What the use cases need of the world outside.
+"""Interfaces that the use cases need, implemented by adapters.
 
-Each port has a contract suite (tests/contracts) that every adapter of it passes.
+Each port has a contract suite (tests/contracts) that all of its adapters pass.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,196 +21,196 @@ from socketio_app.domain.rooms import Left, Membership
 
 @attrs.frozen
 class Identity:
-    """Whom a token stands for."""
+    """The user that a token authenticates."""
 
     user_id: UserId
     expires_at: datetime | None
-    """When the token ends, UTC; `None` where the verifier knows of no end."""
+    """Expiry of the token, UTC; `None` if it does not expire or the verifier does not know."""
 
 
 class TokenVerifier(Protocol):
-    """Says whom a token stands for."""
+    """Authenticates users by their tokens."""
 
     async def verify(self, token: str) -> Identity:
-        """The identity that the token proves.
+        """Return the identity of a valid token.
 
         Raises:
-            Unauthenticated: it proves none. The message says nothing of the reason.
-            TokenExpired: it was good once.
+            Unauthenticated: the token is invalid. The message does not reveal why.
+            TokenExpired: the token has expired.
         """
         ...
 
 
 Place = tuple[Conversation, int]
-"""A conversation, and a `seq` in it."""
+"""A conversation and a `seq` in it."""
 
 
 class MessageLog(Protocol):
-    """Keeps messages, and gives each its place.
+    """Stores messages, and assigns each its `seq`.
 
-    An append is atomic: a place is given once, without gaps, and a `client_message_id` counts once
-    for each sender and conversation, however many append at the same time. Appends to one
-    conversation return in the order of their places.
+    Appends are atomic, even if they are concurrent: each `seq` is used once, without gaps, and a
+    `client_message_id` is unique per sender and conversation. Appends to the same conversation
+    return in order of `seq`.
     """
 
     async def append(self, draft: Draft) -> Stored:
         """Store a message, or find the one that its sender has stored before.
 
         Raises:
-            Unavailable: it cannot be stored now, and was not.
+            Unavailable: the message cannot be stored now, and was not.
         """
         ...
 
     async def last_seq(self, conversation: Conversation) -> int:
-        """The place of the conversation's newest message, 0 before the first."""
+        """Return the `seq` of the conversation's newest message, or 0 if there is none."""
         ...
 
     async def page(self, conversation: Conversation, window: Window) -> Page:
-        """The conversation's messages in a window.
+        """Return the conversation's messages in a window.
 
         Raises:
-            Unavailable: they cannot be read now.
+            Unavailable: the store cannot be read now.
         """
         ...
 
     async def newest(self, beyond: Sequence[Place], limit: int) -> Sequence[Sequence[Message]]:
-        """Of each conversation the newest messages beyond a place, in rising `seq`.
+        """Return each conversation's newest messages after a `seq`, in ascending order.
 
-        At most `limit` of each.
+        At most `limit` per conversation.
 
         Raises:
-            Unavailable: they cannot be read now.
+            Unavailable: the store cannot be read now.
         """
         ...
 
 
 class DeliveryLog(Protocol):
-    """Remembers how far each person's messages have been received by one of their clients.
+    """Records up to which `seq` each user's clients have received the messages of a pair.
 
-    It is one cursor for each person and pair; it moves forward only.
+    There is one cursor per user and pair. It only moves forward.
     """
 
     async def undelivered(self, user_id: UserId, limit: int) -> Sequence[Message]:
-        """The personal messages to the user that none of their clients has received.
+        """Return personal messages to the user that none of their clients has received.
 
-        At most `limit`; pairs with the newest messages come first, and each pair's messages are in
-        rising `seq`, from the first undelivered one on.
+        At most `limit`. Pairs with the newest messages come first; within a pair, messages are in
+        ascending `seq`, starting with the first undelivered one.
         """
         ...
 
     def delivered(
         self, messages: Sequence[Message], first_time: Callable[[Sequence[Message]], None]
     ) -> None:
-        """Move the cursors of some personal messages' recipients up to them.
+        """Advance the delivery cursors of the messages' recipients to these messages.
 
-        This does not wait, and no append waits for it. `first_time` is called with those messages
-        that were beyond the cursors, in order, when they are stored, which may be some of them at a
-        time; what cannot be stored now is not among them.
+        Does not wait, and delays no append. Once cursors are stored, `first_time` is called with
+        the messages that were beyond them, in order, possibly a part at a time. Messages whose
+        cursor cannot be stored are left out.
         """
         ...
 
 
 class ConversationLog(Protocol):
-    """Knows each user's conversations, and how far they have read them."""
+    """Lists users' conversations, and stores how far they have read."""
 
     async def of_user(
         self, user_id: UserId, limit: int, before_activity: int | None = None
     ) -> Sequence[ConversationState]:
-        """A user's pairs, and the rooms that they are in, those with the newest activity first.
+        """Return a user's pairs and rooms, most recently active first.
 
         Args:
-            user_id: whose.
-            limit: how many at most.
-            before_activity: only those with less; so the next page is asked for.
+            user_id: the user.
+            limit: maximum number of conversations.
+            before_activity: only conversations with a lower activity, for the next page.
 
         Raises:
-            Unavailable: they cannot be read now.
+            Unavailable: the store cannot be read now.
         """
         ...
 
     async def recent(
         self, user_id: UserId, limit: int, before_activity: int | None = None
     ) -> Sequence[Recent]:
-        """Return what `of_user` does, each with its newest message, all of one snapshot.
+        """Return the same as `of_user`, with each newest message, from a single snapshot.
 
         Raises:
-            Unavailable: they cannot be read now.
+            Unavailable: the store cannot be read now.
         """
         ...
 
     async def mark_read(self, user_id: UserId, conversation: Conversation, seq: int) -> ReadMarker:
-        """Move the user's place of reading forward, at most to the conversation's newest message.
+        """Move the user's read marker forward, at most to the conversation's newest message.
 
         Raises:
-            Unavailable: it cannot be stored now, and was not.
+            Unavailable: the marker cannot be stored now, and was not.
         """
         ...
 
 
 class ActivityLog(Protocol):
-    """Finds what is new in a user's conversations, at a cost in proportion to that."""
+    """Finds new activity in a user's conversations, at a cost proportional to its amount."""
 
     async def mark(self) -> Mark:
-        """Return the mark of this moment. What is read afterwards has all up to `settled`.
+        """Return the current mark. Later reads see everything up to `settled`.
 
         Raises:
-            Unavailable: it cannot be read now.
+            Unavailable: the store cannot be read now.
         """
         ...
 
     async def recent_mark(self) -> Mark:
-        """Return a mark that may be a second old, and costs nothing as a rule.
+        """Return a mark that is at most about a second old, usually without reading the store.
 
         Raises:
-            Unavailable: it cannot be read now.
+            Unavailable: the store cannot be read now.
         """
         ...
 
     async def changes(
         self, user_id: UserId, since: int, given: int, limit: int
     ) -> Sequence[Change]:
-        """Return a user's conversations with activity beyond `given`, in its rising order.
+        """Return a user's conversations with activity after `given`, in ascending order of it.
 
         Args:
-            user_id: Whose conversations.
-            since: Rooms that the user joined after this activity are marked as joined.
-            given: Only conversations beyond this activity, which is not less than `since`.
-            limit: Maximum number of conversations.
+            user_id: the user.
+            since: rooms that the user joined after this activity have `is_joined` set.
+            given: only conversations after this activity, which is not less than `since`.
+            limit: maximum number of conversations.
 
         Raises:
-            Unavailable: they cannot be read now.
+            Unavailable: the store cannot be read now.
         """
         ...
 
     async def new_messages(
         self, changes: Sequence[Change], beyond: Sequence[int], since: int, limit: int
     ) -> Sequence[Sequence[Message]]:
-        """Return each conversation's newest messages, in rising `seq`, as of its `Change`.
+        """Return the newest messages of each change's conversation, in ascending `seq`.
 
-        Only those with activity beyond `since`, and with a `seq` beyond the conversation's in
-        `beyond`; at most `limit` of each.
+        Messages must have an activity after `since`, a `seq` after the conversation's in `beyond`,
+        and be no newer than their `Change`; at most `limit` per conversation.
 
         Raises:
-            Unavailable: they cannot be read now.
+            Unavailable: the store cannot be read now.
         """
         ...
 
 
 class RoomRepository(Protocol):
-    """Keeps who is a member of which room.
+    """Stores room memberships.
 
-    Joins, leaves and `membership` of one room return in the order in which they took effect, each
-    with the count of that moment.
+    Joins, leaves and reads of `membership` of the same room return in the order in which they took
+    effect, each with the member count at that point.
     """
 
     async def join(self, room_id: RoomId, user_id: UserId, at: datetime) -> RoomJoined:
-        """Make the user a member. The room's newest message is that of the moment of joining.
+        """Make the user a member. `last_seq` of the result is the room's at the time of joining.
 
-        What was said in the room before a user becomes a member counts as read by them.
+        Messages from before the user joined count as read.
 
         Raises:
-            InvalidPayload: the user is in as many rooms as one may be.
-            Unavailable: it cannot be stored now, and was not.
+            InvalidPayload: the user is in the maximum number of rooms.
+            Unavailable: the membership cannot be stored now, and was not.
         """
         ...
 
@@ -218,15 +218,15 @@ class RoomRepository(Protocol):
         """End the user's membership.
 
         Raises:
-            Unavailable: it cannot be stored now, and was not.
+            Unavailable: the change cannot be stored now, and was not.
         """
         ...
 
     async def membership(self, room_id: RoomId, user_id: UserId) -> Membership:
-        """Whether the user is in the room, and how many are.
+        """Return whether the user is in the room, and the member count.
 
         Raises:
-            Unavailable: it cannot be read now.
+            Unavailable: the store cannot be read now.
         """
         ...
 
@@ -235,53 +235,53 @@ class RoomRepository(Protocol):
         ...
 
     async def member_count(self, room_id: RoomId) -> int:
-        """How many are in the room; 0 where there is no such room."""
+        """Return the number of members; 0 if the room does not exist."""
         ...
 
     async def rooms_of(self, user_id: UserId) -> Sequence[RoomId]:
-        """The rooms that the user is in, in the order of joining."""
+        """Return the user's rooms in the order of joining."""
         ...
 
 
 class Store(Protocol):
-    """What lasts, all of it from one place."""
+    """Persistent state."""
 
     async def check(self) -> None:
-        """Check that the store answers and, if its last write has failed, that it writes again.
+        """Check that the store responds and, if its last write failed, that it can write again.
 
         Raises:
-            Unavailable: it does not.
+            Unavailable: the check failed.
         """
         ...
 
     @property
     def epoch(self) -> str:
-        """Names this incarnation: it changes exactly when kept positions mean nothing any more."""
+        """Identifier that changes exactly when positions held by clients become meaningless."""
         ...
 
     @property
     def messages(self) -> MessageLog:
-        """The messages."""
+        """Messages."""
         ...
 
     @property
     def deliveries(self) -> DeliveryLog:
-        """How far they have come."""
+        """Delivery cursors of personal messages."""
         ...
 
     @property
     def conversations(self) -> ConversationLog:
-        """Whose they are, and how far each has read."""
+        """Users' conversations and read markers."""
         ...
 
     @property
     def activity(self) -> ActivityLog:
-        """What is new."""
+        """New activity in conversations."""
         ...
 
     @property
     def rooms(self) -> RoomRepository:
-        """The memberships."""
+        """Room memberships."""
         ...
 
 
@@ -330,35 +330,35 @@ class Broadcast(Protocol):
 
 
 class Timer(Protocol):
-    """Something that will happen, unless it is cancelled."""
+    """A scheduled callback."""
 
     def cancel(self) -> None:
-        """Keep it from happening."""
+        """Cancel the callback."""
         ...
 
 
 class Clock(Protocol):
-    """The time, and a call when it has come."""
+    """The current time, and timers."""
 
     def now(self) -> datetime:
-        """UTC, in whole milliseconds, never earlier than it said before.
+        """Return the time in UTC, in whole milliseconds; it never decreases.
 
-        For what has to be in order: messages, rates, time-outs.
+        Use it for anything that must be in order: messages, rates, time-outs.
         """
         ...
 
     def wall_time(self) -> datetime:
-        """UTC as the machine has it now, which may be earlier than before.
+        """Return the machine's current time in UTC; it can decrease.
 
-        For what other machines have dated, such as tokens: after the machine's clock was wrong and
-        has been corrected, `now` stays ahead.
+        Use it to compare with times set by other machines, such as those in tokens: if the
+        machine's clock was ahead and has been corrected, `now` stays ahead.
         """
         ...
 
     def call_later(self, delay: timedelta, callback: Callable[[], None]) -> Timer:
-        """Call back once, after `delay`."""
+        """Call `callback` once, after `delay`."""
         ...
 
 
 NewMessageId = Callable[[], MessageId]
-"""Makes a message's id: unique, and rising with time."""
+"""Generates a message's id: unique, and increasing over time."""

@@ -1,4 +1,4 @@
-"""Publishing what is stored: each conversation in one order, each message once, without a gap."""
+"""Publishing stored messages: in order of `seq`, each once, without gaps."""
 
 from collections.abc import Iterable
 from functools import partial
@@ -18,9 +18,9 @@ from socketio_app.domain.messaging import Draft, Message, Stored
 class Publisher:
     """Broadcasts messages in the order of their conversation's line.
 
-    A message that would leave a gap waits until what is missing has been read from the store: the
-    answer to its append was lost, or another process stored it. Nothing else is kept of what
-    waits; the store has it.
+    If a message would leave a gap, because the reply to an append was lost or another process
+    stored the missing message, it waits until the gap has been read from the store. Waiting
+    messages are not kept in memory; they are read from the store as well.
     """
 
     def __init__(
@@ -40,18 +40,18 @@ class Publisher:
         self._lines = Lines()
 
     def publish(self, stored: Stored, sending: ConnectionId | None) -> None:
-        """Broadcast a message, unless it has been. Never waits.
+        """Broadcast a message, unless it has been broadcast already. Never waits.
 
-        Appends return in the order of their places, and nothing may wait between an append's
-        return and this.
+        Appends return in order of `seq`; the caller must not await anything between an append's
+        return and this call.
 
         Args:
             stored: the outcome of an append.
-            sending: the connection that gets the message as its acknowledgement.
+            sending: the connection that gets the message in its acknowledgement.
         """
         verdict = self._lines.offer(stored, sending)
         if verdict == "gap" and self._store.epoch != self._epoch:
-            self.clear()  # it is another store's message, which the marks say nothing of
+            self.clear()  # the message is from another store, to which the marks do not apply
             verdict = self._lines.offer(stored, sending)
         if verdict == "next":
             self._send(stored.message, sending)
@@ -60,25 +60,25 @@ class Publisher:
             self._repairs.request(conversation, partial(self._fill, conversation))
 
     def doubt(self, draft: Draft) -> None:
-        """Note a message of which nobody knows whether it was stored."""
+        """Record a message whose append has an unknown outcome."""
         self._lines.doubt(draft)
 
     def confirm(self, messages: Iterable[Message]) -> None:
-        """Publish those of some messages of the store that were in doubt until now."""
+        """Publish those of these stored messages that were in doubt."""
         for message in messages:
             if self._lines.is_in_doubt(message):
                 self.publish(Stored(message, duplicate=True), None)
 
     def clear(self) -> None:
-        """Forget what was broadcast: another store may be there."""
+        """Forget what was broadcast, for a store that may be a different one."""
         self._epoch = self._store.epoch
         self._lines.clear()
 
     async def _fill(self, conversation: Conversation) -> None:
-        """Broadcast what is missing in a conversation's line, and what waits for it.
+        """Broadcast a conversation's missing messages and those waiting for them.
 
         Raises:
-            Unavailable: it cannot be read now.
+            Unavailable: the store cannot be read now.
         """
         while (gap := self._lines.gap(conversation)) is not None:
             if isinstance(conversation, Room):
@@ -98,7 +98,7 @@ class Publisher:
             sending = gap.sending.get(message.seq)
             self._lines.advance(conversation, message.seq)
             self._send(message, sending)
-        if not missing:  # the store does not keep them any more
+        if not missing:  # the store no longer has them
             self._lines.advance(conversation, gap.latest)
 
     def _send(self, message: Message, sending: ConnectionId | None) -> None:
@@ -109,9 +109,9 @@ class Publisher:
 
 
 def _readers(message: Message, sending: ConnectionId | None) -> Audience:
-    """Everybody in the conversation, but for the connection that has the message already.
+    """Return the conversation's users, except for the sending connection.
 
-    Who writes to themselves gets it as its recipient, on the sending connection too.
+    A user who writes to themselves gets the message on the sending connection too.
     """
     conversation = message.conversation
     if isinstance(conversation, Room):

@@ -1,4 +1,4 @@
-"""One user's reads take turns, so that a store's readers are shared fairly among users."""
+"""Serializing each user's reads, to share the store's readers fairly among users."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -10,17 +10,17 @@ UseCase = Callable[[Actor, Any], Coroutine[Any, Any, Any]]
 
 
 class ReadTurns:
-    """Lets each user have one read at a time, over all their connections.
+    """Allows each user one read at a time, over all their connections.
 
-    A store serves reads in the order in which they arrive. With one of each user among them, a
-    user with a hundred connections waits behind their own reads, and others wait for one of them.
+    A store serves reads in order of arrival. With at most one read per user in its queue, a user
+    with a hundred connections waits for their own reads, and other users for one of them.
     """
 
     def __init__(self) -> None:
         self._locks = KeyedLock()
 
     def taken_by(self, read: UseCase) -> UseCase:
-        """Return the same use case, which waits for the user's earlier reads."""
+        """Wrap a use case so that it waits for the user's earlier reads."""
 
         async def read_in_turn(actor: Actor, command: Any) -> Any:
             if actor.connection_id is None:  # the host application is trusted

@@ -1,4 +1,4 @@
-"""Whether new clients should come here, as a load balancer asks it."""
+"""Readiness: whether load balancers should send new clients to this server."""
 
 import asyncio
 import logging
@@ -12,20 +12,20 @@ from socketio_app.domain.errors import Unavailable
 log = logging.getLogger("socketio_app")
 
 Obstacle = Literal["draining", "store_unavailable"]
-"""Why new clients should go elsewhere."""
+"""Why the server is not ready."""
 
 STORE_LIMIT = timedelta(seconds=2)
-"""How long the store may take to answer; those who ask wait no longer than some seconds."""
+"""Time-out of the store check. Load balancers wait no longer than a few seconds themselves."""
 
 
 class Readiness:
-    """Knows whether the server is ending, and asks the store whether it is there.
+    """Reports whether the server is draining and whether the store responds.
 
-    However many ask at the same time, the store is asked once.
+    Concurrent requests share a single store check.
 
     Args:
-        store: what to ask.
-        limit: how long it may take to answer.
+        store: the store to check.
+        limit: time-out of the check.
     """
 
     def __init__(self, store: Store, limit: timedelta = STORE_LIMIT) -> None:
@@ -35,21 +35,21 @@ class Readiness:
         self._is_draining = False
 
     def drain(self) -> None:
-        """From now on new clients should go elsewhere: the server is about to end."""
+        """Report that the server is not ready because it is about to shut down."""
         self._is_draining = True
 
     def open(self) -> None:
-        """It begins, perhaps again."""
+        """Stop draining, when the chat is started or restarted."""
         self._is_draining = False
 
     async def obstacle(self) -> Obstacle | None:
-        """Why new clients should not come; `None` where they may."""
+        """Return why the server is not ready, or `None` if it is."""
         if self._is_draining:
             return "draining"
         if self._asking is None:
             self._asking = start_task(self._store_answers())
             self._asking.add_done_callback(self._asked)
-        # Who asked first may go away, and the others wait still.
+        # Shielded: the first caller may be cancelled while others still wait.
         return None if await asyncio.shield(self._asking) else "store_unavailable"
 
     def _asked(self, _task: "asyncio.Task[bool]") -> None:
@@ -62,6 +62,6 @@ class Readiness:
         except (TimeoutError, Unavailable):
             return False
         except Exception:
-            log.exception("fault while asking whether the store is there")
+            log.exception("store check failed")
             return False
         return True

@@ -1,4 +1,4 @@
-"""The use cases of reading: history, one's conversations, what one has missed, and receipts."""
+"""Reading: history, conversation lists, catching up and read receipts."""
 
 from collections.abc import Mapping, Sequence
 
@@ -26,32 +26,32 @@ from socketio_app.domain.identifiers import UserId
 from socketio_app.domain.messaging import Message, content_bytes, newest_within
 
 MAX_UNREAD_COUNT = 1000
-"""Greatest unread count in an answer."""
+"""Maximum unread count in a result."""
 
 MAX_ANSWER_BYTES = 1_048_576
-"""How much content one answer carries; clients have limits of their own, of 4 MiB for example."""
+"""Maximum size of the content in a result. Clients have limits of their own, for example 4 MiB."""
 
 STANDINGS_AT_ONCE = 500
-"""Of how many conversations it is looked up at a time whether they have news."""
+"""Number of conversations read at a time to find those with missed messages."""
 
 
 class Reading:
-    """Reads what is stored."""
+    """Reads messages, conversations and read markers."""
 
     def __init__(self, store: Store, broadcast: Broadcast, clock: Clock, limits: Limits) -> None:
         self._store = store
         self._broadcast = broadcast
         self._clock = clock
         self._receipt_members = limits.receipt_room_members
-        self._most_missed = limits.catch_up_messages
+        self._max_missed = limits.catch_up_messages
         self._catching_up = CatchingUp(store.activity, limits.catch_up_messages, MAX_ANSWER_BYTES)
 
     async def fetch_history(self, actor: Actor, command: FetchHistory) -> Page:
-        """Give a page of a conversation.
+        """Return a page of a conversation.
 
         Raises:
             NotAMember: the target is a room that the actor is not in.
-            Unavailable: it cannot be read now.
+            Unavailable: the store cannot be read now.
         """
         conversation = await conversation_for(self._store.rooms, actor.user_id, command.target)
         page = await self._store.messages.page(conversation, command.window)
@@ -60,12 +60,12 @@ class Reading:
     async def list_conversations(
         self, actor: Actor, command: ListConversations
     ) -> ConversationPage:
-        """Give the actor's conversations, those with the newest activity first.
+        """Return the actor's conversations, most recently active first.
 
-        A page ends before `limit` where the newest messages are more than one answer carries.
+        A page has fewer than `limit` entries if their messages exceed `MAX_ANSWER_BYTES`.
 
         Raises:
-            Unavailable: they cannot be read now.
+            Unavailable: the store cannot be read now.
         """
         user_id, limit = actor.user_id, command.limit
         found = await self._store.conversations.recent(user_id, limit + 1, command.cursor)
@@ -80,13 +80,13 @@ class Reading:
         return ConversationPage(summaries, shown[-1].state.activity if has_more else None)
 
     async def catch_up(self, actor: Actor, command: CatchUp) -> CaughtUp:
-        """Give what the actor's client does not have, of all their conversations at once.
+        """Return the messages that the actor's client has missed, in all their conversations.
 
-        Of each at most `limit` messages, the newest, and of all together as many as one answer
-        carries. What is left out is marked.
+        At most the `limit` newest messages per conversation, and as many in total as fit in one
+        result. Conversations with messages left out are marked as limited.
 
         Raises:
-            Unavailable: it cannot be read now.
+            Unavailable: the store cannot be read now.
         """
         since, epoch = command.since, self._store.epoch
         if command.epoch != epoch or (since is not None and since.epoch != epoch):
@@ -99,39 +99,39 @@ class Reading:
             return await self._catching_up.since(actor.user_id, since, had, command.limit)
         settled = (await self._store.activity.mark()).settled
         news, has_more = await self._news(actor.user_id, had)
-        given = _as_many_as_fit(news, had, command.limit, self._most_missed)
+        given = _within_count(news, had, command.limit, self._max_missed)
         beyond = [(each.conversation, had.get(each.conversation, 0)) for each in given]
         messages = await self._store.messages.newest(beyond, command.limit)
-        messages = _within_an_answer([*messages, *[()] * (len(news) - len(given))])
+        messages = _within_size([*messages, *[()] * (len(news) - len(given))])
         missed = [
             Missed(state, of_it, limited=_has_a_hole(of_it, had.get(state.conversation, 0)))
             for state, of_it in zip(news, messages, strict=True)
         ]
         if has_more:
-            settled = 0  # conversations that were not read may be as old as the store
+            settled = 0  # conversations that were not read can have any activity
         next_since = None if settled is None else Since.at(epoch, settled)
         return CaughtUp(recovered=True, conversations=missed, has_more=has_more, since=next_since)
 
     async def mark_read(self, actor: Actor, command: MarkRead) -> ReadMarked:
-        """Note how far the actor has read, and tell those who may know.
+        """Move the actor's read marker, and publish the receipt.
 
         Raises:
             NotAMember: the target is a room that the actor is not in.
-            Unavailable: nothing was stored and nobody was told.
+            Unavailable: nothing was stored or published.
         """
         conversation = await conversation_for(self._store.rooms, actor.user_id, command.target)
-        # First: what is stored must be told.
-        witnesses = await self._witnesses(actor, conversation)
+        # Before the marker is stored: this can fail, and a stored marker must be published.
+        audience = await self._receipt_audience(actor, conversation)
         read = await self._store.conversations.mark_read(actor.user_id, conversation, command.seq)
         if read.moved:
             event = MessageRead(actor.user_id, conversation, read.read_seq, self._clock.now())
-            self._broadcast.publish(event, witnesses)
+            self._broadcast.publish(event, audience)
         return ReadMarked(read.read_seq)
 
     async def _news(
         self, user_id: UserId, had: Mapping[Conversation, int]
     ) -> tuple[Sequence[ConversationState], bool]:
-        """The conversations with more than the client has; and whether there are others still."""
+        """Return conversations with messages the client has missed, and whether there are more."""
         news: dict[Conversation, ConversationState] = {}
         newest: int | None = None
         before: int | None = None
@@ -154,7 +154,7 @@ class Reading:
         newest: int,
         news: dict[Conversation, ConversationState],
     ) -> None:
-        """Add what got news while the pages were read, and so moved out of those still to come."""
+        """Add conversations that moved to the front while the pages were being read."""
         before: int | None = None
         while True:
             found = await self._store.conversations.of_user(user_id, STANDINGS_AT_ONCE, before)
@@ -164,8 +164,8 @@ class Reading:
                 return
             before = moved[-1].activity
 
-    async def _witnesses(self, actor: Actor, conversation: Conversation) -> Audience:
-        """Who is told how far somebody has read: in a large room, only their own connections."""
+    async def _receipt_audience(self, actor: Actor, conversation: Conversation) -> Audience:
+        """Return who gets the read receipt: in a large room, only the reader's connections."""
         reader, reading = actor.user_id, actor.connection_id
         if not isinstance(conversation, Room):
             users = tuple({conversation.first, conversation.second})
@@ -175,14 +175,14 @@ class Reading:
         return Users((reader,), except_connection=reading)
 
 
-def _as_many_as_fit(
-    news: Sequence[ConversationState], had: Mapping[Conversation, int], limit: int, most: int
+def _within_count(
+    news: Sequence[ConversationState], had: Mapping[Conversation, int], limit: int, max_count: int
 ) -> Sequence[ConversationState]:
-    """The first of the conversations, as many as have `most` messages to give between them."""
+    """Return the leading conversations that have at most `max_count` missed messages in total."""
     messages = 0
     for count, state in enumerate(news):
         messages += min(limit, state.last_seq - had.get(state.conversation, 0))
-        if messages > most:
+        if messages > max_count:
             return news[:count]
     return news
 
@@ -190,7 +190,7 @@ def _as_many_as_fit(
 def _with_news(
     states: Sequence[ConversationState], had: Mapping[Conversation, int]
 ) -> dict[Conversation, ConversationState]:
-    """Those of the conversations in which there is more than the client has."""
+    """Return the conversations with messages that the client has missed."""
     return {
         each.conversation: each for each in states if each.last_seq > had.get(each.conversation, 0)
     }
@@ -200,20 +200,20 @@ def _newest_first(news: Mapping[Conversation, ConversationState]) -> Sequence[Co
     return sorted(news.values(), key=lambda state: -state.activity)
 
 
-def _within_an_answer(found: Sequence[Sequence[Message]]) -> Sequence[Sequence[Message]]:
-    """Of each conversation the newest messages, as far as one answer carries them."""
+def _within_size(found: Sequence[Sequence[Message]]) -> Sequence[Sequence[Message]]:
+    """Drop the oldest messages of conversations that do not fit in `MAX_ANSWER_BYTES`."""
     left = MAX_ANSWER_BYTES
     within: list[Sequence[Message]] = []
     for messages in found:
         newest = newest_within(messages, left)
         within.append(newest)
-        # What one did not get, the next must not: the answer is newest first.
+        # Once a conversation was cut, later ones get nothing: the most recent come first.
         left = left - content_bytes(newest) if len(newest) == len(messages) else 0
     return within
 
 
 def _fitting(found: Sequence[Recent]) -> int:
-    """How many of the conversations one answer carries; at least one, if there is one."""
+    """Return how many leading conversations fit in one result; at least one, if there is any."""
     left = MAX_ANSWER_BYTES
     for count, each in enumerate(found):
         left -= content_bytes((each.last_message,)) if each.last_message else 0

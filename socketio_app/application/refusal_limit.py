@@ -1,4 +1,4 @@
-"""How long a connection that is refused again and again is served."""
+"""Closing connections whose packets are rejected too often."""
 
 from typing import Final
 
@@ -8,14 +8,14 @@ from socketio_app.domain.errors import ChatError, Unavailable
 from socketio_app.domain.rates import Rate, RateLimiter
 
 BYTES_OF_A_REFUSAL: Final = 16_384
-"""A packet that is refused counts once more for each of these: no message is much larger."""
+"""A rejected packet counts once more for every so many bytes. No valid message is much larger."""
 
 
 class RefusalLimit:
-    """Ends with a client that goes on regardless.
+    """Limits the rate of rejections per connection and per user.
 
-    To refuse is cheap and not free: a client that has gone wild, or means harm, is refused many
-    thousand times a second, at the cost of others.
+    Rejecting a packet is cheap, but not free: a faulty or hostile client could cause many thousand
+    rejections per second, at the expense of other clients.
     """
 
     def __init__(
@@ -26,23 +26,23 @@ class RefusalLimit:
         self._of_users = None if per_user is None else RateLimiter(per_user)
 
     def exceeded(self, actor: Actor, error: ChatError, size: int = 0) -> bool:
-        """Count a refusal; whether it was one too many, and the connection has to end.
+        """Count a rejection; return whether the limit is exceeded and the connection must close.
 
-        What the server could not do is nobody's fault but its own.
+        `Unavailable` is not counted: it is not the client's fault.
 
         Args:
-            actor: the user, and the connection.
-            error: the refusal.
-            size: the size in bytes of what was refused. A large packet counts as several.
+            actor: the user and the connection.
+            error: the rejection.
+            size: size of the rejected packet in bytes. A large packet counts as several.
         """
         return not isinstance(error, Unavailable) and self.exceeded_by_ignored(actor, 1, size)
 
     def exceeded_by_ignored(self, actor: Actor, count: int = 1, size: int = 0) -> bool:
-        """Count packets that are no command as refusals; whether the connection has to end."""
+        """Count packets that are not commands as rejections, like `exceeded`."""
         cost, now = count + size // BYTES_OF_A_REFUSAL, self._clock.now().timestamp()
-        ends = False
+        exceeded = False
         if self._of_connections is not None:
-            ends = self._of_connections.admit(actor.connection_id, now, cost) > 0
+            exceeded = self._of_connections.admit(actor.connection_id, now, cost) > 0
         if self._of_users is not None:
-            ends = self._of_users.admit(actor.user_id, now, cost) > 0 or ends
-        return ends
+            exceeded = self._of_users.admit(actor.user_id, now, cost) > 0 or exceeded
+        return exceeded

@@ -1,7 +1,7 @@
-"""Work that makes good what the store could not say: done as soon as it can.
+"""Repairs: work that resolves unknown outcomes once the store can be read again.
 
-A repair reads from the store. While the store is unavailable, repairs wait; then a few run at a
-time, so that a server that comes through an outage is not busy with them alone.
+While the store is unavailable, repairs wait. Afterwards only a few run concurrently, so that a
+server recovering from an outage remains responsive.
 """
 
 import asyncio
@@ -17,18 +17,18 @@ from socketio_app.domain.errors import Unavailable
 log = logging.getLogger("socketio_app")
 
 MAX_RUNNING = 4
-"""Maximum number of repairs that run at a time."""
+"""Maximum number of concurrent repairs."""
 
 RETRY_DELAY = timedelta(seconds=1)
-"""How long repairs wait after the store was unavailable to one."""
+"""Delay before the next repair after one found the store unavailable."""
 
 Repair = Callable[[], Awaitable[None]]
 
 
 class Repairs:
-    """Runs repairs in tasks of its own, each until the store has answered.
+    """Runs repairs in background tasks, and retries each until the store is available.
 
-    Whoever requests repairs bounds their number. Those of one key run one after the other.
+    Callers must bound the number of requests. Repairs with the same key run one after the other.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -39,16 +39,16 @@ class Repairs:
         self._closed = False
 
     def request(self, key: Hashable, repair: Repair) -> None:
-        """Run a repair soon. It must be harmless where nothing is left to repair."""
+        """Schedule a repair. It must be harmless if there is nothing left to repair."""
         self._waiting.setdefault(key, repair)
         self._start()
 
     def open(self) -> None:
-        """Run repairs: from the beginning, and again after `close`."""
+        """Start running repairs. Can be called after `close`."""
         self._closed = False
 
     def close(self) -> None:
-        """Start no repair any more, and drop those that wait."""
+        """Drop waiting repairs, and start no more. Running ones are completed."""
         self._closed = True
         self._waiting.clear()
         if self._pause is not None:

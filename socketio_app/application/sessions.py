@@ -1,4 +1,4 @@
-"""The use cases of connections: a user comes, and goes."""
+"""Opening and closing connections."""
 
 from socketio_app.application.backlog import Backlog
 from socketio_app.application.commands import MAX_POSITIONS
@@ -25,10 +25,10 @@ from socketio_app.domain.identifiers import (
 class Sessions:
     """Opens and closes connections.
 
-    Opening has two steps, because a transport has something to say between them. The transport
-    holds back what is told to the connection from before `prepare` until it has handed over the
-    `Opening`; so nothing is lost between what was read from the store and what is told live
-    (`LiveMerge` does it). Then, without waiting, it calls `open`.
+    Opening has two steps, so that the transport can send its own packets between them. The
+    transport holds back the connection's live events from before it calls `prepare` until it has
+    sent the `Opening` (see `LiveMerge`), so that no event is lost between reading the store and
+    going live. Then, without awaiting anything, it calls `open`.
     """
 
     def __init__(
@@ -66,11 +66,11 @@ class Sessions:
         )
 
     async def prepare(self, identity: Identity, connection_id: ConnectionId) -> Opening:
-        """Bring the user's connections into their rooms, and read what they have missed.
+        """Subscribe the user to their rooms, and read what they have missed.
 
         Raises:
-            TooManyConnections: the user has as many as one may have.
-            Unavailable: the store cannot say now.
+            TooManyConnections: the user already has the maximum number of connections.
+            Unavailable: the store cannot be read now.
         """
         self._connections.admit(identity.user_id, connection_id)
         try:
@@ -81,7 +81,7 @@ class Sessions:
 
     async def _opening(self, identity: Identity, connection_id: ConnectionId) -> Opening:
         user_id = identity.user_id
-        # First: what is stored while this is read comes again when the client catches up.
+        # Before anything else is read: a cursor that is too old only repeats messages later.
         epoch = self._store.epoch
         settled = (await self._store.activity.recent_mark()).settled
         async with self._user_locks.holding(user_id):
@@ -101,24 +101,24 @@ class Sessions:
         return Opening(connected, Backlog.of(user_id, undelivered, self._push_batch_bytes))
 
     async def read_on(self, backlog: Backlog) -> None:
-        """Read the next batch of a backlog, unless it is there.
+        """Read the next batch of a backlog, unless it has been read already.
 
         Raises:
-            Unavailable: it cannot be read now.
+            Unavailable: the store cannot be read now.
         """
         if backlog.next_page is not None:
             conversation, window = backlog.next_page
             backlog.add(await self._store.messages.page(conversation, window))
 
     def open(self, opening: Opening) -> None:
-        """Count the connection in: from now on messages reach it live, until its token ends."""
+        """Register the connection, and track its token."""
         connected = opening.connected
         user_id, connection_id = connected.user_id, connected.connection_id
         self._connections.open(user_id, connection_id)
         self._tokens.track(user_id, connection_id, connected.token_expires_at)
 
     def close(self, user_id: UserId, connection_id: ConnectionId) -> None:
-        """Count the connection out; with the user's last one, their typing ends."""
+        """Unregister the connection; if it was the user's last one, end their typing states."""
         self._tokens.untrack(connection_id)
         if self._connections.close(user_id, connection_id):
             self._typing.end_all(user_id)

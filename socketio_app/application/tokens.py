@@ -1,4 +1,4 @@
-"""The use cases of a connection's token: it ends, and the connection with it; or is renewed."""
+"""Token expiry and refresh of open connections."""
 
 from datetime import datetime, timedelta
 from typing import Final
@@ -15,10 +15,10 @@ from socketio_app.domain.errors import InvalidPayload, Unauthenticated
 from socketio_app.domain.identifiers import ConnectionId, UserId
 
 WARNING: Final = timedelta(seconds=60)
-"""How long before its token's end a connection is warned; half its life where that is shorter."""
+"""Time before expiry at which a connection is warned; half the remaining time if that is less."""
 
-_LONGEST_WAIT: Final = timedelta(minutes=5)
-"""No timer runs longer: tokens end by wall time, and the machine's clock may be set meanwhile."""
+_MAX_WAIT: Final = timedelta(minutes=5)
+"""Maximum delay of the timer: tokens expire by wall time, and the machine's clock can be set."""
 
 
 @attrs.frozen
@@ -29,7 +29,7 @@ class _Token:
 
 
 class Tokens:
-    """Keeps each open connection's token's end, all of them by one timer."""
+    """Closes open connections when their tokens expire. One timer serves all of them."""
 
     def __init__(
         self,
@@ -48,18 +48,19 @@ class Tokens:
         self._timer_due: datetime | None = None
 
     def track(self, user_id: UserId, connection_id: ConnectionId, ends_at: datetime | None) -> None:
-        """Let an open connection live until its token ends, in place of the one that it had.
+        """Set the expiry of an open connection's token, replacing any earlier one.
 
         Args:
-            user_id: whose it is.
-            connection_id: which.
-            ends_at: when; `None`: never.
+            user_id: the connection's user.
+            connection_id: the connection.
+            ends_at: expiry of the token; `None` if it does not expire.
         """
         if ends_at is None:
             self.untrack(connection_id)
             return
         before = self._tokens.get(connection_id)
-        # A client that has no better token is not warned again: it would ask in a loop.
+        # Warn only once unless the new token lasts longer; otherwise the client would refresh in
+        # a loop.
         is_warned = before is not None and before.is_warned and ends_at <= before.ends_at
         self._tokens[connection_id] = _Token(user_id, ends_at, is_warned)
         left = max(ends_at - self._clock.wall_time(), timedelta(0))
@@ -68,33 +69,33 @@ class Tokens:
         self._tick()
 
     def untrack(self, connection_id: ConnectionId) -> None:
-        """The connection has ended, or has no end."""
+        """Stop tracking a connection that is closed, or whose token does not expire."""
         if self._tokens.pop(connection_id, None) is not None:
             self._deadlines.call_off(connection_id)
             if not self._tokens:
                 self._stop_waiting()
 
     async def refresh(self, actor: Actor, command: RefreshToken) -> TokenRefreshed:
-        """Let a connection live as long as another token of its user's.
+        """Replace a connection's token by another one of the same user.
 
         Raises:
-            Unauthenticated: the token is not valid, or another user's.
-            TokenExpired: it was good once.
-            InvalidPayload: it is no connection that asks.
+            Unauthenticated: the token is invalid, or belongs to another user.
+            TokenExpired: the token has expired.
+            InvalidPayload: the actor has no connection.
         """
         if actor.connection_id is None:
-            raise InvalidPayload("only a connection has a token")
-        # A host application's own check may ask which task it is in.
+            raise InvalidPayload("only a connection can refresh its token")
+        # In a task of its own, because a custom verifier may need a current task.
         identity = await to_the_end(self._verifier.verify(command.token))
         if identity.user_id != actor.user_id:
-            message = "the token is another user's"
+            message = "the token belongs to another user"
             raise Unauthenticated(message, reason=message)
         if self._connections.is_open(actor.user_id, actor.connection_id):
             self.track(actor.user_id, actor.connection_id, identity.expires_at)
         return TokenRefreshed(identity.expires_at)
 
     def _tick(self) -> None:
-        """Do what is due, and wait for what is next."""
+        """Handle the tokens that are due, and set the timer for the next one."""
         now = self._clock.wall_time()
         for connection_id in self._deadlines.take_due(now):
             token = self._tokens[connection_id]
@@ -114,7 +115,7 @@ class Tokens:
             self._stop_waiting()
         elif self._timer_due is None or due < self._timer_due:
             self._stop_waiting()
-            wait = min(due - now, _LONGEST_WAIT)
+            wait = min(due - now, _MAX_WAIT)
             self._timer_due = now + wait
             self._timer = self._clock.call_later(wait, self._wake)
 

@@ -1,4 +1,4 @@
-"""What a command did and how long it took, for whoever follows requests through many services."""
+"""Tracing of commands, for distributed tracing systems."""
 
 from contextlib import AbstractContextManager
 from typing import Protocol
@@ -10,15 +10,15 @@ from socketio_app.application.commands import Actor
 
 @attrs.define
 class Outcome:
-    """How a command ended."""
+    """The outcome of a command."""
 
     code: str = "ok"
     """`ok`, or the error's code."""
 
 
 class Tracing(Protocol):
-    """Follows commands."""
+    """Traces commands."""
 
     def command(self, name: str, actor: Actor) -> AbstractContextManager[Outcome]:
-        """Follow a command from here to the end of the block; its outcome is to be filled in."""
+        """Trace a command for the duration of the `with` block, which sets the outcome."""
         ...

@@ -1,4 +1,4 @@
-"""The use cases of typing: who is seen doing it, by whom, and for how long."""
+"""Typing indicators."""
 
 from collections.abc import Iterable
 
@@ -14,11 +14,11 @@ from socketio_app.domain.typing_board import TypingBoard, TypingStarted, TypingS
 
 
 class TypingIndicator:
-    """Keeps the typing states of this process and tells of their changes.
+    """Holds the typing states of this process and publishes their changes.
 
-    One timer serves all states: it is set for the first that runs out. Who begins to type in a room
-    takes their turn with their own joining and leaving (the lock is shared with those), or somebody
-    who leaves meanwhile would be shown typing where they are no more.
+    One timer serves all states: it is set for the next one to expire. Starting to type in a room
+    is serialized with the user's own joins and leaves, by a shared lock; otherwise a user who
+    leaves at the same time could be shown typing in a room they are no longer in.
     """
 
     def __init__(
@@ -39,9 +39,9 @@ class TypingIndicator:
         self._closed = False
 
     async def start(self, actor: Actor, command: StartTyping) -> None:
-        """Show the user typing, or go on showing them.
+        """Start or renew the user's typing state.
 
-        In a room of more than `Limits.typing_room_members` nothing is shown.
+        Ignored in rooms with more than `Limits.typing_room_members` members.
 
         Raises:
             NotAMember: the target is a room that the actor is not in.
@@ -55,7 +55,7 @@ class TypingIndicator:
                 self._start(actor.user_id, conversation)
 
     async def stop(self, actor: Actor, command: StopTyping) -> None:
-        """Show the user typing no longer.
+        """End the user's typing state.
 
         Raises:
             NotAMember: the target is a room that the actor is not in.
@@ -63,21 +63,21 @@ class TypingIndicator:
         self.end(actor.user_id, await conversation_for(self._rooms, actor.user_id, command.target))
 
     def end(self, user_id: UserId, conversation: Conversation) -> None:
-        """End the user's state in one conversation, because of something else that they did."""
+        """End the user's state in a conversation as a consequence of another action."""
         changes = self._board.stop(user_id, conversation)
         if changes:
             self._publish(changes)
 
     def end_all(self, user_id: UserId) -> None:
-        """End all of the user's states, because they are gone."""
+        """End all of the user's states, because they are offline."""
         self._publish(self._board.stop_all(user_id))
 
     def open(self) -> None:
-        """Set timers."""
+        """Start expiring states."""
         self._closed = False
 
     def close(self) -> None:
-        """Set no timer any more. What clients show ends by its time-to-live."""
+        """Stop the timer. Clients expire the states they show by themselves."""
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
@@ -103,7 +103,7 @@ class TypingIndicator:
 
 
 def _onlookers(user_id: UserId, conversation: Conversation) -> Audience:
-    """The conversation's other people."""
+    """Return the conversation's other users."""
     if isinstance(conversation, Room):
         return Members(conversation.room_id, except_user=user_id)
     other = conversation.other(user_id)

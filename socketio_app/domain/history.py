@@ -84,7 +84,7 @@ class ConversationState:
     conversation: Conversation
     last_seq: int
     activity: int
-    """Activity number of the newest message: the greater, the newer."""
+    """Activity number of the conversation, which increases with every message."""
     delivered_seq: int
     """`seq` up to which messages were delivered to the other user of a pair; in a room, that of
     its newest message."""

@@ -139,7 +139,7 @@ async def test_refused_token_refresh_is_one_line_with_its_user_and_reason(
         await ada.close()
 
     (refused,) = events(log, "token refresh refused")
-    assert (refused["user"], refused["reason"]) == ("ada", "the token is another user's")
+    assert (refused["user"], refused["reason"]) == ("ada", "the token belongs to another user")
 
 
 @pytest.mark.anyio
