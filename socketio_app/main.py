@@ -1,4 +1,4 @@
-"""`from socketio_app.main import create_socketio_app`."""
+"""Public import path of `create_socketio_app`."""
 
 from socketio_app.entrypoints.asgi import create_socketio_app
 

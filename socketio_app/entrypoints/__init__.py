@@ -1,1 +1,1 @@
-"""Where it all comes together: settings, composition, the ASGI application, the command line."""
+"""Settings, composition, the ASGI application and the command line."""

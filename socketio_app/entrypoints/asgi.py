@@ -1,4 +1,4 @@
-"""The chat as an ASGI application, by itself or with a host."""
+"""The chat as an ASGI application, standalone or wrapped around a host application."""
 
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -24,24 +24,25 @@ def create_socketio_app(
     verify_token: Callable[[str], object] | None = None,
     store: Store | None = None,
 ) -> Starlette:
-    """Put the chat in front of an application.
+    """Create an ASGI application that serves the chat in front of another application.
 
-    What comes back is served in the application's place: `/socket.io/` is the chat's and the rest
-    is the application's, its WebSockets, lifespan and errors included. `state.chat` is the chat
-    itself, for the application's own use.
+    Serve the returned application instead of the original one: requests to `/socket.io/` go to the
+    chat, all others to the original application, including its WebSockets, lifespan and errors.
+    The `Chat` is available as `state.chat`.
 
     Args:
-        app: a FastAPI, Starlette or any other ASGI application; without one, the chat is served
-            with `/healthz` and `/readyz` beside it.
-        settings: any object that has settings as attributes (docs/configuration.md), as FastAPI
-            projects have; what it does not have takes its default. Without it, the environment and
-            `.env` are read.
-        verify_token: the application's own check of a token, sync or async. Takes the token and
-            returns the user's id, or claims with a `sub`; returns `None` or raises to refuse.
-        store: where messages and memberships are kept, if not in memory.
+        app: a FastAPI, Starlette or other ASGI application. Without one, the chat is served
+            together with `/healthz` and `/readyz`.
+        settings: an object with settings as attributes (docs/configuration.md), as is common in
+            FastAPI projects; missing attributes take their defaults. If `None`, settings are read
+            from the environment and `.env`.
+        verify_token: a sync or async function that verifies a token instead of the configured
+            keys. It returns the user's id or claims with a `sub`; to reject the token, it returns
+            `None` or raises.
+        store: the store to use instead of the one that `DATABASE_URL` names.
 
     Raises:
-        SettingsError: a setting is wrong; the message is one line that names it.
+        SettingsError: a setting is invalid; the message is one line that names it.
     """
     if settings is None:
         loaded = Settings.from_environment(os.environ)
@@ -55,12 +56,12 @@ def create_socketio_app(
 def application(
     composition: Composition, host: ASGIApp | None = None, more: Sequence[BaseRoute] = ()
 ) -> Starlette:
-    """The Starlette application of a chat that is put together already.
+    """Create the Starlette application for a composed chat.
 
     Args:
         composition: the chat.
-        host: the application that it is put in front of.
-        more: where there is none, what is served beside the chat and its health.
+        host: the host application, if any.
+        more: additional routes; only used without a host application.
     """
     not_started = NotStarted()
 
@@ -77,7 +78,7 @@ def application(
             await composition.start()
             stack.push_async_callback(composition.close)
             stack.push_async_callback(composition.stop)
-            # Starlette takes None for no state; and not every server can carry an empty one.
+            # None means no state; some servers cannot handle an empty one.
             yield cast("dict[str, Any]", state or None)
 
     own = [HEALTH, ready(composition.chat.readiness), *more]
@@ -91,13 +92,13 @@ PATH = "/socket.io"
 
 
 def _socketio_routes(serve: ASGIApp) -> Sequence[BaseRoute]:
-    """The chat at its path, with and without a slash at the end (`addTrailingSlash` of clients)."""
+    """Return the chat's routes, with and without a trailing slash (clients' `addTrailingSlash`)."""
     endpoint = _AsgiEndpoint(serve)
     return [Route(PATH, endpoint), WebSocketRoute(PATH, endpoint), Mount(PATH, serve)]
 
 
 class _AsgiEndpoint:
-    """An ASGI application that is no function: of functions Starlette makes request handlers."""
+    """Wraps an ASGI function in a class: Starlette treats functions as request handlers."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -27,14 +27,14 @@ from socketio_app.entrypoints.settings import Settings, SettingsError
 DEV_USERS = (UserId("ada"), UserId("bob"))
 DEV_TOKEN_LIFETIME = timedelta(hours=24)
 MAX_LIFETIME = timedelta(days=36_500)
-"""Of a token where the server has no limit: dates end in the year 9999."""
+"""Maximum token lifetime if the settings have none: dates end in the year 9999."""
 
 
 STORE_ERRORS = (StoreFileError, SchemaError, ConnectFailedError, Unavailable)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; its exit status. 2 means that something has to be set or said otherwise."""
+    """Run a command and return its exit status: 2 for a usage, configuration or store error."""
     options = _parser().parse_args(arguments)
     try:
         status: int = options.run(options)
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class UsageError(Exception):
-    """The command cannot do what was asked. The message is one line."""
+    """The command was used incorrectly. The message is one line."""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -57,22 +57,22 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument(
         "--dev",
         action="store_true",
-        help="need no configuration: make a key for this run, and print tokens to try it with",
+        help="run without configuration: use a throwaway key, and print tokens to try the chat",
     )
-    serve.add_argument("--host", help="the address to listen on")
-    serve.add_argument("--port", help="the chat's port")
+    serve.add_argument("--host", help="address to listen on")
+    serve.add_argument("--port", help="port to listen on")
     serve.set_defaults(run=_serve)
 
-    migrate = commands.add_parser("migrate", help="bring the database's tables up to date")
+    migrate = commands.add_parser("migrate", help="migrate the PostgreSQL schema")
     migrate.set_defaults(run=_migrate)
 
-    backup = commands.add_parser("backup", help="copy the SQLite file, also while a server runs")
-    backup.add_argument("file", type=Path, help="where the copy goes; it must not exist")
+    backup = commands.add_parser("backup", help="copy the SQLite file, even while a server runs")
+    backup.add_argument("file", type=Path, help="path of the copy; must not exist")
     backup.set_defaults(run=_backup)
 
-    token = commands.add_parser("token", help="print a token for the configured key")
-    token.add_argument("user", help="the user's id")
-    token.add_argument("--hours", type=float, default=24.0, help="how long it is good for (24)")
+    token = commands.add_parser("token", help="print a token signed with the configured key")
+    token.add_argument("user", help="id of the user")
+    token.add_argument("--hours", type=float, default=24.0, help="lifetime in hours (default: 24)")
     token.set_defaults(run=_token)
     return parser
 
@@ -87,7 +87,7 @@ def _serve(options: argparse.Namespace) -> int:
         settings = _for_development(settings)
         _introduce(settings)
 
-    # uvicorn and all that serves is of no use to the other commands, and takes its time.
+    # Imported here because uvicorn is slow to import and other commands do not need it.
     from socketio_app.entrypoints.serving import serve
 
     serve(settings)
@@ -97,19 +97,19 @@ def _serve(options: argparse.Namespace) -> int:
 def _for_development(settings: Settings) -> Settings:
     if not settings.has_key_source:
         settings = attrs.evolve(settings, secret_key=secrets.token_urlsafe(48))
-        print("The key is made for this run: its tokens end with it.")
+        print("Using a throwaway key: its tokens are valid for this run only.")
     if not settings.backend_cors_origins:
         settings = attrs.evolve(settings, backend_cors_origins=("*",))
-        print("Pages of every origin may connect, as BACKEND_CORS_ORIGINS is not set.")
+        print("BACKEND_CORS_ORIGINS is not set: allowing all origins.")
     return settings
 
 
 def _introduce(settings: Settings) -> None:
-    """Print what a person needs to try the chat."""
+    """Print tokens and instructions for trying the chat."""
     try:
         tokens = [_sign(settings, user, DEV_TOKEN_LIFETIME) for user in DEV_USERS]
     except (KeyConfigurationError, SettingsError) as error:
-        print(f"There are no tokens to try it with: {error}.", flush=True)
+        print(f"Cannot create tokens to try the chat: {error}.", flush=True)
         return
     for user, token in zip(DEV_USERS, tokens, strict=True):
         print(f"\nA token for {user}:\n{token}")
@@ -127,7 +127,7 @@ def _introduce(settings: Settings) -> None:
 def _migrate(_options: argparse.Namespace) -> int:
     url = Settings.from_environment(os.environ).database_url
     if not url.startswith("postgresql://"):
-        raise UsageError("only PostgreSQL is migrated by command; a SQLite file migrates itself")
+        raise UsageError("only PostgreSQL needs migrating; a SQLite file is migrated on start")
     asyncio.run(migrate_postgres(url))
     print("The chat's tables are up to date.")
     return 0
@@ -136,9 +136,9 @@ def _migrate(_options: argparse.Namespace) -> int:
 def _backup(options: argparse.Namespace) -> int:
     path = sqlite_path(Settings.from_environment(os.environ))
     if path is None:
-        raise UsageError("only a SQLite file is backed up by command; DATABASE_URL names none")
+        raise UsageError("only SQLite is supported; DATABASE_URL is not a SQLite file")
     back_up(path, options.file)
-    print(f"{path} is copied to {options.file}.")
+    print(f"Copied {path} to {options.file}.")
     return 0
 
 
@@ -152,26 +152,26 @@ def _token(options: argparse.Namespace) -> int:
     try:
         print(_sign(settings, user, lifetime))
     except KeyConfigurationError as error:
-        raise UsageError(f"no token can be signed with the configured key: {error}") from None
+        raise UsageError(f"cannot sign tokens with the configured key: {error}") from None
     return 0
 
 
 def _lifetime(hours: float, settings: Settings) -> timedelta:
-    """How long a token is to last; never longer than the server would let in."""
+    """Return a token's lifetime, which must not exceed what the server accepts."""
     longest = (settings.jwt_max_lifetime or MAX_LIFETIME) / timedelta(hours=1)
     if not 0 < hours <= longest:
         raise UsageError(
-            f"--hours must be over 0 and at most {longest:.0f}, which JWT_MAX_LIFETIME_DAYS sets, "
+            f"--hours must be greater than 0 and at most {longest:.0f} (JWT_MAX_LIFETIME_DAYS), "
             f"not {hours:g}"
         )
     return timedelta(hours=hours)
 
 
 def _sign(settings: Settings, user: UserId, lifetime: timedelta) -> str:
-    """A token that the server with these settings lets in."""
-    key_set(settings)  # what the server would refuse as a key is refused here in the same words
+    """Return a token that a server with these settings accepts."""
+    key_set(settings)  # reports invalid keys in the same words as the server
     if settings.jwt_jwks_file is not None:
-        raise KeyConfigurationError("a JWKS file holds public keys")
+        raise KeyConfigurationError("a JWKS file contains only public keys")
     key = settings.secret_key or ""
     if settings.jwt_key_file is not None:
         key = settings.jwt_key_file.read_text()

@@ -1,4 +1,4 @@
-"""The one place that names concrete adapters and puts them together."""
+"""The composition root: the only module that names concrete adapters and connects them."""
 
 import logging
 from collections.abc import Callable
@@ -33,33 +33,33 @@ log = logging.getLogger("socketio_app")
 
 @runtime_checkable
 class NeedsStarting(Protocol):
-    """A store that has to be opened before it is used, and closed after."""
+    """A store that must be opened before use and closed afterwards."""
 
     async def start(self) -> None:
-        """Open it. Doing it again changes nothing."""
+        """Open the store. Idempotent."""
         ...
 
     async def close(self) -> None:
-        """Close it."""
+        """Close the store."""
         ...
 
 
 @attrs.frozen
 class Composition:
-    """A chat, put together."""
+    """A chat with its server and store."""
 
     chat: Chat
     server: SocketIOServer
     store: Store
     metrics_route: Route | None = None
-    """`GET /metrics`, where it is measured."""
+    """`GET /metrics`, if metrics are enabled."""
 
     async def start(self) -> None:
-        """Make the store ready.
+        """Open the store, and start the chat and the server.
 
         Raises:
-            StoreFileError, SchemaError, Unavailable: it cannot be had.
-            SettingsError: it is in memory, and another worker of the server has one, too.
+            StoreFileError, SchemaError, Unavailable: the store cannot be opened.
+            SettingsError: the store is in memory, and another worker of the server is running.
         """
         if isinstance(self.store, MemoryStore):
             await ONLY_WORKER.acquire(self.chat)
@@ -69,20 +69,20 @@ class Composition:
         self.server.start()
 
     async def drain(self, seconds: float) -> None:
-        """Let the clients go to another server, spread over some seconds, with what they sent done.
+        """Close all connections, spread over some seconds, after finishing their commands.
 
-        Those who are still there are served meanwhile.
+        Connections that are still open are served meanwhile.
         """
         self.chat.readiness.drain()
         await self.server.drain(seconds)
 
     async def stop(self) -> None:
-        """Take no commands any more, and let every connection go. Doing it twice is harmless."""
+        """Reject further commands and close every connection. Idempotent."""
         self.chat.close()
         await self.server.stop()
 
     async def close(self) -> None:
-        """Let the store go, once all that was accepted is in it."""
+        """Close the store, after it has committed everything that was accepted."""
         if isinstance(self.store, NeedsStarting):
             await self.store.close()
         if isinstance(self.store, MemoryStore):
@@ -96,16 +96,16 @@ def compose(
     store: Store | None = None,
     slice_connections: int = SLICE_CONNECTIONS,
 ) -> Composition:
-    """Put a chat together.
+    """Compose a chat from its settings.
 
     Args:
-        settings: its settings.
-        verify_token: the host's own check of tokens, instead of the settings' keys.
-        store: the store, instead of the one that the settings name.
+        settings: the settings.
+        verify_token: a function that verifies tokens instead of the configured keys.
+        store: the store to use instead of the configured one.
         slice_connections: see `Hub`.
 
     Raises:
-        SettingsError: a setting is wrong.
+        SettingsError: a setting is invalid.
     """
     clock = SystemClock()
     verifier = (
@@ -133,7 +133,7 @@ def compose(
 
 
 def configured_tracing() -> Tracing | None:
-    """What follows commands, where OpenTelemetry is installed and set up."""
+    """Return the tracing of commands if OpenTelemetry is installed and configured."""
     try:
         from socketio_app.adapters.opentelemetry import tracing
     except ImportError:
@@ -142,42 +142,42 @@ def configured_tracing() -> Tracing | None:
 
 
 def measured(metrics: Metrics, chat: Chat, server: SocketIOServer, store: Store) -> Route:
-    """`GET /metrics`, with all that there is to be measured here."""
+    """Return `GET /metrics` with the metrics, and gauges of the chat, the server and the store."""
     gauges: dict[str, tuple[str, Callable[[], float]]] = {
         "chat_connections": ("Open connections.", lambda: chat.connection_count),
         "chat_unread_bytes": (
-            "What waits for clients that do not read, or have not asked yet.",
+            "Bytes queued for clients that have not read or polled them yet.",
             lambda: server.unread_bytes,
         ),
     }
     if isinstance(store, SqliteStore | PostgresStore):
         store.watch_commits(metrics.committed)
-        waiting = "Writes that wait for their transaction."
+        waiting = "Writes waiting to be committed."
         gauges["chat_commit_waiting"] = (waiting, lambda: store.waiting_writes)
-    dropped = "Frames dropped, as their clients did not read."
+    dropped = "Frames dropped because clients did not read."
     counters = {"chat_frames_dropped": (dropped, lambda: server.dropped_frames)}
     return metrics_route(metrics, gauges, counters)
 
 
 def configured_store(settings: Settings) -> Store:
-    """The store that `DATABASE_URL` names."""
+    """Create the store that `DATABASE_URL` names."""
     path = sqlite_path(settings)
     if path is not None:
         return SqliteStore(path, settings.chat_rooms_per_user)
     if settings.database_url.startswith("postgresql://"):
         return PostgresStore(settings.database_url, settings.chat_rooms_per_user)
-    log.info("messages are kept in memory: they are gone when this process ends (DATABASE_URL)")
+    log.info("messages are stored in memory and lost when this process exits (DATABASE_URL)")
     return memory_store(settings)
 
 
 def sqlite_path(settings: Settings) -> Path | None:
-    """The file that `DATABASE_URL` names, if it names one."""
+    """Return the path of the SQLite file in `DATABASE_URL`, if any."""
     scheme, _, rest = settings.database_url.partition("://")
     return Path(rest.removeprefix("/")) if scheme == "sqlite" else None
 
 
 def memory_store(settings: Settings) -> MemoryStore:
-    """The store that forgets everything when the process ends."""
+    """Create the in-memory store."""
     return MemoryStore(
         settings.chat_memory_messages,
         settings.chat_memory_conversations,
@@ -186,10 +186,10 @@ def memory_store(settings: Settings) -> MemoryStore:
 
 
 def jwt_verifier(settings: Settings, clock: Clock) -> TokenVerifier:
-    """The verifier of the tokens that the settings describe.
+    """Create the token verifier from the settings.
 
     Raises:
-        SettingsError: there is no key, or it is not fit for use.
+        SettingsError: there is no key, or it is unusable.
     """
     return JwtVerifier(
         key_set(settings),
@@ -203,23 +203,23 @@ def jwt_verifier(settings: Settings, clock: Clock) -> TokenVerifier:
 
 
 def key_set(settings: Settings) -> KeySet:
-    """The keys that tokens are verified with: a JWKS file's, a PEM file's or the secret.
+    """Return the keys that verify tokens: from a JWKS file, a PEM file or the secret.
 
     Raises:
-        SettingsError: there is no key, or it is not fit for use.
+        SettingsError: there is no key, or it is unusable.
     """
     if settings.jwt_jwks_file is not None:
         document = _contents("JWT_JWKS_FILE", settings.jwt_jwks_file)
-        return _fit("JWT_JWKS_FILE", lambda: KeySet.from_jwks(document, settings.algorithm))
+        return _checked("JWT_JWKS_FILE", lambda: KeySet.from_jwks(document, settings.algorithm))
     if settings.jwt_key_file is not None:
         pem = _contents("JWT_KEY_FILE", settings.jwt_key_file)
-        return _fit("JWT_KEY_FILE", lambda: KeySet.from_pem(pem, settings.algorithm))
+        return _checked("JWT_KEY_FILE", lambda: KeySet.from_pem(pem, settings.algorithm))
     if settings.secret_key is not None:
         secret = settings.secret_key
-        return _fit("SECRET_KEY", lambda: KeySet.from_secret(secret, settings.algorithm))
+        return _checked("SECRET_KEY", lambda: KeySet.from_secret(secret, settings.algorithm))
     raise SettingsError(
-        "SECRET_KEY is not set: set it to at least 32 random bytes (openssl rand -hex 32 makes "
-        "some), or JWT_KEY_FILE or JWT_JWKS_FILE to a file; or, to try it out, serve with --dev"
+        "SECRET_KEY is not set: set it to at least 32 random bytes (openssl rand -hex 32), or set "
+        "JWT_KEY_FILE or JWT_JWKS_FILE; to try out the chat, use socketio-app serve --dev"
     )
 
 
@@ -230,8 +230,8 @@ def _contents(name: str, path: Path) -> bytes:
         raise SettingsError(f"{name} cannot be read: {error.strerror}: {path}") from None
 
 
-def _fit(name: str, build: Callable[[], KeySet]) -> KeySet:
+def _checked(name: str, build: Callable[[], KeySet]) -> KeySet:
     try:
         return build()
     except KeyConfigurationError as error:
-        raise SettingsError(f"{name} is not fit for use: {error}") from None
+        raise SettingsError(f"{name} is unusable: {error}") from None

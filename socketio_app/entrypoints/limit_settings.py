@@ -1,7 +1,7 @@
-"""The settings of how much there may be of what. Every bound is one of these.
+"""Settings for limits.
 
-Those that say so are switched off by 0; `RATE_LIMITS` switches off all that limit how often and how
-many, for benchmarks.
+A value of 0 disables those limits that say so. `RATE_LIMITS` disables all rate and connection
+limits, for benchmarks.
 """
 
 from collections.abc import Mapping
@@ -24,22 +24,22 @@ from socketio_app.entrypoints.parsing import integer, seconds, setting, switch
 _A_DAY_MS = 86_400_000
 
 _MAX_POSITION_BYTES = 64 + USER_ID_CHARS * 12
-"""Maximum size of one of `catch_up`'s positions: each character of an identifier may be an escaped
+"""Maximum size of a position in `catch_up`: each character of an identifier may be an escaped
 surrogate pair."""
 
 _BYTES_AROUND_POSITIONS = 2048
-"""Reserved for the rest of a `catch_up`."""
+"""Bytes reserved for the rest of a `catch_up`."""
 
-_MOST_A_SECOND = 1_000_000
+_MAX_PER_SECOND = 1_000_000
 
 
 def _a_second(default: int, meaning: str) -> Any:
-    return setting(default, integer(0, _MOST_A_SECOND), meaning)
+    return setting(default, integer(0, _MAX_PER_SECOND), meaning)
 
 
 @attrs.frozen(kw_only=True)
 class LimitSettings:
-    """What is bounded, and how the chat is ruled. `Settings` are these and the rest."""
+    """Limits, and rules of the chat. Base class of `Settings`."""
 
     rate_limits: bool = setting(
         "on",
@@ -185,7 +185,7 @@ class LimitSettings:
     )
 
     def limits(self) -> Limits:
-        """The numbers of the chat."""
+        """Return the limits of the chat."""
         return Limits(
             content_chars=self.chat_content_chars,
             rooms_per_user=self.chat_rooms_per_user,
@@ -205,17 +205,17 @@ class LimitSettings:
 
     @property
     def _max_positions(self) -> int:
-        """How many positions fit a frame, whatever their identifiers."""
+        """Number of positions that always fit in a frame, whatever their identifiers."""
         return (self.max_frame_bytes - _BYTES_AROUND_POSITIONS) // _MAX_POSITION_BYTES
 
     @property
     def handshake_rate(self) -> Rate | None:
-        """How often one address may open a connection; `None`: as often as it likes."""
+        """Rate of new connections per address; `None` if unlimited."""
         return self._rate(self.handshakes_per_address)
 
     @property
     def connect_rates(self) -> tuple[Rate | None, Rate | None, Rate | None]:
-        """The rates of CONNECT packets by connection, address and user; `None`: any number."""
+        """Rates of CONNECT packets by connection, address and user; `None` if unlimited."""
         return (
             self._rate(self.rate_connect_per_connection),
             self._rate(self.rate_connect_per_address),
@@ -223,7 +223,7 @@ class LimitSettings:
         )
 
     def _rates(self) -> Mapping[CommandKind, Rates]:
-        """The rates of commands, but for what is not limited."""
+        """Return the rates of commands, without kinds that are unlimited."""
         found = {
             kind: Rates(
                 self._rate(getattr(self, f"rate_{kind}_per_user")),

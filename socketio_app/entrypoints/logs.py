@@ -1,8 +1,7 @@
-"""How a server that runs by itself logs: a line for each event, to stderr.
+"""Logging of the standalone server: one line per event, to stderr.
 
-The modules use the standard library's logging, with fields as `extra`. What is rendered is a list
-of known fields; of an exception its type and where it was, and not its text, in which there may be
-what somebody has written.
+Modules use the standard library's logging, with fields as `extra`. Only known fields are rendered.
+An exception is rendered as its type and traceback without its text, which could contain user data.
 """
 
 import sqlite3
@@ -30,20 +29,20 @@ FIELDS = (
     "user",
     "version",
 )
-"""What a line may have beside its event. `duration` is in seconds."""
+"""Fields that a line can have besides its event. `duration` is in seconds."""
 
 TELLING = (OSError, sqlite3.OperationalError)
-"""Exceptions whose text is the system's own."""
+"""Exceptions whose text is logged, as it comes from the system."""
 
 MAX_CAUSES = 10
-"""How many exceptions that led to one another are told of."""
+"""Maximum number of chained exceptions that are logged."""
 
 
 def log_config(level: str, form: Format) -> dict[str, Any]:
-    """What to configure the standard library's logging with.
+    """Return the configuration for `logging.config.dictConfig`.
 
-    uvicorn's lines are never those of debugging, in which it writes every frame's contents, nor
-    those of its start and end, which are told by the chat's own.
+    uvicorn logs at WARNING or above: its debug lines contain every frame, and the chat logs start
+    and shutdown itself.
     """
     level = level.upper()
     others = level if level in {"ERROR", "CRITICAL"} else "WARNING"
@@ -67,24 +66,24 @@ def log_config(level: str, form: Format) -> dict[str, Any]:
         "loggers": {
             "socketio_app": {"level": level},
             "uvicorn": {"level": others},
-            # They name sessions, which are as good as tokens while they last.
+            # They log session ids, which work like tokens as long as the session exists.
             **{name: {"level": "CRITICAL"} for name in ENGINE_LOGGERS},
         },
     }
 
 
 def bare_traceback(error: BaseException) -> str:
-    """The types of an exception and of those that led to it, and where they were raised."""
-    told: list[str] = []
+    """Return the traceback of an exception and its causes, without texts except `TELLING`."""
+    parts: list[str] = []
     current: BaseException | None = error
-    while current is not None and len(told) < MAX_CAUSES:
+    while current is not None and len(parts) < MAX_CAUSES:
         text = f": {current}" if isinstance(current, TELLING) else ""
         where = "".join(traceback.format_tb(current.__traceback__))
         name = f"{type(current).__module__}.{type(current).__qualname__}"
-        told.append(f"Traceback (most recent call last):\n{where}{name}{text}")
+        parts.append(f"Traceback (most recent call last):\n{where}{name}{text}")
         hidden = None if current.__suppress_context__ else current.__context__
         current = current.__cause__ or hidden
-    return "\n\nafter\n\n".join(told)
+    return "\n\nafter\n\n".join(parts)
 
 
 def _processors(form: Format) -> Sequence[Processor]:
@@ -94,7 +93,7 @@ def _processors(form: Format) -> Sequence[Processor]:
     ]
     if form == "json":
         return [*shared, structlog.processors.JSONRenderer()]
-    plain = structlog.dev.plain_traceback  # others make 25.x warn of the text that is there already
+    plain = structlog.dev.plain_traceback  # with others, structlog 25 warns about "exception"
     return [*shared, structlog.dev.ConsoleRenderer(exception_formatter=plain)]
 
 

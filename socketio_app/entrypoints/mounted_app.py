@@ -1,4 +1,4 @@
-"""The application that the chat is mounted in: it keeps its routes, its errors and its lifespan."""
+"""The host application: passing on requests, errors and the lifespan unchanged."""
 
 import asyncio
 import logging
@@ -13,13 +13,13 @@ from socketio_app.application.cancellation import start_task
 
 log = logging.getLogger("socketio_app")
 
-_NOT_THE_HOSTS = {"app", "router", "endpoint", "path_params", "starlette.exception_handlers"}
+_ADDED_KEYS = {"app", "router", "endpoint", "path_params", "starlette.exception_handlers"}
 
 
 class HostRoute(BaseRoute):
-    """Everything that is not the chat's goes to the host, as if the chat were not there.
+    """Passes all requests that are not the chat's to the host, with their original scope.
 
-    Starlette's `Mount` would leave its own router in the scope, and the host's `url_for` would ask
+    Starlette's `Mount` would leave its own router in the scope, and the host's `url_for` would use
     that one.
     """
 
@@ -27,32 +27,32 @@ class HostRoute(BaseRoute):
         self._host = host
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Every request and WebSocket."""
+        """Match every request and WebSocket."""
         return Match.FULL, {}
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand over to the host, without what the way here has added to the scope."""
-        untouched = {key: value for key, value in scope.items() if key not in _NOT_THE_HOSTS}
-        await self._host(untouched, receive, send)
+        """Call the host, without the keys that Starlette has added to the scope."""
+        original = {key: value for key, value in scope.items() if key not in _ADDED_KEYS}
+        await self._host(original, receive, send)
 
 
 RETURN_SECONDS = 1.0
-"""How long a host may take to return after it has said that it has ended."""
+"""Time for a host to return after it has sent `lifespan.shutdown.complete`."""
 
 
 class HostLifespanError(RuntimeError):
-    """The host could not start or end. The message is the host's own."""
+    """The host failed to start or shut down. The message is the host's own."""
 
 
 @asynccontextmanager
 async def host_lifespan(host: ASGIApp) -> AsyncIterator[dict[str, Any]]:
-    """Start the host on entry and end it on exit, by the ASGI lifespan protocol.
+    """Start the host on entry and shut it down on exit, using the ASGI lifespan protocol.
 
     Yields:
-        The state that the host wants to find in its requests' scopes.
+        The host's lifespan state, for the scopes of its requests.
 
     Raises:
-        HostLifespanError: the host says that it cannot start, or end.
+        HostLifespanError: the host reports that its startup or shutdown failed.
     """
     state: dict[str, Any] = {}
     to_host: asyncio.Queue[Message] = asyncio.Queue()
@@ -63,20 +63,19 @@ async def host_lifespan(host: ASGIApp) -> AsyncIterator[dict[str, Any]]:
         "state": state,
     }
 
-    async def live() -> None:
+    async def run() -> None:
         await host(scope, to_host.get, from_host.put)
 
-    # One task for all of it: a host's context variables and task groups live from start to end.
-    task = start_task(live())
+    # One task for the whole lifespan, for the host's context variables and task groups.
+    task = start_task(run())
     try:
-        speaks = await _ask(task, to_host, from_host, "startup")
+        supports_lifespan = await _ask(task, to_host, from_host, "startup")
         try:
             yield state
         finally:
-            if speaks:
+            if supports_lifespan:
                 await _ask(task, to_host, from_host, "shutdown")
-                # Most return now; one that goes on to wait for events, of which there are no more,
-                # need not.
+                # Most hosts return now. Some keep waiting for further events; these are cancelled.
                 await asyncio.wait([task], timeout=RETURN_SECONDS)
     finally:
         task.cancel()
@@ -89,20 +88,18 @@ async def _ask(
     from_host: asyncio.Queue[Message],
     phase: str,
 ) -> bool:
-    """Send the host into a phase and await its answer; False if it speaks no lifespan protocol."""
+    """Run a lifespan phase of the host; return False if it does not support lifespans."""
     await to_host.put({"type": f"lifespan.{phase}"})
     answer = start_task(from_host.get())
     either: set[asyncio.Future[Any]] = {task, answer}
     await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
     if not answer.done():
         answer.cancel()
-        # The protocol: an application that raises before it answers does not support lifespans.
+        # ASGI: an application that raises before it replies does not support lifespans.
         error = task.exception()
-        log.debug("the host application has no lifespan (%s)", type(error).__name__)
+        log.debug("host application does not support lifespan (%s)", type(error).__name__)
         return False
     message = answer.result()
     if message["type"] == f"lifespan.{phase}.failed":
-        raise HostLifespanError(
-            message.get("message") or f"the host application failed in its {phase}"
-        )
+        raise HostLifespanError(message.get("message") or f"{phase} of the host application failed")
     return True

@@ -1,4 +1,4 @@
-"""What a chat answers that nobody has started, as below a `Mount`, which runs no lifespan."""
+"""Responses of a chat whose lifespan has not run, for example because of Starlette's `Mount`."""
 
 import logging
 
@@ -19,7 +19,7 @@ _INTERNAL_ERROR = 1011
 
 
 class NotStarted:
-    """Answers every request with what is wrong, and logs it once."""
+    """Rejects every request, and logs once how to start the chat."""
 
     def __init__(self) -> None:
         self._is_logged = False

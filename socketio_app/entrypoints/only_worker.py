@@ -1,7 +1,7 @@
-"""Keeps a server's second worker from having a chat of its own in memory.
+"""Refusing to start a second worker process with an in-memory store.
 
 `uvicorn --workers 2`, granian, hypercorn and gunicorn start the application in several processes.
-Each would have its own chat, and messages would only reach the users of the same one.
+Each would have a chat of its own, and messages would reach only users of the same process.
 """
 
 import asyncio
@@ -15,16 +15,16 @@ from pathlib import Path
 from socketio_app.entrypoints.settings import SettingsError
 
 RELOAD_TIMEOUT_SECONDS = 5.0
-"""How long a new worker waits for the one that it replaces."""
+"""Time that a new worker waits for the worker it replaces to exit."""
 
 _RETRY_SECONDS = 0.1
 
 
 class OnlyWorker:
-    """Held by the one worker of a server that has its chats in memory.
+    """A lock that allows only one worker of a server to have in-memory chats.
 
-    The lock is the operating system's, so that a worker that is killed releases it. A process that
-    no server has started as its worker needs none.
+    It is a file lock, which the operating system releases if the worker is killed. A process that
+    is not a server's worker needs no lock.
     """
 
     def __init__(self) -> None:
@@ -32,19 +32,17 @@ class OnlyWorker:
         self._chats: set[object] = set()
 
     async def acquire(self, chat: object) -> None:
-        """Count in one of this process's chats, once no other worker of this server has any.
-
-        Doing it again changes nothing.
+        """Register a chat of this process, after acquiring the lock. Idempotent.
 
         Raises:
-            SettingsError: another worker goes on having some.
+            SettingsError: another worker holds the lock for `RELOAD_TIMEOUT_SECONDS`.
         """
         if is_worker() and self._file is None:
             self._file = await self._locked()
         self._chats.add(chat)
 
     def release(self, chat: object) -> None:
-        """Count a chat out; after the last one, another worker may have its own."""
+        """Unregister a chat; after the last one, release the lock."""
         self._chats.discard(chat)
         if not self._chats and self._file is not None:
             _path().unlink(missing_ok=True)
@@ -56,19 +54,19 @@ class OnlyWorker:
         while (file := _lock(_path())) is None:
             if asyncio.get_running_loop().time() > deadline:
                 raise SettingsError(
-                    "DATABASE_URL is memory://, which is for one process, and another worker of "
-                    "this server has a chat already: run one worker, or use PostgreSQL"
+                    "DATABASE_URL=memory:// supports only one process, and another worker of this "
+                    "server is already running: run one worker, or use PostgreSQL"
                 )
             await asyncio.sleep(_RETRY_SECONDS)
         return file
 
 
 ONLY_WORKER = OnlyWorker()
-"""This process's: an application may have several chats."""
+"""The lock of this process, shared by all of its chats."""
 
 
 def is_worker() -> bool:
-    """Whether a server has started this process as one of its workers."""
+    """Whether this process is a worker of a server."""
     return multiprocessing.parent_process() is not None or "gunicorn.arbiter" in sys.modules
 
 
@@ -77,13 +75,13 @@ def _path() -> Path:
 
 
 def _lock(path: Path) -> int | None:
-    """Lock a file; `None` if another process has it."""
+    """Lock a file and return its descriptor; `None` if another process holds the lock."""
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     file = os.open(path, flags, 0o600)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if path.exists() and os.fstat(file).st_ino == path.stat().st_ino:
-            return file  # else its last holder removed it between opening and locking
+            return file  # otherwise the last holder removed the file after we opened it
     except (BlockingIOError, FileNotFoundError):
         pass
     os.close(file)

@@ -1,4 +1,4 @@
-"""What operators ask for, on an address that clients do not reach."""
+"""Endpoints for operators, on a port of their own."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,10 +15,10 @@ from socketio_app.entrypoints.settings import Settings, SettingsError
 
 @asynccontextmanager
 async def operations_served(composition: Composition, settings: Settings) -> AsyncIterator[None]:
-    """Serve `/metrics`, `/healthz` and `/readyz` beside the chat, where they have their own port.
+    """Serve `/metrics`, `/healthz` and `/readyz` on `METRICS_PORT`, unless it is the chat's port.
 
     Raises:
-        SettingsError: the port cannot be had.
+        SettingsError: the port cannot be bound.
     """
     if composition.metrics_route is None or settings.metrics_port == settings.chat_port:
         yield
@@ -38,7 +38,7 @@ async def operations_served(composition: Composition, settings: Settings) -> Asy
     try:
         server = await loop.create_server(protocol, settings.metrics_host, settings.metrics_port)
     except OSError as error:
-        raise SettingsError(f"METRICS_PORT cannot be had: {error.strerror or error}") from None
+        raise SettingsError(f"cannot bind METRICS_PORT: {error.strerror or error}") from None
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""A setting's text to its value, with errors of one line that begin with the setting's name."""
+"""Parsers for settings. Error messages are one line and begin with the setting's name."""
 
 import json
 import logging
@@ -18,17 +18,17 @@ Parser = Callable[[object], T]
 
 
 class SettingsError(ValueError):
-    """A setting is missing or wrong. The message is one line, and holds no secret."""
+    """A setting is missing or invalid. The message is one line and contains no secret."""
 
 
 def setting(default: object, parse: Parser[Any], meaning: str, *, secret: bool = False) -> Any:
     """Declare a setting as an attribute.
 
     Args:
-        default: what it is where it is not set; may be given as it would be in the environment.
-        parse: makes the value of what was given; raises ValueError with what it should be.
-        meaning: what it is for, and what happens at a bound; for the table in the documentation.
-        secret: keep the value out of every representation and message.
+        default: the default, which may be written as in the environment.
+        parse: converts the given value; raises ValueError saying what the value must be.
+        meaning: purpose of the setting, and what happens at a bound; shown in the documentation.
+        secret: whether to hide the value in representations and messages.
     """
 
     def convert(given: object, field: "attrs.Attribute[Any]") -> Any:
@@ -47,27 +47,27 @@ def setting(default: object, parse: Parser[Any], meaning: str, *, secret: bool =
 
 
 def optional(parse: Parser[T]) -> Parser[T | None]:
-    """Nothing, or what `parse` takes."""
+    """Accept `None`, or anything that `parse` accepts."""
     return lambda given: None if given is None else parse(given)
 
 
 def text(given: object) -> str:
-    """Any text; in an environment that is not UTF-8, what cannot be read as such is none."""
+    """Accept any string that is valid Unicode; an environment may contain bytes that are not."""
     if not isinstance(given, str) or not is_unicode(given):
         raise ValueError("must be text")
     return given
 
 
 def path(given: object) -> Path:
-    """A file's path."""
+    """Accept a file path."""
     found = str(given) if isinstance(given, Path) else text(given)
     if _is_a_key(found) or not found.isprintable():
-        raise ValueError("must be a file's path")
+        raise ValueError("must be a file path")
     return Path(found)
 
 
 def integer(lowest: int, highest: int) -> Parser[int]:
-    """A whole number between two bounds, both included."""
+    """Accept a whole number between two bounds, both included."""
 
     def parse(given: object) -> int:
         must = f"must be a whole number from {lowest} to {highest}"
@@ -87,7 +87,7 @@ def integer(lowest: int, highest: int) -> Parser[int]:
 
 
 def seconds(lowest: float, highest: float) -> Parser[float]:
-    """A number of seconds between two bounds, both included: whole, a fraction or a timedelta."""
+    """Accept seconds between two bounds, both included: a number or a timedelta."""
 
     def parse(given: object) -> float:
         must = f"must be a number of seconds from {lowest} to {highest}"
@@ -99,7 +99,7 @@ def seconds(lowest: float, highest: float) -> Parser[float]:
             value = float(given)
         except (ValueError, OverflowError):
             raise ValueError(must) from None
-        if not lowest <= value <= highest:  # nor is a NaN
+        if not lowest <= value <= highest:  # also true for NaN
             raise ValueError(must)
         return int(value) if value.is_integer() else value
 
@@ -107,7 +107,7 @@ def seconds(lowest: float, highest: float) -> Parser[float]:
 
 
 def one_of(*choices: str) -> Parser[str]:
-    """One of a few words, in any case."""
+    """Accept one of several words, case-insensitively."""
 
     def parse(given: object) -> str:
         value = text(given).lower()
@@ -119,7 +119,7 @@ def one_of(*choices: str) -> Parser[str]:
 
 
 def log_level(given: object) -> str:
-    """A level of the standard library's logging, by its name or its number."""
+    """Accept a level of the standard library's logging, by name or number."""
     known = one_of("critical", "error", "warning", "info", "debug")
     if isinstance(given, int) and not isinstance(given, bool):
         return known(logging.getLevelName(given))
@@ -130,7 +130,7 @@ _DATABASE_SCHEMES = {"memory", "sqlite", "postgres", "postgresql"}
 
 
 def database_url(given: object) -> str:
-    """A store's URL, in one form whichever driver it names: a host may use another than we do."""
+    """Accept a store's URL; ignore its driver, which the host may have set for its own use."""
     scheme, separator, rest = text(given).partition("://")
     database = scheme.partition("+")[0]
     if not separator or database not in _DATABASE_SCHEMES:
@@ -151,30 +151,26 @@ _IGNORED_SQLITE_PARAMETERS = {
     "isolation_level",
     "timeout",
 }
-"""Parameters of a host's own connections to the file; the chat opens it in its own way."""
+"""Parameters that a host may have set for its own connections; they do not apply to the chat."""
 
 
 def _sqlite_file(rest: str) -> str:
-    """The path in what follows `sqlite://`."""
+    """Return the path in the part of a URL after `sqlite://`."""
     name, _, query = rest.partition("?")
     file = name.removeprefix("/")
     if file == ":memory:" or rest == "":
         raise ValueError("must name a file, as in sqlite:///chat.db, or be memory://")
     if not name.startswith("/") or not file or file.startswith("file:"):
         raise ValueError("must name a file, as in sqlite:///chat.db")
-    unknown = {
-        slice_connections.partition("=")[0]
-        for slice_connections in query.split("&")
-        if slice_connections
-    }
+    unknown = {parameter.partition("=")[0] for parameter in query.split("&") if parameter}
     unknown -= _IGNORED_SQLITE_PARAMETERS
     if unknown:
-        raise ValueError(f"has parameters that a SQLite file does not take: {min(unknown)}")
+        raise ValueError(f"has a parameter that SQLite does not support: {min(unknown)}")
     return file
 
 
 def switch(given: object) -> bool:
-    """`on` or `off`, and the other words for them."""
+    """Accept `on` or `off`, and their synonyms."""
     words = {"on": True, "true": True, "1": True, "off": False, "false": False, "0": False}
     value = words.get(str(given).lower())
     if value is None:
@@ -183,7 +179,7 @@ def switch(given: object) -> bool:
 
 
 def words(given: object) -> tuple[str, ...]:
-    """Some words: separated by commas, as a JSON list, or as a Python sequence."""
+    """Accept words separated by commas, as a JSON list, or as a Python collection."""
     if isinstance(given, str):
         items: Sequence[object] = (
             _json_list(given) if given.lstrip().startswith("[") else given.split(",")
@@ -196,7 +192,7 @@ def words(given: object) -> tuple[str, ...]:
 
 
 def origins(given: object) -> tuple[str, ...]:
-    """Some web origins (RFC 6454, section 6.2) as browsers write them, or `*` alone."""
+    """Accept web origins (RFC 6454, section 6.2) as browsers write them, or `*` alone."""
     found = words(given)
     return found if found == ("*",) else tuple(map(_origin, found))
 
@@ -205,14 +201,14 @@ _ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://([a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::(
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 _ORIGINS_WITHOUT_HOST = {"null", "file://"}
-"""Browsers name these for sandboxed frames and local files."""
+"""Browsers send these for sandboxed frames and local files."""
 
 _SCHEMES_OF_NO_ORIGIN = {"ftp", "ws", "wss"}
-"""Browsers never name these: whoever sets them means another scheme."""
+"""Browsers never send these; a setting with one of them is a mistake."""
 
 
 def _origin(given: str) -> str:
-    """An origin in lower case and without its scheme's own port: any other never matches."""
+    """Return an origin in lower case without its scheme's default port, as browsers send it."""
     if given.lower() in _ORIGINS_WITHOUT_HOST:
         return given.lower()
     found = _ORIGIN.fullmatch(given.lower())
@@ -231,20 +227,20 @@ def _json_list(given: str) -> Sequence[object]:
     except (ValueError, RecursionError):
         items = None
     if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
-        raise ValueError("must be a list of text")
+        raise ValueError("must be a list of strings")
     return items
 
 
 def _is_a_key(given: str) -> bool:
-    """Whether it is a PEM or a JWK, pasted where its file's path belongs; nobody may see it."""
+    """Whether the value is a PEM or JWK pasted instead of its file's path; it must be hidden."""
     return "-----BEGIN" in given or given.lstrip().startswith("{")
 
 
 def _unwrapped(given: object) -> object:
-    """Return the plain value of what settings libraries wrap: secrets and URLs.
+    """Return the plain value of a secret or URL that a settings library has wrapped.
 
-    That is pydantic's `Secret...`, also around a URL, its URLs and DSNs, and SQLAlchemy's `URL`,
-    which would hide the password as a string.
+    Supports pydantic's `Secret...`, also around a URL, its URLs and DSNs, and SQLAlchemy's `URL`,
+    whose string representation hides the password.
     """
     get_secret_value = getattr(given, "get_secret_value", None)
     if callable(get_secret_value):

@@ -1,4 +1,4 @@
-"""Serving the chat by itself, with uvicorn."""
+"""The standalone server, based on uvicorn."""
 
 import asyncio
 import contextlib
@@ -23,20 +23,20 @@ from socketio_app.entrypoints.operations import operations_served
 from socketio_app.entrypoints.settings import Settings, SettingsError
 
 GARBAGE_THRESHOLD = 20_000
-"""So many more objects than before are there when the garbage collector looks for cycles."""
+"""Number of new objects after which the garbage collector runs."""
 
 GRACE_SECONDS = 10
-"""How long requests may take to end when the server does."""
+"""Time-out of requests at shutdown."""
 
 
 log = logging.getLogger("socketio_app")
 
 
 class _Server(uvicorn.Server):
-    """Has the store before it listens, and lets clients go before it waits for their connections.
+    """Opens the store before it listens, and drains clients before it waits for connections.
 
-    A store that cannot be had is then one line, and no traceback of a failed lifespan; and a
-    client's long poll does not hold up the end.
+    A store that cannot be opened is thus reported in one line instead of the traceback of a failed
+    lifespan, and long polls do not delay the shutdown.
     """
 
     def __init__(
@@ -47,14 +47,14 @@ class _Server(uvicorn.Server):
         self._settings = settings
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to end; and end at once when it is asked for again.
+        """Shut down gracefully on the first signal, immediately on the second.
 
-        That costs nobody a message: what was acknowledged is on the disk.
+        No acknowledged message is lost: acknowledged messages are on disk.
         """
         if self.should_exit:
             signal.signal(sig, signal.SIG_DFL)
             signal.raise_signal(sig)
-            os._exit(128 + sig)  # the first process of a container does not die of signals
+            os._exit(128 + sig)  # PID 1 of a container ignores the signal
         super().handle_exit(sig, frame)
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
@@ -67,7 +67,7 @@ class _Server(uvicorn.Server):
             raise
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, and say so."""
+        """Start listening, and log the address."""
         await super().startup(sockets)
         host, port, *_ = self.servers[0].sockets[0].getsockname()
         address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -76,9 +76,9 @@ class _Server(uvicorn.Server):
         log.info("serving", extra=fields)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End in an order that loses nothing (docs/running.md)."""
+        """Shut down in an order that loses nothing (docs/running.md)."""
         connections = self._composition.chat.connection_count
-        log.info("ending", extra={"connections": connections})
+        log.info("shutting down", extra={"connections": connections})
         self._composition.chat.readiness.drain()
         await asyncio.sleep(self._settings.drain_delay_seconds)
         for server in self.servers:
@@ -86,18 +86,18 @@ class _Server(uvicorn.Server):
         await self._composition.drain(self._settings.drain_seconds)
         await self._composition.stop()
         await super().shutdown(sockets)
-        log.info("ended")
+        log.info("stopped")
 
 
 def log_format(settings: Settings) -> Format:
-    """How lines are to look: for a person where stderr is a terminal, unless it is set."""
+    """Return the log format: `console` if stderr is a terminal, unless it is configured."""
     if settings.log_format == "auto":
         return "console" if sys.stderr.isatty() else "json"
     return "json" if settings.log_format == "json" else "console"
 
 
 def public_metrics(composition: Composition, settings: Settings) -> Sequence[BaseRoute]:
-    """`GET /metrics`, where it is to be on the chat's own port."""
+    """Return `GET /metrics` if it is served on the chat's port."""
     if composition.metrics_route is None or settings.metrics_port != settings.chat_port:
         return ()
     return (composition.metrics_route,)
@@ -107,9 +107,9 @@ def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Raises:
-        SettingsError: a setting is wrong.
-        StoreFileError, SchemaError, Unavailable: the store cannot be had.
-        SystemExit: the port cannot be had; uvicorn has logged why.
+        SettingsError: a setting is invalid.
+        StoreFileError, SchemaError, Unavailable: the store cannot be opened.
+        SystemExit: the port cannot be bound; uvicorn has logged why.
     """
     logging.config.dictConfig(log_config(settings.log_level, log_format(settings)))
     composition = compose(settings)
@@ -118,25 +118,25 @@ def serve(settings: Settings) -> None:
         host=settings.host,
         port=settings.chat_port,
         log_config=None,
-        # It would name sessions, one line for each poll.
+        # It would log every poll, with the session id.
         access_log=False,
         http=http_protocol(),
         ws=websocket_protocol(),
         forwarded_allow_ips=list(settings.trusted_proxies),
         ws_max_size=settings.max_frame_bytes,
-        # Engine.IO has its own heartbeat, and compression costs more than it saves on chat
-        # messages: 40 KB for each connection, and nearly twice the CPU for each delivery.
+        # Engine.IO has its own heartbeat. Compression costs more than it saves on chat messages:
+        # 40 KB per connection and nearly twice the CPU per delivery.
         ws_ping_interval=None,
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
         server_header=False,
     )
     server = _Server(config, composition, settings)
-    # Nothing that a message leaves behind is a cycle: to look for some so often is a tenth of its
-    # cost; and what is there by now stays. A host application's own process is left as it is.
+    # Messages create no reference cycles, and with the default threshold collection takes a tenth
+    # of the time per message. Existing objects are long-lived. Not done in a host's process.
     gc.set_threshold(GARBAGE_THRESHOLD, 20, 20)
     gc.freeze()
-    # After a clean end uvicorn raises the signal again, which for SIGINT is this.
+    # After a clean shutdown uvicorn raises the signal again; SIGINT becomes KeyboardInterrupt.
     with contextlib.suppress(KeyboardInterrupt):
         server.run()
     if not server.started:

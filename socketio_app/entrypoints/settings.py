@@ -1,7 +1,8 @@
-"""The settings: what each is called, its default, its bounds, and what it is for.
+"""The settings: their names, defaults, bounds and descriptions.
 
-Their names are those that FastAPI projects use, whether in the environment, in `.env`, or as
-attributes of the host's own settings object. An attribute here is its setting's name in lower case.
+Names are those common in FastAPI projects. Settings are read from the environment, from `.env`, or
+from attributes of the host's own settings object. An attribute here is a setting's name in lower
+case.
 """
 
 from collections.abc import Mapping
@@ -30,17 +31,17 @@ from socketio_app.entrypoints.parsing import (
 
 __all__ = ["Settings", "SettingsError"]
 
-# The longest that JSON makes of one character: a surrogate pair, escaped.
+# Maximum size of a character in JSON: an escaped surrogate pair.
 _JSON_BYTES_PER_CHARACTER = 12
 _JSON_BYTES_AROUND_CONTENT = 4096
 
 
 @attrs.frozen(kw_only=True)
 class Settings(LimitSettings):
-    """Everything that can be set. Values may be given as they are in the environment.
+    """All settings. Values may be given as strings, as in the environment.
 
     Raises:
-        SettingsError: a value is wrong; the message begins with the setting's name.
+        SettingsError: a value is invalid; the message begins with the setting's name.
     """
 
     secret_key: str | None = setting(
@@ -172,18 +173,18 @@ class Settings(LimitSettings):
                 f"{self.chat_content_chars} characters fits, not {self.max_frame_bytes}"
             )
         if self.jwt_key_file is not None and self.jwt_jwks_file is not None:
-            raise SettingsError("JWT_KEY_FILE and JWT_JWKS_FILE are both set; only one can count")
+            raise SettingsError("JWT_KEY_FILE and JWT_JWKS_FILE are mutually exclusive")
 
     @classmethod
     def from_environment(
         cls, environ: Mapping[str, str], dotenv: Path | None = Path(".env")
     ) -> Self:
-        """The settings of the environment, and of a `.env` file, which the environment wins over.
+        """Read the settings from the environment and a `.env` file; the environment wins.
 
-        An empty value counts as not set; names that are not ours are ignored.
+        An empty value means unset; unknown names are ignored.
 
         Raises:
-            SettingsError: a setting is wrong, or the file cannot be read.
+            SettingsError: a setting is invalid, or the file cannot be read.
         """
         in_file = {} if dotenv is None else _in_file(dotenv)
         found = {name.lower(): environ.get(name) or in_file.get(name) for name in names()}
@@ -192,12 +193,12 @@ class Settings(LimitSettings):
 
     @classmethod
     def from_object(cls, host_settings: object) -> Self:
-        """The settings that an object has as attributes, in upper case or else in lower case.
+        """Read the settings from an object's attributes, in upper case or else in lower case.
 
-        `None` counts as not set.
+        `None` means unset.
 
         Raises:
-            SettingsError: a setting is wrong.
+            SettingsError: a setting is invalid.
         """
         values: dict[str, Any] = {}
         for name in names():
@@ -210,7 +211,7 @@ class Settings(LimitSettings):
 
     @property
     def has_key_source(self) -> bool:
-        """Whether anything says how tokens are verified."""
+        """Whether a key for verifying tokens is configured."""
         sources = (self.secret_key, self.jwt_key_file, self.jwt_jwks_file)
         return any(source is not None for source in sources)
 
@@ -221,17 +222,17 @@ class Settings(LimitSettings):
 
     @property
     def jwt_leeway(self) -> timedelta:
-        """How far clocks may differ."""
+        """Tolerance for differences between clocks."""
         return timedelta(seconds=self.jwt_leeway_seconds)
 
     @property
     def jwt_max_lifetime(self) -> timedelta | None:
-        """How far ahead a token may end; `None`: any time."""
+        """Maximum remaining lifetime of a token; `None` if unlimited."""
         return timedelta(days=self.jwt_max_lifetime_days) if self.jwt_max_lifetime_days else None
 
 
 def names() -> list[str]:
-    """The names of all settings, as they are in the environment."""
+    """Return the names of all settings, as in the environment."""
     return [field.name.upper() for field in attrs.fields(Settings)]
 
 

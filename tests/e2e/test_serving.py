@@ -95,13 +95,13 @@ async def test_the_server_serves_and_ends_cleanly_while_clients_are_connected(
         assert status == -signal.SIGTERM
         told = [json.loads(line) for line in errors.splitlines()]
         events = [line["event"] for line in told]
-        assert [each for each in events if each in {"serving", "ending", "ended"}] == [
+        assert [each for each in events if each in {"serving", "shutting down", "stopped"}] == [
             "serving",
-            "ending",
-            "ended",
+            "shutting down",
+            "stopped",
         ]
         assert told[events.index("serving")]["address"] == server.url
-        assert told[events.index("ending")]["connections"] == len(clients)
+        assert told[events.index("shutting down")]["connections"] == len(clients)
         assert [each["reason"] for each in told if each["event"] == "disconnected"] == [
             "server_restart",
             "server_restart",

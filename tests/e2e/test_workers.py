@@ -24,7 +24,7 @@ from socketio_app.main import create_socketio_app
 app = create_socketio_app()
 """
 
-REFUSAL = "another worker of this server has a chat already: run one worker, or use PostgreSQL"
+REFUSAL = "another worker of this server is already running: run one worker, or use PostgreSQL"
 
 
 class Server:

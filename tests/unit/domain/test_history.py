@@ -19,7 +19,7 @@ def test_a_window_is_before_a_place_or_after_one() -> None:
         Window(before_seq=9, after_seq=3)
 
     assert refused.value.field == "after_seq"
-    assert refused.value.message == "a page is before a place or after one, not both"
+    assert refused.value.message == "before_seq and after_seq are mutually exclusive"
 
 
 def test_a_limit_that_is_out_of_bounds_is_told_with_its_bounds() -> None:
@@ -27,7 +27,7 @@ def test_a_limit_that_is_out_of_bounds_is_told_with_its_bounds() -> None:
         Window(limit=201)
 
     assert refused.value.field == "limit"
-    assert refused.value.message == "limit must be from 1 to 200"
+    assert refused.value.message == "limit must be between 1 and 200"
 
 
 @pytest.mark.parametrize(("window", "nearest"), [(Window(after_seq=0), 0), (Window(), 2)])

@@ -92,9 +92,7 @@ class TestRealCommand:
         ended = run(*COMMAND, "serve")
 
         assert ended.returncode == 2
-        assert ended.stderr.startswith(
-            "socketio-app: SECRET_KEY is not fit for use: it has 4 bytes"
-        )
+        assert ended.stderr.startswith("socketio-app: SECRET_KEY is unusable: it has 4 bytes")
         assert "hush" not in ended.stdout + ended.stderr
 
     def test_the_version_is_the_packages(self) -> None:
@@ -222,7 +220,7 @@ class TestBackup:
 
         assert status == 0
         assert (tmp_path / "copy.db").stat().st_size > 0
-        assert capsys.readouterr().out == (f"{tmp_path}/chat.db is copied to {tmp_path}/copy.db.\n")
+        assert capsys.readouterr().out == f"Copied {tmp_path}/chat.db to {tmp_path}/copy.db.\n"
 
     def test_backup_that_fails_is_one_line(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -240,7 +238,7 @@ class TestBackup:
         monkeypatch.setenv("DATABASE_URL", "postgresql://localhost/app")
 
         assert main(["backup", "copy.db"]) == 2
-        assert "only a SQLite file is backed up by command" in capsys.readouterr().err
+        assert "only SQLite is supported" in capsys.readouterr().err
 
 
 async def start_and_close(store: SqliteStore) -> None:
@@ -302,7 +300,7 @@ class TestToken:
         monkeypatch.setenv("JWT_KEY_FILE", str(path))
         monkeypatch.setenv("ALGORITHM", "ES256")
 
-        assert refused(capsys, "token", "ada").startswith("no token can be signed")
+        assert refused(capsys, "token", "ada").startswith("cannot sign tokens")
 
     def test_without_a_key_it_is_said_what_to_set(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert refused(capsys, "token", "ada").startswith("SECRET_KEY is not set: ")
@@ -321,7 +319,7 @@ class TestToken:
 
         told = refused(capsys, "token", "ada", f"--hours={hours}")
 
-        assert told.startswith("--hours must be over 0 and at most 8784, which JWT_MAX_LIFETIME")
+        assert told.startswith("--hours must be greater than 0 and at most 8784 (JWT_MAX_LIFETIME")
 
     def test_without_a_limit_of_lifetime_a_century_is_the_longest(
         self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

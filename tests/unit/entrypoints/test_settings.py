@@ -233,7 +233,7 @@ class TestSqliteUrl:
             ("sqlite://chat.db", "must name a file"),
             ("sqlite:///?timeout=5", "must name a file"),
             ("sqlite:///file:chat.db?uri=true", "must name a file"),
-            ("sqlite:///chat.db?mode=ro", "has parameters that a SQLite file does not take: mode"),
+            ("sqlite:///chat.db?mode=ro", "has a parameter that SQLite does not support: mode"),
         ],
     )
     def test_url_that_names_no_file_is_refused(self, url: str, reason: str) -> None:
