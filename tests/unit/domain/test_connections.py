@@ -1,4 +1,4 @@
-"""Which connections each user has open."""
+"""Open connections of users."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from tests.builders import ADA, BOB
 LAPTOP, PHONE = ConnectionId("laptop"), ConnectionId("phone")
 
 
-def test_a_user_is_online_from_the_first_connection_to_the_last() -> None:
+def test_user_is_online_from_first_connection_to_last() -> None:
     connections = Connections()
     online = [connections.is_online(ADA)]
 
@@ -25,14 +25,14 @@ def test_a_user_is_online_from_the_first_connection_to_the_last() -> None:
     assert online == [False, True, True, False]
 
 
-def test_the_first_connection_is_the_only_one() -> None:
+def test_open_reports_first_connection() -> None:
     connections = Connections()
 
     assert connections.open(ADA, LAPTOP)
     assert not connections.open(ADA, PHONE)
 
 
-def test_the_last_connection_is_the_last_one() -> None:
+def test_close_reports_last_connection() -> None:
     connections = Connections()
     connections.open(ADA, LAPTOP)
     connections.open(ADA, PHONE)
@@ -41,7 +41,7 @@ def test_the_last_connection_is_the_last_one() -> None:
     assert connections.close(ADA, LAPTOP)
 
 
-def test_closing_what_is_not_open_is_nobodys_last() -> None:
+def test_closing_unknown_connection_reports_false() -> None:
     connections = Connections()
     connections.open(ADA, LAPTOP)
 
@@ -50,7 +50,7 @@ def test_closing_what_is_not_open_is_nobodys_last() -> None:
     assert connections.is_online(ADA)
 
 
-def test_closing_twice_counts_once() -> None:
+def test_closing_twice_reports_last_once() -> None:
     connections = Connections()
     connections.open(ADA, LAPTOP)
     connections.close(ADA, LAPTOP)
@@ -58,7 +58,7 @@ def test_closing_twice_counts_once() -> None:
     assert not connections.close(ADA, LAPTOP)
 
 
-def test_each_user_has_connections_of_their_own() -> None:
+def test_connections_are_per_user() -> None:
     connections = Connections()
     connections.open(ADA, LAPTOP)
 
@@ -67,7 +67,7 @@ def test_each_user_has_connections_of_their_own() -> None:
     assert connections.is_online(BOB)
 
 
-def test_connections_are_counted_over_all_users() -> None:
+def test_count_includes_all_users() -> None:
     connections = Connections()
     counts = [connections.count()]
 
@@ -80,7 +80,7 @@ def test_connections_are_counted_over_all_users() -> None:
     assert counts == [0, 2, 1]
 
 
-def test_a_user_may_have_so_many_connections_and_no_more() -> None:
+def test_connections_per_user_are_limited() -> None:
     connections = Connections(most=2)
     for number in range(2):
         connections.admit(ADA, ConnectionId(f"{number}"))
@@ -92,7 +92,7 @@ def test_a_user_may_have_so_many_connections_and_no_more() -> None:
     connections.admit(BOB, LAPTOP)
 
 
-def test_connections_that_are_opening_count_too() -> None:
+def test_opening_connections_count_towards_limit() -> None:
     connections = Connections(most=2)
     connections.admit(ADA, LAPTOP)
     connections.admit(ADA, PHONE)
@@ -102,7 +102,7 @@ def test_connections_that_are_opening_count_too() -> None:
 
 
 @pytest.mark.parametrize("opens", [True, False])
-def test_one_that_has_gone_makes_room(opens: bool) -> None:
+def test_closed_connection_frees_slot(opens: bool) -> None:
     connections = Connections(most=1)
     connections.admit(ADA, LAPTOP)
     if opens:
@@ -113,7 +113,7 @@ def test_one_that_has_gone_makes_room(opens: bool) -> None:
     connections.admit(ADA, PHONE)
 
 
-def test_what_is_opening_is_not_open() -> None:
+def test_opening_connection_is_not_open() -> None:
     connections = Connections()
     connections.admit(ADA, LAPTOP)
 
@@ -122,7 +122,7 @@ def test_what_is_opening_is_not_open() -> None:
     assert connections.count() == 0
 
 
-def test_nothing_is_kept_of_who_has_gone() -> None:
+def test_no_state_is_kept_for_offline_users() -> None:
     connections = Connections(most=1)
     connections.admit(ADA, LAPTOP)
     connections.open(ADA, LAPTOP)

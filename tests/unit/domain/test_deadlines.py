@@ -1,4 +1,4 @@
-"""Which moments come next."""
+"""Deadlines by key."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -14,7 +14,7 @@ def at(seconds: int) -> datetime:
     return NOON + timedelta(seconds=seconds)
 
 
-def test_the_earliest_is_next() -> None:
+def test_next_returns_earliest_deadline() -> None:
     deadlines: Deadlines[str] = Deadlines()
     assert deadlines.next() is None
 
@@ -24,7 +24,7 @@ def test_the_earliest_is_next() -> None:
     assert deadlines.next() == at(1)
 
 
-def test_what_is_called_off_never_comes() -> None:
+def test_cancelled_deadline_is_never_due() -> None:
     deadlines: Deadlines[str] = Deadlines()
     deadlines.set("ada", at(1))
     deadlines.call_off("ada")
@@ -34,7 +34,7 @@ def test_what_is_called_off_never_comes() -> None:
     assert deadlines.take_due(at(5)) == []
 
 
-def test_what_is_due_is_taken_once() -> None:
+def test_due_key_is_taken_once() -> None:
     deadlines: Deadlines[str] = Deadlines()
     deadlines.set("ada", at(1))
 
@@ -45,23 +45,23 @@ def test_what_is_due_is_taken_once() -> None:
 keys = st.sampled_from("abcd")
 steps = st.lists(
     st.tuples(st.just("set"), keys, st.integers(0, 20))
-    | st.tuples(st.just("call off"), keys, st.none())
+    | st.tuples(st.just("cancel"), keys, st.none())
     | st.tuples(st.just("take"), st.none(), st.integers(0, 20))
 )
 
 
 @given(steps)
-def test_it_is_a_table_of_moments(
-    doing: list[tuple[str, str, int]],
+def test_matches_dictionary_model(
+    operations: list[tuple[str, str, int]],
 ) -> None:
     deadlines: Deadlines[str] = Deadlines()
     model: dict[str, int] = {}
-    for what, key, seconds in doing:
-        match what:
+    for operation, key, seconds in operations:
+        match operation:
             case "set":
                 deadlines.set(key, at(seconds))
                 model[key] = seconds
-            case "call off":
+            case "cancel":
                 deadlines.call_off(key)
                 model.pop(key, None)
             case _:
@@ -73,7 +73,7 @@ def test_it_is_a_table_of_moments(
         assert deadlines.next() == (at(min(model.values())) if model else None)
 
 
-def test_what_is_called_off_is_not_kept() -> None:
+def test_cancelled_deadlines_are_removed_from_heap() -> None:
     deadlines: Deadlines[str] = Deadlines()
     for number in range(10_000):
         deadlines.set(f"{number}", at(3600))

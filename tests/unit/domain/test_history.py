@@ -1,4 +1,4 @@
-"""Windows of a conversation, and the pages that are read of them."""
+"""Windows and pages of a conversation."""
 
 import json
 
@@ -14,7 +14,7 @@ def messages(*contents: str) -> list[Message]:
     return [draft(content=content).at(seq) for seq, content in enumerate(contents, 1)]
 
 
-def test_a_window_is_before_a_place_or_after_one() -> None:
+def test_before_seq_and_after_seq_are_mutually_exclusive() -> None:
     with pytest.raises(InvalidPayload) as refused:
         Window(before_seq=9, after_seq=3)
 
@@ -22,7 +22,7 @@ def test_a_window_is_before_a_place_or_after_one() -> None:
     assert refused.value.message == "before_seq and after_seq are mutually exclusive"
 
 
-def test_a_limit_that_is_out_of_bounds_is_told_with_its_bounds() -> None:
+def test_limit_out_of_bounds_names_bounds() -> None:
     with pytest.raises(InvalidPayload) as refused:
         Window(limit=201)
 
@@ -31,7 +31,7 @@ def test_a_limit_that_is_out_of_bounds_is_told_with_its_bounds() -> None:
 
 
 @pytest.mark.parametrize(("window", "nearest"), [(Window(after_seq=0), 0), (Window(), 2)])
-def test_one_message_is_on_the_page_whatever_its_size(window: Window, nearest: int) -> None:
+def test_page_keeps_one_message_of_any_size(window: Window, nearest: int) -> None:
     found = messages("x" * 100, "y" * 100, "z" * 100)
     page = Page(found, has_more=False, last_seq=3)
 
@@ -39,7 +39,7 @@ def test_one_message_is_on_the_page_whatever_its_size(window: Window, nearest: i
 
 
 @pytest.mark.parametrize("content", ["hello", "\n", "\x01", '"\\', "é\u2028", "\x1f\t\x00 x"])
-def test_the_size_of_a_content_is_that_of_its_json(content: str) -> None:
+def test_content_size_is_size_of_json(content: str) -> None:
     as_json = json.dumps(content, ensure_ascii=False).removeprefix('"').removesuffix('"')
 
     assert content_bytes(messages(content)) == len(as_json.encode())

@@ -1,4 +1,4 @@
-"""The form of each identifier (docs/wire.md, "Identifiers")."""
+"""Validation of identifiers (docs/wire.md, "Identifiers")."""
 
 import attrs
 import pytest
@@ -20,12 +20,12 @@ class Named:
 
 
 @pytest.mark.parametrize("name", ["a", "a" * 128, "😀" * 128, "42", "Ada Lovelace", "日本", "\0"])
-def test_a_user_id_is_any_text_of_1_to_128_characters(name: str) -> None:
+def test_user_id_accepts_1_to_128_characters(name: str) -> None:
     assert Person(UserId(name)).to_user_id == name
 
 
 @pytest.mark.parametrize("name", ["", "a" * 129, "😀" * 129, "\ud800", "ada\udfff"])
-def test_no_other_text_is_a_user_id(name: str) -> None:
+def test_user_id_rejects_invalid_text(name: str) -> None:
     with pytest.raises(InvalidPayload) as refused:
         Person(UserId(name))
 
@@ -33,7 +33,7 @@ def test_no_other_text_is_a_user_id(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["a", "a" * 128, "Az09_.:@-", "..", "@", "room:1", "-"])
-def test_a_room_id_is_1_to_128_plain_characters(name: str) -> None:
+def test_room_id_accepts_1_to_128_plain_characters(name: str) -> None:
     assert Room(RoomId(name)).room_id == name
 
 
@@ -54,7 +54,7 @@ def test_a_room_id_is_1_to_128_plain_characters(name: str) -> None:
         "\ud800",
     ],
 )
-def test_no_other_text_is_a_room_id(name: str) -> None:
+def test_room_id_rejects_invalid_text(name: str) -> None:
     with pytest.raises(InvalidPayload) as refused:
         Room(RoomId(name))
 
@@ -62,16 +62,16 @@ def test_no_other_text_is_a_room_id(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["a", "a" * 64, "😀" * 64, " ", "018f-…"])
-def test_a_client_message_id_is_any_text_of_1_to_64_characters(name: str) -> None:
+def test_client_message_id_accepts_1_to_64_characters(name: str) -> None:
     assert Named(ClientMessageId(name)).client_message_id == name
 
 
-def test_a_message_needs_no_client_message_id() -> None:
+def test_client_message_id_is_optional() -> None:
     assert Named(None).client_message_id is None
 
 
 @pytest.mark.parametrize("name", ["", "a" * 65, "\ud800"])
-def test_no_other_text_is_a_client_message_id(name: str) -> None:
+def test_client_message_id_rejects_invalid_text(name: str) -> None:
     with pytest.raises(InvalidPayload) as refused:
         Named(ClientMessageId(name))
 
@@ -79,10 +79,10 @@ def test_no_other_text_is_a_client_message_id(name: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "plain", "é", "日本", "😀", "\0", "\uffff"])
-def test_text_is_unicode(text: str) -> None:
+def test_valid_unicode_is_accepted(text: str) -> None:
     assert is_unicode(text)
 
 
 @pytest.mark.parametrize("text", ["\ud800", "\udfff!", "a\udc80", "\ud83d\ude00"])
-def test_a_surrogate_is_not_not_even_beside_its_other_half(text: str) -> None:
+def test_surrogates_are_rejected_even_in_pairs(text: str) -> None:
     assert not is_unicode(text)

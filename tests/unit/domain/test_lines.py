@@ -1,4 +1,4 @@
-"""The high-water marks of what was broadcast in each conversation."""
+"""High-water marks of broadcast messages."""
 
 import pytest
 
@@ -26,28 +26,28 @@ def lines() -> Lines:
     return Lines()
 
 
-def test_messages_are_broadcast_place_after_place(lines: Lines) -> None:
+def test_consecutive_messages_are_next(lines: Lines) -> None:
     assert [lines.offer(fresh(seq), None) for seq in (7, 8, 9)] == ["next"] * 3
 
 
-def test_what_was_broadcast_is_known(lines: Lines) -> None:
+def test_duplicate_of_broadcast_message_is_known(lines: Lines) -> None:
     lines.offer(fresh(7), None)
 
     assert [lines.offer(again(seq), None) for seq in (6, 7)] == ["known"] * 2
 
 
-def test_the_first_duplicate_of_a_conversation_was_broadcast_in_its_time(lines: Lines) -> None:
+def test_first_duplicate_without_mark_is_known(lines: Lines) -> None:
     assert lines.offer(again(7), None) == "known"
     assert lines.offer(fresh(9), None) == "next"
 
 
-def test_a_duplicate_that_is_next_was_not_broadcast_before(lines: Lines) -> None:
+def test_duplicate_that_is_next_is_broadcast(lines: Lines) -> None:
     lines.offer(fresh(7), None)
 
     assert lines.offer(again(8), None) == "next"
 
 
-def test_a_place_that_is_missing_is_a_gap_until_it_is_filled(lines: Lines) -> None:
+def test_missing_seq_is_gap_until_filled(lines: Lines) -> None:
     lines.offer(fresh(7), None)
 
     assert lines.offer(fresh(9), LAPTOP) == lines.offer(fresh(10), None) == "gap"
@@ -60,14 +60,14 @@ def test_a_place_that_is_missing_is_a_gap_until_it_is_filled(lines: Lines) -> No
     assert lines.offer(fresh(11), None) == "next"
 
 
-def test_a_gap_of_one_conversation_is_none_of_another(lines: Lines) -> None:
+def test_gaps_are_per_conversation(lines: Lines) -> None:
     lines.offer(fresh(7), None)
     lines.offer(fresh(9), None)
 
     assert lines.offer(fresh(3, draft(Room(RoomId("lobby")))), None) == "next"
 
 
-def test_a_line_in_doubt_stands_before_the_first_message_that_was_in_doubt(lines: Lines) -> None:
+def test_mark_is_before_first_message_in_doubt(lines: Lines) -> None:
     lost = [draft(), draft()]
     for each in lost:
         lines.doubt(each)
@@ -81,7 +81,7 @@ def test_a_line_in_doubt_stands_before_the_first_message_that_was_in_doubt(lines
     assert gap.mark == 5
 
 
-def test_a_line_whose_doubts_were_not_stored_has_no_gap(lines: Lines) -> None:
+def test_doubt_that_was_not_stored_leaves_no_gap(lines: Lines) -> None:
     lines.doubt(draft())
     lines.offer(fresh(9), None)
 
@@ -92,7 +92,7 @@ def test_a_line_whose_doubts_were_not_stored_has_no_gap(lines: Lines) -> None:
     assert gap.mark == 8
 
 
-def test_a_retry_of_a_message_in_doubt_is_to_be_broadcast_and_others_are_not(lines: Lines) -> None:
+def test_only_retry_of_message_in_doubt_is_broadcast(lines: Lines) -> None:
     lost = draft()
     lines.doubt(lost)
 
@@ -101,7 +101,7 @@ def test_a_retry_of_a_message_in_doubt_is_to_be_broadcast_and_others_are_not(lin
     assert lines.offer(again(5), None) == "known"
 
 
-def test_a_message_in_doubt_is_one_until_the_line_goes_on(lines: Lines) -> None:
+def test_doubt_ends_when_line_advances(lines: Lines) -> None:
     lines.offer(fresh(1), None)
     lost = draft()
     lines.doubt(lost)
@@ -112,9 +112,7 @@ def test_a_message_in_doubt_is_one_until_the_line_goes_on(lines: Lines) -> None:
     assert not lines.is_in_doubt(lost.at(2))
 
 
-def test_doubts_of_one_conversation_are_bounded(
-    lines: Lines, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_doubts_per_conversation_are_bounded(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lines_module, "MAX_DOUBTS_EACH", 1)
     lost = [draft(), draft()]
     for each in lost:
@@ -123,20 +121,20 @@ def test_doubts_of_one_conversation_are_bounded(
     assert [lines.is_in_doubt(each.at(2)) for each in lost] == [False, True]
 
 
-def test_a_store_that_lost_its_end_goes_on_from_there(lines: Lines) -> None:
+def test_line_continues_after_store_lost_newest_messages(lines: Lines) -> None:
     lines.offer(fresh(9), None)
 
     assert [lines.offer(fresh(seq), None) for seq in (5, 6)] == ["next"] * 2
 
 
-def test_a_message_that_is_far_ahead_is_broadcast_over_the_gap(lines: Lines) -> None:
+def test_message_far_ahead_is_broadcast_without_filling_gap(lines: Lines) -> None:
     lines.offer(fresh(1), None)
     assert lines.offer(fresh(2 + MAX_MISSING), None) == "next"
 
     assert lines.offer(fresh(2 + 2 * MAX_MISSING), None) == "gap"
 
 
-def test_conversations_that_were_active_lately_are_remembered() -> None:
+def test_recently_active_conversations_keep_their_marks() -> None:
     lines = Lines(max_marks=2)
     rooms = [draft(Room(RoomId(f"room-{number}"))) for number in range(4)]
     for each in rooms:
@@ -177,7 +175,7 @@ def test_senders_in_a_gap_are_bounded(lines: Lines, monkeypatch: pytest.MonkeyPa
     assert gap.sending == {3: LAPTOP}
 
 
-def test_another_store_begins_anew(lines: Lines) -> None:
+def test_clear_forgets_marks(lines: Lines) -> None:
     lines.offer(fresh(9), None)
     lines.offer(fresh(11), None)
 

@@ -1,4 +1,4 @@
-"""What a message is, which content it may have, and its place in its conversation."""
+"""Messages, their content and their order."""
 
 import pytest
 
@@ -13,18 +13,18 @@ LOBBY = Room(RoomId("lobby"))
 
 
 @pytest.mark.parametrize("content", ["x", "x" * 10, "😀" * 10, " x ", "\nx", "\0", "\u200b", "0"])
-def test_content_is_any_text_with_something_to_see_up_to_the_limit(content: str) -> None:
+def test_non_blank_content_up_to_limit_is_accepted(content: str) -> None:
     check_content(content, limit=10)
 
 
 @pytest.mark.parametrize("content", ["x" * 11, "😀" * 11, " " * 11])
-def test_content_over_the_limit_is_too_long(content: str) -> None:
+def test_content_over_limit_is_too_long(content: str) -> None:
     with pytest.raises(ContentTooLong, match="content has 11 characters, at most 10 are allowed"):
         check_content(content, limit=10)
 
 
 @pytest.mark.parametrize("content", ["", " ", "\t\r\n", "\u2003", "\u3000"])
-def test_white_space_alone_is_no_content(content: str) -> None:
+def test_blank_content_is_rejected(content: str) -> None:
     with pytest.raises(InvalidPayload) as refused:
         check_content(content, limit=10)
 
@@ -32,14 +32,14 @@ def test_white_space_alone_is_no_content(content: str) -> None:
 
 
 @pytest.mark.parametrize("content", ["\ud800", "hello \udfff", "\ud83d\ude00"])
-def test_lone_surrogates_are_refused(content: str) -> None:
+def test_lone_surrogates_are_rejected(content: str) -> None:
     with pytest.raises(InvalidPayload) as refused:
         check_content(content, limit=10)
 
     assert refused.value.field == "content"
 
 
-def test_a_message_is_its_draft_at_a_place() -> None:
+def test_message_has_fields_of_draft() -> None:
     given = draft(LOBBY, ADA, " hello\n", client_message_id="m1")
 
     assert given.at(7) == Message(
@@ -47,23 +47,23 @@ def test_a_message_is_its_draft_at_a_place() -> None:
     )
 
 
-def test_a_message_of_a_pair_is_for_the_other() -> None:
+def test_recipient_in_pair_is_other_user() -> None:
     pair = Pair.of(ADA, BOB)
 
     assert draft(pair, ADA).at(1).to_user_id == BOB
     assert draft(pair, BOB).at(1).to_user_id == ADA
 
 
-def test_a_message_to_oneself_is_for_oneself() -> None:
+def test_recipient_of_message_to_self_is_self() -> None:
     assert draft(Pair.of(ADA, ADA), ADA).at(1).to_user_id == ADA
 
 
-def test_a_rooms_message_is_for_no_one_person() -> None:
+def test_room_message_has_no_recipient() -> None:
     assert draft(LOBBY).at(1).to_user_id is None
 
 
 class TestTranscript:
-    def test_places_rise_by_one_from_one(self) -> None:
+    def test_seq_starts_at_one_without_gaps(self) -> None:
         transcript = Transcript()
         assert transcript.last_seq == 0
 
@@ -72,7 +72,7 @@ class TestTranscript:
         assert places == [1, 2, 3]
         assert transcript.last_seq == 3
 
-    def test_what_was_stored_is_the_draft(self) -> None:
+    def test_stored_message_equals_draft(self) -> None:
         given = draft(client_message_id="m1")
 
         stored = Transcript().append(given)
@@ -80,7 +80,7 @@ class TestTranscript:
         assert stored.message == given.at(1)
         assert not stored.duplicate
 
-    def test_a_client_message_id_counts_once(self) -> None:
+    def test_repeated_client_message_id_is_duplicate(self) -> None:
         transcript = Transcript()
         first = transcript.append(draft(content="first", client_message_id="m1"))
 
@@ -91,25 +91,25 @@ class TestTranscript:
         assert transcript.last_seq == 1
         assert list(transcript.after(0)) == [first.message]
 
-    def test_an_old_client_message_id_is_remembered(self) -> None:
+    def test_old_client_message_id_is_remembered(self) -> None:
         transcript = Transcript()
         first, *_ = [transcript.append(draft(client_message_id=f"m{n}")) for n in range(100)]
 
         assert transcript.append(draft(client_message_id="m0")).message == first.message
 
-    def test_a_client_message_id_is_its_senders_own(self) -> None:
+    def test_client_message_id_is_per_sender(self) -> None:
         transcript = Transcript()
         transcript.append(draft(from_user_id=ADA, client_message_id="m1"))
 
         assert not transcript.append(draft(from_user_id=BOB, client_message_id="m1")).duplicate
 
-    def test_without_a_client_message_id_nothing_is_a_duplicate(self) -> None:
+    def test_draft_without_client_message_id_is_never_duplicate(self) -> None:
         transcript = Transcript()
         transcript.append(draft(content="the same"))
 
         assert not transcript.append(draft(content="the same")).duplicate
 
-    def test_a_place_splits_what_was_before_from_what_came_after(self) -> None:
+    def test_after_returns_messages_beyond_seq(self) -> None:
         transcript = Transcript()
         messages = [transcript.append(draft()).message for _ in range(3)]
 
@@ -121,7 +121,7 @@ class TestTranscript:
             [],
         ]
 
-    def test_the_oldest_is_forgotten_and_no_other(self) -> None:
+    def test_only_oldest_message_is_dropped(self) -> None:
         transcript = Transcript()
         messages = [transcript.append(draft()).message for _ in range(3)]
 
@@ -129,7 +129,7 @@ class TestTranscript:
 
         assert list(transcript.after(0)) == messages[1:]
 
-    def test_what_is_forgotten_is_no_duplicate_any_more(self) -> None:
+    def test_client_message_id_of_dropped_message_is_forgotten(self) -> None:
         transcript = Transcript()
         transcript.append(draft(client_message_id="m1"))
         transcript.append(draft(client_message_id="m2"))
@@ -139,7 +139,7 @@ class TestTranscript:
         assert transcript.append(draft(client_message_id="m2")).duplicate
         assert not transcript.append(draft(client_message_id="m1")).duplicate
 
-    def test_no_place_is_given_twice_even_when_all_is_forgotten(self) -> None:
+    def test_seq_is_not_reused_after_dropping_all_messages(self) -> None:
         transcript = Transcript()
         transcript.append(draft())
         transcript.append(draft(client_message_id="m1"))
@@ -149,6 +149,6 @@ class TestTranscript:
         assert transcript.last_seq == 2
         assert transcript.append(draft()).message.seq == 3
 
-    def test_of_nothing_nothing_can_be_forgotten(self) -> None:
+    def test_dropping_from_empty_transcript_raises(self) -> None:
         with pytest.raises(IndexError):
             Transcript().forget_oldest()

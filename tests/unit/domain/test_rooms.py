@@ -1,4 +1,4 @@
-"""Who is a member of which room."""
+"""Room membership."""
 
 import pytest
 
@@ -15,7 +15,7 @@ def memberships() -> Memberships:
     return Memberships(rooms_per_user=2)
 
 
-def test_the_first_to_join_makes_the_room(memberships: Memberships) -> None:
+def test_first_join_creates_room(memberships: Memberships) -> None:
     assert memberships.member_count(LOBBY) == 0
 
     assert memberships.join(LOBBY, ADA) == Joined(joined=True, member_count=1)
@@ -23,7 +23,7 @@ def test_the_first_to_join_makes_the_room(memberships: Memberships) -> None:
     assert memberships.is_member(LOBBY, ADA)
 
 
-def test_everybody_may_join(memberships: Memberships) -> None:
+def test_any_user_can_join(memberships: Memberships) -> None:
     memberships.join(LOBBY, ADA)
 
     assert memberships.join(LOBBY, BOB) == Joined(joined=True, member_count=2)
@@ -46,7 +46,7 @@ def test_leaving_ends_membership(memberships: Memberships) -> None:
 
 
 @pytest.mark.parametrize("room_id", [LOBBY, DEN])
-def test_leaving_a_room_that_one_is_not_in_changes_nothing(
+def test_leaving_without_membership_changes_nothing(
     memberships: Memberships, room_id: RoomId
 ) -> None:
     memberships.join(LOBBY, BOB)
@@ -55,7 +55,7 @@ def test_leaving_a_room_that_one_is_not_in_changes_nothing(
     assert memberships.leave(room_id, ADA) == Left(left=False, member_count=members)
 
 
-def test_the_last_to_leave_ends_the_room(memberships: Memberships) -> None:
+def test_last_leave_removes_room(memberships: Memberships) -> None:
     memberships.join(LOBBY, ADA)
 
     assert memberships.leave(LOBBY, ADA) == Left(left=True, member_count=0)
@@ -72,7 +72,7 @@ def test_rooms_are_listed_in_the_order_of_joining(memberships: Memberships) -> N
     assert list(memberships.rooms_of(BOB)) == []
 
 
-def test_who_comes_back_to_a_room_has_joined_it_last(memberships: Memberships) -> None:
+def test_rejoined_room_is_listed_last(memberships: Memberships) -> None:
     memberships.join(LOBBY, ADA)
     memberships.join(DEN, ADA)
     memberships.leave(LOBBY, ADA)
@@ -81,7 +81,7 @@ def test_who_comes_back_to_a_room_has_joined_it_last(memberships: Memberships) -
     assert list(memberships.rooms_of(ADA)) == [DEN, LOBBY]
 
 
-def test_one_may_be_in_so_many_rooms_and_no_more(memberships: Memberships) -> None:
+def test_rooms_per_user_are_limited(memberships: Memberships) -> None:
     memberships.join(LOBBY, ADA)
     memberships.join(DEN, ADA)
 
@@ -94,21 +94,21 @@ def test_one_may_be_in_so_many_rooms_and_no_more(memberships: Memberships) -> No
     assert list(memberships.rooms_of(ADA)) == [LOBBY, DEN]
 
 
-def test_the_limit_is_each_users_own(memberships: Memberships) -> None:
+def test_room_limit_is_per_user(memberships: Memberships) -> None:
     memberships.join(LOBBY, ADA)
     memberships.join(DEN, ADA)
 
     assert memberships.join(ATTIC, BOB).joined
 
 
-def test_joining_again_is_no_room_more(memberships: Memberships) -> None:
+def test_rejoining_does_not_count_towards_limit(memberships: Memberships) -> None:
     memberships.join(LOBBY, ADA)
     memberships.join(DEN, ADA)
 
     assert memberships.join(LOBBY, ADA) == Joined(joined=False, member_count=1)
 
 
-def test_leaving_makes_space_for_another(memberships: Memberships) -> None:
+def test_leaving_frees_slot_for_another_room(memberships: Memberships) -> None:
     memberships.join(LOBBY, ADA)
     memberships.join(DEN, ADA)
     memberships.leave(LOBBY, ADA)
@@ -116,11 +116,11 @@ def test_leaving_makes_space_for_another(memberships: Memberships) -> None:
     assert memberships.join(ATTIC, ADA).joined
 
 
-def test_a_count_below_the_limit_is_let_through() -> None:
+def test_room_count_below_limit_is_accepted() -> None:
     check_room_count(rooms=1, limit=2)
 
 
 @pytest.mark.parametrize("rooms", [2, 3])
-def test_a_count_at_the_limit_is_refused_and_told(rooms: int) -> None:
+def test_room_count_at_limit_is_rejected(rooms: int) -> None:
     with pytest.raises(InvalidPayload, match=f"you are in {rooms} rooms"):
         check_room_count(rooms, limit=2)

@@ -1,4 +1,4 @@
-"""Who is typing where, and until when."""
+"""Typing states and their expiry."""
 
 from datetime import timedelta
 
@@ -20,37 +20,37 @@ def board() -> TypingBoard:
     return TypingBoard(TTL)
 
 
-def test_a_beginning_is_a_change(board: TypingBoard) -> None:
+def test_start_is_a_change(board: TypingBoard) -> None:
     assert list(board.start(ADA, LOBBY, NOON)) == [TypingStarted(ADA, LOBBY, expires_in=TTL)]
 
 
-def test_a_renewal_is_none(board: TypingBoard) -> None:
+def test_renewal_is_not_a_change(board: TypingBoard) -> None:
     board.start(ADA, LOBBY, NOON)
 
     assert list(board.start(ADA, LOBBY, NOON + TTL - MOMENT)) == []
 
 
-def test_a_stop_is_a_change(board: TypingBoard) -> None:
+def test_stop_is_a_change(board: TypingBoard) -> None:
     board.start(ADA, LOBBY, NOON)
 
     assert list(board.stop(ADA, LOBBY)) == [TypingStopped(ADA, LOBBY)]
 
 
-def test_stopping_twice_is_one_change(board: TypingBoard) -> None:
+def test_second_stop_is_not_a_change(board: TypingBoard) -> None:
     board.start(ADA, LOBBY, NOON)
     board.stop(ADA, LOBBY)
 
     assert list(board.stop(ADA, LOBBY)) == []
 
 
-def test_who_stopped_may_begin_again(board: TypingBoard) -> None:
+def test_start_after_stop_is_a_change(board: TypingBoard) -> None:
     board.start(ADA, LOBBY, NOON)
     board.stop(ADA, LOBBY)
 
     assert list(board.start(ADA, LOBBY, NOON)) == [TypingStarted(ADA, LOBBY, TTL)]
 
 
-def test_a_state_ends_after_its_time_to_live_and_not_before(board: TypingBoard) -> None:
+def test_state_expires_after_ttl(board: TypingBoard) -> None:
     board.start(ADA, LOBBY, NOON)
 
     assert list(board.expire(NOON + TTL - MOMENT)) == []
@@ -58,7 +58,7 @@ def test_a_state_ends_after_its_time_to_live_and_not_before(board: TypingBoard) 
     assert list(board.expire(NOON + 2 * TTL)) == []
 
 
-def test_a_renewed_state_lasts_from_the_renewal(board: TypingBoard) -> None:
+def test_renewal_extends_expiry(board: TypingBoard) -> None:
     board.start(ADA, LOBBY, NOON)
     board.start(ADA, LOBBY, NOON + MOMENT)
 
@@ -66,7 +66,7 @@ def test_a_renewed_state_lasts_from_the_renewal(board: TypingBoard) -> None:
     assert list(board.expire(NOON + TTL + MOMENT)) == [TypingStopped(ADA, LOBBY)]
 
 
-def test_a_state_that_ran_out_unnoticed_is_ended_before_the_next_begins(
+def test_expired_state_is_stopped_before_new_start(
     board: TypingBoard,
 ) -> None:
     board.start(ADA, LOBBY, NOON)
@@ -77,7 +77,7 @@ def test_a_state_that_ran_out_unnoticed_is_ended_before_the_next_begins(
     ]
 
 
-def test_each_conversation_has_a_state_of_its_own(board: TypingBoard) -> None:
+def test_states_are_per_conversation(board: TypingBoard) -> None:
     board.start(ADA, LOBBY, NOON)
 
     assert list(board.start(ADA, PAIR, NOON)) == [TypingStarted(ADA, PAIR, TTL)]
@@ -85,7 +85,7 @@ def test_each_conversation_has_a_state_of_its_own(board: TypingBoard) -> None:
     assert list(board.start(ADA, LOBBY, NOON)) == []
 
 
-def test_each_user_has_a_state_of_their_own(board: TypingBoard) -> None:
+def test_states_are_per_user(board: TypingBoard) -> None:
     board.start(ADA, PAIR, NOON)
 
     assert list(board.start(BOB, PAIR, NOON)) == [TypingStarted(BOB, PAIR, TTL)]
@@ -93,7 +93,7 @@ def test_each_user_has_a_state_of_their_own(board: TypingBoard) -> None:
     assert list(board.start(ADA, PAIR, NOON)) == []
 
 
-def test_all_of_a_users_states_end_together(board: TypingBoard) -> None:
+def test_stop_all_ends_all_states_of_user(board: TypingBoard) -> None:
     board.start(ADA, LOBBY, NOON)
     board.start(ADA, PAIR, NOON)
     board.start(BOB, PAIR, NOON)
@@ -103,7 +103,7 @@ def test_all_of_a_users_states_end_together(board: TypingBoard) -> None:
     assert list(board.stop(BOB, PAIR)) == [TypingStopped(BOB, PAIR)]
 
 
-def test_what_runs_out_at_once_is_told_in_the_order_in_which_it_was_due(
+def test_states_expire_in_order_of_due_time(
     board: TypingBoard,
 ) -> None:
     board.start(ADA, LOBBY, NOON)
@@ -116,7 +116,7 @@ def test_what_runs_out_at_once_is_told_in_the_order_in_which_it_was_due(
     ]
 
 
-def test_the_next_expiry_is_the_earliest(board: TypingBoard) -> None:
+def test_next_expiry_is_earliest(board: TypingBoard) -> None:
     expiries = [board.next_expiry()]
 
     board.start(ADA, LOBBY, NOON)
@@ -132,7 +132,7 @@ def test_the_next_expiry_is_the_earliest(board: TypingBoard) -> None:
     assert expiries == [None, NOON + TTL, NOON + TTL + MOMENT, NOON + TTL + 2 * MOMENT, None]
 
 
-def test_nothing_is_kept_of_who_stopped(board: TypingBoard) -> None:
+def test_no_state_is_kept_after_stop(board: TypingBoard) -> None:
     board.start(ADA, LOBBY, NOON)
     board.start(ADA, PAIR, NOON)
     board.start(BOB, PAIR, NOON)
