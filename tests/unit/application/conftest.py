@@ -1,4 +1,4 @@
-"""The chat that use cases are tried on: everything real but the time and the sockets."""
+"""The chat for tests of use cases: everything is real except the clock and the sockets."""
 
 import pytest
 

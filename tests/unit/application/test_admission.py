@@ -1,4 +1,4 @@
-"""Which commands are let in."""
+"""Admission of commands."""
 
 import asyncio
 from collections.abc import Mapping
@@ -43,15 +43,15 @@ def live() -> LiveChat:
 
 
 async def refused(device: Device, command: Command[Any]) -> int:
-    """How long a command was told to wait, in milliseconds."""
-    with pytest.raises(RateLimited) as too_fast:
+    """Send a command that exceeds its rate; return `retry_after_ms`."""
+    with pytest.raises(RateLimited) as limited:
         await device.do(command)
-    return too_fast.value.retry_after_ms
+    return limited.value.retry_after_ms
 
 
 class TestRates:
     @pytest.mark.parametrize("command", [SEND, JOIN, LEAVE, START, STOP])
-    async def test_after_a_burst_a_command_is_told_how_long_to_wait(
+    async def test_command_above_burst_gets_retry_delay(
         self, live: LiveChat, command: Command[Any]
     ) -> None:
         ada = await live.connect(ADA)
@@ -60,7 +60,7 @@ class TestRates:
 
         assert await refused(ada, command) == 250
 
-    async def test_who_waits_as_long_as_told_is_let_in(self, live: LiveChat) -> None:
+    async def test_command_is_accepted_after_retry_delay(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
         for _ in range(3):
             await ada.do(SEND)
@@ -72,26 +72,26 @@ class TestRates:
         assert not (await ada.do(SEND)).duplicate
         assert await refused(ada, SEND) == 250
 
-    async def test_what_is_refused_leaves_no_trace(self, live: LiveChat) -> None:
+    async def test_rejected_command_has_no_effect(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         for _ in range(3):
             await ada.do(SEND)
-        told = list(bob.told)
+        before = list(bob.told)
 
         await refused(ada, SEND)
 
-        assert bob.told == told
+        assert bob.told == before
         live.clock.advance(timedelta(seconds=1))
         assert (await ada.do(SEND)).message.seq == 4
 
-    async def test_a_users_connections_count_together(self, live: LiveChat) -> None:
+    async def test_connections_of_user_share_rate(self, live: LiveChat) -> None:
         ada, adas_phone = await live.connect(ADA), await live.connect(ADA)
         for device in (ada, adas_phone, ada):
             await device.do(SEND)
 
         await refused(adas_phone, SEND)
 
-    async def test_a_new_connection_is_no_new_burst(self, live: LiveChat) -> None:
+    async def test_reconnecting_does_not_reset_rate(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
         for _ in range(3):
             await ada.do(SEND)
@@ -99,7 +99,7 @@ class TestRates:
 
         await refused(await live.connect(ADA), SEND)
 
-    async def test_each_user_counts_alone(self, live: LiveChat) -> None:
+    async def test_users_are_limited_separately(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         for _ in range(3):
             await ada.do(SEND)
@@ -108,7 +108,7 @@ class TestRates:
 
         await refused(ada, SEND)
 
-    async def test_each_kind_of_command_counts_alone(self, live: LiveChat) -> None:
+    async def test_kinds_of_commands_are_limited_separately(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
         for _ in range(3):
             await ada.do(SEND)
@@ -119,7 +119,7 @@ class TestRates:
             await refused(ada, command)
 
     @pytest.mark.parametrize(("one", "other"), [(JOIN, LEAVE), (START, STOP)])
-    async def test_commands_of_a_kind_count_together(
+    async def test_commands_of_one_kind_share_rate(
         self, live: LiveChat, one: Command[Any], other: Command[Any]
     ) -> None:
         ada = await live.connect(ADA)
@@ -128,7 +128,7 @@ class TestRates:
 
         await refused(ada, other)
 
-    async def test_a_kind_without_a_rate_is_not_limited(self) -> None:
+    async def test_kind_without_rate_is_unlimited(self) -> None:
         live = LiveChat(Limits(rates={"membership": OF_A_USER}))
         ada = await live.connect(ADA)
 
@@ -136,12 +136,12 @@ class TestRates:
 
         assert sent[-1].message.seq == 1000
 
-    async def test_the_host_is_not_limited(self, live: LiveChat) -> None:
+    async def test_host_application_is_not_limited(self, live: LiveChat) -> None:
         sent = [await live.host(ADA, SEND) for _ in range(1000)]
 
         assert sent[-1].message.seq == 1000
 
-    async def test_what_the_host_does_for_a_user_uses_nothing_up(self, live: LiveChat) -> None:
+    async def test_host_commands_do_not_count_for_user(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
         for _ in range(10):
             await live.host(ADA, SEND)
@@ -151,7 +151,7 @@ class TestRates:
 
         await refused(ada, SEND)
 
-    async def test_one_connection_leaves_something_for_the_users_others(self) -> None:
+    async def test_one_connection_cannot_use_up_user_rate(self) -> None:
         of_both = Rates(per_user=Rate(per_second=4, burst=6), per_connection=FOUR_A_SECOND)
         live = LiveChat(Limits(rates={"send": of_both}))
         ada, adas_phone = await live.connect(ADA), await live.connect(ADA)
@@ -167,7 +167,7 @@ class TestRates:
         ("kind", "command", "wait"),
         [("send", SEND, 100), ("membership", JOIN, 50), ("typing", START, 100)],
     )
-    async def test_the_default_rates_are_kept_to_the_millisecond(
+    async def test_default_rates_are_exact_to_the_millisecond(
         self, kind: CommandKind, command: Command[Any], wait: int
     ) -> None:
         live = LiveChat(Limits())
@@ -188,25 +188,27 @@ class TestRates:
 
 class TestClosing:
     @pytest.mark.parametrize("command", [SEND, JOIN, LEAVE, START, STOP])
-    async def test_nothing_is_let_in_any_more(self, live: LiveChat, command: Command[Any]) -> None:
+    async def test_commands_are_rejected_after_close(
+        self, live: LiveChat, command: Command[Any]
+    ) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
-        told = [list(device.told) for device in (ada, bob)]
+        before = [list(device.told) for device in (ada, bob)]
         live.chat.close()
 
         with pytest.raises(Unavailable):
             await ada.do(command)
 
-        assert [device.told for device in (ada, bob)] == told
+        assert [device.told for device in (ada, bob)] == before
         assert await live.store.messages.last_seq(Pair.of(ADA, BOB)) == 0
 
-    async def test_not_even_the_host_is(self, live: LiveChat) -> None:
+    async def test_host_commands_are_rejected_after_close(self, live: LiveChat) -> None:
         live.chat.open()
         live.chat.close()
 
         with pytest.raises(Unavailable):
             await live.host(ADA, SEND)
 
-    async def test_closing_twice_is_harmless(self, live: LiveChat) -> None:
+    async def test_close_is_idempotent(self, live: LiveChat) -> None:
         live.chat.open()
         live.chat.close()
         live.chat.close()
@@ -214,7 +216,7 @@ class TestClosing:
         with pytest.raises(Unavailable):
             await live.host(ADA, SEND)
 
-    async def test_what_is_under_way_goes_on_to_its_end(self) -> None:
+    async def test_running_command_is_completed_after_close(self) -> None:
         gate = Gate()
         live = LiveChat(store=HookedStore(before=gate))
         ada, bob = await live.connect(ADA), await live.connect(BOB)

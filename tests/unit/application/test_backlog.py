@@ -1,4 +1,4 @@
-"""What was missed goes out a bounded batch at a time."""
+"""Pushing missed messages in batches."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
 
 def stored(*conversation: tuple[UserId, str]) -> tuple[Transcript, list[Message]]:
-    """A conversation of Bob's, and those of its messages that are for him."""
+    """Return a conversation of Bob's, and those of its messages that are for him."""
     transcript = Transcript()
     other = next(sender for sender, _ in conversation if sender != BOB)
     for number, (sender, content) in enumerate(conversation):
@@ -37,7 +37,7 @@ def stored(*conversation: tuple[UserId, str]) -> tuple[Transcript, list[Message]
 def pushed(
     backlog: Backlog, store: dict[Conversation, Transcript]
 ) -> tuple[list[Sequence[Message]], list[Conversation]]:
-    """All batches of a backlog, and the conversations in the order in which they are finished."""
+    """Return all batches of a backlog, and its conversations in the order they are finished."""
     batches: list[Sequence[Message]] = []
     finished: list[Conversation] = []
     for _ in range(1000):
@@ -60,7 +60,7 @@ says = st.tuples(st.sampled_from([ADA, BOB]), st.text("x", min_size=1, max_size=
     from_eve=st.lists(st.text("y", min_size=1, max_size=30), min_size=1, max_size=100),
     max_bytes=st.integers(1, 500),
 )
-def test_everything_goes_out_once_and_in_order_in_bounded_batches(
+def test_backlog_is_sent_in_order_in_bounded_batches(
     from_ada: list[tuple[UserId, str]], from_eve: list[str], max_bytes: int
 ) -> None:
     adas, missed_of_ada = stored((ADA, "first"), *from_ada)
@@ -75,7 +75,7 @@ def test_everything_goes_out_once_and_in_order_in_bounded_batches(
     assert finished == [Pair.of(ADA, BOB), Pair.of(EVE, BOB)]
 
 
-def test_a_conversation_that_the_store_has_forgotten_is_finished() -> None:
+def test_conversation_dropped_by_store_is_finished() -> None:
     transcript, missed = stored(*[(ADA, "x" * 10)] * 5)
     for _ in range(5):
         transcript.forget_oldest()
@@ -86,14 +86,14 @@ def test_a_conversation_that_the_store_has_forgotten_is_finished() -> None:
     assert finished == [Pair.of(ADA, BOB)]
 
 
-def test_nothing_missed_is_no_backlog() -> None:
+def test_backlog_without_messages_is_empty() -> None:
     assert Backlog.of(BOB, [], 100).is_empty
 
 
 class TestMerging:
-    """What is broadcast meanwhile goes out behind what was missed of the same conversation."""
+    """Live messages follow the missed ones of the same conversation."""
 
-    def test_a_missed_conversation_waits_and_others_do_not(self) -> None:
+    def test_only_unfinished_conversations_are_held_back(self) -> None:
         transcript, missed = stored(*[(ADA, "x" * 10)] * 4)
         _, (eves,) = stored((EVE, "meanwhile"))
         merge = LiveMerge(holds_all=True)
@@ -115,9 +115,7 @@ class TestMerging:
     @pytest.mark.parametrize(
         ("places", "left"), [(range(1, 4), [4]), (range(3, 5), [2]), (range(3, 4), [2, 4])]
     )
-    def test_what_a_client_caught_up_with_meanwhile_is_not_pushed(
-        self, places: range, left: list[int]
-    ) -> None:
+    def test_messages_from_catch_up_are_not_pushed(self, places: range, left: list[int]) -> None:
         transcript, missed = stored(*[(ADA, "x" * 10)] * 4)
         merge = LiveMerge(holds_all=True)
         backlog = Backlog.of(BOB, missed, 10)
@@ -142,7 +140,7 @@ def seqs(events: Sequence[Event]) -> list[tuple[UserId, int]]:
 
 
 @pytest.mark.anyio
-async def test_a_backlog_that_cannot_be_read_now_is_read_later() -> None:
+async def test_reading_backlog_can_be_retried() -> None:
     outage = Outage()
     live = LiveChat(Limits(rates={}, push_batch_bytes=10), HookedStore(before=outage))
     for _ in range(3):

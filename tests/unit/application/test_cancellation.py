@@ -1,4 +1,4 @@
-"""Tasks start in the same way on every event loop."""
+"""Starting tasks."""
 
 import asyncio
 from typing import Any
@@ -10,14 +10,14 @@ from socketio_app.application.cancellation import start_task
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_task_begins_in_a_later_turn_of_the_loop() -> None:
+async def test_task_does_not_start_eagerly() -> None:
     loop = asyncio.get_running_loop()
     eager: Any = getattr(asyncio, "eager_task_factory", None)
     loop.set_task_factory(eager)
     steps: list[str] = []
 
     async def work() -> str:
-        steps.append("began")
+        steps.append("started")
         return "result"
 
     try:

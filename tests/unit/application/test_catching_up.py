@@ -1,4 +1,4 @@
-"""Catching up from where an earlier answer ended."""
+"""Catching up since a cursor."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ IN_LOBBY, TO_BOB, TO_EVE = Room(LOBBY), Pair.of(ADA, BOB), Pair.of(ADA, EVE)
 
 @attrs.define
 class Client:
-    """Keeps what it is given, and hands back where it was."""
+    """A client that remembers the messages and the cursor it was sent."""
 
     live: LiveChat
     user_id: UserId
@@ -39,7 +39,7 @@ class Client:
         return cls(live, device.user_id, connected.since, limit)
 
     async def catch_up(self, **had: int) -> CaughtUp:
-        """Ask once; the names are of people, or of the lobby."""
+        """Catch up once; keyword arguments are positions by user, or of the lobby."""
         positions = [
             Position(IN_LOBBY if name == "lobby" else Person(UserId(name)), seq)
             for name, seq in had.items()
@@ -53,12 +53,12 @@ class Client:
         self.since = answer.since or self.since
         return answer
 
-    async def catch_up_to_the_end(self) -> int:
-        """Ask as long as there is more. How often that was."""
+    async def catch_up_fully(self) -> int:
+        """Catch up until there is no more; return the number of pages."""
         for count in range(1, 100):
             if not (await self.catch_up()).has_more:
                 return count
-        raise AssertionError("this does not converge")
+        raise AssertionError("catching up does not end")
 
 
 def conversations(answer: CaughtUp) -> Mapping[Conversation, Sequence[int]]:
@@ -72,7 +72,7 @@ async def client_of(live: LiveChat, user_id: UserId = ADA, limit: int = 50) -> C
     return Client.connected_as(await live.connect(user_id), live, limit)
 
 
-async def test_nothing_is_new_at_first(live: LiveChat) -> None:
+async def test_nothing_is_new_after_connecting(live: LiveChat) -> None:
     await live.host(ADA, personal(BOB))
     ada = await client_of(live)
 
@@ -81,7 +81,7 @@ async def test_nothing_is_new_at_first(live: LiveChat) -> None:
     assert answer == CaughtUp(recovered=True, conversations=[], has_more=False, since=ada.since)
 
 
-async def test_what_was_sent_since_is_new_once(live: LiveChat) -> None:
+async def test_new_messages_are_returned_once(live: LiveChat) -> None:
     await live.host(BOB, personal(ADA))
     ada = await client_of(live)
     await live.host(BOB, personal(ADA))
@@ -91,34 +91,34 @@ async def test_what_was_sent_since_is_new_once(live: LiveChat) -> None:
     assert conversations(await ada.catch_up()) == {}
 
 
-async def test_more_conversations_than_a_client_could_name_converge(live: LiveChat) -> None:
+async def test_many_conversations_are_returned_in_pages(live: LiveChat) -> None:
     others = [UserId(f"user{number}") for number in range(1500)]
     for other in others:
         await live.host(other, personal(ADA))
     ada = await client_of(live)
-    assert await ada.catch_up_to_the_end() == 1
+    assert await ada.catch_up_fully() == 1
     assert ada.seqs == {}
     for other in others:
         await live.host(other, personal(ADA))
 
-    assert await ada.catch_up_to_the_end() == 1500 // MAX_CHANGES + 1
+    assert await ada.catch_up_fully() == 1500 // MAX_CHANGES + 1
 
     assert ada.seqs == {Pair.of(ADA, other): [2] for other in others}
     assert (await ada.catch_up()).conversations == []
 
 
-async def test_what_moves_while_a_client_walks_is_given_without_a_hole(live: LiveChat) -> None:
+async def test_conversation_with_news_between_pages_has_no_hole(live: LiveChat) -> None:
     ada = await client_of(live)
     others = [UserId(f"user{number}") for number in range(2 * MAX_CHANGES)]
     for other in others:
         await live.host(other, personal(ADA))
 
     first = await ada.catch_up()
-    # One that was given, and one that was not.
+    # One from the first page and one from a later page.
     for other in (others[0], others[-1]):
         await live.host(other, personal(ADA))
-    await ada.catch_up_to_the_end()
-    await ada.catch_up_to_the_end()
+    await ada.catch_up_fully()
+    await ada.catch_up_fully()
 
     assert first.has_more
     assert {each: set(seqs) for each, seqs in ada.seqs.items()} == {
@@ -126,7 +126,7 @@ async def test_what_moves_while_a_client_walks_is_given_without_a_hole(live: Liv
     }
 
 
-async def test_more_messages_than_the_limit_leave_a_hole_that_is_marked(live: LiveChat) -> None:
+async def test_conversation_above_limit_is_marked_limited(live: LiveChat) -> None:
     ada = await client_of(live, limit=2)
     for _ in range(3):
         await live.host(BOB, personal(ADA))
@@ -138,7 +138,7 @@ async def test_more_messages_than_the_limit_leave_a_hole_that_is_marked(live: Li
     assert ada.limited == {TO_BOB: True, TO_EVE: False}
 
 
-async def test_what_one_answer_does_not_carry_is_in_the_next() -> None:
+async def test_conversations_that_do_not_fit_are_on_next_page() -> None:
     live = LiveChat(Limits(catch_up_messages=3, rates={}))
     ada = await client_of(live)
     for other in (BOB, EVE):
@@ -152,7 +152,7 @@ async def test_what_one_answer_does_not_carry_is_in_the_next() -> None:
     assert not any(ada.limited.values())
 
 
-async def test_one_conversation_with_more_than_an_answer_carries_is_cut() -> None:
+async def test_conversation_larger_than_page_is_truncated() -> None:
     live = LiveChat(Limits(catch_up_messages=3, rates={}))
     ada = await client_of(live)
     for _ in range(5):
@@ -164,7 +164,7 @@ async def test_one_conversation_with_more_than_an_answer_carries_is_cut() -> Non
     assert ada.limited == {TO_BOB: True}
 
 
-async def test_an_answer_is_bounded_in_bytes(live: LiveChat) -> None:
+async def test_page_size_is_limited_in_bytes(live: LiveChat) -> None:
     ada = await client_of(live)
     people = [UserId(f"user{number}") for number in range(3)]
     for user_id in people:
@@ -178,7 +178,7 @@ async def test_an_answer_is_bounded_in_bytes(live: LiveChat) -> None:
     assert not any(ada.limited.values())
 
 
-async def test_positions_narrow_what_is_given(live: LiveChat) -> None:
+async def test_positions_exclude_known_messages(live: LiveChat) -> None:
     ada = await client_of(live)
     for _ in range(3):
         await live.host(BOB, personal(ADA))
@@ -188,7 +188,7 @@ async def test_positions_narrow_what_is_given(live: LiveChat) -> None:
     assert ada.limited == {TO_BOB: False}
 
 
-async def test_a_room_that_another_device_has_joined_is_there(live: LiveChat) -> None:
+async def test_room_joined_on_another_device_is_included(live: LiveChat) -> None:
     for user_id in (BOB, EVE):
         await live.host(user_id, JoinRoom(LOBBY))
     await live.host(BOB, group(LOBBY))
@@ -203,7 +203,7 @@ async def test_a_room_that_another_device_has_joined_is_there(live: LiveChat) ->
     assert ada.limited == {IN_LOBBY: False}
 
 
-async def test_a_joined_room_that_the_client_names_is_not(live: LiveChat) -> None:
+async def test_joined_room_at_known_position_is_excluded(live: LiveChat) -> None:
     await live.host(BOB, JoinRoom(LOBBY))
     await live.host(BOB, group(LOBBY))
     ada = await client_of(live)
@@ -212,7 +212,7 @@ async def test_a_joined_room_that_the_client_names_is_not(live: LiveChat) -> Non
     assert conversations(await ada.catch_up(lobby=1)) == {}
 
 
-async def test_a_room_that_was_left_is_not(live: LiveChat) -> None:
+async def test_left_room_is_excluded(live: LiveChat) -> None:
     await live.host(ADA, JoinRoom(LOBBY))
     await live.host(BOB, JoinRoom(LOBBY))
     ada = await client_of(live)
@@ -225,7 +225,7 @@ async def test_a_room_that_was_left_is_not(live: LiveChat) -> None:
 @pytest.mark.parametrize(
     ("activity", "given", "next_activity"), [(0, 0, 0), (0, 2, 0), (2, 2, 2), (1, 1, 10**17)]
 )
-async def test_a_forged_place_gives_nothing_of_others(
+async def test_forged_cursor_reveals_no_other_conversations(
     live: LiveChat, activity: int, given: int, next_activity: int
 ) -> None:
     await live.host(BOB, personal(EVE))
@@ -238,7 +238,7 @@ async def test_a_forged_place_gives_nothing_of_others(
 
 
 @pytest.mark.parametrize("limit", [1, 50])
-async def test_from_the_beginning_everything_is_new(live: LiveChat, limit: int) -> None:
+async def test_cursor_at_zero_returns_everything(live: LiveChat, limit: int) -> None:
     await live.host(ADA, JoinRoom(LOBBY))
     await live.host(ADA, group(LOBBY))
     await live.host(BOB, personal(ADA))
@@ -247,22 +247,22 @@ async def test_from_the_beginning_everything_is_new(live: LiveChat, limit: int) 
     assert conversations(await ada.catch_up()) == {IN_LOBBY: [1], TO_BOB: [1]}
 
 
-async def test_of_another_epoch_is_not_recovered(live: LiveChat) -> None:
+async def test_cursor_from_another_epoch_is_not_recovered(live: LiveChat) -> None:
     ada = await client_of(live)
     ada.since = attrs.evolve(ada.since, epoch="another")
 
     assert await ada.catch_up() == CaughtUp(recovered=False)
 
 
-async def test_beyond_what_the_store_has_is_not_recovered(live: LiveChat) -> None:
+async def test_cursor_beyond_store_is_not_recovered(live: LiveChat) -> None:
     ada = await client_of(live)
     ada.since = Since.at(ada.since.epoch, ada.since.activity + 1)
 
-    # As after a database was restored from a backup.
+    # For example, after restoring a database from a backup.
     assert await ada.catch_up() == CaughtUp(recovered=False)
 
 
-async def test_after_positions_the_answer_says_where_to_continue(live: LiveChat) -> None:
+async def test_catch_up_by_positions_returns_cursor(live: LiveChat) -> None:
     await live.host(BOB, personal(ADA))
 
     answer = await live.host(ADA, CatchUp(live.store.epoch, [Position(Person(BOB), 1)]))
@@ -273,7 +273,7 @@ async def test_after_positions_the_answer_says_where_to_continue(live: LiveChat)
     assert conversations(await ada.catch_up()) == {TO_EVE: [1]}
 
 
-async def test_after_too_many_conversations_for_positions_the_walk_has_all(live: LiveChat) -> None:
+async def test_catch_up_by_positions_continues_with_cursor(live: LiveChat) -> None:
     others = [UserId(f"user{number}") for number in range(1200)]
     for other in others:
         await live.host(other, personal(ADA))
@@ -283,12 +283,12 @@ async def test_after_too_many_conversations_for_positions_the_walk_has_all(live:
     assert answer.has_more
     assert answer.since is not None
     ada = Client(live, ADA, answer.since)
-    await ada.catch_up_to_the_end()
+    await ada.catch_up_fully()
     assert set(ada.seqs) == {Pair.of(ADA, other) for other in others}
     assert (await ada.catch_up()).conversations == []
 
 
-async def test_what_is_given_is_delivered() -> None:
+async def test_returned_messages_are_delivered() -> None:
     live = LiveChat(Limits(offline_push=0, rates={}))
     bob = await live.connect(BOB)
     adas_phone = await live.connect(ADA)

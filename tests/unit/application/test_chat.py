@@ -1,4 +1,4 @@
-"""The chat as a whole."""
+"""The chat."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from tests.chat_harness import LiveChat
 pytestmark = pytest.mark.anyio
 
 
-async def test_it_counts_the_connections_that_are_open(live: LiveChat) -> None:
+async def test_connection_count_is_number_of_open_connections(live: LiveChat) -> None:
     counts = [live.chat.connection_count]
 
     laptop, phone, _ = [await live.connect(user) for user in (ADA, ADA, BOB)]
@@ -23,7 +23,7 @@ async def test_it_counts_the_connections_that_are_open(live: LiveChat) -> None:
     assert counts == [0, 3, 2, 1]
 
 
-async def test_every_command_is_carried_out_and_limited() -> None:
+async def test_every_command_has_use_case_and_kind() -> None:
     live = LiveChat()
 
     commands = set(Command.__subclasses__())

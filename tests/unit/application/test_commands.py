@@ -1,4 +1,4 @@
-"""Commands that cannot be written wrong."""
+"""Validation of commands."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from tests.builders import BOB
 
 
 @pytest.mark.parametrize("user_id", ["", "a" * 129, "\ud800"])
-def test_an_actor_has_the_id_of_a_user(user_id: str) -> None:
+def test_actor_rejects_invalid_user_id(user_id: str) -> None:
     with pytest.raises(InvalidPayload) as refused:
         Actor(UserId(user_id))
 
@@ -19,7 +19,9 @@ def test_an_actor_has_the_id_of_a_user(user_id: str) -> None:
 
 @pytest.mark.parametrize("command", [JoinRoom, LeaveRoom])
 @pytest.mark.parametrize("room_id", ["", "a" * 129, "the lobby"])
-def test_a_command_on_a_room_names_one(command: type[JoinRoom | LeaveRoom], room_id: str) -> None:
+def test_room_commands_reject_invalid_room_id(
+    command: type[JoinRoom | LeaveRoom], room_id: str
+) -> None:
     with pytest.raises(InvalidPayload) as refused:
         command(RoomId(room_id))
 
@@ -27,7 +29,7 @@ def test_a_command_on_a_room_names_one(command: type[JoinRoom | LeaveRoom], room
 
 
 @pytest.mark.parametrize("client_message_id", ["", "m" * 65, "\ud800"])
-def test_a_message_has_a_client_message_id_that_is_one_or_none(client_message_id: str) -> None:
+def test_message_rejects_invalid_client_message_id(client_message_id: str) -> None:
     with pytest.raises(InvalidPayload) as refused:
         SendMessage(Person(BOB), "hello", ClientMessageId(client_message_id))
 

@@ -1,4 +1,4 @@
-"""Telling senders that their messages have come."""
+"""Delivery receipts."""
 
 import asyncio
 from datetime import timedelta
@@ -18,12 +18,12 @@ pytestmark = pytest.mark.anyio
 
 
 def delivered(device: Device) -> list[MessageId]:
-    """Of which messages a connection was told that they have come, in order."""
+    """Return the messages whose delivery a connection was notified of, in order."""
     return [event.message.message_id for event in device.of(MessageDelivered)]
 
 
-class TestLive:
-    async def test_all_of_the_senders_connections_are_told(self, live: LiveChat) -> None:
+class TestOnlineRecipient:
+    async def test_all_connections_of_sender_are_notified(self, live: LiveChat) -> None:
         ada, adas_phone, bob = [await live.connect(user) for user in (ADA, ADA, BOB)]
 
         sent = await ada.do(personal(BOB))
@@ -31,9 +31,7 @@ class TestLive:
 
         assert delivered(ada) == delivered(adas_phone) == [sent.message.message_id]
 
-    async def test_nobody_is_notified_until_the_recipients_client_has_confirmed(
-        self, live: LiveChat
-    ) -> None:
+    async def test_sender_is_not_notified_before_confirmation(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
 
         await ada.do(personal(BOB))
@@ -41,9 +39,7 @@ class TestLive:
         assert bob.of(MessageSent)
         assert delivered(ada) == []
 
-    async def test_what_was_not_confirmed_is_pushed_to_the_next_connection(
-        self, live: LiveChat
-    ) -> None:
+    async def test_unconfirmed_message_is_pushed_to_next_connection(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         sent = await ada.do(personal(BOB))
         bob.close()
@@ -53,7 +49,7 @@ class TestLive:
         assert bob.of(MessageSent) == [MessageSent(sent.message)]
         assert delivered(ada) == []
 
-    async def test_what_one_device_confirmed_is_not_pushed_to_another(self, live: LiveChat) -> None:
+    async def test_confirmed_message_is_not_pushed_to_other_device(self, live: LiveChat) -> None:
         ada, bob, bobs_phone = [await live.connect(user) for user in (ADA, BOB, BOB)]
         await ada.do(personal(BOB))
         bob.confirm()
@@ -63,7 +59,7 @@ class TestLive:
 
         assert bobs_phone.of(MessageSent) == []
 
-    async def test_the_sender_is_told_once_however_many_connections_the_recipient_has(
+    async def test_sender_is_notified_once_despite_several_confirmations(
         self, live: LiveChat
     ) -> None:
         ada, *bobs = [await live.connect(user) for user in (ADA, BOB, BOB, BOB)]
@@ -74,7 +70,7 @@ class TestLive:
 
         assert delivered(ada) == [sent.message.message_id]
 
-    async def test_nobody_else_is_told(self, live: LiveChat) -> None:
+    async def test_other_users_are_not_notified(self, live: LiveChat) -> None:
         ada, bob, eve = [await live.connect(user) for user in (ADA, BOB, EVE)]
 
         await ada.do(personal(BOB))
@@ -82,7 +78,7 @@ class TestLive:
 
         assert delivered(bob) == delivered(eve) == []
 
-    async def test_what_is_told_names_the_message_and_the_time(self, live: LiveChat) -> None:
+    async def test_receipt_has_message_and_time(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         sent = await ada.do(personal(BOB, client_message_id="m1"))
         live.clock.advance(timedelta(seconds=1))
@@ -91,7 +87,7 @@ class TestLive:
 
         assert ada.told[-1] == MessageDelivered(sent.message, delivered_at=live.clock.now())
 
-    async def test_a_retry_is_not_delivered_again(self, live: LiveChat) -> None:
+    async def test_retry_is_not_delivered_again(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         sent = await ada.do(personal(BOB, client_message_id="m1"))
         bob.confirm()
@@ -101,7 +97,7 @@ class TestLive:
 
         assert delivered(ada) == [sent.message.message_id]
 
-    async def test_a_note_to_oneself_is_delivered(self, live: LiveChat) -> None:
+    async def test_message_to_self_is_delivered(self, live: LiveChat) -> None:
         ada, adas_phone = await live.connect(ADA), await live.connect(ADA)
 
         sent = await ada.do(personal(ADA))
@@ -109,7 +105,7 @@ class TestLive:
 
         assert delivered(ada) == delivered(adas_phone) == [sent.message.message_id]
 
-    async def test_the_hosts_message_is_delivered(self, live: LiveChat) -> None:
+    async def test_host_message_is_delivered(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
 
         sent = await live.host(ADA, personal(BOB))
@@ -118,8 +114,8 @@ class TestLive:
         assert delivered(ada) == [sent.message.message_id]
 
 
-class TestLater:
-    async def test_while_the_recipient_is_away_nobody_is_told(self, live: LiveChat) -> None:
+class TestOfflineRecipient:
+    async def test_message_to_offline_recipient_is_not_delivered(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         bob.close()
 
@@ -127,17 +123,17 @@ class TestLater:
 
         assert delivered(ada) == []
 
-    async def test_when_the_recipient_comes_back_the_sender_is_told(self, live: LiveChat) -> None:
+    async def test_sender_is_notified_when_recipient_reconnects(self, live: LiveChat) -> None:
         ada, adas_phone = await live.connect(ADA), await live.connect(ADA)
         sent = await ada.do(personal(BOB, client_message_id="m1"))
         live.clock.advance(timedelta(hours=1))
 
         (await live.connect(BOB)).confirm()
 
-        told = MessageDelivered(sent.message, delivered_at=live.clock.now())
-        assert ada.of(MessageDelivered) == adas_phone.of(MessageDelivered) == [told]
+        receipt = MessageDelivered(sent.message, delivered_at=live.clock.now())
+        assert ada.of(MessageDelivered) == adas_phone.of(MessageDelivered) == [receipt]
 
-    async def test_each_message_is_told_once_and_in_order(self, live: LiveChat) -> None:
+    async def test_missed_messages_are_delivered_once_in_order(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
         sent = [(await ada.do(personal(BOB))).message.message_id for _ in range(3)]
 
@@ -148,9 +144,7 @@ class TestLater:
 
         assert delivered(ada) == sent
 
-    async def test_a_second_connection_of_the_recipient_delivers_nothing_again(
-        self, live: LiveChat
-    ) -> None:
+    async def test_second_connection_delivers_nothing_again(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
         sent = await ada.do(personal(BOB))
         (await live.connect(BOB)).confirm()
@@ -159,7 +153,7 @@ class TestLater:
 
         assert delivered(ada) == [sent.message.message_id]
 
-    async def test_a_sender_who_is_away_by_then_is_not_told_later(self, live: LiveChat) -> None:
+    async def test_offline_sender_gets_no_receipt_later(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
         await ada.do(personal(BOB))
         ada.close()
@@ -167,7 +161,7 @@ class TestLater:
 
         assert delivered(await live.connect(ADA)) == []
 
-    async def test_a_note_to_oneself_is_delivered_when_one_comes_back(self, live: LiveChat) -> None:
+    async def test_missed_message_to_self_is_delivered(self, live: LiveChat) -> None:
         sent = await live.host(ADA, personal(ADA))
 
         ada = await live.connect(ADA)
@@ -177,7 +171,7 @@ class TestLater:
 
 
 class TestBeforeTheAcknowledgement:
-    """The store has a message, and its sender has no answer yet."""
+    """The message is stored, but its send is not acknowledged yet."""
 
     @pytest.fixture
     def gate(self) -> Gate:
@@ -188,7 +182,7 @@ class TestBeforeTheAcknowledgement:
         return LiveChat(store=HookedStore(after=gate))
 
     @pytest.mark.parametrize("client_message_id", [None, "m1"])
-    async def test_the_sender_is_notified_after_the_acknowledgement(
+    async def test_receipt_follows_acknowledgement(
         self, live: LiveChat, gate: Gate, client_message_id: str | None
     ) -> None:
         ada = await live.connect(ADA)
@@ -206,7 +200,7 @@ class TestBeforeTheAcknowledgement:
         live.clock.advance(timedelta(0))
         assert delivered(ada) == [sent.message.message_id]
 
-    async def test_a_retry_on_another_connection_is_acknowledged_first(
+    async def test_receipt_follows_acknowledgement_of_retry(
         self, live: LiveChat, gate: Gate
     ) -> None:
         ada = await live.connect(ADA)
@@ -225,7 +219,7 @@ class TestBeforeTheAcknowledgement:
         live.clock.advance(timedelta(0))
         assert delivered(ada) == [sent.message.message_id]
 
-    async def test_a_message_whose_append_fails_is_still_delivered(self) -> None:
+    async def test_failed_retry_does_not_block_receipt(self) -> None:
         outage, gate = Outage(), Gate()
         live = LiveChat(store=HookedStore(before=outage, after=gate))
         ada = await live.connect(ADA)
@@ -241,8 +235,10 @@ class TestBeforeTheAcknowledgement:
         assert delivered(ada) == [sent.message.message_id]
 
 
-class TestInARoom:
-    async def test_all_of_the_senders_connections_are_told_once(self, live: LiveChat) -> None:
+class TestRoom:
+    async def test_room_receipt_is_sent_once_to_all_connections_of_sender(
+        self, live: LiveChat
+    ) -> None:
         devices = [await live.connect(user) for user in (ADA, ADA, BOB, EVE)]
         for device in devices:
             await device.do(JoinRoom(LOBBY))
@@ -253,7 +249,7 @@ class TestInARoom:
         assert delivered(ada) == delivered(adas_phone) == [sent.message.message_id]
         assert delivered(bob) == delivered(eve) == []
 
-    async def test_what_is_told_names_the_room_and_no_person(self, live: LiveChat) -> None:
+    async def test_room_receipt_has_message_and_time(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
         await ada.do(JoinRoom(LOBBY))
 
@@ -261,7 +257,7 @@ class TestInARoom:
 
         assert ada.told[-1] == MessageDelivered(sent.message, delivered_at=live.clock.now())
 
-    async def test_a_retry_is_not_delivered_again(self, live: LiveChat) -> None:
+    async def test_retry_is_not_delivered_again(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
         await ada.do(JoinRoom(LOBBY))
         sent = await ada.do(group(LOBBY, client_message_id="m1"))
@@ -270,7 +266,7 @@ class TestInARoom:
 
         assert delivered(ada) == [sent.message.message_id]
 
-    async def test_a_member_who_comes_back_delivers_nothing_again(self, live: LiveChat) -> None:
+    async def test_reconnecting_member_delivers_nothing_again(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         for device in (ada, bob):
             await device.do(JoinRoom(LOBBY))
@@ -283,7 +279,7 @@ class TestInARoom:
         assert bob.of(MessageSent) == []
 
 
-class TestWhereItCannotBeNoted:
+class TestUnavailableStore:
     @pytest.fixture
     def outage(self) -> Outage:
         return Outage()
@@ -292,7 +288,9 @@ class TestWhereItCannotBeNoted:
     def live(self, outage: Outage) -> LiveChat:
         return LiveChat(store=HookedStore(before=outage))
 
-    async def test_the_message_is_sent_all_the_same(self, live: LiveChat, outage: Outage) -> None:
+    async def test_message_is_sent_if_delivery_cannot_be_stored(
+        self, live: LiveChat, outage: Outage
+    ) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         outage.down = {"delivered"}
 
@@ -302,7 +300,9 @@ class TestWhereItCannotBeNoted:
         assert not sent.duplicate
         assert bob.of(MessageSent) == [MessageSent(sent.message)]
 
-    async def test_the_sender_is_not_told(self, live: LiveChat, outage: Outage) -> None:
+    async def test_sender_is_not_notified_if_delivery_cannot_be_stored(
+        self, live: LiveChat, outage: Outage
+    ) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         outage.down = {"delivered"}
 
@@ -312,7 +312,7 @@ class TestWhereItCannotBeNoted:
         await live.settled()
         assert delivered(ada) == []
 
-    async def test_it_is_given_again_and_told_when_the_recipient_next_connects(
+    async def test_message_is_pushed_again_to_next_connection(
         self, live: LiveChat, outage: Outage
     ) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
@@ -329,7 +329,7 @@ class TestWhereItCannotBeNoted:
         assert bobs_phone.of(MessageSent) == [MessageSent(sent.message)]
         assert delivered(ada) == [sent.message.message_id]
 
-    async def test_the_delivery_of_a_later_message_covers_it(
+    async def test_later_delivery_covers_earlier_message(
         self, live: LiveChat, outage: Outage
     ) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
@@ -348,7 +348,9 @@ class TestWhereItCannotBeNoted:
         assert delivered(ada) == [later.message.message_id]
         assert bob.of(MessageSent) == []
 
-    async def test_a_connection_opens_all_the_same(self, live: LiveChat, outage: Outage) -> None:
+    async def test_connection_opens_if_delivery_cannot_be_stored(
+        self, live: LiveChat, outage: Outage
+    ) -> None:
         ada = await live.connect(ADA)
         sent = await ada.do(personal(BOB))
         outage.down = {"delivered"}
@@ -361,8 +363,8 @@ class TestWhereItCannotBeNoted:
         assert delivered(ada) == []
 
 
-class TestWithAStoreThatTakesItsTime:
-    """Each message's delivery is told, whichever note of it the store takes first."""
+class TestSlowStore:
+    """The sender is notified of each delivery, in whatever order the store handles them."""
 
     @pytest.fixture
     def gate(self) -> Gate:
@@ -372,7 +374,7 @@ class TestWithAStoreThatTakesItsTime:
     def live(self, gate: Gate) -> LiveChat:
         return LiveChat(store=HookedStore(before=gate))
 
-    async def test_of_two_messages_at_once_both_deliveries_are_told(
+    async def test_concurrent_deliveries_are_both_notified(
         self, live: LiveChat, gate: Gate
     ) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
@@ -390,7 +392,7 @@ class TestWithAStoreThatTakesItsTime:
         sent = [each.message.message_id for each in (first, second)]
         assert sorted(delivered(ada)) == sorted(sent)
 
-    async def test_a_message_that_comes_while_the_missed_ones_are_noted_hides_none_of_them(
+    async def test_new_delivery_does_not_hide_pending_ones(
         self, live: LiveChat, gate: Gate
     ) -> None:
         ada = await live.connect(ADA)

@@ -1,4 +1,4 @@
-"""What a deployment that sets nothing gets (docs/wire.md)."""
+"""Default limits (docs/wire.md)."""
 
 from datetime import timedelta
 
@@ -6,7 +6,7 @@ from socketio_app.application.admission import KINDS
 from socketio_app.application.limits import DEFAULT_RATES, Limits
 
 
-def test_the_defaults_are_those_of_the_contract() -> None:
+def test_defaults_match_wire_contract() -> None:
     assert Limits() == Limits(
         content_chars=4096,
         rooms_per_user=1000,
@@ -18,17 +18,17 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     )
 
 
-def test_a_client_that_renews_as_it_is_told_is_seen_without_a_break() -> None:
+def test_typing_state_outlasts_two_renewal_intervals() -> None:
     limits = Limits()
 
     assert 2 * limits.typing_renew < limits.typing_ttl
 
 
-def test_every_kind_of_command_has_a_default_rate() -> None:
+def test_every_command_kind_has_default_rate() -> None:
     assert set(DEFAULT_RATES) == set(KINDS.values())
 
 
-def test_one_connection_may_not_use_up_all_that_its_user_may() -> None:
+def test_connection_rates_are_lower_than_user_rates() -> None:
     for rates in DEFAULT_RATES.values():
         assert rates.per_user is not None
         assert rates.per_connection is not None

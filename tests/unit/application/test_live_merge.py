@@ -1,4 +1,4 @@
-"""What was read from a store merged with what is live."""
+"""Merging stored messages with live events."""
 
 from datetime import UTC, datetime
 
@@ -34,14 +34,14 @@ def seqs(events: object) -> list[int]:
     return [event.message.seq for event in events if isinstance(event, MessageSent)]
 
 
-def test_nothing_is_held_back_without_a_reason() -> None:
+def test_nothing_is_held_back_by_default() -> None:
     merge = LiveMerge()
 
     assert merge.accepts(sent(1))
     assert merge.is_over
 
 
-def test_what_was_given_does_not_come_again() -> None:
+def test_held_messages_that_were_given_are_dropped() -> None:
     merge = LiveMerge()
     merge.hold_all()
     for event in (sent(3), joined(), sent(4), sent(5)):
@@ -54,7 +54,7 @@ def test_what_was_given_does_not_come_again() -> None:
     assert merge.is_over
 
 
-def test_what_was_given_does_not_come_late_either() -> None:
+def test_late_messages_that_were_given_are_dropped() -> None:
     merge = LiveMerge(holds_all=True)
 
     assert merge.release_all({PAIR: range(1, 5)}) == []
@@ -64,7 +64,7 @@ def test_what_was_given_does_not_come_late_either() -> None:
     assert merge.is_over
 
 
-def test_what_was_given_of_a_room_that_is_held_back_does_not_come_again() -> None:
+def test_messages_given_of_held_room_are_dropped() -> None:
     merge = LiveMerge(holds_all=True)
     merge.hold_room(Room(LOBBY))
     for seq in (3, 4, 5):
@@ -76,7 +76,7 @@ def test_what_was_given_of_a_room_that_is_held_back_does_not_come_again() -> Non
     assert merge.is_over
 
 
-def test_a_room_that_is_held_back_holds_up_no_other() -> None:
+def test_holding_room_does_not_delay_others() -> None:
     merge = LiveMerge()
     merge.hold_room(Room(LOBBY))
 
@@ -88,7 +88,7 @@ def test_a_room_that_is_held_back_holds_up_no_other() -> None:
     assert merge.is_over
 
 
-def test_a_rooms_messages_from_before_joining_do_not_come_late_either() -> None:
+def test_late_messages_from_before_joining_are_dropped() -> None:
     merge = LiveMerge()
     merge.hold_room(Room(LOBBY))
     merge.accepts(sent(4, Room(LOBBY)))
@@ -98,19 +98,19 @@ def test_a_rooms_messages_from_before_joining_do_not_come_late_either() -> None:
     assert merge.accepts(sent(6, Room(LOBBY)))
 
 
-def test_a_room_that_is_held_back_waits_while_everything_else_goes_out() -> None:
+def test_release_all_keeps_holding_held_room() -> None:
     merge = LiveMerge(holds_all=True)
     merge.hold_room(Room(LOBBY))
     for event in (sent(1, Room(LOBBY)), sent(1, Room(DEN))):
         merge.accepts(event)
 
-    (in_the_den,) = merge.release_all()
-    assert isinstance(in_the_den, MessageSent)
-    assert in_the_den.message.conversation == Room(DEN)
+    (released,) = merge.release_all()
+    assert isinstance(released, MessageSent)
+    assert released.message.conversation == Room(DEN)
     assert seqs(merge.release_room(Room(LOBBY), 0)) == [1]
 
 
-def test_a_room_that_was_left_comes_to_nothing() -> None:
+def test_events_of_left_room_are_dropped() -> None:
     merge = LiveMerge()
     merge.hold_room(Room(LOBBY))
     merge.accepts(sent(1, Room(LOBBY)))
@@ -121,7 +121,7 @@ def test_a_room_that_was_left_comes_to_nothing() -> None:
     assert merge.release_all() == []
 
 
-def test_what_lags_behind_is_dropped_up_to_the_notice_of_leaving() -> None:
+def test_lagging_events_are_dropped_up_to_user_left() -> None:
     merge = LiveMerge()
     merge.hold_room(Room(LOBBY))
     merge.drop_room(Room(LOBBY), ADA, is_lagging=True)
@@ -134,7 +134,7 @@ def test_what_lags_behind_is_dropped_up_to_the_notice_of_leaving() -> None:
 
 
 @pytest.mark.parametrize("again", ["hold", "release"])
-def test_a_room_that_is_joined_again_is_heard_again(again: str) -> None:
+def test_rejoined_room_is_accepted_again(again: str) -> None:
     merge = LiveMerge()
     merge.hold_room(Room(LOBBY))
     merge.drop_room(Room(LOBBY), ADA, is_lagging=True)
@@ -146,7 +146,7 @@ def test_a_room_that_is_joined_again_is_heard_again(again: str) -> None:
     assert merge.accepts(sent(1, Room(LOBBY)))
 
 
-def test_what_was_given_is_forgotten_once_it_cannot_come_any_more() -> None:
+def test_forget_ends_merge() -> None:
     merge = LiveMerge(holds_all=True)
     merge.release_all({PAIR: range(1, 2)})
     merge.hold_room(Room(LOBBY))
@@ -158,7 +158,7 @@ def test_what_was_given_is_forgotten_once_it_cannot_come_any_more() -> None:
     assert merge.is_over
 
 
-def test_what_is_held_back_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_held_events_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_merge, "MAX_HELD", 2)
     merge = LiveMerge(holds_all=True)
     for seq in (1, 2):
@@ -175,20 +175,18 @@ def test_what_is_held_back_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     held=st.sets(st.integers(1, 12)),
     late=st.sets(st.integers(1, 12)),
 )
-def test_each_conversation_rises_and_each_message_comes_once(
-    last_given: int, held: set[int], late: set[int]
-) -> None:
+def test_messages_are_sent_once_in_order(last_given: int, held: set[int], late: set[int]) -> None:
     merge = LiveMerge(holds_all=True)
     for seq in sorted(held):
         merge.accepts(sent(seq))
-    given_places = range(1, last_given + 1)
-    heard = list(given_places)
-    heard += seqs(merge.release_all({PAIR: given_places} if given_places else {}))
-    newest = max(heard, default=0)
-    heard += [
+    given_range = range(1, last_given + 1)
+    received = list(given_range)
+    received += seqs(merge.release_all({PAIR: given_range} if given_range else {}))
+    newest = max(received, default=0)
+    received += [
         seq for seq in sorted(late) if seq > max(held, default=0) and merge.accepts(sent(seq))
     ]
 
-    assert heard == sorted(set(heard))
-    assert held <= {*heard}
-    assert {seq for seq in late if seq > newest} <= {*heard}
+    assert received == sorted(set(received))
+    assert held <= {*received}
+    assert {seq for seq in late if seq > newest} <= {*received}

@@ -1,4 +1,4 @@
-"""One at a time for each key."""
+"""Locks by key."""
 
 import asyncio
 
@@ -17,7 +17,7 @@ async def hold(lock: KeyedLock, key: str, name: str, log: list[str], until: asyn
         log.append(f"{name} out")
 
 
-async def test_one_key_is_held_by_one_at_a_time_first_come_first_served() -> None:
+async def test_lock_is_exclusive_and_fair() -> None:
     lock, log, until = KeyedLock(), list[str](), asyncio.Event()
     tasks = [asyncio.create_task(hold(lock, "key", name, log, until)) for name in "abc"]
     await wait_all_tasks_blocked()
@@ -29,7 +29,7 @@ async def test_one_key_is_held_by_one_at_a_time_first_come_first_served() -> Non
     assert log == ["a in", "a out", "b in", "b out", "c in", "c out"]
 
 
-async def test_another_key_is_held_meanwhile() -> None:
+async def test_other_keys_can_be_held_concurrently() -> None:
     lock, log, until = KeyedLock(), list[str](), asyncio.Event()
     tasks = [asyncio.create_task(hold(lock, name, name, log, until)) for name in "ab"]
     await wait_all_tasks_blocked()
@@ -39,7 +39,7 @@ async def test_another_key_is_held_meanwhile() -> None:
     await asyncio.gather(*tasks)
 
 
-async def test_a_key_is_free_after_an_error() -> None:
+async def test_lock_is_released_after_error() -> None:
     lock = KeyedLock()
     with pytest.raises(LookupError):
         async with lock.holding("key"):
@@ -49,7 +49,7 @@ async def test_a_key_is_free_after_an_error() -> None:
         pass
 
 
-async def test_who_gives_up_waiting_holds_up_nobody() -> None:
+async def test_cancelled_waiter_does_not_block_others() -> None:
     lock, log, until = KeyedLock(), list[str](), asyncio.Event()
     a, b, c = [asyncio.create_task(hold(lock, "key", name, log, until)) for name in "abc"]
     await wait_all_tasks_blocked()
@@ -61,7 +61,7 @@ async def test_who_gives_up_waiting_holds_up_nobody() -> None:
     assert log == ["a in", "a out", "c in", "c out"]
 
 
-async def test_who_is_cancelled_while_holding_lets_the_next_in() -> None:
+async def test_cancelled_holder_releases_lock() -> None:
     lock, log, until = KeyedLock(), list[str](), asyncio.Event()
     a, b = [asyncio.create_task(hold(lock, "key", name, log, until)) for name in "ab"]
     await wait_all_tasks_blocked()
@@ -74,7 +74,7 @@ async def test_who_is_cancelled_while_holding_lets_the_next_in() -> None:
     await b
 
 
-async def test_nothing_is_kept_of_a_key_that_nobody_holds_or_awaits() -> None:
+async def test_unused_locks_are_removed() -> None:
     lock, until = KeyedLock(), asyncio.Event()
     tasks = [asyncio.create_task(hold(lock, "key", name, [], until)) for name in "abc"]
     await wait_all_tasks_blocked()

@@ -1,4 +1,4 @@
-"""Joining rooms and leaving them: who is a member, who is told, and who is not."""
+"""Joining and leaving rooms."""
 
 import asyncio
 from collections.abc import Sequence
@@ -34,14 +34,14 @@ def since_connected(device: Device) -> Sequence[Event]:
 
 
 class TestJoining:
-    async def test_an_unknown_room_makes_it(self, live: LiveChat) -> None:
+    async def test_joining_unknown_room_creates_it(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
 
         assert await ada.do(JoinRoom(LOBBY)) == RoomJoined(
             LOBBY, last_seq=0, member_count=1, joined=True
         )
 
-    async def test_is_open_to_all(self, live: LiveChat) -> None:
+    async def test_room_is_open_to_all_users(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         await ada.do(JoinRoom(LOBBY))
         await ada.do(group(LOBBY))
@@ -50,9 +50,7 @@ class TestJoining:
             LOBBY, last_seq=1, member_count=2, joined=True
         )
 
-    async def test_is_told_to_the_room_the_joiners_every_connection_included(
-        self, live: LiveChat
-    ) -> None:
+    async def test_join_is_published_to_room_and_joiners_connections(self, live: LiveChat) -> None:
         ada, adas_phone, bob = [await live.connect(user) for user in (ADA, ADA, BOB)]
         await bob.do(JoinRoom(LOBBY))
         live.clock.advance(timedelta(seconds=1))
@@ -63,7 +61,7 @@ class TestJoining:
         assert since_connected(ada) == since_connected(adas_phone) == [joined]
         assert bob.told[-1] == joined
 
-    async def test_is_not_told_outside(self, live: LiveChat) -> None:
+    async def test_other_users_are_not_notified(self, live: LiveChat) -> None:
         ada, bob, eve = [await live.connect(user) for user in (ADA, BOB, EVE)]
         await eve.do(JoinRoom(DEN))
 
@@ -72,20 +70,18 @@ class TestJoining:
         assert since_connected(bob) == []
         assert len(eve.of(UserJoined)) == 1
 
-    async def test_again_tells_nobody(self, live: LiveChat) -> None:
+    async def test_joining_again_publishes_nothing(self, live: LiveChat) -> None:
         ada, adas_phone, bob = [await live.connect(user) for user in (ADA, ADA, BOB)]
         for device in (ada, bob):
             await device.do(JoinRoom(LOBBY))
-        told = [list(device.told) for device in (ada, adas_phone, bob)]
+        before = [list(device.told) for device in (ada, adas_phone, bob)]
 
         answers = [await device.do(JoinRoom(LOBBY)) for device in (ada, adas_phone)]
 
-        assert [device.told for device in (ada, adas_phone, bob)] == told
+        assert [device.told for device in (ada, adas_phone, bob)] == before
         assert answers == [RoomJoined(LOBBY, last_seq=0, member_count=2, joined=False)] * 2
 
-    async def test_brings_the_rooms_messages_to_all_of_the_users_connections(
-        self, live: LiveChat
-    ) -> None:
+    async def test_all_connections_of_member_get_room_messages(self, live: LiveChat) -> None:
         ada, adas_phone, bob = [await live.connect(user) for user in (ADA, ADA, BOB)]
         for device in (ada, bob):
             await device.do(JoinRoom(LOBBY))
@@ -94,7 +90,7 @@ class TestJoining:
 
         assert ada.of(MessageSent) == adas_phone.of(MessageSent) == [MessageSent(sent.message)]
 
-    async def test_brings_no_message_from_before(self, live: LiveChat) -> None:
+    async def test_earlier_messages_are_not_sent(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         await bob.do(JoinRoom(LOBBY))
         await bob.do(group(LOBBY))
@@ -103,20 +99,20 @@ class TestJoining:
 
         assert ada.of(MessageSent) == []
 
-    async def test_one_room_too_many_is_refused_and_told_to_nobody(self) -> None:
+    async def test_join_above_room_limit_is_rejected(self) -> None:
         live = LiveChat(store=MemoryStore(kept_messages=10, conversations=10, rooms_per_user=1))
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         await ada.do(JoinRoom(DEN))
         await bob.do(JoinRoom(LOBBY))
-        told = [list(device.told) for device in (ada, bob)]
+        before = [list(device.told) for device in (ada, bob)]
 
         with pytest.raises(InvalidPayload) as refused:
             await ada.do(JoinRoom(LOBBY))
 
         assert refused.value.field == "room_id"
-        assert [device.told for device in (ada, bob)] == told
+        assert [device.told for device in (ada, bob)] == before
 
-    async def test_one_room_too_many_brings_no_messages(self) -> None:
+    async def test_rejected_join_does_not_subscribe(self) -> None:
         live = LiveChat(store=MemoryStore(kept_messages=10, conversations=10, rooms_per_user=1))
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         await ada.do(JoinRoom(DEN))
@@ -128,7 +124,7 @@ class TestJoining:
 
         assert ada.of(MessageSent) == []
 
-    async def test_by_the_host_is_told_like_any_other(self, live: LiveChat) -> None:
+    async def test_join_by_host_is_published(self, live: LiveChat) -> None:
         bob = await live.connect(BOB)
         await bob.do(JoinRoom(LOBBY))
 
@@ -138,7 +134,7 @@ class TestJoining:
 
 
 class TestLeaving:
-    async def test_is_told_to_those_who_stay_and_to_the_leavers_connections(
+    async def test_leave_is_published_to_members_and_leavers_connections(
         self, live: LiveChat
     ) -> None:
         ada, adas_phone, bob = [await live.connect(user) for user in (ADA, ADA, BOB)]
@@ -153,7 +149,7 @@ class TestLeaving:
         for device in (ada, adas_phone, bob):
             assert device.of(UserLeft) == [left]
 
-    async def test_is_not_told_outside(self, live: LiveChat) -> None:
+    async def test_other_users_are_not_notified(self, live: LiveChat) -> None:
         ada, eve = await live.connect(ADA), await live.connect(EVE)
         await ada.do(JoinRoom(LOBBY))
         await eve.do(JoinRoom(DEN))
@@ -162,7 +158,7 @@ class TestLeaving:
 
         assert eve.of(UserLeft) == []
 
-    async def test_is_the_last_that_the_leaver_hears(self, live: LiveChat) -> None:
+    async def test_user_left_is_last_event_for_leaver(self, live: LiveChat) -> None:
         ada, adas_phone, bob = [await live.connect(user) for user in (ADA, ADA, BOB)]
         for device in (ada, bob):
             await device.do(JoinRoom(LOBBY))
@@ -176,20 +172,20 @@ class TestLeaving:
         assert isinstance(adas_phone.told[-1], UserLeft)
 
     @pytest.mark.parametrize("room_id", [LOBBY, DEN])
-    async def test_a_room_that_one_is_not_in_tells_nobody(
+    async def test_leaving_without_membership_publishes_nothing(
         self, live: LiveChat, room_id: RoomId
     ) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         await bob.do(JoinRoom(LOBBY))
-        told = list(bob.told)
+        before = list(bob.told)
 
         answer = await ada.do(LeaveRoom(room_id))
 
         assert answer == RoomLeft(left=False)
         assert since_connected(ada) == []
-        assert bob.told == told
+        assert bob.told == before
 
-    async def test_twice_is_told_once(self, live: LiveChat) -> None:
+    async def test_second_leave_publishes_nothing(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         for device in (ada, bob):
             await device.do(JoinRoom(LOBBY))
@@ -199,7 +195,7 @@ class TestLeaving:
         assert answers == [RoomLeft(left=True), RoomLeft(left=False)]
         assert len(bob.of(UserLeft)) == 1
 
-    async def test_ends_typing_first(self, live: LiveChat) -> None:
+    async def test_typing_ends_before_leave_is_published(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         for device in (bob, ada):
             await device.do(JoinRoom(LOBBY))
@@ -211,7 +207,7 @@ class TestLeaving:
         live.clock.advance(timedelta(minutes=1))
         assert len(bob.of(TypingStopped)) == 1
 
-    async def test_does_not_end_typing_elsewhere(self, live: LiveChat) -> None:
+    async def test_typing_in_other_rooms_continues(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         for device in (ada, bob):
             await device.do(JoinRoom(LOBBY))
@@ -222,7 +218,7 @@ class TestLeaving:
 
         assert bob.of(TypingStopped) == []
 
-    async def test_and_joining_again_is_told_again(self, live: LiveChat) -> None:
+    async def test_rejoining_is_published(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         for device in (bob, ada):
             await device.do(JoinRoom(LOBBY))
@@ -230,12 +226,9 @@ class TestLeaving:
 
         await ada.do(JoinRoom(LOBBY))
 
-        told = [type(event) for event in bob.told[-3:]]
-        assert told == [UserJoined, UserLeft, UserJoined]
+        assert [type(event) for event in bob.told[-3:]] == [UserJoined, UserLeft, UserJoined]
 
-    async def test_the_places_of_a_room_go_on_after_everybody_has_left(
-        self, live: LiveChat
-    ) -> None:
+    async def test_seq_continues_after_all_members_left(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
         await ada.do(JoinRoom(LOBBY))
         await ada.do(group(LOBBY))
@@ -251,7 +244,7 @@ class TestUnavailable:
     @pytest.mark.parametrize(
         ("call", "command"), [("join", JoinRoom(DEN)), ("leave", LeaveRoom(LOBBY))]
     )
-    async def test_what_cannot_be_stored_changes_nothing_and_is_told_to_nobody(
+    async def test_change_that_is_not_stored_publishes_nothing(
         self, call: str, command: Command[Any]
     ) -> None:
         outage = Outage()
@@ -260,24 +253,24 @@ class TestUnavailable:
         await ada.do(JoinRoom(LOBBY))
         for room_id in (LOBBY, DEN):
             await bob.do(JoinRoom(room_id))
-        told = [list(device.told) for device in (ada, bob)]
+        before = [list(device.told) for device in (ada, bob)]
         outage.down = {call}
 
         with pytest.raises(Unavailable):
             await ada.do(command)
 
-        await wait_all_tasks_blocked()  # until the store was asked what became of it
-        assert [device.told for device in (ada, bob)] == told
+        await wait_all_tasks_blocked()  # until the membership has been read from the store
+        assert [device.told for device in (ada, bob)] == before
         to_lobby = await bob.do(group(LOBBY))
         await bob.do(group(DEN))
         assert ada.of(MessageSent) == [MessageSent(to_lobby.message)]
 
 
-class TestAtOnce:
-    """One user's changes go one after the other, whichever connections they come from."""
+class TestConcurrentChanges:
+    """A user's changes are serialized, whichever connections they come from."""
 
     @pytest.mark.parametrize("held", ["join", "leave"])
-    async def test_who_is_told_is_who_is_a_member(self, held: str) -> None:
+    async def test_subscription_matches_membership(self, held: str) -> None:
         gate = Gate()
         live = LiveChat(store=HookedStore(after=gate))
         ada, adas_phone, bob = [await live.connect(user) for user in (ADA, ADA, BOB)]
@@ -300,7 +293,7 @@ class TestAtOnce:
         assert is_member == (held == "leave")
         assert len(ada.of(MessageSent)) == len(adas_phone.of(MessageSent)) == is_member
 
-    async def test_joins_are_told_once(self) -> None:
+    async def test_concurrent_joins_are_published_once(self) -> None:
         live = LiveChat(store=HookedStore(before=lambda _: asyncio.sleep(0)))
         ada, adas_phone = await live.connect(ADA), await live.connect(ADA)
 
@@ -309,7 +302,7 @@ class TestAtOnce:
         assert sorted(answer.joined for answer in answers) == [False, True]
         assert len(ada.of(UserJoined)) == 1
 
-    async def test_one_users_wait_holds_up_nobody_else(self) -> None:
+    async def test_slow_join_does_not_block_other_users(self) -> None:
         gate = Gate()
         live = LiveChat(store=HookedStore(before=gate))
         ada, bob = await live.connect(ADA), await live.connect(BOB)

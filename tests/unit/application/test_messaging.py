@@ -1,4 +1,4 @@
-"""Sending a message: what is stored, who is told, and who is not."""
+"""Sending messages."""
 
 import asyncio
 from datetime import timedelta
@@ -27,19 +27,19 @@ pytestmark = pytest.mark.anyio
 
 
 def contents(device: Device) -> list[str]:
-    """What a connection has been sent, in order."""
+    """Return the contents of messages sent to a connection, in order."""
     return [event.message.content for event in device.of(MessageSent)]
 
 
-class TestToAPerson:
-    async def test_it_reaches_every_connection_of_the_recipient(self, live: LiveChat) -> None:
+class TestSendToUser:
+    async def test_all_connections_of_recipient_get_message(self, live: LiveChat) -> None:
         ada, bob, bobs_phone = [await live.connect(user) for user in (ADA, BOB, BOB)]
 
         sent = await ada.do(personal(BOB))
 
         assert bob.of(MessageSent) == bobs_phone.of(MessageSent) == [MessageSent(sent.message)]
 
-    async def test_it_reaches_the_senders_other_connections(self, live: LiveChat) -> None:
+    async def test_other_connections_of_sender_get_message(self, live: LiveChat) -> None:
         ada, adas_phone, adas_tablet = [await live.connect(ADA) for _ in range(3)]
 
         sent = await ada.do(personal(BOB))
@@ -47,7 +47,7 @@ class TestToAPerson:
         assert adas_phone.of(MessageSent) == [MessageSent(sent.message)]
         assert adas_tablet.of(MessageSent) == [MessageSent(sent.message)]
 
-    async def test_the_sending_connection_is_not_told(self, live: LiveChat) -> None:
+    async def test_sending_connection_does_not_get_message(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
         await live.connect(BOB)
 
@@ -55,17 +55,17 @@ class TestToAPerson:
 
         assert ada.of(MessageSent) == []
 
-    async def test_nobody_else_is_told(self, live: LiveChat) -> None:
+    async def test_other_users_do_not_get_message(self, live: LiveChat) -> None:
         ada, bob, eve = [await live.connect(user) for user in (ADA, BOB, EVE)]
         for device in (ada, bob, eve):
             await device.do(JoinRoom(LOBBY))
-        told = list(eve.told)
+        before = list(eve.told)
 
         await ada.do(personal(BOB))
 
-        assert eve.told == told
+        assert eve.told == before
 
-    async def test_the_answer_is_the_stored_message(self, live: LiveChat) -> None:
+    async def test_result_is_stored_message(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
         live.clock.advance(timedelta(milliseconds=1234))
 
@@ -84,7 +84,7 @@ class TestToAPerson:
         assert sent.message.client_message_id == "m1"
         assert sent.message.to_user_id == BOB
 
-    async def test_an_answer_goes_on_in_the_same_conversation(self, live: LiveChat) -> None:
+    async def test_reply_continues_same_conversation(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         await ada.do(personal(BOB))
 
@@ -93,14 +93,14 @@ class TestToAPerson:
         assert sent.message.seq == 2
         assert ada.of(MessageSent) == [MessageSent(sent.message)]
 
-    async def test_each_pair_counts_for_itself(self, live: LiveChat) -> None:
+    async def test_seq_is_per_pair(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
 
-        places = [(await ada.do(personal(user))).message.seq for user in (BOB, EVE, BOB)]
+        seqs = [(await ada.do(personal(user))).message.seq for user in (BOB, EVE, BOB)]
 
-        assert places == [1, 1, 2]
+        assert seqs == [1, 1, 2]
 
-    async def test_somebody_who_is_not_there_can_be_written_to(self, live: LiveChat) -> None:
+    async def test_message_to_offline_user_is_stored(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
 
         sent = await ada.do(personal(BOB))
@@ -108,9 +108,7 @@ class TestToAPerson:
         assert sent.message.seq == 1
         assert await live.store.deliveries.undelivered(BOB, 10) == [sent.message]
 
-    async def test_the_hosts_message_reaches_all_connections_of_its_sender(
-        self, live: LiveChat
-    ) -> None:
+    async def test_host_message_reaches_all_connections_of_sender(self, live: LiveChat) -> None:
         ada, adas_phone, bob = [await live.connect(user) for user in (ADA, ADA, BOB)]
 
         sent = await live.host(ADA, personal(BOB))
@@ -119,8 +117,8 @@ class TestToAPerson:
             assert device.of(MessageSent) == [MessageSent(sent.message)]
 
 
-class TestToOneself:
-    async def test_it_reaches_all_connections_once_the_sending_one_included(
+class TestSendToSelf:
+    async def test_all_connections_including_sending_one_get_message_once(
         self, live: LiveChat
     ) -> None:
         ada, adas_phone, bob = [await live.connect(user) for user in (ADA, ADA, BOB)]
@@ -130,7 +128,7 @@ class TestToOneself:
         assert ada.of(MessageSent) == adas_phone.of(MessageSent) == [MessageSent(sent.message)]
         assert bob.of(MessageSent) == []
 
-    async def test_it_is_a_conversation_of_its_own(self, live: LiveChat) -> None:
+    async def test_messages_to_self_are_separate_conversation(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
         await ada.do(personal(BOB))
 
@@ -140,10 +138,8 @@ class TestToOneself:
         assert sent.message.seq == 1
 
 
-class TestToARoom:
-    async def test_it_reaches_every_connection_of_every_member_but_the_sending_one(
-        self, live: LiveChat
-    ) -> None:
+class TestSendToRoom:
+    async def test_all_other_connections_of_members_get_message(self, live: LiveChat) -> None:
         ada, adas_phone, bob, bobs_phone = [await live.connect(u) for u in (ADA, ADA, BOB, BOB)]
         await ada.do(JoinRoom(LOBBY))
         await bob.do(JoinRoom(LOBBY))
@@ -154,7 +150,7 @@ class TestToARoom:
         for device in (adas_phone, bob, bobs_phone):
             assert device.of(MessageSent) == [MessageSent(sent.message)]
 
-    async def test_the_answer_is_the_stored_message(self, live: LiveChat) -> None:
+    async def test_result_is_stored_message(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
         await ada.do(JoinRoom(LOBBY))
 
@@ -165,7 +161,7 @@ class TestToARoom:
         assert sent.message.content == "hello"
         assert sent.message.to_user_id is None
 
-    async def test_who_is_in_another_room_is_not_told(self, live: LiveChat) -> None:
+    async def test_members_of_other_rooms_do_not_get_message(self, live: LiveChat) -> None:
         ada, eve = await live.connect(ADA), await live.connect(EVE)
         await ada.do(JoinRoom(LOBBY))
         await eve.do(JoinRoom(DEN))
@@ -174,7 +170,7 @@ class TestToARoom:
 
         assert eve.of(MessageSent) == []
 
-    async def test_who_has_left_is_not_told(self, live: LiveChat) -> None:
+    async def test_former_member_does_not_get_message(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         for device in (ada, bob):
             await device.do(JoinRoom(LOBBY))
@@ -184,7 +180,7 @@ class TestToARoom:
 
         assert bob.of(MessageSent) == []
 
-    async def test_who_is_no_member_is_refused_and_nobody_is_told(self, live: LiveChat) -> None:
+    async def test_message_from_non_member_is_rejected(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         await bob.do(JoinRoom(LOBBY))
 
@@ -194,7 +190,7 @@ class TestToARoom:
         assert bob.of(MessageSent) == []
         assert await live.store.messages.last_seq(Room(LOBBY)) == 0
 
-    async def test_who_has_left_is_refused(self, live: LiveChat) -> None:
+    async def test_message_from_former_member_is_rejected(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
         await ada.do(JoinRoom(LOBBY))
         await ada.do(LeaveRoom(LOBBY))
@@ -202,31 +198,31 @@ class TestToARoom:
         with pytest.raises(NotAMember):
             await ada.do(group(LOBBY))
 
-    async def test_a_room_that_does_not_exist_has_no_members(self, live: LiveChat) -> None:
+    async def test_message_to_unknown_room_is_rejected(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
 
         with pytest.raises(NotAMember):
             await ada.do(group(LOBBY))
 
-    async def test_the_host_speaks_for_members_only(self, live: LiveChat) -> None:
+    async def test_host_message_for_non_member_is_rejected(self, live: LiveChat) -> None:
         with pytest.raises(NotAMember):
             await live.host(ADA, group(LOBBY))
 
-    async def test_a_room_that_is_called_like_a_user_is_not_the_user(self, live: LiveChat) -> None:
+    async def test_room_named_like_user_is_separate(self, live: LiveChat) -> None:
         ada, bob, eve = [await live.connect(user) for user in (ADA, BOB, EVE)]
-        called_bob = RoomId(BOB)
+        room_bob = RoomId(BOB)
         for device in (ada, eve):
-            await device.do(JoinRoom(called_bob))
+            await device.do(JoinRoom(room_bob))
 
-        to_room = await ada.do(group(called_bob))
+        to_room = await ada.do(group(room_bob))
         to_bob = await ada.do(personal(BOB))
 
         assert eve.of(MessageSent) == [MessageSent(to_room.message)]
         assert bob.of(MessageSent) == [MessageSent(to_bob.message)]
 
 
-class TestARetry:
-    async def test_is_answered_with_the_first_message(self, live: LiveChat) -> None:
+class TestRetry:
+    async def test_retry_returns_first_message(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
         first = await ada.do(personal(BOB, "first", client_message_id="m1"))
         live.clock.advance(timedelta(seconds=1))
@@ -237,25 +233,25 @@ class TestARetry:
         assert retry.message == first.message
 
     @pytest.mark.parametrize("command", [personal(BOB, "x", "m1"), group(LOBBY, "x", "m1")])
-    async def test_tells_nobody(self, live: LiveChat, command: SendMessage) -> None:
+    async def test_retry_broadcasts_nothing(self, live: LiveChat, command: SendMessage) -> None:
         devices = [await live.connect(user) for user in (ADA, ADA, BOB)]
         for device in devices:
             await device.do(JoinRoom(LOBBY))
         await devices[0].do(command)
-        told = [list(device.told) for device in devices]
+        before = [list(device.told) for device in devices]
 
         await devices[0].do(command)
 
-        assert [device.told for device in devices] == told
+        assert [device.told for device in devices] == before
 
-    async def test_stores_nothing(self, live: LiveChat) -> None:
+    async def test_retry_stores_nothing(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
         await ada.do(personal(BOB, client_message_id="m1"))
         await ada.do(personal(BOB, client_message_id="m1"))
 
         assert (await ada.do(personal(BOB, client_message_id="m2"))).message.seq == 2
 
-    async def test_may_come_from_another_connection(self, live: LiveChat) -> None:
+    async def test_retry_from_another_connection_is_duplicate(self, live: LiveChat) -> None:
         ada, adas_phone = await live.connect(ADA), await live.connect(ADA)
         first = await ada.do(personal(BOB, client_message_id="m1"))
 
@@ -264,7 +260,7 @@ class TestARetry:
         assert retry.duplicate
         assert retry.message == first.message
 
-    async def test_may_come_after_many_other_messages(self, live: LiveChat) -> None:
+    async def test_retry_after_many_messages_is_duplicate(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
         first, *_ = [
             await ada.do(personal(BOB, client_message_id=f"m{number}")) for number in range(200)
@@ -272,7 +268,7 @@ class TestARetry:
 
         assert (await ada.do(personal(BOB, client_message_id="m0"))).message == first.message
 
-    async def test_does_not_end_typing(self, live: LiveChat) -> None:
+    async def test_retry_does_not_end_typing(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         await ada.do(personal(BOB, client_message_id="m1"))
         await ada.do(StartTyping(Person(BOB)))
@@ -281,7 +277,7 @@ class TestARetry:
 
         assert bob.of(TypingStopped) == []
 
-    async def test_at_the_same_time_is_told_once(self) -> None:
+    async def test_concurrent_retries_are_broadcast_once(self) -> None:
         live = LiveChat(store=HookedStore(before=lambda _: asyncio.sleep(0)))
         ada, adas_phone, bob = [await live.connect(user) for user in (ADA, ADA, BOB)]
         command = personal(BOB, client_message_id="m1")
@@ -298,23 +294,23 @@ class TestARetry:
             (group(LOBBY, "first", "m1"), group(LOBBY, "changed", "m1")),
         ],
     )
-    async def test_with_other_content_is_a_conflict_that_stores_and_sends_nothing(
+    async def test_retry_with_other_content_is_conflict(
         self, live: LiveChat, first: SendMessage, changed: SendMessage
     ) -> None:
         ada, adas_phone, bob = [await live.connect(user) for user in (ADA, ADA, BOB)]
         for device in (ada, bob):
             await device.do(JoinRoom(LOBBY))
         sent = await ada.do(first)
-        told = [list(device.told) for device in (ada, adas_phone, bob)]
+        before = [list(device.told) for device in (ada, adas_phone, bob)]
 
         with pytest.raises(Conflict):
             await adas_phone.do(changed)
 
-        assert [device.told for device in (ada, adas_phone, bob)] == told
+        assert [device.told for device in (ada, adas_phone, bob)] == before
         assert (await ada.do(first)).message == sent.message
         assert await live.store.messages.last_seq(sent.message.conversation) == 1
 
-    async def test_with_other_content_at_the_same_time_is_a_conflict(self) -> None:
+    async def test_concurrent_retry_with_other_content_is_conflict(self) -> None:
         live = LiveChat(store=HookedStore(before=lambda _: asyncio.sleep(0)))
         ada, adas_phone, bob = [await live.connect(user) for user in (ADA, ADA, BOB)]
 
@@ -327,13 +323,13 @@ class TestARetry:
         assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Conflict", "Stored"]
         assert len(contents(bob)) == 1
 
-    async def test_is_none_from_another_sender(self, live: LiveChat) -> None:
+    async def test_client_message_id_is_per_sender(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         await ada.do(personal(BOB, client_message_id="m1"))
 
         assert not (await bob.do(personal(ADA, client_message_id="m1"))).duplicate
 
-    async def test_is_none_in_another_conversation(self, live: LiveChat) -> None:
+    async def test_client_message_id_is_per_conversation(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
         await ada.do(JoinRoom(LOBBY))
         await ada.do(personal(BOB, client_message_id="m1"))
@@ -341,7 +337,9 @@ class TestARetry:
         assert not (await ada.do(personal(EVE, client_message_id="m1"))).duplicate
         assert not (await ada.do(group(LOBBY, client_message_id="m1"))).duplicate
 
-    async def test_is_none_without_a_client_message_id(self, live: LiveChat) -> None:
+    async def test_message_without_client_message_id_is_never_duplicate(
+        self, live: LiveChat
+    ) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         for _ in range(2):
             await ada.do(personal(BOB, "the same"))
@@ -351,7 +349,7 @@ class TestARetry:
 
 class TestContent:
     @pytest.mark.parametrize("content", [" x ", "\n\tx", "\0", "<b>&amp;</b>", "e\u0301", "👩‍👩‍👧"])
-    async def test_is_delivered_exactly_as_sent(self, live: LiveChat, content: str) -> None:
+    async def test_content_is_delivered_unchanged(self, live: LiveChat, content: str) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
 
         sent = await ada.do(personal(BOB, content))
@@ -359,20 +357,20 @@ class TestContent:
         assert sent.message.content == content
         assert contents(bob) == [content]
 
-    async def test_may_be_as_long_as_the_limit(self, live: LiveChat) -> None:
+    async def test_content_at_limit_is_accepted(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
 
         await ada.do(personal(BOB, "x" * 4096))
 
         assert contents(bob) == ["x" * 4096]
 
-    async def test_over_the_limit_is_refused(self, live: LiveChat) -> None:
+    async def test_content_over_limit_is_rejected(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
 
         with pytest.raises(ContentTooLong):
             await ada.do(personal(BOB, "x" * 4097))
 
-    async def test_has_a_limit_that_can_be_set(self) -> None:
+    async def test_content_limit_is_configurable(self) -> None:
         live = LiveChat(Limits(content_chars=5, rates={}))
         ada = await live.connect(ADA)
 
@@ -381,7 +379,7 @@ class TestContent:
             await ada.do(personal(BOB, "123456"))
 
     @pytest.mark.parametrize("content", ["", " \n", "\ud800"])
-    async def test_that_is_not_fit_is_refused(self, live: LiveChat, content: str) -> None:
+    async def test_invalid_content_is_rejected(self, live: LiveChat, content: str) -> None:
         ada = await live.connect(ADA)
 
         with pytest.raises(InvalidPayload) as refused:
@@ -390,59 +388,59 @@ class TestContent:
         assert refused.value.field == "content"
 
     @pytest.mark.parametrize("content", ["", "x" * 4097])
-    async def test_that_is_refused_leaves_no_trace(self, live: LiveChat, content: str) -> None:
+    async def test_rejected_content_has_no_effect(self, live: LiveChat, content: str) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         await ada.do(StartTyping(Person(BOB)))
-        told = list(bob.told)
+        before = list(bob.told)
 
         with pytest.raises((InvalidPayload, ContentTooLong)):
             await ada.do(personal(BOB, content, client_message_id="m1"))
 
-        assert bob.told == told
+        assert bob.told == before
         assert not (await ada.do(personal(BOB, client_message_id="m1"))).duplicate
 
 
 class TestUnavailable:
     @pytest.mark.parametrize("command", [personal(BOB), group(LOBBY)])
-    async def test_what_cannot_be_stored_is_told_to_nobody(self, command: SendMessage) -> None:
+    async def test_message_that_is_not_stored_is_not_broadcast(self, command: SendMessage) -> None:
         outage = Outage()
         live = LiveChat(store=HookedStore(before=outage))
         devices = [await live.connect(user) for user in (ADA, ADA, BOB)]
         for device in devices:
             await device.do(JoinRoom(LOBBY))
         await devices[0].do(StartTyping(command.target))
-        told = [list(device.told) for device in devices]
+        before = [list(device.told) for device in devices]
         outage.down = {"append"}
 
         with pytest.raises(Unavailable):
             await devices[0].do(command)
 
-        assert [device.told for device in devices] == told
+        assert [device.told for device in devices] == before
 
 
 class TestOrder:
-    async def test_typing_ends_before_the_message_is_told(self, live: LiveChat) -> None:
+    async def test_typing_ends_before_message_is_broadcast(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         await ada.do(StartTyping(Person(BOB)))
 
         await ada.do(personal(BOB))
 
-        _, *told = map(type, bob.told)
-        assert told == [TypingStarted, TypingStopped, MessageSent]
+        _, *events = map(type, bob.told)
+        assert events == [TypingStarted, TypingStopped, MessageSent]
 
-    async def test_a_message_is_told_before_its_delivery(self, live: LiveChat) -> None:
+    async def test_message_is_broadcast_before_receipt(self, live: LiveChat) -> None:
         ada, adas_phone = await live.connect(ADA), await live.connect(ADA)
         bob = await live.connect(BOB)
 
         await ada.do(personal(BOB))
         bob.confirm()
 
-        _, *told = map(type, adas_phone.told)
-        assert told == [MessageSent, MessageDelivered]
+        _, *events = map(type, adas_phone.told)
+        assert events == [MessageSent, MessageDelivered]
 
-    async def test_messages_at_once_are_told_in_the_order_of_their_places(self) -> None:
+    async def test_concurrent_messages_are_broadcast_in_order_of_seq(self) -> None:
         async def wait(call: str) -> None:
-            # The first to come waits longest.
+            # The first append waits longest.
             while call == "append" and waiting:
                 waiting.pop()
                 await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""What is counted, and how."""
+"""Counters and histograms."""
 
 from bisect import bisect_left
 from datetime import timedelta
@@ -25,7 +25,7 @@ def metrics(clock: ManualClock) -> Metrics:
 
 
 @given(values=st.lists(st.floats(0, 20)))
-def test_a_histogram_has_each_value_in_the_first_bucket_that_holds_it(values: list[float]) -> None:
+def test_histogram_counts_value_in_first_matching_bucket(values: list[float]) -> None:
     histogram = Histogram(SECONDS)
 
     for value in values:
@@ -47,7 +47,7 @@ def test_commands_are_counted_by_name_and_outcome(metrics: Metrics) -> None:
     assert metrics.commands["join"].outcomes == {}
 
 
-def test_names_that_clients_make_up_are_counted_together(metrics: Metrics) -> None:
+def test_unknown_command_names_are_counted_together(metrics: Metrics) -> None:
     for number in range(10):
         metrics.command(f"made up {number}", "unknown_command", 0.001)
 
@@ -55,7 +55,7 @@ def test_names_that_clients_make_up_are_counted_together(metrics: Metrics) -> No
     assert metrics.commands[OTHER].outcomes == {"unknown_command": 10}
 
 
-def test_a_messages_delivery_lasts_from_its_acceptance(
+def test_delivery_time_starts_when_message_is_accepted(
     metrics: Metrics, clock: ManualClock
 ) -> None:
     clock.advance(timedelta(milliseconds=20))
@@ -67,7 +67,7 @@ def test_a_messages_delivery_lasts_from_its_acceptance(
     assert sum(metrics.delivery_seconds.counts) == 1
 
 
-def test_a_clock_that_was_set_back_makes_no_delivery_shorter_than_nothing() -> None:
+def test_delivery_time_is_not_negative() -> None:
     metrics = Metrics([], lambda: NOON.timestamp() - 60)
 
     metrics.count_broadcast(MessageSent(draft().at(1)), connections=1)
@@ -75,14 +75,14 @@ def test_a_clock_that_was_set_back_makes_no_delivery_shorter_than_nothing() -> N
     assert metrics.delivery_seconds.total == 0
 
 
-def test_other_events_are_deliveries_whose_time_says_nothing(metrics: Metrics) -> None:
+def test_other_events_count_without_delivery_time(metrics: Metrics) -> None:
     metrics.count_broadcast(UserJoined(RoomId("lobby"), UserId("ada"), NOON, 2), connections=2)
 
     assert metrics.deliveries == 2
     assert sum(metrics.delivery_seconds.counts) == 0
 
 
-def test_transactions_are_counted_by_their_size(metrics: Metrics) -> None:
+def test_transactions_are_counted_by_size(metrics: Metrics) -> None:
     metrics.committed(7, 0.004)
 
     assert metrics.commit_sizes.total == 7

@@ -1,4 +1,4 @@
-"""New clients should come where the store answers, unless the server is ending."""
+"""Readiness of the server."""
 
 import asyncio
 from datetime import timedelta
@@ -13,13 +13,13 @@ pytestmark = pytest.mark.anyio
 LONG, SHORT = timedelta(seconds=30), timedelta(milliseconds=1)
 
 
-async def test_a_store_that_answers_is_ready() -> None:
+async def test_available_store_is_ready() -> None:
     readiness = Readiness(HookedStore(), LONG)
 
     assert await readiness.obstacle() is None
 
 
-async def test_a_store_that_is_down_is_not_and_is_again_when_it_is_back() -> None:
+async def test_readiness_follows_availability_of_store() -> None:
     outage = Outage()
     readiness = Readiness(HookedStore(outage), LONG)
 
@@ -30,7 +30,7 @@ async def test_a_store_that_is_down_is_not_and_is_again_when_it_is_back() -> Non
     assert await readiness.obstacle() is None
 
 
-async def test_a_store_that_does_not_answer_is_waited_for_no_longer_than_the_limit() -> None:
+async def test_store_check_times_out() -> None:
     gate = Gate()
     gate.hold_next("check")
 
@@ -39,31 +39,31 @@ async def test_a_store_that_does_not_answer_is_waited_for_no_longer_than_the_lim
     assert await readiness.obstacle() == "store_unavailable"
 
 
-async def test_a_fault_of_the_stores_is_no_reason_to_send_clients() -> None:
-    async def fault(_call: str) -> None:
+async def test_unexpected_error_of_store_is_not_ready() -> None:
+    async def fail(_call: str) -> None:
         raise RuntimeError("a fault")
 
-    assert await Readiness(HookedStore(fault), LONG).obstacle() == "store_unavailable"
+    assert await Readiness(HookedStore(fail), LONG).obstacle() == "store_unavailable"
 
 
-async def test_while_the_server_ends_it_is_not_ready_and_the_store_is_not_asked() -> None:
-    asked: list[str] = []
+async def test_draining_server_is_not_ready_without_store_check() -> None:
+    calls: list[str] = []
 
-    async def note(call: str) -> None:
-        asked.append(call)
+    async def record(call: str) -> None:
+        calls.append(call)
 
-    readiness = Readiness(HookedStore(note), LONG)
+    readiness = Readiness(HookedStore(record), LONG)
     readiness.drain()
 
     assert await readiness.obstacle() == "draining"
-    assert asked == []
+    assert calls == []
 
 
-async def test_many_who_ask_at_once_ask_the_store_once_even_if_the_first_goes_away() -> None:
-    gate, asked = Gate(), []
+async def test_concurrent_checks_share_one_store_check() -> None:
+    gate, calls = Gate(), []
 
     async def held(call: str) -> None:
-        asked.append(call)
+        calls.append(call)
         await gate(call)
 
     gate.hold_next("check")
@@ -75,4 +75,4 @@ async def test_many_who_ask_at_once_ask_the_store_once_even_if_the_first_goes_aw
     gate.let_go()
 
     assert await asyncio.gather(*others) == [None] * 4
-    assert asked == ["check"]
+    assert calls == ["check"]

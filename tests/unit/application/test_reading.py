@@ -1,4 +1,4 @@
-"""Reading what is stored: history, conversations, what was missed, and receipts."""
+"""Reading: history, conversation lists, catching up and read receipts."""
 
 from collections.abc import Sequence
 
@@ -46,7 +46,7 @@ def reads(device: Device) -> list[tuple[UserId, Conversation, int]]:
 
 
 async def missed(device: Device, live: LiveChat, limit: int = 50, **seqs: int) -> CaughtUp:
-    """Catch up, having each user's messages, and those of the lobby, so far."""
+    """Catch up; keyword arguments are positions by user, or of the lobby."""
     positions = [
         Position(IN_LOBBY if name == "lobby" else Person(UserId(name)), seq)
         for name, seq in seqs.items()
@@ -55,7 +55,7 @@ async def missed(device: Device, live: LiveChat, limit: int = 50, **seqs: int) -
 
 
 class TestHistory:
-    async def test_of_a_pair_both_can_read(self, live: LiveChat) -> None:
+    async def test_both_users_of_pair_can_read_history(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         for device, other in ((ada, BOB), (bob, ADA), (ada, BOB)):
             await device.do(personal(other))
@@ -65,14 +65,14 @@ class TestHistory:
         assert [message.seq for message in page.messages] == [1, 2, 3]
         assert await bob.do(FetchHistory(TO_ADA)) == page
 
-    async def test_of_a_pair_is_nobody_elses(self, live: LiveChat) -> None:
+    async def test_other_users_cannot_read_history_of_pair(self, live: LiveChat) -> None:
         ada, eve = await live.connect(ADA), await live.connect(EVE)
         await ada.do(personal(BOB))
 
         for target in (TO_ADA, TO_BOB):
             assert (await eve.do(FetchHistory(target))).messages == []
 
-    async def test_of_a_room_is_its_members(self, live: LiveChat) -> None:
+    async def test_only_members_can_read_history_of_room(self, live: LiveChat) -> None:
         ada, eve = await live.connect(ADA), await live.connect(EVE)
         await ada.do(JoinRoom(LOBBY))
         await ada.do(group(LOBBY, "hello"))
@@ -83,7 +83,7 @@ class TestHistory:
         await eve.do(JoinRoom(LOBBY))
         assert contents((await eve.do(FetchHistory(IN_LOBBY))).messages) == ["hello"]
 
-    async def test_who_has_left_reads_no_more(self, live: LiveChat) -> None:
+    async def test_former_member_cannot_read_history(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
         await ada.do(JoinRoom(LOBBY))
         await ada.do(LeaveRoom(LOBBY))
@@ -91,7 +91,7 @@ class TestHistory:
         with pytest.raises(NotAMember):
             await ada.do(FetchHistory(IN_LOBBY))
 
-    async def test_what_is_read_is_delivered(self) -> None:
+    async def test_messages_in_page_are_delivered(self) -> None:
         live = LiveChat(Limits(offline_push=0, rates={}))
         ada = await live.connect(ADA)
         for _ in range(3):
@@ -103,7 +103,7 @@ class TestHistory:
 
         assert delivered(ada) == [1, 2]
 
-    async def test_what_the_host_reads_is_not(self) -> None:
+    async def test_messages_read_by_host_are_not_delivered(self) -> None:
         live = LiveChat(Limits(offline_push=0, rates={}))
         ada = await live.connect(ADA)
         await ada.do(personal(BOB))
@@ -112,19 +112,19 @@ class TestHistory:
 
         assert delivered(ada) == []
 
-    def test_is_read_before_a_place_or_after_one(self) -> None:
+    def test_before_seq_and_after_seq_are_mutually_exclusive(self) -> None:
         with pytest.raises(InvalidPayload):
             Window(before_seq=1, after_seq=1)
 
     @pytest.mark.parametrize("limit", [0, -1, 201])
-    def test_comes_in_pages_of_a_limited_size(self, limit: int) -> None:
+    def test_invalid_limit_is_rejected(self, limit: int) -> None:
         with pytest.raises(InvalidPayload) as refused:
             Window(limit=limit)
 
         assert refused.value.field == "limit"
 
     @pytest.mark.parametrize("seq", [-1, 2**63])
-    def test_has_no_such_places(self, seq: int) -> None:
+    def test_invalid_seq_is_rejected(self, seq: int) -> None:
         with pytest.raises(InvalidPayload) as refused:
             Window(before_seq=seq)
 
@@ -135,9 +135,7 @@ class TestConversations:
     async def listed(self, device: Device, **options: int) -> ConversationPage:
         return await device.do(ListConversations(**options))
 
-    async def test_are_shown_with_their_last_message_and_what_is_unread(
-        self, live: LiveChat
-    ) -> None:
+    async def test_summary_has_last_message_and_unread_count(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         for content in ("one", "two"):
             await ada.do(personal(BOB, content))
@@ -151,7 +149,7 @@ class TestConversations:
         assert summary.last_message.content == "two"
         assert summary.unread_count == 1
 
-    async def test_a_room_without_messages_has_no_last_one(self, live: LiveChat) -> None:
+    async def test_room_without_messages_has_no_last_message(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
         await ada.do(JoinRoom(LOBBY))
 
@@ -159,7 +157,7 @@ class TestConversations:
 
         assert (summary.last_message, summary.unread_count) == (None, 0)
 
-    async def test_are_of_one_moment(self) -> None:
+    async def test_list_is_consistent_snapshot(self) -> None:
         async def one_more_message(call: str) -> None:
             if call in {"of_user", "recent", "newest"}:
                 await live.store.messages.append(draft(ADA_AND_BOB))
@@ -173,7 +171,7 @@ class TestConversations:
         assert summary.last_message.seq == summary.state.last_seq == 1
         assert summary.unread_count == 1
 
-    async def test_come_in_pages_to_the_last(self, live: LiveChat) -> None:
+    async def test_list_is_paginated(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
         others = [UserId(f"user {number}") for number in range(5)]
         for other in others:
@@ -189,7 +187,7 @@ class TestConversations:
 
         assert seen == [Pair.of(ADA, other) for other in reversed(others)]
 
-    async def test_a_page_that_is_just_full_is_the_last(self, live: LiveChat) -> None:
+    async def test_full_page_without_more_is_last(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
         await ada.do(personal(BOB))
 
@@ -206,7 +204,7 @@ class TestConversations:
 
         assert delivered(ada) == []
 
-    async def test_the_sender_sees_how_far_the_other_was_given_it(self, live: LiveChat) -> None:
+    async def test_sender_sees_delivered_seq(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
         await ada.do(personal(BOB))
         ada.close()
@@ -216,7 +214,7 @@ class TestConversations:
 
         assert summary.state.delivered_seq == 1
 
-    async def test_unread_ones_are_counted_so_far(self, live: LiveChat) -> None:
+    async def test_unread_count_is_capped(self, live: LiveChat) -> None:
         for _ in range(MAX_UNREAD_COUNT + 5):
             await live.host(ADA, personal(BOB))
 
@@ -226,7 +224,7 @@ class TestConversations:
 
 
 class TestCatchingUp:
-    async def test_gives_what_the_client_does_not_have(self, live: LiveChat) -> None:
+    async def test_missed_messages_are_returned(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         for content in "abc":
             await ada.do(personal(BOB, content))
@@ -237,7 +235,7 @@ class TestCatchingUp:
         assert not of_ada.limited
         assert of_ada.state.last_seq == 3
 
-    async def test_gives_conversations_that_the_client_does_not_know(self, live: LiveChat) -> None:
+    async def test_unknown_conversations_are_returned(self, live: LiveChat) -> None:
         ada, eve = await live.connect(ADA), await live.connect(EVE)
         for device in (ada, eve):
             await device.do(JoinRoom(LOBBY))
@@ -251,7 +249,7 @@ class TestCatchingUp:
             ["in the room"],
         ]
 
-    async def test_gives_ones_own_messages_from_elsewhere(self, live: LiveChat) -> None:
+    async def test_own_messages_from_other_device_are_returned(self, live: LiveChat) -> None:
         ada, adas_phone = await live.connect(ADA), await live.connect(ADA)
         await adas_phone.do(personal(BOB, "from my phone"))
 
@@ -259,7 +257,7 @@ class TestCatchingUp:
 
         assert contents(to_bob.messages) == ["from my phone"]
 
-    async def test_is_silent_of_what_the_client_has(self, live: LiveChat) -> None:
+    async def test_known_messages_are_not_returned(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
         await ada.do(personal(BOB))
         await ada.do(JoinRoom(LOBBY))
@@ -268,7 +266,7 @@ class TestCatchingUp:
 
         assert (caught_up.recovered, caught_up.conversations) == (True, [])
 
-    async def test_is_silent_of_rooms_that_one_is_not_in(self, live: LiveChat) -> None:
+    async def test_rooms_of_others_are_not_returned(self, live: LiveChat) -> None:
         ada, eve = await live.connect(ADA), await live.connect(EVE)
         await ada.do(JoinRoom(LOBBY))
         await ada.do(group(LOBBY))
@@ -277,7 +275,7 @@ class TestCatchingUp:
 
         assert (caught_up.recovered, caught_up.conversations) == (True, [])
 
-    async def test_of_another_epoch_gives_nothing(self, live: LiveChat) -> None:
+    async def test_positions_from_another_epoch_are_not_recovered(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
         await ada.do(personal(BOB))
 
@@ -285,7 +283,7 @@ class TestCatchingUp:
 
         assert caught_up == CaughtUp(recovered=False)
 
-    async def test_gives_the_newest_and_marks_the_hole(self, live: LiveChat) -> None:
+    async def test_newest_messages_are_returned_and_marked_limited(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
         for content in "abcd":
             await ada.do(personal(BOB, content))
@@ -295,7 +293,7 @@ class TestCatchingUp:
         assert contents(to_bob.messages) == ["c", "d"]
         assert to_bob.limited
 
-    async def test_just_within_the_limit_there_is_no_hole(self, live: LiveChat) -> None:
+    async def test_messages_within_limit_are_not_marked_limited(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
         for _ in range(4):
             await ada.do(personal(BOB))
@@ -304,7 +302,7 @@ class TestCatchingUp:
 
         assert not to_bob.limited
 
-    async def test_what_one_answer_does_not_carry_is_marked(self) -> None:
+    async def test_messages_that_do_not_fit_are_marked_limited(self) -> None:
         live = LiveChat(Limits(catch_up_messages=3, rates={}))
         ada = await live.connect(ADA)
         for other in (EVE, BOB):
@@ -316,22 +314,20 @@ class TestCatchingUp:
         assert (len(to_bob.messages), to_bob.limited) == (2, False)
         assert (len(to_eve.messages), to_eve.limited) == (0, True)
 
-    async def test_of_more_conversations_than_fit_the_rest_comes_the_next_time(
-        self, live: LiveChat
-    ) -> None:
+    async def test_remaining_conversations_are_returned_next_time(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
         others = [UserId(f"user {number}") for number in range(STANDINGS_AT_ONCE + 1)]
         for other in others:
             await ada.do(personal(other))
 
         first = await missed(ada, live)
-        # The client has what it was given.
+        # The client now has the first result.
         rest = await missed(ada, live, **dict.fromkeys(others[1:], 1))
 
         assert (len(first.conversations), first.has_more) == (STANDINGS_AT_ONCE, True)
         assert (len(rest.conversations), rest.has_more) == (1, False)
 
-    async def test_news_are_found_behind_conversations_without_any(self, live: LiveChat) -> None:
+    async def test_missed_messages_are_found_on_later_pages(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
         others = [UserId(f"user {number}") for number in range(STANDINGS_AT_ONCE + 1)]
         for other in others:
@@ -342,7 +338,7 @@ class TestCatchingUp:
         (oldest,) = caught_up.conversations
         assert oldest.state.conversation == Pair.of(ADA, others[0])
 
-    async def test_what_is_given_is_delivered(self) -> None:
+    async def test_returned_messages_are_delivered(self) -> None:
         live = LiveChat(Limits(offline_push=0, rates={}))
         ada = await live.connect(ADA)
         for _ in range(3):
@@ -354,7 +350,7 @@ class TestCatchingUp:
 
         assert delivered(ada) == [2, 3]
 
-    def test_names_a_limited_number_of_positions(self) -> None:
+    def test_too_many_positions_are_rejected(self) -> None:
         positions = [Position(IN_LOBBY, 1)] * 1001
 
         with pytest.raises(InvalidPayload) as refused:
@@ -364,7 +360,7 @@ class TestCatchingUp:
 
 
 class TestReceipts:
-    async def test_in_a_pair_the_other_and_ones_own_devices_are_told(self, live: LiveChat) -> None:
+    async def test_receipt_in_pair_goes_to_other_user_and_own_devices(self, live: LiveChat) -> None:
         devices = [await live.connect(user) for user in (ADA, BOB, BOB, EVE)]
         ada, bob, bobs_phone, eve = devices
         await ada.do(personal(BOB))
@@ -375,7 +371,7 @@ class TestReceipts:
         assert reads(ada) == reads(bobs_phone) == [(BOB, ADA_AND_BOB, 1)]
         assert reads(bob) == reads(eve) == []
 
-    async def test_what_moves_nothing_is_told_to_nobody(self, live: LiveChat) -> None:
+    async def test_unmoved_marker_publishes_nothing(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         await ada.do(personal(BOB))
         for seq in (1, 1, 0):
@@ -384,7 +380,7 @@ class TestReceipts:
 
         assert len(reads(ada)) == 1
 
-    async def test_one_cannot_have_read_more_than_there_is(self, live: LiveChat) -> None:
+    async def test_marker_is_capped_at_newest_message(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         await ada.do(personal(BOB))
 
@@ -392,7 +388,7 @@ class TestReceipts:
 
         assert reads(ada) == [(BOB, ADA_AND_BOB, 1)]
 
-    async def test_in_a_room_the_members_are_told(self, live: LiveChat) -> None:
+    async def test_receipt_in_room_goes_to_members(self, live: LiveChat) -> None:
         ada, bob, eve = [await live.connect(user) for user in (ADA, BOB, EVE)]
         for device in (ada, bob):
             await device.do(JoinRoom(LOBBY))
@@ -403,7 +399,7 @@ class TestReceipts:
         assert reads(ada) == [(BOB, IN_LOBBY, 1)]
         assert reads(eve) == []
 
-    async def test_in_a_large_room_only_ones_own_devices_are_told(self) -> None:
+    async def test_receipt_in_large_room_goes_to_own_devices_only(self) -> None:
         live = LiveChat(Limits(receipt_room_members=1, rates={}))
         ada, bob, bobs_phone = [await live.connect(user) for user in (ADA, BOB, BOB)]
         for device in (ada, bob):
@@ -415,6 +411,6 @@ class TestReceipts:
         assert reads(bobs_phone) == [(BOB, IN_LOBBY, 1)]
         assert reads(ada) == []
 
-    async def test_of_a_room_one_must_be_a_member(self, live: LiveChat) -> None:
+    async def test_marker_in_room_requires_membership(self, live: LiveChat) -> None:
         with pytest.raises(NotAMember):
             await (await live.connect(ADA)).do(MarkRead(Room(RoomId("elsewhere")), 1))

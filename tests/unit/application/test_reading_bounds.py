@@ -1,4 +1,4 @@
-"""An answer has a size; what does not fit is marked, and never lost."""
+"""Size limits of results: what does not fit is marked, never lost."""
 
 import pytest
 
@@ -18,12 +18,12 @@ from tests.stores import HookedStore
 
 pytestmark = pytest.mark.anyio
 
-# Four bytes each in UTF-8.
+# Four bytes per character in UTF-8.
 LARGE = "\N{GRINNING FACE}" * 4096
 MANY = MAX_ANSWER_BYTES // len(LARGE.encode()) + 10
 
 
-async def test_a_page_is_cut_where_it_would_be_too_large(live: LiveChat) -> None:
+async def test_history_page_is_limited_in_bytes(live: LiveChat) -> None:
     ada = await live.connect(ADA)
     for _ in range(MANY):
         await ada.do(personal(BOB, LARGE))
@@ -38,7 +38,7 @@ async def test_a_page_is_cut_where_it_would_be_too_large(live: LiveChat) -> None
     assert oldest.messages[0].seq == 1
 
 
-async def test_what_does_not_fit_when_catching_up_is_marked(live: LiveChat) -> None:
+async def test_catch_up_messages_that_do_not_fit_are_marked_limited(live: LiveChat) -> None:
     ada, eve = await live.connect(ADA), await live.connect(EVE)
     await eve.do(personal(BOB, "the oldest news"))
     for _ in range(MANY):
@@ -54,7 +54,7 @@ async def test_what_does_not_fit_when_catching_up_is_marked(live: LiveChat) -> N
     assert (list(from_eve.messages), from_eve.limited) == ([], True)
 
 
-async def test_a_list_is_cut_where_it_would_be_too_large_and_goes_on_from_there(
+async def test_list_page_is_limited_in_bytes(
     live: LiveChat,
 ) -> None:
     ada = await live.connect(ADA)
@@ -71,7 +71,7 @@ async def test_a_list_is_cut_where_it_would_be_too_large_and_goes_on_from_there(
     assert len(set(listed)) == MANY
 
 
-async def test_what_json_makes_of_content_counts(live: LiveChat) -> None:
+async def test_json_escapes_count_towards_limit(live: LiveChat) -> None:
     ada = await live.connect(ADA)
     for number in range(60):
         await ada.do(personal(UserId(f"user {number}"), "\x01" * 4095 + "."))
@@ -82,25 +82,25 @@ async def test_what_json_makes_of_content_counts(live: LiveChat) -> None:
     assert listed.next_cursor is not None
 
 
-async def test_what_gets_news_while_one_catches_up_is_not_passed_over() -> None:
+async def test_conversation_with_news_during_catch_up_is_not_skipped() -> None:
     oldest = UserId("user 0")
 
-    async def say_something(call: str) -> None:
+    async def send_once(call: str) -> None:
         if call == "of_user":
-            looks.append(call)
-            if len(looks) == 1:
+            calls.append(call)
+            if len(calls) == 1:
                 await devices[0].do(personal(ADA, "meanwhile"))
 
-    looks: list[str] = []
-    live = LiveChat(store=HookedStore(after=say_something))
+    calls: list[str] = []
+    live = LiveChat(store=HookedStore(after=send_once))
     devices: list[Device] = []
     for number in range(STANDINGS_AT_ONCE + 1):
         devices.append(await live.connect(UserId(f"user {number}")))
         await devices[-1].do(personal(ADA))
     ada = await live.connect(ADA)
-    has_all = [Position(Person(device.user_id), 1) for device in devices]
+    positions = [Position(Person(device.user_id), 1) for device in devices]
 
-    caught_up = await ada.do(CatchUp(live.store.epoch, has_all))
+    caught_up = await ada.do(CatchUp(live.store.epoch, positions))
 
     (missed,) = caught_up.conversations
     assert missed.state.conversation == Pair.of(ADA, oldest)

@@ -1,4 +1,4 @@
-"""How long a connection that is refused again and again is served."""
+"""Limits on rejections."""
 
 from datetime import timedelta
 
@@ -15,7 +15,7 @@ TOO_FAST = RateLimited("too fast", retry_after_ms=1)
 TWO_A_SECOND = Rate(per_second=2, burst=3)
 
 
-def test_after_many_refusals_the_next_is_one_too_many() -> None:
+def test_limit_is_exceeded_after_burst_of_rejections() -> None:
     refusal_limit = RefusalLimit(ManualClock(), TWO_A_SECOND)
 
     refused = [refusal_limit.exceeded(LAPTOP, TOO_FAST) for _ in range(4)]
@@ -23,7 +23,7 @@ def test_after_many_refusals_the_next_is_one_too_many() -> None:
     assert refused == [False, False, False, True]
 
 
-def test_every_kind_of_refusal_counts() -> None:
+def test_every_kind_of_rejection_counts() -> None:
     refusal_limit = RefusalLimit(ManualClock(), TWO_A_SECOND)
     for _ in range(3):
         refusal_limit.exceeded(LAPTOP, InvalidPayload("nonsense"))
@@ -31,30 +31,30 @@ def test_every_kind_of_refusal_counts() -> None:
     assert refusal_limit.exceeded(LAPTOP, TOO_FAST)
 
 
-def test_what_the_server_could_not_do_does_not_count() -> None:
+def test_unavailable_does_not_count() -> None:
     refusal_limit = RefusalLimit(ManualClock(), TWO_A_SECOND)
 
     assert not any(refusal_limit.exceeded(LAPTOP, Unavailable("no store")) for _ in range(100))
     assert not refusal_limit.exceeded(LAPTOP, TOO_FAST)
 
 
-def test_what_is_no_command_counts_too() -> None:
+def test_ignored_packets_count() -> None:
     refusal_limit = RefusalLimit(ManualClock(), TWO_A_SECOND)
 
-    ended = [refusal_limit.exceeded_by_ignored(LAPTOP) for _ in range(4)]
+    exceeded_each = [refusal_limit.exceeded_by_ignored(LAPTOP) for _ in range(4)]
 
-    assert ended == [False, False, False, True]
+    assert exceeded_each == [False, False, False, True]
 
 
-def test_a_large_packet_counts_as_several() -> None:
+def test_large_packet_counts_as_several() -> None:
     refusal_limit = RefusalLimit(ManualClock(), TWO_A_SECOND)
 
-    ended = [refusal_limit.exceeded(LAPTOP, TOO_FAST, BYTES_OF_A_REFUSAL) for _ in range(3)]
+    exceeded_each = [refusal_limit.exceeded(LAPTOP, TOO_FAST, BYTES_OF_A_REFUSAL) for _ in range(3)]
 
-    assert ended == [False, False, True]
+    assert exceeded_each == [False, False, True]
 
 
-def test_each_connection_counts_alone() -> None:
+def test_connections_are_limited_separately() -> None:
     refusal_limit = RefusalLimit(ManualClock(), TWO_A_SECOND)
     for _ in range(4):
         refusal_limit.exceeded(LAPTOP, TOO_FAST)
@@ -62,7 +62,7 @@ def test_each_connection_counts_alone() -> None:
     assert not refusal_limit.exceeded(PHONE, TOO_FAST)
 
 
-def test_with_time_refusals_are_forgiven() -> None:
+def test_rejections_within_rate_are_tolerated() -> None:
     clock = ManualClock()
     refusal_limit = RefusalLimit(clock, TWO_A_SECOND)
 
@@ -71,16 +71,16 @@ def test_with_time_refusals_are_forgiven() -> None:
         clock.advance(timedelta(milliseconds=500))
 
 
-def test_without_a_limit_nobody_is_ended() -> None:
+def test_without_limit_nothing_is_exceeded() -> None:
     refusal_limit = RefusalLimit(ManualClock(), None)
 
     assert not any(refusal_limit.exceeded(LAPTOP, TOO_FAST) for _ in range(10_000))
 
 
-def test_a_users_connections_count_together() -> None:
+def test_connections_of_user_share_user_limit() -> None:
     refusal_limit = RefusalLimit(ManualClock(), None, TWO_A_SECOND)
 
-    ended = [refusal_limit.exceeded(device, TOO_FAST) for device in (LAPTOP, PHONE) * 2]
+    exceeded_each = [refusal_limit.exceeded(device, TOO_FAST) for device in (LAPTOP, PHONE) * 2]
 
-    assert ended == [False, False, False, True]
+    assert exceeded_each == [False, False, False, True]
     assert not refusal_limit.exceeded(Actor(BOB, ConnectionId("other")), TOO_FAST)

@@ -1,4 +1,4 @@
-"""Work that waits until the store can be read."""
+"""Repairs, which wait until the store can be read."""
 
 import asyncio
 import logging
@@ -25,23 +25,23 @@ def repairs(clock: ManualClock) -> Repairs:
     return Repairs(clock)
 
 
-def noting(done: list[str], name: str) -> Callable[[], Awaitable[None]]:
+def recording(done: list[str], name: str) -> Callable[[], Awaitable[None]]:
     async def repair() -> None:
         done.append(name)
 
     return repair
 
 
-async def test_a_repair_is_done_soon(repairs: Repairs) -> None:
+async def test_repair_runs_in_background(repairs: Repairs) -> None:
     done: list[str] = []
 
-    repairs.request("a", noting(done, "a"))
+    repairs.request("a", recording(done, "a"))
     await wait_all_tasks_blocked()
 
     assert done == ["a"]
 
 
-async def test_a_repair_is_tried_again_until_the_store_answers(
+async def test_repair_is_retried_until_store_is_available(
     repairs: Repairs, clock: ManualClock
 ) -> None:
     outcomes: list[Exception | None] = [Unavailable("down"), Unavailable("down"), None]
@@ -62,7 +62,7 @@ async def test_a_repair_is_tried_again_until_the_store_answers(
     assert left == []
 
 
-async def test_others_wait_while_the_store_is_unavailable(
+async def test_other_repairs_wait_while_store_is_unavailable(
     repairs: Repairs, clock: ManualClock
 ) -> None:
     done: list[str] = []
@@ -73,7 +73,7 @@ async def test_others_wait_while_the_store_is_unavailable(
 
     repairs.request("a", fail)
     await wait_all_tasks_blocked()
-    repairs.request("b", noting(done, "b"))
+    repairs.request("b", recording(done, "b"))
     await wait_all_tasks_blocked()
     assert done == ["failed"]
 
@@ -83,20 +83,20 @@ async def test_others_wait_while_the_store_is_unavailable(
     assert "b" in done
 
 
-async def test_repairs_of_one_key_run_one_after_the_other_and_few_at_a_time(
+async def test_concurrency_is_limited_and_same_key_is_serialized(
     repairs: Repairs,
 ) -> None:
     running: list[str] = []
-    most = 0
-    going = asyncio.Event()
+    max_running = 0
+    finish = asyncio.Event()
 
     def repair(name: str) -> Callable[[], Awaitable[None]]:
         async def run() -> None:
-            nonlocal most
+            nonlocal max_running
             assert name not in running
             running.append(name)
-            most = max(most, len(running))
-            await going.wait()
+            max_running = max(max_running, len(running))
+            await finish.wait()
             running.remove(name)
 
         return run
@@ -105,14 +105,14 @@ async def test_repairs_of_one_key_run_one_after_the_other_and_few_at_a_time(
         repairs.request(name, repair(name))
         await asyncio.sleep(0)
     await wait_all_tasks_blocked()
-    assert most == MAX_RUNNING
-    going.set()
+    assert max_running == MAX_RUNNING
+    finish.set()
     await wait_all_tasks_blocked()
 
     assert running == []
 
 
-async def test_a_fault_is_logged_and_holds_up_nothing(
+async def test_error_is_logged_and_does_not_block_others(
     repairs: Repairs, caplog: pytest.LogCaptureFixture
 ) -> None:
     done: list[str] = []
@@ -121,7 +121,7 @@ async def test_a_fault_is_logged_and_holds_up_nothing(
         raise ValueError("a fault")
 
     repairs.request("a", fail)
-    repairs.request("b", noting(done, "b"))
+    repairs.request("b", recording(done, "b"))
     with caplog.at_level(logging.ERROR):
         await wait_all_tasks_blocked()
 
@@ -129,7 +129,7 @@ async def test_a_fault_is_logged_and_holds_up_nothing(
     assert [record.message for record in caplog.records] == ["repair failed"]
 
 
-async def test_none_begins_after_the_end_until_the_next_beginning(
+async def test_no_repair_starts_between_close_and_open(
     repairs: Repairs, clock: ManualClock
 ) -> None:
     done: list[str] = []
@@ -140,13 +140,13 @@ async def test_none_begins_after_the_end_until_the_next_beginning(
     repairs.request("a", fail)
     await wait_all_tasks_blocked()
     repairs.close()
-    repairs.request("b", noting(done, "b"))
+    repairs.request("b", recording(done, "b"))
     clock.advance(timedelta(seconds=1))
     await wait_all_tasks_blocked()
     assert done == []
 
     repairs.open()
-    repairs.request("c", noting(done, "c"))
+    repairs.request("c", recording(done, "c"))
     await wait_all_tasks_blocked()
 
     assert done == ["c"]

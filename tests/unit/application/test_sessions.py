@@ -1,4 +1,4 @@
-"""Connections that open and close, and what they are handed first."""
+"""Opening and closing connections."""
 
 import asyncio
 from datetime import timedelta
@@ -30,19 +30,19 @@ pytestmark = pytest.mark.anyio
 
 
 def contents(device: Device) -> list[str]:
-    """What a connection has been sent, in order."""
+    """Return the contents of messages sent to a connection, in order."""
     return [event.message.content for event in device.of(MessageSent)]
 
 
 class TestConnected:
-    async def test_is_what_a_connection_gets_first_and_once(self, live: LiveChat) -> None:
+    async def test_connected_is_first_event_and_sent_once(self, live: LiveChat) -> None:
         await live.host(ADA, personal(BOB))
 
         bob = await live.connect(BOB)
 
         assert [type(event) for event in bob.told] == [Connected, MessageSent]
 
-    async def test_says_who_and_what_this_is(self, live: LiveChat) -> None:
+    async def test_connected_describes_connection(self, live: LiveChat) -> None:
         live.clock.advance(timedelta(seconds=5))
 
         ada = await live.connect(ADA, token_ends=NOON + timedelta(hours=1))
@@ -67,12 +67,12 @@ class TestConnected:
             since=Since.at(live.store.epoch, 0),
         )
 
-    async def test_names_no_end_of_a_token_that_has_none(self, live: LiveChat) -> None:
+    async def test_connected_has_no_expiry_if_token_has_none(self, live: LiveChat) -> None:
         (connected,) = (await live.connect(ADA, token_ends=None)).of(Connected)
 
         assert connected.token_expires_at is None
 
-    async def test_tells_the_limits_that_are_set(self) -> None:
+    async def test_connected_has_configured_limits(self) -> None:
         live = LiveChat(
             Limits(
                 content_chars=10,
@@ -88,7 +88,7 @@ class TestConnected:
         assert (limits.content_chars, limits.rooms_per_user) == (10, 2)
         assert (limits.typing_ttl_ms, limits.typing_renew_ms) == (1500, 333)
 
-    async def test_is_told_to_no_other_connection(self, live: LiveChat) -> None:
+    async def test_connected_is_not_sent_to_other_connections(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
 
         await live.connect(ADA)
@@ -97,22 +97,20 @@ class TestConnected:
 
 
 class TestMissedMessages:
-    async def test_come_in_order(self, live: LiveChat) -> None:
+    async def test_missed_messages_are_pushed_in_order(self, live: LiveChat) -> None:
         for content in ("one", "two", "three"):
             await live.host(ADA, personal(BOB, content))
 
         assert contents(await live.connect(BOB)) == ["one", "two", "three"]
 
-    async def test_come_from_the_conversations_with_the_newest_messages_first(
-        self, live: LiveChat
-    ) -> None:
+    async def test_conversations_with_newest_messages_come_first(self, live: LiveChat) -> None:
         await live.host(ADA, personal(BOB, "Ada's first"))
         await live.host(EVE, personal(BOB, "Eve's"))
         await live.host(ADA, personal(BOB, "Ada's second"))
 
         assert contents(await live.connect(BOB)) == ["Ada's first", "Ada's second", "Eve's"]
 
-    async def test_are_those_that_no_connection_has_had(self, live: LiveChat) -> None:
+    async def test_only_unconfirmed_messages_are_pushed(self, live: LiveChat) -> None:
         bob = await live.connect(BOB)
         await live.host(ADA, personal(BOB, "had"))
         bob.confirm()
@@ -121,7 +119,7 @@ class TestMissedMessages:
 
         assert contents(await live.connect(BOB)) == ["missed"]
 
-    async def test_come_once(self, live: LiveChat) -> None:
+    async def test_confirmed_messages_are_not_pushed_again(self, live: LiveChat) -> None:
         await live.host(ADA, personal(BOB))
         bob = await live.connect(BOB)
         bob.confirm()
@@ -132,37 +130,37 @@ class TestMissedMessages:
         assert contents(bobs_phone) == []
         assert contents(await live.connect(BOB)) == []
 
-    async def test_are_not_ones_own(self, live: LiveChat) -> None:
+    async def test_own_messages_are_not_pushed(self, live: LiveChat) -> None:
         await live.host(ADA, personal(BOB))
 
         assert contents(await live.connect(ADA)) == []
 
-    async def test_are_also_those_to_oneself(self, live: LiveChat) -> None:
+    async def test_messages_to_self_are_pushed(self, live: LiveChat) -> None:
         await live.host(ADA, personal(ADA, "a note"))
 
         assert contents(await live.connect(ADA)) == ["a note"]
 
-    async def test_are_not_a_rooms(self, live: LiveChat) -> None:
+    async def test_room_messages_are_not_pushed(self, live: LiveChat) -> None:
         for user in (ADA, BOB):
             await live.host(user, JoinRoom(LOBBY))
         await live.host(ADA, group(LOBBY))
 
         assert contents(await live.connect(BOB)) == []
 
-    async def test_are_limited_and_the_rest_comes_the_next_time(self) -> None:
+    async def test_push_is_limited_and_continues_next_time(self) -> None:
         live = LiveChat(Limits(offline_push=3, rates={}))
         for content in "abcde":
             await live.host(ADA, personal(BOB, content))
 
-        times = []
+        pushed = []
         for _ in range(3):
             bob = await live.connect(BOB)
             bob.confirm()
-            times.append(contents(bob))
+            pushed.append(contents(bob))
 
-        assert times == [["a", "b", "c"], ["d", "e"], []]
+        assert pushed == [["a", "b", "c"], ["d", "e"], []]
 
-    async def test_beyond_the_limit_are_covered_by_the_delivery_of_a_later_one(self) -> None:
+    async def test_later_delivery_covers_messages_above_push_limit(self) -> None:
         live = LiveChat(Limits(offline_push=3, rates={}))
         for content in "abcde":
             await live.host(ADA, personal(BOB, content))
@@ -174,7 +172,7 @@ class TestMissedMessages:
         assert contents(bob) == ["a", "b", "c", "new"]
         assert contents(await live.connect(BOB)) == []
 
-    async def test_are_delivered_only_as_far_as_they_were_handed_over(self) -> None:
+    async def test_only_pushed_messages_are_delivered(self) -> None:
         live = LiveChat(Limits(offline_push=2, rates={}))
         ada = await live.connect(ADA)
         sent = [(await ada.do(personal(BOB))).message.message_id for _ in range(3)]
@@ -183,7 +181,7 @@ class TestMissedMessages:
 
         assert [event.message.message_id for event in ada.of(MessageDelivered)] == sent[:2]
 
-    async def test_are_none_where_the_limit_is_none(self) -> None:
+    async def test_push_limit_of_zero_pushes_nothing(self) -> None:
         live = LiveChat(Limits(offline_push=0, rates={}))
         await live.host(ADA, personal(BOB))
 
@@ -191,9 +189,9 @@ class TestMissedMessages:
 
 
 class TestWhileAConnectionOpens:
-    """Between `prepare` and `open`; the transport holds back what is told meanwhile."""
+    """Between `prepare` and `open`, while the transport holds back live events."""
 
-    async def test_what_is_told_comes_after_what_was_missed(self, live: LiveChat) -> None:
+    async def test_live_messages_follow_missed_ones(self, live: LiveChat) -> None:
         await live.host(ADA, personal(BOB, "missed"))
         listener = live.broadcast.listen(BOB, ConnectionId("phone"))
         opening = await live.chat.sessions.prepare(Identity(BOB, None), ConnectionId("phone"))
@@ -204,7 +202,7 @@ class TestWhileAConnectionOpens:
         bobs_phone = Device(listener, live.chat, live.broadcast)
         assert contents(bobs_phone) == ["missed", "meanwhile"]
 
-    async def test_what_is_told_counts_as_delivered_once_it_is_open(self, live: LiveChat) -> None:
+    async def test_live_messages_are_delivered_after_opening(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
         listener = live.broadcast.listen(BOB, ConnectionId("phone"))
         opening = await live.chat.sessions.prepare(Identity(BOB, None), ConnectionId("phone"))
@@ -219,7 +217,7 @@ class TestWhileAConnectionOpens:
             sent.message.message_id
         ]
 
-    async def test_it_delivers_none_of_the_users_own_messages(self, live: LiveChat) -> None:
+    async def test_own_live_messages_are_not_delivered(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         listener = live.broadcast.listen(BOB, ConnectionId("phone"))
         opening = await live.chat.sessions.prepare(Identity(BOB, None), ConnectionId("phone"))
@@ -233,7 +231,7 @@ class TestWhileAConnectionOpens:
         assert MessageSent in map(type, listener.told)
         assert bob.of(MessageDelivered) == []
 
-    async def test_who_goes_before_it_is_open_has_had_nothing(self, live: LiveChat) -> None:
+    async def test_connection_closed_before_opening_delivers_nothing(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
         await ada.do(personal(BOB, "missed"))
         listener = live.broadcast.listen(BOB, ConnectionId("phone"))
@@ -245,7 +243,7 @@ class TestWhileAConnectionOpens:
         assert ada.of(MessageDelivered) == []
         assert contents(await live.connect(BOB)) == ["missed"]
 
-    async def test_messages_come_in_order_even_if_the_store_has_one_that_is_not_yet_told(
+    async def test_stored_message_does_not_overtake_live_one(
         self,
     ) -> None:
         before, after = Gate(), Gate()
@@ -253,17 +251,17 @@ class TestWhileAConnectionOpens:
         ada = await live.connect(ADA)
         await live.connect(BOB)
         before.hold_next("undelivered")
-        coming = asyncio.create_task(live.connect(BOB))
+        connecting = asyncio.create_task(live.connect(BOB))
         await before.reached()
 
-        # Told live, also to the connection that opens, which holds it back.
+        # Broadcast, also to the connection that is opening, which holds it back.
         await ada.do(personal(BOB, "first"))
-        # Stored, so that the store may say that it is undelivered; not yet told.
+        # Stored, so that the store can return it as undelivered, but not broadcast yet.
         after.hold_next("append")
         second = asyncio.create_task(ada.do(personal(BOB, "second")))
         await after.reached()
         before.let_go()
-        bobs_phone = await coming
+        bobs_phone = await connecting
         after.let_go()
         await second
 
@@ -271,7 +269,7 @@ class TestWhileAConnectionOpens:
 
 
 class TestRooms:
-    async def test_a_later_connection_is_in_its_users_rooms(self, live: LiveChat) -> None:
+    async def test_new_connection_gets_room_messages(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         for device in (ada, bob):
             await device.do(JoinRoom(LOBBY))
@@ -281,7 +279,7 @@ class TestRooms:
 
         assert contents(bob) == contents(bobs_phone) == ["hello"]
 
-    async def test_who_comes_back_needs_no_second_join(self, live: LiveChat) -> None:
+    async def test_membership_survives_reconnect(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         for device in (ada, bob):
             await device.do(JoinRoom(LOBBY))
@@ -293,7 +291,7 @@ class TestRooms:
         assert contents(bob) == ["hello"]
         assert (await bob.do(group(LOBBY))).message.seq == 2
 
-    async def test_who_was_made_a_member_while_away_is_one(self, live: LiveChat) -> None:
+    async def test_join_while_offline_takes_effect(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
         for user in (ADA, BOB):
             await live.host(user, JoinRoom(LOBBY))
@@ -303,7 +301,7 @@ class TestRooms:
 
         assert contents(bob) == ["hello"]
 
-    async def test_who_left_while_away_is_none(self, live: LiveChat) -> None:
+    async def test_leave_while_offline_takes_effect(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
         for user in (ADA, BOB):
             await live.host(user, JoinRoom(LOBBY))
@@ -314,7 +312,7 @@ class TestRooms:
 
         assert contents(bob) == []
 
-    async def test_going_and_coming_is_told_to_nobody(self, live: LiveChat) -> None:
+    async def test_reconnect_is_not_published(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         for device in (ada, bob):
             await device.do(JoinRoom(LOBBY))
@@ -326,20 +324,20 @@ class TestRooms:
         assert ada.of(UserLeft) == []
         assert ada.of(UserJoined) == joined
 
-    async def test_who_leaves_while_another_connection_opens_is_out(self) -> None:
+    async def test_leave_during_opening_takes_effect(self) -> None:
         gate = Gate()
         live = LiveChat(store=HookedStore(after=gate))
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         for device in (ada, bob):
             await device.do(JoinRoom(LOBBY))
         gate.hold_next("rooms_of")
-        coming = asyncio.create_task(live.connect(BOB))
+        connecting = asyncio.create_task(live.connect(BOB))
         await gate.reached()
 
         leaving = asyncio.create_task(bob.do(LeaveRoom(LOBBY)))
         await wait_all_tasks_blocked()
         gate.let_go()
-        bobs_phone = await coming
+        bobs_phone = await connecting
         await leaving
         await ada.do(group(LOBBY))
 
@@ -347,7 +345,7 @@ class TestRooms:
 
 
 class TestClosing:
-    async def test_the_last_connection_ends_the_users_typing(self, live: LiveChat) -> None:
+    async def test_closing_last_connection_ends_typing(self, live: LiveChat) -> None:
         ada, adas_phone, bob = [await live.connect(user) for user in (ADA, ADA, BOB)]
         for device in (ada, bob):
             await device.do(JoinRoom(LOBBY))
@@ -360,7 +358,7 @@ class TestClosing:
 
         assert len(bob.of(TypingStopped)) == 2
 
-    async def test_what_never_opened_ends_nothing(self, live: LiveChat) -> None:
+    async def test_closing_unopened_connection_does_not_end_typing(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         await ada.do(StartTyping(Person(BOB)))
         await live.chat.sessions.prepare(Identity(ADA, None), ConnectionId("phone"))
@@ -369,7 +367,7 @@ class TestClosing:
 
         assert bob.of(TypingStopped) == []
 
-    async def test_closing_twice_ends_nothing_more(self, live: LiveChat) -> None:
+    async def test_close_is_idempotent(self, live: LiveChat) -> None:
         ada, adas_phone, bob = [await live.connect(user) for user in (ADA, ADA, BOB)]
         await ada.do(StartTyping(Person(BOB)))
 
@@ -379,7 +377,7 @@ class TestClosing:
         assert bob.of(TypingStopped) == []
         assert live.chat.connection_count == 2
 
-    async def test_who_is_gone_is_not_delivered_to(self, live: LiveChat) -> None:
+    async def test_message_to_closed_connection_is_not_delivered(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         bob.close()
 
@@ -390,7 +388,7 @@ class TestClosing:
 
 class TestUnavailable:
     @pytest.mark.parametrize("call", ["rooms_of", "undelivered"])
-    async def test_a_store_that_cannot_say_lets_nobody_in(self, call: str) -> None:
+    async def test_connection_is_rejected_if_store_is_unavailable(self, call: str) -> None:
         outage = Outage()
         live = LiveChat(store=HookedStore(before=outage))
         outage.down = {call}

@@ -1,4 +1,4 @@
-"""A connection lives as long as its token."""
+"""Token expiry and refresh of open connections."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -23,23 +23,23 @@ def live() -> LiveChat:
     return LiveChat()
 
 
-def ends_in(live: LiveChat, lifetime: timedelta) -> datetime:
+def expiry_after(live: LiveChat, lifetime: timedelta) -> datetime:
     return live.clock.now() + lifetime
 
 
 async def connect_for(live: LiveChat, lifetime: timedelta) -> Device:
-    return await live.connect(ADA, ends_in(live, lifetime))
+    return await live.connect(ADA, expiry_after(live, lifetime))
 
 
 def another_token(live: LiveChat, lifetime: timedelta | None) -> RefreshToken:
-    """A token of Ada's that is good from now on."""
-    ends_at = None if lifetime is None else ends_in(live, lifetime)
+    """Return a command with a new valid token of Ada's."""
+    ends_at = None if lifetime is None else expiry_after(live, lifetime)
     live.tokens["another"] = Identity(ADA, ends_at)
     return RefreshToken("another")
 
 
-class TestTheEnd:
-    async def test_a_connection_ends_with_its_token(self, live: LiveChat) -> None:
+class TestExpiry:
+    async def test_connection_is_closed_when_token_expires(self, live: LiveChat) -> None:
         ada = await connect_for(live, HOUR)
 
         live.clock.advance(HOUR - MOMENT)
@@ -48,9 +48,9 @@ class TestTheEnd:
         live.clock.advance(MOMENT)
         assert ada.dismissed == "token_expired"
 
-    async def test_a_minute_before_it_is_told_so_once(self, live: LiveChat) -> None:
+    async def test_warning_is_sent_once_a_minute_before_expiry(self, live: LiveChat) -> None:
         ada = await connect_for(live, HOUR)
-        expiring = TokenExpiring(ends_in(live, HOUR), MINUTE)
+        expiring = TokenExpiring(expiry_after(live, HOUR), MINUTE)
 
         live.clock.advance(HOUR - MINUTE - MOMENT)
         assert ada.of(TokenExpiring) == []
@@ -59,12 +59,12 @@ class TestTheEnd:
         assert ada.of(TokenExpiring) == [expiring]
 
     @pytest.mark.parametrize("seconds", [2, 5, 60, 90, 120])
-    async def test_a_short_lived_token_is_warned_of_halfway(
+    async def test_warning_for_short_lived_token_is_sent_halfway(
         self, live: LiveChat, seconds: int
     ) -> None:
         life = seconds * SECOND
         ada = await connect_for(live, life)
-        expiring = TokenExpiring(ends_in(live, life), life / 2)
+        expiring = TokenExpiring(expiry_after(live, life), life / 2)
 
         live.clock.advance(life / 2 - MOMENT)
         assert list(map(type, ada.told)) == [Connected]
@@ -74,14 +74,12 @@ class TestTheEnd:
         live.clock.advance(life / 2)
         assert ada.dismissed == "token_expired"
 
-    async def test_a_token_that_ends_while_it_is_let_in_is_no_good(self, live: LiveChat) -> None:
+    async def test_token_expired_while_opening_closes_connection(self, live: LiveChat) -> None:
         ada = await connect_for(live, timedelta(0))
 
         assert ada.dismissed == "token_expired"
 
-    async def test_tokens_end_by_wall_time_after_the_clock_was_corrected(
-        self, live: LiveChat
-    ) -> None:
+    async def test_tokens_expire_by_wall_time(self, live: LiveChat) -> None:
         live.clock.set_wall_time(-2 * HOUR)
         ada = await live.connect(ADA, live.clock.wall_time() + HOUR)
 
@@ -91,7 +89,9 @@ class TestTheEnd:
         live.clock.advance(MOMENT)
         assert ada.dismissed == "token_expired"
 
-    async def test_clock_set_forward_ends_tokens_within_five_minutes(self, live: LiveChat) -> None:
+    async def test_clock_set_forward_expires_tokens_within_five_minutes(
+        self, live: LiveChat
+    ) -> None:
         ada = await connect_for(live, HOUR)
 
         live.clock.set_wall_time(2 * HOUR)
@@ -99,7 +99,7 @@ class TestTheEnd:
 
         assert ada.dismissed == "token_expired"
 
-    async def test_each_connection_has_an_end_of_its_own(self, live: LiveChat) -> None:
+    async def test_expiry_is_per_connection(self, live: LiveChat) -> None:
         laptop, phone = await connect_for(live, 2 * HOUR), await connect_for(live, HOUR)
         tablet = await live.connect(ADA)
 
@@ -111,7 +111,7 @@ class TestTheEnd:
         assert tablet.dismissed is None
         assert phone.of(TokenExpiring) == [TokenExpiring(live.clock.now() - HOUR, MINUTE)]
 
-    async def test_a_token_of_years_ends_when_it_does(self, live: LiveChat) -> None:
+    async def test_long_lived_token_expires_on_time(self, live: LiveChat) -> None:
         ada = await connect_for(live, timedelta(days=400))
 
         live.clock.advance(timedelta(days=400) - MOMENT)
@@ -119,21 +119,21 @@ class TestTheEnd:
         live.clock.advance(MOMENT)
         assert ada.dismissed == "token_expired"
 
-    async def test_nothing_waits_for_connections_that_are_gone(self, live: LiveChat) -> None:
+    async def test_no_timer_is_kept_for_closed_connections(self, live: LiveChat) -> None:
         for device in [await connect_for(live, HOUR) for _ in range(3)]:
             device.close()
 
-        assert live.clock._due(ends_in(live, 2 * HOUR)) == []
+        assert live.clock._due(expiry_after(live, 2 * HOUR)) == []
 
 
-class TestRefreshing:
-    async def test_a_connection_lives_as_long_as_its_new_token(self, live: LiveChat) -> None:
+class TestRefresh:
+    async def test_refreshed_token_extends_connection(self, live: LiveChat) -> None:
         ada = await connect_for(live, HOUR)
         live.clock.advance(HOUR - SECOND)
 
         answer = await ada.do(another_token(live, HOUR))
 
-        assert answer == TokenRefreshed(ends_in(live, HOUR))
+        assert answer == TokenRefreshed(expiry_after(live, HOUR))
         live.clock.advance(HOUR - MOMENT)
         assert ada.dismissed is None
         assert len(ada.of(TokenExpiring)) == 2
@@ -141,7 +141,7 @@ class TestRefreshing:
         assert ada.dismissed == "token_expired"
 
     @pytest.mark.parametrize("seconds", [2, 60])
-    async def test_a_client_that_refreshes_short_lived_tokens_is_warned_once_for_each(
+    async def test_each_refreshed_token_is_warned_about_once(
         self, live: LiveChat, seconds: int
     ) -> None:
         life = seconds * SECOND
@@ -155,7 +155,7 @@ class TestRefreshing:
         assert len(ada.of(TokenExpiring)) == 10
         assert ada.dismissed is None
 
-    async def test_a_client_that_has_no_better_token_is_not_warned_again(
+    async def test_refresh_without_later_expiry_is_not_warned_about_again(
         self, live: LiveChat
     ) -> None:
         ada = await connect_for(live, HOUR)
@@ -170,7 +170,7 @@ class TestRefreshing:
         live.clock.advance(MOMENT)
         assert ada.dismissed == "token_expired"
 
-    async def test_a_new_token_without_an_end_has_none(self, live: LiveChat) -> None:
+    async def test_refresh_with_unlimited_token_removes_expiry(self, live: LiveChat) -> None:
         ada = await connect_for(live, HOUR)
 
         assert await ada.do(another_token(live, None)) == TokenRefreshed(None)
@@ -179,9 +179,9 @@ class TestRefreshing:
         assert ada.dismissed is None
         assert ada.of(TokenExpiring) == []
 
-    async def test_another_users_token_is_refused_and_changes_nothing(self, live: LiveChat) -> None:
+    async def test_refresh_with_token_of_another_user_is_rejected(self, live: LiveChat) -> None:
         ada = await connect_for(live, HOUR)
-        live.tokens["bobs"] = Identity(BOB, ends_in(live, 2 * HOUR))
+        live.tokens["bobs"] = Identity(BOB, expiry_after(live, 2 * HOUR))
 
         with pytest.raises(Unauthenticated):
             await ada.do(RefreshToken("bobs"))
@@ -189,9 +189,7 @@ class TestRefreshing:
         live.clock.advance(HOUR)
         assert ada.dismissed == "token_expired"
 
-    async def test_a_token_that_is_no_good_is_refused_and_changes_nothing(
-        self, live: LiveChat
-    ) -> None:
+    async def test_refresh_with_invalid_token_is_rejected(self, live: LiveChat) -> None:
         ada = await connect_for(live, HOUR)
         live.tokens["old"] = Identity(ADA, live.clock.now())
 
@@ -203,7 +201,7 @@ class TestRefreshing:
         live.clock.advance(HOUR - MOMENT)
         assert ada.dismissed is None
 
-    async def test_only_the_connection_that_asks_is_renewed(self, live: LiveChat) -> None:
+    async def test_refresh_affects_only_its_connection(self, live: LiveChat) -> None:
         laptop, phone = await connect_for(live, HOUR), await connect_for(live, HOUR)
 
         await laptop.do(another_token(live, 2 * HOUR))
@@ -211,26 +209,26 @@ class TestRefreshing:
         live.clock.advance(HOUR)
         assert [each.dismissed for each in (laptop, phone)] == [None, "token_expired"]
 
-    async def test_a_connection_that_has_gone_meanwhile_is_not_kept(self, live: LiveChat) -> None:
+    async def test_refresh_of_closed_connection_sets_no_timer(self, live: LiveChat) -> None:
         ada = await connect_for(live, HOUR)
-        asking = asyncio.create_task(ada.do(another_token(live, 2 * HOUR)))
+        refreshing = asyncio.create_task(ada.do(another_token(live, 2 * HOUR)))
         await asyncio.sleep(0)
         ada.close()
 
-        await asking
+        await refreshing
 
-        assert live.clock._due(ends_in(live, 3 * HOUR)) == []
+        assert live.clock._due(expiry_after(live, 3 * HOUR)) == []
 
-    async def test_the_host_has_no_token(self, live: LiveChat) -> None:
+    async def test_host_cannot_refresh_token(self, live: LiveChat) -> None:
         with pytest.raises(InvalidPayload):
             await live.host(ADA, another_token(live, HOUR))
 
-    async def test_a_token_is_not_shown(self) -> None:
+    async def test_token_is_not_in_repr(self) -> None:
         assert "secret" not in repr(RefreshToken("secret"))
 
 
-class TestRevocation:
-    async def test_all_of_a_users_connections_end_and_nobody_elses(self, live: LiveChat) -> None:
+class TestDisconnectUser:
+    async def test_disconnect_user_closes_all_of_their_connections(self, live: LiveChat) -> None:
         laptop, phone, bob = [await live.connect(each) for each in (ADA, ADA, BOB)]
 
         live.chat.disconnect_user(ADA)
@@ -241,7 +239,7 @@ class TestRevocation:
             None,
         ]
 
-    async def test_a_user_who_is_not_here_is_none_to_disconnect(self, live: LiveChat) -> None:
+    async def test_disconnecting_offline_user_does_nothing(self, live: LiveChat) -> None:
         bob = await live.connect(BOB)
 
         live.chat.disconnect_user("somebody")

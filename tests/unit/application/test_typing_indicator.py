@@ -1,4 +1,4 @@
-"""Who is seen typing, by whom, and for how long."""
+"""Typing indicators."""
 
 import asyncio
 from datetime import timedelta
@@ -25,7 +25,7 @@ TO_BOB, IN_LOBBY = Person(BOB), Room(LOBBY)
 
 
 def typing(device: Device) -> list[str]:
-    """What a connection was told of who types, in order: `+ada`, `-ada`."""
+    """Return the typing events sent to a connection, in order: `+ada`, `-ada`."""
     return [
         f"{'+' if isinstance(event, TypingStarted) else '-'}{event.user_id}"
         for event in device.told
@@ -34,15 +34,15 @@ def typing(device: Device) -> list[str]:
 
 
 async def in_lobby(live: LiveChat, *users: UserId) -> list[Device]:
-    """Connections of users who are members of the lobby."""
+    """Connect users and make them members of the lobby."""
     devices = [await live.connect(user) for user in users]
     for device in devices:
         await device.do(JoinRoom(LOBBY))
     return devices
 
 
-class TestToAPerson:
-    async def test_it_is_seen_on_every_connection_of_theirs(self, live: LiveChat) -> None:
+class TestPair:
+    async def test_all_connections_of_recipient_are_notified(self, live: LiveChat) -> None:
         ada, bob, bobs_phone = [await live.connect(user) for user in (ADA, BOB, BOB)]
 
         await ada.do(StartTyping(TO_BOB))
@@ -50,7 +50,7 @@ class TestToAPerson:
         started = TypingStarted(ADA, Pair.of(ADA, BOB), expires_in=TTL)
         assert bob.told[-1] == bobs_phone.told[-1] == started
 
-    async def test_it_is_seen_by_nobody_else_not_even_oneself(self, live: LiveChat) -> None:
+    async def test_no_other_connection_is_notified(self, live: LiveChat) -> None:
         ada, adas_phone, _, eve = [await live.connect(user) for user in (ADA, ADA, BOB, EVE)]
 
         await ada.do(StartTyping(TO_BOB))
@@ -58,7 +58,7 @@ class TestToAPerson:
 
         assert typing(ada) == typing(adas_phone) == typing(eve) == []
 
-    async def test_each_of_the_two_has_a_state_of_their_own(self, live: LiveChat) -> None:
+    async def test_each_user_of_pair_has_own_state(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
 
         await ada.do(StartTyping(TO_BOB))
@@ -68,7 +68,7 @@ class TestToAPerson:
         assert typing(bob) == ["+ada"]
         assert typing(ada) == ["+bob", "-bob"]
 
-    async def test_to_oneself_it_is_seen_by_nobody(self, live: LiveChat) -> None:
+    async def test_typing_to_self_is_not_published(self, live: LiveChat) -> None:
         ada, adas_phone = await live.connect(ADA), await live.connect(ADA)
 
         await ada.do(StartTyping(Person(ADA)))
@@ -79,10 +79,8 @@ class TestToAPerson:
         assert typing(ada) == typing(adas_phone) == []
 
 
-class TestInARoom:
-    async def test_it_is_seen_by_the_other_members_on_every_connection(
-        self, live: LiveChat
-    ) -> None:
+class TestRoom:
+    async def test_all_connections_of_other_members_are_notified(self, live: LiveChat) -> None:
         ada, bob, bobs_phone, eve = await in_lobby(live, ADA, BOB, BOB, EVE)
 
         await ada.do(StartTyping(IN_LOBBY))
@@ -90,7 +88,7 @@ class TestInARoom:
         started = TypingStarted(ADA, IN_LOBBY, expires_in=TTL)
         assert bob.told[-1] == bobs_phone.told[-1] == eve.told[-1] == started
 
-    async def test_it_is_seen_by_nobody_else_not_even_oneself(self, live: LiveChat) -> None:
+    async def test_no_other_connection_is_notified(self, live: LiveChat) -> None:
         ada, adas_phone = await in_lobby(live, ADA, ADA)
         eve = await live.connect(EVE)
         await eve.do(JoinRoom(DEN))
@@ -100,7 +98,7 @@ class TestInARoom:
 
         assert typing(ada) == typing(adas_phone) == typing(eve) == []
 
-    async def test_who_is_no_member_is_refused(self, live: LiveChat) -> None:
+    async def test_non_member_is_rejected(self, live: LiveChat) -> None:
         (bob,) = await in_lobby(live, BOB)
         ada = await live.connect(ADA)
 
@@ -111,7 +109,7 @@ class TestInARoom:
 
         assert typing(bob) == []
 
-    async def test_it_is_one_state_for_each_room(self, live: LiveChat) -> None:
+    async def test_states_are_per_room(self, live: LiveChat) -> None:
         ada, bob = await in_lobby(live, ADA, BOB)
         for device in (ada, bob):
             await device.do(JoinRoom(DEN))
@@ -124,19 +122,19 @@ class TestInARoom:
         assert bob.of(TypingStopped) == [TypingStopped(ADA, IN_LOBBY)]
 
 
-class TestInALargeRoom:
+class TestLargeRoom:
     @pytest.fixture
     def live(self) -> LiveChat:
         return LiveChat(Limits(typing_room_members=2, rates={}))
 
-    async def test_up_to_the_limit_it_is_seen(self, live: LiveChat) -> None:
+    async def test_typing_in_room_at_limit_is_published(self, live: LiveChat) -> None:
         ada, bob = await in_lobby(live, ADA, BOB)
 
         await ada.do(StartTyping(IN_LOBBY))
 
         assert typing(bob) == ["+ada"]
 
-    async def test_over_the_limit_it_is_not(self, live: LiveChat) -> None:
+    async def test_typing_in_room_above_limit_is_not_published(self, live: LiveChat) -> None:
         ada, bob, _ = await in_lobby(live, ADA, BOB, EVE)
 
         await ada.do(StartTyping(IN_LOBBY))
@@ -144,21 +142,21 @@ class TestInALargeRoom:
 
         assert typing(bob) == []
 
-    async def test_the_limit_counts_people_and_not_connections(self, live: LiveChat) -> None:
+    async def test_room_limit_counts_users_not_connections(self, live: LiveChat) -> None:
         ada, bob, *_ = await in_lobby(live, ADA, BOB, BOB, BOB)
 
         await ada.do(StartTyping(IN_LOBBY))
 
         assert typing(bob) == ["+ada"]
 
-    async def test_who_is_no_member_is_refused_all_the_same(self, live: LiveChat) -> None:
+    async def test_non_member_of_large_room_is_rejected(self, live: LiveChat) -> None:
         await in_lobby(live, BOB, EVE, UserId("dan"))
         ada = await live.connect(ADA)
 
         with pytest.raises(NotAMember):
             await ada.do(StartTyping(IN_LOBBY))
 
-    async def test_what_is_seen_as_it_grows_too_large_ends_by_a_stop(self, live: LiveChat) -> None:
+    async def test_stop_is_published_after_room_grew_too_large(self, live: LiveChat) -> None:
         ada, bob = await in_lobby(live, ADA, BOB)
         await ada.do(StartTyping(IN_LOBBY))
         await in_lobby(live, EVE)
@@ -167,7 +165,7 @@ class TestInALargeRoom:
 
         assert typing(bob) == ["+ada", "-ada"]
 
-    async def test_what_is_seen_as_it_grows_too_large_is_not_renewed(self, live: LiveChat) -> None:
+    async def test_state_is_not_renewed_after_room_grew_too_large(self, live: LiveChat) -> None:
         ada, bob = await in_lobby(live, ADA, BOB)
         await ada.do(StartTyping(IN_LOBBY))
         await in_lobby(live, EVE)
@@ -178,7 +176,7 @@ class TestInALargeRoom:
 
         assert typing(bob) == ["+ada", "-ada"]
 
-    async def test_it_is_seen_again_when_the_room_is_small_again(self, live: LiveChat) -> None:
+    async def test_typing_is_published_after_room_shrank(self, live: LiveChat) -> None:
         ada, bob, eve = await in_lobby(live, ADA, BOB, EVE)
         await ada.do(StartTyping(IN_LOBBY))
         await eve.do(LeaveRoom(LOBBY))
@@ -189,7 +187,7 @@ class TestInALargeRoom:
 
 
 class TestRenewal:
-    async def test_is_told_to_nobody(self, live: LiveChat) -> None:
+    async def test_renewal_is_not_published(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         await ada.do(StartTyping(TO_BOB))
         live.clock.advance(timedelta(seconds=3))
@@ -198,7 +196,7 @@ class TestRenewal:
 
         assert typing(bob) == ["+ada"]
 
-    async def test_may_come_from_another_connection(self, live: LiveChat) -> None:
+    async def test_command_can_come_from_another_connection(self, live: LiveChat) -> None:
         ada, adas_phone, bob = [await live.connect(user) for user in (ADA, ADA, BOB)]
         await ada.do(StartTyping(TO_BOB))
 
@@ -206,7 +204,7 @@ class TestRenewal:
 
         assert typing(bob) == ["+ada"]
 
-    async def test_lasts_as_long_as_a_beginning(self, live: LiveChat) -> None:
+    async def test_renewal_lasts_full_ttl(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         await ada.do(StartTyping(TO_BOB))
         for _ in range(10):
@@ -219,7 +217,7 @@ class TestRenewal:
         live.clock.advance(MOMENT)
         assert typing(bob) == ["+ada", "-ada"]
 
-    async def test_of_one_state_renews_no_other(self, live: LiveChat) -> None:
+    async def test_renewal_affects_only_its_state(self, live: LiveChat) -> None:
         ada, bob, eve = [await live.connect(user) for user in (ADA, BOB, EVE)]
         await ada.do(StartTyping(TO_BOB))
         await ada.do(StartTyping(Person(EVE)))
@@ -232,8 +230,8 @@ class TestRenewal:
         assert typing(eve) == ["+ada", "-ada"]
 
 
-class TestTheEnd:
-    async def test_comes_with_a_stop(self, live: LiveChat) -> None:
+class TestEnd:
+    async def test_stop_ends_state(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         await ada.do(StartTyping(TO_BOB))
 
@@ -241,7 +239,7 @@ class TestTheEnd:
 
         assert bob.told[-1] == TypingStopped(ADA, Pair.of(ADA, BOB))
 
-    async def test_may_come_from_another_connection(self, live: LiveChat) -> None:
+    async def test_command_can_come_from_another_connection(self, live: LiveChat) -> None:
         ada, adas_phone, bob = [await live.connect(user) for user in (ADA, ADA, BOB)]
         await ada.do(StartTyping(TO_BOB))
 
@@ -249,14 +247,14 @@ class TestTheEnd:
 
         assert typing(bob) == ["+ada", "-ada"]
 
-    async def test_of_what_has_not_begun_is_told_to_nobody(self, live: LiveChat) -> None:
+    async def test_stop_without_start_is_not_published(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
 
         await ada.do(StopTyping(TO_BOB))
 
         assert typing(bob) == []
 
-    async def test_comes_after_the_time_to_live_and_not_before(self, live: LiveChat) -> None:
+    async def test_state_expires_after_ttl(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         await ada.do(StartTyping(TO_BOB))
 
@@ -266,7 +264,7 @@ class TestTheEnd:
         live.clock.advance(MOMENT)
         assert typing(bob) == ["+ada", "-ada"]
 
-    async def test_comes_after_the_time_to_live_that_is_set(self) -> None:
+    async def test_ttl_is_configurable(self) -> None:
         live = LiveChat(Limits(typing_ttl=timedelta(milliseconds=100), rates={}))
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         await ada.do(StartTyping(TO_BOB))
@@ -276,7 +274,7 @@ class TestTheEnd:
         assert typing(bob) == ["+ada", "-ada"]
         assert bob.of(TypingStarted)[0].expires_in == timedelta(milliseconds=100)
 
-    async def test_comes_with_a_message_to_the_same_person(self, live: LiveChat) -> None:
+    async def test_message_to_same_user_ends_state(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         await ada.do(StartTyping(TO_BOB))
 
@@ -284,7 +282,7 @@ class TestTheEnd:
 
         assert typing(bob) == ["+ada", "-ada"]
 
-    async def test_comes_with_a_message_to_the_same_room(self, live: LiveChat) -> None:
+    async def test_message_to_same_room_ends_state(self, live: LiveChat) -> None:
         ada, bob = await in_lobby(live, ADA, BOB)
         await ada.do(StartTyping(IN_LOBBY))
 
@@ -292,7 +290,7 @@ class TestTheEnd:
 
         assert typing(bob) == ["+ada", "-ada"]
 
-    async def test_does_not_come_with_a_message_to_another_target(self, live: LiveChat) -> None:
+    async def test_message_to_other_target_does_not_end_state(self, live: LiveChat) -> None:
         ada, bob = await in_lobby(live, ADA, BOB)
         await ada.do(StartTyping(TO_BOB))
 
@@ -301,7 +299,7 @@ class TestTheEnd:
 
         assert typing(bob) == ["+ada"]
 
-    async def test_does_not_come_with_somebody_elses_message(self, live: LiveChat) -> None:
+    async def test_message_of_other_user_does_not_end_state(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         await ada.do(StartTyping(TO_BOB))
 
@@ -309,7 +307,7 @@ class TestTheEnd:
 
         assert typing(bob) == ["+ada"]
 
-    async def test_comes_with_leaving_the_room(self, live: LiveChat) -> None:
+    async def test_leaving_room_ends_state(self, live: LiveChat) -> None:
         ada, bob = await in_lobby(live, ADA, BOB)
         await ada.do(StartTyping(IN_LOBBY))
 
@@ -317,9 +315,7 @@ class TestTheEnd:
 
         assert typing(bob) == ["+ada", "-ada"]
 
-    async def test_comes_with_the_last_connection_in_every_conversation(
-        self, live: LiveChat
-    ) -> None:
+    async def test_closing_last_connection_ends_all_states(self, live: LiveChat) -> None:
         ada, adas_phone, bob, eve = await in_lobby(live, ADA, ADA, BOB, EVE)
         for target in (TO_BOB, IN_LOBBY):
             await ada.do(StartTyping(target))
@@ -332,7 +328,7 @@ class TestTheEnd:
         assert typing(eve) == ["+ada", "-ada"]
 
     @pytest.mark.parametrize("target", [TO_BOB, IN_LOBBY])
-    async def test_is_told_once_whatever_it_came_with(self, live: LiveChat, target: Target) -> None:
+    async def test_end_is_published_once(self, live: LiveChat, target: Target) -> None:
         ada, bob = await in_lobby(live, ADA, BOB)
         await ada.do(StartTyping(target))
         live.clock.advance(TTL)
@@ -345,7 +341,7 @@ class TestTheEnd:
 
         assert typing(bob) == ["+ada", "-ada"]
 
-    async def test_may_be_followed_by_a_new_beginning(self, live: LiveChat) -> None:
+    async def test_typing_can_start_again_after_end(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         await ada.do(StartTyping(TO_BOB))
         await ada.do(StopTyping(TO_BOB))
@@ -358,10 +354,10 @@ class TestTheEnd:
         assert typing(bob) == ["+ada", "-ada", "+ada", "-ada", "+ada", "-ada", "+ada"]
 
 
-class TestTime:
+class TestExpiry:
     """One timer serves all states."""
 
-    async def test_each_state_ends_at_its_own_time(self, live: LiveChat) -> None:
+    async def test_states_expire_at_their_own_times(self, live: LiveChat) -> None:
         ada, bob, eve = [await live.connect(user) for user in (ADA, BOB, EVE)]
         await ada.do(StartTyping(TO_BOB))
         live.clock.advance(timedelta(seconds=1))
@@ -376,7 +372,7 @@ class TestTime:
         live.clock.advance(MOMENT)
         assert typing(bob) == ["+ada", "+eve", "-ada", "-eve"]
 
-    async def test_a_state_that_stopped_early_keeps_none_from_its_end(self, live: LiveChat) -> None:
+    async def test_stopped_state_does_not_delay_expiry_of_others(self, live: LiveChat) -> None:
         ada, bob, eve = [await live.connect(user) for user in (ADA, BOB, EVE)]
         await ada.do(StartTyping(TO_BOB))
         live.clock.advance(timedelta(seconds=1))
@@ -387,7 +383,7 @@ class TestTime:
 
         assert typing(bob) == ["+ada", "+eve", "-ada", "-eve"]
 
-    async def test_a_state_that_began_after_all_had_stopped_ends(self, live: LiveChat) -> None:
+    async def test_state_started_after_all_stopped_expires(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         await ada.do(StartTyping(TO_BOB))
         await ada.do(StopTyping(TO_BOB))
@@ -398,7 +394,7 @@ class TestTime:
 
         assert typing(bob) == ["+ada", "-ada", "+ada", "-ada"]
 
-    async def test_many_states_that_run_out_at_once_are_each_told_once(
+    async def test_states_that_expire_together_are_published_once_each(
         self, live: LiveChat
     ) -> None:
         (bob,) = await in_lobby(live, BOB)
@@ -410,7 +406,7 @@ class TestTime:
 
         assert typing(bob) == [f"+{user}" for user in users] + [f"-{user}" for user in users]
 
-    async def test_after_closing_no_end_is_told_by_time(self, live: LiveChat) -> None:
+    async def test_no_state_expires_after_close(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         await ada.do(StartTyping(TO_BOB))
 
@@ -420,9 +416,9 @@ class TestTime:
         assert typing(bob) == ["+ada"]
 
 
-class TestWithAStoreThatTakesItsTime:
+class TestSlowStore:
     @pytest.mark.parametrize("call", ["is_member", "member_count"])
-    async def test_nobody_is_seen_typing_in_a_room_that_they_have_left(self, call: str) -> None:
+    async def test_start_during_leave_leaves_no_state(self, call: str) -> None:
         gate = Gate()
         live = LiveChat(store=HookedStore(after=gate))
         ada, adas_phone, bob = await in_lobby(live, ADA, ADA, BOB)
@@ -438,7 +434,7 @@ class TestWithAStoreThatTakesItsTime:
         assert len(bob.of(UserLeft)) == 1
         assert typing(bob).count("+ada") == typing(bob).count("-ada")
 
-    async def test_after_closing_a_command_under_way_sets_no_timer(self) -> None:
+    async def test_running_command_sets_no_timer_after_close(self) -> None:
         gate = Gate()
         live = LiveChat(store=HookedStore(before=gate))
         ada, bob = await in_lobby(live, ADA, BOB)

@@ -1,4 +1,4 @@
-"""What is stored is told, also where that could not be known at once, or nobody waited for it."""
+"""Unknown outcomes and cancelled callers: whatever is stored is also broadcast."""
 
 import asyncio
 from datetime import timedelta
@@ -18,12 +18,12 @@ from tests.stores import Gate, HookedStore, Outage
 pytestmark = pytest.mark.anyio
 
 
-def said(device: Device) -> list[str]:
+def contents(device: Device) -> list[str]:
     return [event.message.content for event in device.of(MessageSent)]
 
 
-class TestALostAnswer:
-    """The store has the message, and its answer was lost."""
+class TestLostReply:
+    """The message was stored, but the store's reply was lost."""
 
     @pytest.fixture
     def outage(self) -> Outage:
@@ -33,22 +33,20 @@ class TestALostAnswer:
     def live(self, outage: Outage) -> LiveChat:
         return LiveChat(store=HookedStore(after=outage))
 
-    async def test_who_sends_again_has_the_message_told_once(
-        self, live: LiveChat, outage: Outage
-    ) -> None:
+    async def test_retry_broadcasts_message_once(self, live: LiveChat, outage: Outage) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         outage.down.add("append")
         with pytest.raises(Unavailable):
             await ada.do(personal(BOB, "hello", client_message_id="m1"))
         outage.down.clear()
-        assert said(bob) == []
+        assert contents(bob) == []
 
         again = [await ada.do(personal(BOB, "hello", client_message_id="m1")) for _ in range(2)]
 
         assert [stored.duplicate for stored in again] == [True, True]
-        assert said(bob) == ["hello"]
+        assert contents(bob) == ["hello"]
 
-    async def test_the_next_message_of_the_conversation_brings_it_along_in_order(
+    async def test_next_message_broadcasts_lost_one_in_order(
         self, live: LiveChat, outage: Outage
     ) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
@@ -62,10 +60,10 @@ class TestALostAnswer:
         retry = await ada.do(personal(BOB, "one", client_message_id="m1"))
 
         assert retry.duplicate
-        assert said(bob) == ["one"]
-        assert said(ada) == ["one", "two"]
+        assert contents(bob) == ["one"]
+        assert contents(ada) == ["one", "two"]
 
-    async def test_a_retry_that_fails_as_well_has_it_broadcast_once(
+    async def test_failed_retry_of_broadcast_message_adds_no_broadcast(
         self, live: LiveChat, outage: Outage
     ) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
@@ -78,9 +76,9 @@ class TestALostAnswer:
 
         await ada.do(personal(BOB, "one", client_message_id="m1"))
 
-        assert said(bob) == ["one", "two"]
+        assert contents(bob) == ["one", "two"]
 
-    async def test_what_an_opening_connection_was_given_is_not_broadcast_to_it_again(
+    async def test_pushed_message_is_not_broadcast_again(
         self, live: LiveChat, outage: Outage
     ) -> None:
         ada = await live.connect(ADA)
@@ -94,9 +92,9 @@ class TestALostAnswer:
         await ada.do(personal(BOB, "one", client_message_id="m1"))
 
         await wait_all_tasks_blocked()
-        assert said(bob) == ["one", "two"]
+        assert contents(bob) == ["one", "two"]
 
-    async def test_reading_it_for_a_connection_that_opens_has_it_broadcast(
+    async def test_opening_connection_broadcasts_lost_message(
         self, live: LiveChat, outage: Outage
     ) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
@@ -109,9 +107,9 @@ class TestALostAnswer:
         await wait_all_tasks_blocked()
         await ada.do(personal(BOB, "one", client_message_id="m1"))
 
-        assert said(bob) == said(bobs_phone) == said(ada) == ["one"]
+        assert contents(bob) == contents(bobs_phone) == contents(ada) == ["one"]
 
-    async def test_what_waits_for_it_waits_until_the_store_can_be_read(
+    async def test_later_messages_wait_until_store_can_be_read(
         self, live: LiveChat, outage: Outage
     ) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
@@ -123,18 +121,16 @@ class TestALostAnswer:
         await ada.do(personal(BOB, "three"))
         await ada.do(personal(BOB, "four"))
         await wait_all_tasks_blocked()
-        assert said(bob) == ["one"]
+        assert contents(bob) == ["one"]
 
         outage.down.clear()
         live.clock.advance(timedelta(seconds=1))
         await wait_all_tasks_blocked()
 
-        assert said(bob) == ["one", "two", "three", "four"]
-        assert said(ada) == ["two"]
+        assert contents(bob) == ["one", "two", "three", "four"]
+        assert contents(ada) == ["two"]
 
-    async def test_messages_that_another_process_has_stored_are_brought_along(
-        self, live: LiveChat
-    ) -> None:
+    async def test_messages_stored_by_another_process_are_broadcast(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         await ada.do(personal(BOB, "one"))
         for content in ("two", "three"):
@@ -143,10 +139,10 @@ class TestALostAnswer:
         await ada.do(personal(BOB, "four"))
         await wait_all_tasks_blocked()
 
-        assert said(bob) == ["one", "two", "three", "four"]
-        assert said(ada) == ["two", "three"]
+        assert contents(bob) == ["one", "two", "three", "four"]
+        assert contents(ada) == ["two", "three"]
 
-    async def test_a_message_that_was_not_stored_is_told_once_too(self) -> None:
+    async def test_message_that_was_not_stored_is_broadcast_once_on_retry(self) -> None:
         outage = Outage()
         live = LiveChat(store=HookedStore(before=outage))
         ada, bob = await live.connect(ADA), await live.connect(BOB)
@@ -158,9 +154,9 @@ class TestALostAnswer:
         again = [await ada.do(personal(BOB, "hello", client_message_id="m1")) for _ in range(2)]
 
         assert [stored.duplicate for stored in again] == [False, True]
-        assert said(bob) == ["hello"]
+        assert contents(bob) == ["hello"]
 
-    async def test_a_place_of_reading_that_nobody_could_be_told_of_is_not_moved(
+    async def test_read_marker_is_not_moved_if_receipt_fails(
         self, live: LiveChat, outage: Outage
     ) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
@@ -177,8 +173,8 @@ class TestALostAnswer:
         assert [event.seq for event in ada.of(MessageRead)] == [1]
 
 
-class TestAMembershipInDoubt:
-    """The store has changed a membership, and its answer was lost."""
+class TestMembershipInDoubt:
+    """The membership was changed, but the store's reply was lost."""
 
     @pytest.fixture
     def outage(self) -> Outage:
@@ -188,9 +184,7 @@ class TestAMembershipInDoubt:
     def live(self, outage: Outage) -> LiveChat:
         return LiveChat(store=HookedStore(after=outage))
 
-    async def test_who_has_left_hears_the_room_no_more(
-        self, live: LiveChat, outage: Outage
-    ) -> None:
+    async def test_user_who_left_is_unsubscribed(self, live: LiveChat, outage: Outage) -> None:
         ada, adas_phone, bob = [await live.connect(user) for user in (ADA, ADA, BOB)]
         for device in (ada, bob):
             await device.do(JoinRoom(LOBBY))
@@ -203,14 +197,14 @@ class TestAMembershipInDoubt:
         await bob.do(group(LOBBY))
 
         for device in (ada, adas_phone):
-            assert said(device) == []
+            assert contents(device) == []
             assert isinstance(device.told[-1], UserLeft)
         assert [event.member_count for event in bob.of(UserLeft)] == [1]
         outage.down.clear()
         assert await ada.do(LeaveRoom(LOBBY)) == RoomLeft(left=False)
         assert len(bob.of(UserLeft)) == 1
 
-    async def test_who_has_not_left_misses_nothing(self) -> None:
+    async def test_user_who_did_not_leave_gets_all_messages(self) -> None:
         outage = Outage()
         live = LiveChat(store=HookedStore(before=outage))
         ada, bob = await live.connect(ADA), await live.connect(BOB)
@@ -221,17 +215,17 @@ class TestAMembershipInDoubt:
             await ada.do(LeaveRoom(LOBBY))
         await bob.do(group(LOBBY, "one"))
         await wait_all_tasks_blocked()
-        assert said(ada) == []
+        assert contents(ada) == []
 
         outage.down.clear()
         live.clock.advance(timedelta(seconds=1))
         await wait_all_tasks_blocked()
         await bob.do(group(LOBBY, "two"))
 
-        assert said(ada) == ["one", "two"]
+        assert contents(ada) == ["one", "two"]
         assert bob.of(UserLeft) == []
 
-    async def test_who_has_joined_hears_the_room_and_it_hears_of_them_once(
+    async def test_user_who_joined_is_subscribed_and_announced_once(
         self, live: LiveChat, outage: Outage
     ) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
@@ -244,14 +238,12 @@ class TestAMembershipInDoubt:
 
         await bob.do(group(LOBBY))
 
-        assert said(ada) == ["hello"]
+        assert contents(ada) == ["hello"]
         assert [event.member_count for event in bob.of(UserJoined)] == [1, 2]
         assert not (await ada.do(JoinRoom(LOBBY))).joined
         assert len(bob.of(UserJoined)) == 2
 
-    async def test_the_answer_to_a_retry_settles_it_too(
-        self, live: LiveChat, outage: Outage
-    ) -> None:
+    async def test_retry_settles_membership(self, live: LiveChat, outage: Outage) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         for device in (ada, bob):
             await device.do(JoinRoom(LOBBY))
@@ -265,7 +257,7 @@ class TestAMembershipInDoubt:
         assert again == RoomLeft(left=False)
         assert len(ada.of(UserLeft)) == len(bob.of(UserLeft)) == 1
 
-    async def test_the_host_may_change_memberships_of_people_who_are_not_here(
+    async def test_host_changes_to_offline_users_are_settled(
         self, live: LiveChat, outage: Outage
     ) -> None:
         bob = await live.connect(BOB)
@@ -281,8 +273,8 @@ class TestAMembershipInDoubt:
         assert [event.user_id for event in bob.of(UserLeft)] == [EVE]
 
 
-class TestAHostThatDoesNotWait:
-    async def test_what_is_stored_is_told(self) -> None:
+class TestCancelledHostCall:
+    async def test_stored_message_is_broadcast(self) -> None:
         gate = Gate()
         live = LiveChat(store=HookedStore(after=gate))
         bob = await live.connect(BOB)
@@ -296,10 +288,10 @@ class TestAHostThatDoesNotWait:
         gate.let_go()
 
         async with asyncio.timeout(60):
-            while not said(bob):
+            while not contents(bob):
                 await asyncio.sleep(0)
 
-    async def test_what_is_stored_of_a_membership_takes_effect(self) -> None:
+    async def test_stored_membership_takes_effect(self) -> None:
         gate = Gate()
         live = LiveChat(store=HookedStore(after=gate))
         ada, bob = await live.connect(ADA), await live.connect(BOB)
@@ -317,4 +309,4 @@ class TestAHostThatDoesNotWait:
                 await asyncio.sleep(0)
 
         await ada.do(group(LOBBY, "hello"))
-        assert said(bob) == ["hello"]
+        assert contents(bob) == ["hello"]
