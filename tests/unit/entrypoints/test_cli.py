@@ -1,4 +1,4 @@
-"""The command line, up to where it hands over to the server."""
+"""The command line, without running the server."""
 
 import asyncio
 import re
@@ -26,7 +26,7 @@ SERVER_MODULE = [sys.executable, "-m", "socketio_app.server"]
 
 
 @pytest.fixture(autouse=True)
-def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """An environment without settings, in a folder without a `.env`."""
     for name in names():
         monkeypatch.delenv(name, raising=False)
@@ -35,19 +35,19 @@ def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
-    """What the server is handed; it serves nothing."""
-    handed: list[Settings] = []
-    monkeypatch.setattr(serving, "serve", handed.append)
-    return handed
+    """The settings that `serve` was called with, instead of serving."""
+    received: list[Settings] = []
+    monkeypatch.setattr(serving, "serve", received.append)
+    return received
 
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:
-    """Run a real command to its end."""
+    """Run a command in a process until it exits."""
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
 def identity_of(token: str, settings: Settings) -> Identity:
-    """Whom a server with these settings takes a token's bearer for."""
+    """Return the identity that a server with these settings reads from a token."""
     return asyncio.run(jwt_verifier(settings, SystemClock()).verify(token))
 
 
@@ -56,51 +56,49 @@ def hours_from_now(moment: datetime | None) -> float:
     return (moment - SystemClock().now()) / timedelta(hours=1)
 
 
-class TestRealCommand:
+class TestProcess:
     @pytest.mark.parametrize("command", [[*COMMAND, "serve"], SERVER_MODULE])
-    def test_serving_without_a_key_is_one_line_that_says_what_to_set(
-        self, command: list[str]
-    ) -> None:
-        ended = run(*command)
+    def test_serving_without_key_prints_one_line_error(self, command: list[str]) -> None:
+        result = run(*command)
 
-        assert (ended.returncode, ended.stdout) == (2, "")
-        assert ended.stderr.startswith("socketio-app: SECRET_KEY is not set: ")
-        assert len(ended.stderr.splitlines()) == 1
+        assert (result.returncode, result.stdout) == (2, "")
+        assert result.stderr.startswith("socketio-app: SECRET_KEY is not set: ")
+        assert len(result.stderr.splitlines()) == 1
 
     @pytest.mark.parametrize("command", [[*COMMAND, "serve"], SERVER_MODULE])
-    def test_both_ways_to_serve_take_the_same_options(self, command: list[str]) -> None:
-        ended = run(*command, "--dev", "--host", "127.0.0.1", "--port", "0")
+    def test_module_and_script_accept_same_options(self, command: list[str]) -> None:
+        result = run(*command, "--dev", "--host", "127.0.0.1", "--port", "0")
 
-        assert ended.returncode == 2
-        assert ended.stderr.startswith("socketio-app: SOCKETIO_PORT must be a whole number")
+        assert result.returncode == 2
+        assert result.stderr.startswith("socketio-app: SOCKETIO_PORT must be a whole number")
 
-    def test_a_wrong_setting_in_the_file_is_one_line(self, tmp_path: Path) -> None:
+    def test_invalid_setting_in_dotenv_prints_one_line_error(self, tmp_path: Path) -> None:
         (tmp_path / ".env").write_text("PORT=high\n")
 
-        ended = run(*COMMAND, "serve", "--dev")
+        result = run(*COMMAND, "serve", "--dev")
 
-        assert (ended.returncode, ended.stdout) == (2, "")
-        assert ended.stderr == (
+        assert (result.returncode, result.stdout) == (2, "")
+        assert result.stderr == (
             "socketio-app: PORT must be a whole number from 1 to 65535, not 'high'\n"
         )
 
-    def test_a_secret_that_is_too_short_is_refused_and_not_shown(
+    def test_short_secret_is_rejected_without_printing_it(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("SECRET_KEY", "hush")
 
-        ended = run(*COMMAND, "serve")
+        result = run(*COMMAND, "serve")
 
-        assert ended.returncode == 2
-        assert ended.stderr.startswith("socketio-app: SECRET_KEY is unusable: it has 4 bytes")
-        assert "hush" not in ended.stdout + ended.stderr
+        assert result.returncode == 2
+        assert result.stderr.startswith("socketio-app: SECRET_KEY is unusable: it has 4 bytes")
+        assert "hush" not in result.stdout + result.stderr
 
-    def test_the_version_is_the_packages(self) -> None:
+    def test_version_is_package_version(self) -> None:
         assert run(*COMMAND, "--version").stdout == version("socketio-app") + "\n"
 
 
 class TestServing:
-    def test_the_environments_settings_are_handed_over(
+    def test_settings_are_read_from_environment(
         self, served: list[Settings], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("SECRET_KEY", SECRET)
@@ -110,7 +108,7 @@ class TestServing:
         assert status == 0
         assert served == [Settings(secret_key=SECRET)]
 
-    def test_options_win_over_the_environment(
+    def test_options_override_environment(
         self, served: list[Settings], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("HOST", "10.0.0.1")
@@ -120,7 +118,7 @@ class TestServing:
 
         assert (served[0].host, served[0].chat_port) == ("0.0.0.0", 9000)  # noqa: S104  (as above)
 
-    def test_without_dev_nothing_is_opened_to_other_origins_or_printed(
+    def test_without_dev_no_origin_is_allowed(
         self, served: list[Settings], capsys: pytest.CaptureFixture[str]
     ) -> None:
         main(["serve"])
@@ -130,17 +128,17 @@ class TestServing:
 
 
 class TestDevelopment:
-    def test_it_needs_no_configuration(self, served: list[Settings]) -> None:
+    def test_dev_needs_no_configuration(self, served: list[Settings]) -> None:
         assert main(["serve", "--dev"]) == 0
         assert served[0].has_key_source
 
-    def test_every_run_has_a_key_of_its_own(self, served: list[Settings]) -> None:
+    def test_every_run_has_new_key(self, served: list[Settings]) -> None:
         main(["serve", "--dev"])
         main(["serve", "--dev"])
 
         assert served[0].secret_key != served[1].secret_key
 
-    def test_the_key_is_not_printed(
+    def test_key_is_not_printed(
         self, served: list[Settings], capsys: pytest.CaptureFixture[str]
     ) -> None:
         main(["serve", "--dev"])
@@ -148,7 +146,7 @@ class TestDevelopment:
         printed = capsys.readouterr()
         assert str(served[0].secret_key) not in printed.out + printed.err
 
-    def test_the_tokens_of_ada_and_bob_are_good_for_a_day(
+    def test_printed_tokens_are_valid_for_a_day(
         self, served: list[Settings], capsys: pytest.CaptureFixture[str]
     ) -> None:
         main(["serve", "--dev"])
@@ -170,7 +168,7 @@ class TestDevelopment:
         ],
     )
     @pytest.mark.usefixtures("served")
-    def test_a_browsers_console_is_told_where_to_connect(
+    def test_instructions_contain_url(
         self, capsys: pytest.CaptureFixture[str], host: str, url: str
     ) -> None:
         main(["serve", "--dev", "--host", host, "--port", "9000"])
@@ -181,7 +179,7 @@ class TestDevelopment:
         ) in lines
         assert any(line.startswith(f'const socket = io("{url}", {{ auth') for line in lines)
 
-    def test_a_key_that_is_set_is_kept(
+    def test_configured_key_is_used(
         self, served: list[Settings], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("SECRET_KEY", SECRET)
@@ -190,7 +188,7 @@ class TestDevelopment:
 
         assert served[0].secret_key == SECRET
 
-    def test_pages_of_every_origin_may_connect_and_it_says_so(
+    def test_all_origins_are_allowed_with_notice(
         self, served: list[Settings], capsys: pytest.CaptureFixture[str]
     ) -> None:
         main(["serve", "--dev"])
@@ -198,7 +196,7 @@ class TestDevelopment:
         assert served[0].backend_cors_origins == ("*",)
         assert "BACKEND_CORS_ORIGINS is not set" in capsys.readouterr().out
 
-    def test_origins_that_are_set_are_kept(
+    def test_configured_origins_are_used(
         self, served: list[Settings], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("BACKEND_CORS_ORIGINS", "https://app.example")
@@ -209,7 +207,7 @@ class TestDevelopment:
 
 
 class TestBackup:
-    def test_file_that_the_settings_name_is_copied(
+    def test_configured_file_is_copied(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         store = SqliteStore(tmp_path / "chat.db", rooms_per_user=10)
@@ -222,7 +220,7 @@ class TestBackup:
         assert (tmp_path / "copy.db").stat().st_size > 0
         assert capsys.readouterr().out == f"Copied {tmp_path}/chat.db to {tmp_path}/copy.db.\n"
 
-    def test_backup_that_fails_is_one_line(
+    def test_failed_backup_prints_one_line_error(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/nowhere.db")
@@ -232,7 +230,7 @@ class TestBackup:
         assert status == 2
         assert capsys.readouterr().err == f"socketio-app: {tmp_path}/nowhere.db does not exist\n"
 
-    def test_other_stores_have_backups_of_their_own(
+    def test_other_stores_are_rejected(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         monkeypatch.setenv("DATABASE_URL", "postgresql://localhost/app")
@@ -247,7 +245,7 @@ async def start_and_close(store: SqliteStore) -> None:
 
 
 class TestToken:
-    def test_a_token_and_nothing_else_is_printed(
+    def test_only_token_is_printed(
         self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("SECRET_KEY", SECRET)
@@ -259,7 +257,7 @@ class TestToken:
         assert (status, identity.user_id, printed.err) == (0, "ada", "")
         assert 1.9 < hours_from_now(identity.expires_at) < 2.01
 
-    def test_a_token_has_the_issuer_and_the_audience_that_the_server_asks_for(
+    def test_token_has_configured_issuer_and_audience(
         self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("SECRET_KEY", SECRET)
@@ -273,7 +271,7 @@ class TestToken:
         )
         assert identity_of(capsys.readouterr().out.strip(), settings).user_id == "ada"
 
-    def test_a_private_key_file_signs(
+    def test_private_key_file_signs_token(
         self,
         capsys: pytest.CaptureFixture[str],
         monkeypatch: pytest.MonkeyPatch,
@@ -289,7 +287,7 @@ class TestToken:
         settings = Settings(jwt_key_file=path, algorithm=("ES256",))
         assert identity_of(capsys.readouterr().out.strip(), settings).user_id == "ada"
 
-    def test_a_public_key_file_cannot_sign(
+    def test_public_key_file_is_rejected(
         self,
         capsys: pytest.CaptureFixture[str],
         monkeypatch: pytest.MonkeyPatch,
@@ -302,26 +300,28 @@ class TestToken:
 
         assert refused(capsys, "token", "ada").startswith("cannot sign tokens")
 
-    def test_without_a_key_it_is_said_what_to_set(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_missing_key_is_reported(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert refused(capsys, "token", "ada").startswith("SECRET_KEY is not set: ")
 
     @pytest.mark.parametrize("user", ["", "x" * 129, "\udcff"])
-    def test_a_user_has_an_id_as_the_wire_has_it(
+    def test_invalid_user_id_is_rejected(
         self, capsys: pytest.CaptureFixture[str], user: str
     ) -> None:
         assert refused(capsys, "token", user).startswith("user_id ")
 
     @pytest.mark.parametrize("hours", ["0", "-1", "nan", "inf", "1e8", "8785"])
-    def test_a_lifetime_that_the_server_would_refuse_is_refused(
+    def test_lifetime_that_server_rejects_is_rejected(
         self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, hours: str
     ) -> None:
         monkeypatch.setenv("SECRET_KEY", SECRET)
 
-        told = refused(capsys, "token", "ada", f"--hours={hours}")
+        message = refused(capsys, "token", "ada", f"--hours={hours}")
 
-        assert told.startswith("--hours must be greater than 0 and at most 8784 (JWT_MAX_LIFETIME")
+        assert message.startswith(
+            "--hours must be greater than 0 and at most 8784 (JWT_MAX_LIFETIME"
+        )
 
-    def test_without_a_limit_of_lifetime_a_century_is_the_longest(
+    def test_unlimited_lifetime_is_capped_at_a_century(
         self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("SECRET_KEY", SECRET)
@@ -333,7 +333,7 @@ class TestToken:
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """What a command is refused with: exit status 2, one line, and nothing on stdout."""
+    """Run a command that fails with status 2; return its error, which is one line on stderr."""
     status = main(arguments)
     printed = capsys.readouterr()
     assert (status, printed.out) == (2, "")

@@ -1,4 +1,4 @@
-"""What a line of the log looks like, and what is never in one."""
+"""Log lines, and what they must not contain."""
 
 import contextlib
 import io
@@ -23,7 +23,7 @@ SECRETS = st.text(st.characters(categories=["L", "N"]), min_size=12)
 
 
 def line(record: logging.LogRecord, form: Format = "json") -> str:
-    """A record as it is written."""
+    """Format a record."""
     described = log_config("info", form)["formatters"]["chat"]
     formatter: logging.Formatter = DictConfigurator({"version": 1}).configure_formatter(described)
     return formatter.format(record)
@@ -36,7 +36,7 @@ def record(message: str = "something happened", **fields: Any) -> logging.LogRec
 
 
 def failed(error: BaseException) -> logging.LogRecord:
-    """A record of an exception that was raised."""
+    """Return a record of a raised exception."""
     made = record("fault in a command")
     with contextlib.suppress(type(error)):
         raise error
@@ -44,7 +44,7 @@ def failed(error: BaseException) -> logging.LogRecord:
     return made
 
 
-def test_a_line_of_json_has_the_event_its_fields_its_time_and_where_it_comes_from() -> None:
+def test_json_line_has_event_fields_timestamp_and_logger() -> None:
     written = json.loads(line(record("connected", connection="c1", user="ada")))
 
     assert written.pop("timestamp").endswith("Z")
@@ -57,7 +57,7 @@ def test_a_line_of_json_has_the_event_its_fields_its_time_and_where_it_comes_fro
     }
 
 
-def test_a_line_for_a_person_can_be_read() -> None:
+def test_console_line_has_event_and_fields() -> None:
     written = line(record("connected", user="ada"), "console")
 
     assert "connected" in written
@@ -65,7 +65,7 @@ def test_a_line_for_a_person_can_be_read() -> None:
 
 
 @given(secret=SECRETS)
-def test_only_known_fields_are_written(secret: str) -> None:
+def test_unknown_fields_are_not_written(secret: str) -> None:
     made = record(content=secret, token=secret, payload={"content": secret})
 
     assert {"content", "token", "payload"}.isdisjoint(FIELDS)
@@ -74,7 +74,7 @@ def test_only_known_fields_are_written(secret: str) -> None:
 
 
 @given(secret=SECRETS)
-def test_an_exceptions_text_and_its_causes_are_not_written(secret: str) -> None:
+def test_exception_texts_are_not_written(secret: str) -> None:
     error = ValueError(secret)
     error.__cause__ = KeyError(secret)
     error.__cause__.__context__ = RuntimeError({"content": secret})
@@ -90,11 +90,11 @@ def test_an_exceptions_text_and_its_causes_are_not_written(secret: str) -> None:
 @pytest.mark.parametrize(
     "error", [OSError(28, "No space left on device"), sqlite3.OperationalError("disk is full")]
 )
-def test_what_the_system_says_is_written(error: Exception) -> None:
+def test_texts_of_system_errors_are_written(error: Exception) -> None:
     assert str(error) in line(failed(error))
 
 
-def test_exceptions_that_lead_to_themselves_are_told_of_so_far() -> None:
+def test_cyclic_exception_chain_is_limited() -> None:
     first, second = ValueError(), KeyError()
     first.__cause__, second.__cause__ = second, first
 
@@ -103,7 +103,7 @@ def test_exceptions_that_lead_to_themselves_are_told_of_so_far() -> None:
 
 @pytest.fixture
 def stderr() -> Iterator[io.StringIO]:
-    """Where the lines go that loggers write as a server configures them."""
+    """The output of loggers configured as in a server."""
     loggers = ["", *log_config("info", "json")["loggers"]]
     before = [(each, each.level, each.handlers[:]) for each in map(logging.getLogger, loggers)]
     configured = log_config("info", "json")
@@ -116,7 +116,7 @@ def stderr() -> Iterator[io.StringIO]:
         logger.handlers[:] = handlers
 
 
-def test_of_others_only_what_is_wrong_is_written_and_never_what_names_sessions(
+def test_other_loggers_write_warnings_but_no_sessions(
     stderr: io.StringIO,
 ) -> None:
     logging.getLogger("uvicorn.error").info("Uvicorn running")
@@ -137,7 +137,7 @@ def test_of_others_only_what_is_wrong_is_written_and_never_what_names_sessions(
         ("console", False, "console"),
     ],
 )
-def test_the_format_is_for_a_person_where_there_is_a_terminal_or_as_it_is_set(
+def test_format_depends_on_terminal_unless_configured(
     monkeypatch: pytest.MonkeyPatch, given_format: str, is_terminal: bool, form: Format
 ) -> None:
     monkeypatch.setattr("sys.stderr", SimpleNamespace(isatty=lambda: is_terminal))

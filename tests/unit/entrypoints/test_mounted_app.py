@@ -1,4 +1,4 @@
-"""The lifespan of the application that the chat is mounted in."""
+"""The lifespan of the host application."""
 
 import asyncio
 
@@ -12,49 +12,49 @@ pytestmark = pytest.mark.anyio
 
 
 class Host:
-    """An application that remembers what it was told; `endless` ones wait for more for ever."""
+    """An application that records lifespan events; if `endless`, it never returns."""
 
     def __init__(self, *, endless: bool = False, fails: bool = False) -> None:
-        self.told: list[str] = []
+        self.events: list[str] = []
         self.endless = endless
         self.fails = fails
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         while True:
             event = (await receive())["type"]
-            self.told.append(event)
+            self.events.append(event)
             outcome = "failed" if self.fails else "complete"
             await send({"type": f"{event}.{outcome}", "message": "no database"})
             if event == "lifespan.shutdown" and not self.endless:
                 return
 
 
-async def test_a_host_is_told_of_its_start_and_of_its_end() -> None:
+async def test_host_is_started_and_shut_down() -> None:
     app = Host()
 
     async with host_lifespan(app):
-        assert app.told == ["lifespan.startup"]
+        assert app.events == ["lifespan.startup"]
 
-    assert app.told == ["lifespan.startup", "lifespan.shutdown"]
+    assert app.events == ["lifespan.startup", "lifespan.shutdown"]
 
 
-async def test_a_host_is_told_of_its_end_when_the_chat_cannot_start() -> None:
+async def test_host_is_shut_down_if_chat_fails_to_start() -> None:
     app = Host()
 
     with pytest.raises(LookupError):
         async with host_lifespan(app):
             raise LookupError
 
-    assert app.told == ["lifespan.startup", "lifespan.shutdown"]
+    assert app.events == ["lifespan.startup", "lifespan.shutdown"]
 
 
-async def test_a_host_that_cannot_start_says_why() -> None:
+async def test_failed_host_startup_raises_its_message() -> None:
     with pytest.raises(HostLifespanError, match="no database"):
         async with host_lifespan(Host(fails=True)):
             pass
 
 
-async def test_a_host_that_does_not_return_holds_nothing_up(
+async def test_host_that_does_not_return_is_cancelled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(mounted_app, "RETURN_SECONDS", 0.01)
@@ -64,4 +64,4 @@ async def test_a_host_that_does_not_return_holds_nothing_up(
         async with host_lifespan(app):
             pass
 
-    assert app.told[-1] == "lifespan.shutdown"
+    assert app.events[-1] == "lifespan.shutdown"
