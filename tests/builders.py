@@ -1,4 +1,4 @@
-"""Values that tests are made of."""
+"""Builders and constants for test data."""
 
 from datetime import UTC, datetime
 from itertools import count
@@ -21,7 +21,7 @@ def draft(
     content: str = "hello",
     client_message_id: str | None = None,
 ) -> Draft:
-    """A message of Ada's to Bob, unless said otherwise."""
+    """Return a draft, by default from Ada to Bob."""
     return Draft(
         MessageId(f"message-{next(_numbers)}"),
         conversation or Pair.of(ADA, BOB),
@@ -35,14 +35,14 @@ def draft(
 def personal(
     to_user_id: UserId, content: str = "hello", client_message_id: str | None = None
 ) -> SendMessage:
-    """The command that sends a message to a person."""
+    """Return a command that sends a message to a user."""
     return _send(Person(to_user_id), content, client_message_id)
 
 
 def group(
     room_id: RoomId, content: str = "hello", client_message_id: str | None = None
 ) -> SendMessage:
-    """The command that sends a message to a room."""
+    """Return a command that sends a message to a room."""
     return _send(Room(room_id), content, client_message_id)
 
 

@@ -1,4 +1,4 @@
-"""A chat to try: its connections give commands, and remember what they were told."""
+"""A chat for tests: its connections send commands and record the events they receive."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -24,7 +24,7 @@ Kind = TypeVar("Kind", bound=Event)
 
 @attrs.define(eq=False)
 class Device:
-    """An open connection of a user's."""
+    """An open connection of a user."""
 
     listener: Listener
     chat: Chat
@@ -40,51 +40,51 @@ class Device:
 
     @property
     def dismissed(self) -> DisconnectReason | None:
-        """Why it was told to go, if it was."""
+        """Why the chat closed the connection, if it did."""
         return self.listener.dismissed
 
     @property
     def told(self) -> Sequence[Event]:
-        """Every event that it got, in order."""
+        """The received events, in order."""
         return self.listener.told
 
     def of(self, kind: type[Kind]) -> list[Kind]:
-        """The events of a kind that it got, in order."""
+        """Return the received events of a type, in order."""
         return [event for event in self.told if isinstance(event, kind)]
 
     async def do(self, command: Command[Result]) -> Result:
-        """Give a command over this connection."""
+        """Send a command over this connection."""
         result = await self.chat.execute(Actor(self.user_id, self.connection_id), command)
         self.listener.unconfirmed += messages_to(self.user_id, result)
         return result
 
     def confirm(self) -> None:
-        """Confirm what was written until now, as a client does by answering a ping."""
+        """Confirm everything written so far, as a client does by answering a ping."""
         messages = list(self.listener.unconfirmed)
         self.listener.unconfirmed.clear()
         if messages:
             self.chat.delivery.received(messages)
 
     def close(self) -> None:
-        """As a transport does it."""
+        """Close the connection, as a transport does."""
         self.broadcast.end(self.listener)
         self.chat.sessions.close(self.user_id, self.connection_id)
 
 
 def numbered_message_ids() -> Callable[[], MessageId]:
-    """Ids that say how many messages there have been."""
+    """Return a generator of message ids with ascending numbers."""
     numbers = count(1)
     return lambda: MessageId(f"message-{next(numbers):06}")
 
 
 class LiveChat:
-    """A chat whose time stands still until it is advanced. Without rules, nothing is too fast."""
+    """A chat with a manual clock and, by default, without rate limits."""
 
     def __init__(self, limits: Limits | None = None, store: Store | None = None) -> None:
         self.clock = ManualClock()
         self.broadcast = RecordingBroadcast()
         self.tokens: dict[str, Identity] = {}
-        """Whom each token stands for; others for nobody."""
+        """Identities by token. All other tokens are invalid."""
         self.store: Store = store or memory_store()
         self.chat = Chat(
             self.store,
@@ -97,7 +97,7 @@ class LiveChat:
         self._connections = count(1)
 
     async def connect(self, user_id: UserId, token_ends: datetime | None = None) -> Device:
-        """Open a connection, as a transport does it."""
+        """Open a connection, as a transport does."""
         self._start()
         listener = self.broadcast.listen(
             user_id, ConnectionId(f"connection-{next(self._connections)}")
@@ -117,16 +117,16 @@ class LiveChat:
         return Device(listener, self.chat, self.broadcast)
 
     async def settled(self) -> None:
-        """Wait until the store has noted every delivery, or could not."""
+        """Wait until every delivery has been stored or has failed."""
         if isinstance(self.store, HookedStore):
             await self.store.deliveries.settled()
 
     async def host(self, user_id: UserId, command: Command[Result]) -> Result:
-        """Give a command as the host application, which speaks for a user without a connection."""
+        """Execute a command on behalf of a user, as the host application does."""
         self._start()
         return await self.chat.execute(Actor(user_id), command)
 
     def _start(self) -> None:
-        """Open the chat, which needs the test's event loop, before it is first used."""
+        """Open the chat on first use, in the test's event loop."""
         if not self.chat.was_started:
             self.chat.open()

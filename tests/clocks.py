@@ -1,4 +1,4 @@
-"""Time that a test moves by hand."""
+"""A clock that tests advance manually."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -8,7 +8,7 @@ import attrs
 
 @attrs.define(eq=False)
 class ManualTimer:
-    """A call that is due at a time."""
+    """A scheduled callback."""
 
     due: datetime
     callback: Callable[[], None]
@@ -19,7 +19,7 @@ class ManualTimer:
 
 
 class ManualClock:
-    """Implements the `Clock` port; time stands still until it is advanced."""
+    """Implements the `Clock` port; its time changes only when it is advanced."""
 
     def __init__(self) -> None:
         self._now = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -33,7 +33,7 @@ class ManualClock:
         return self._now + self._wall_ahead
 
     def set_wall_time(self, ahead: timedelta) -> None:
-        """Set the machine's clock to differ from `now`, as after it was corrected."""
+        """Set the difference between `wall_time` and `now`, as after a clock correction."""
         self._wall_ahead = ahead
 
     def call_later(self, delay: timedelta, callback: Callable[[], None]) -> ManualTimer:
@@ -42,7 +42,7 @@ class ManualClock:
         return timer
 
     def advance(self, by: timedelta) -> None:
-        """Let time pass, and what is due on the way happen, each at its time."""
+        """Advance the time, and run due callbacks, each at its time."""
         end = self._now + by
         while due := self._due(end):
             timer = min(due, key=lambda timer: timer.due)

@@ -1,4 +1,4 @@
-"""Ports for the servers that tests start as processes."""
+"""Free ports for servers that tests start as processes."""
 
 import os
 import random
@@ -11,10 +11,10 @@ MAX_WORKERS = 64
 
 
 def free_port() -> int:
-    """Return a port of the loopback interface that nothing listens on.
+    """Return a free port of the loopback interface.
 
-    It is outside the range that the system takes ports for outgoing connections from: one of those
-    could be in use by the time the server binds it.
+    It is outside the system's range of ephemeral ports: an outgoing connection could take one of
+    those before the server binds it.
     """
     for port in _candidates:
         try:
@@ -26,7 +26,7 @@ def free_port() -> int:
 
 
 def _ports_of(worker: str) -> Iterator[int]:
-    """Yield ports that no other worker tries, from a random one: other test runs have the same."""
+    """Yield ports reserved for a worker, from a random one on, as test runs share the range."""
     share = int(worker.removeprefix("gw")) + 1 if worker else 0
     ports = range(FIRST + share % MAX_WORKERS, LAST, MAX_WORKERS)
     first = random.randrange(len(ports))  # noqa: S311  (chance, not a secret)

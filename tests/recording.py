@@ -1,4 +1,4 @@
-"""A broadcast that remembers what each connection was told, in order."""
+"""A `Broadcast` that records the events sent to each connection."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -23,9 +23,9 @@ from socketio_app.domain.messaging import Message
 
 @attrs.define(eq=False)
 class Listener:
-    """A connection, as far as it listens.
+    """A connection that receives events.
 
-    While it opens, what it is told is held back, as `Sessions` asks of a transport.
+    While it opens, events are held back, as `Sessions` requires of a transport.
     """
 
     user_id: UserId
@@ -33,7 +33,7 @@ class Listener:
     told: list[Event] = attrs.field(factory=list, init=False)
     dismissed: DisconnectReason | None = attrs.field(default=None, init=False)
     unconfirmed: list[Message] = attrs.field(factory=list, init=False)
-    """Messages to the user that were written and that the client has not confirmed."""
+    """Messages to the user that were written but not confirmed by the client."""
     merge: LiveMerge = attrs.field(factory=lambda: LiveMerge(holds_all=True), init=False)
 
     def hear(self, event: Event) -> None:
@@ -41,7 +41,7 @@ class Listener:
             self.write([event])
 
     def release(self, opening: Opening) -> None:
-        """Hear what comes first, and what was held back."""
+        """Write the first events, and those that were held back."""
         self.write([opening.connected, *self.merge.open(opening.backlog)])
 
     def write(self, events: Sequence[Event]) -> None:
@@ -52,14 +52,14 @@ class Listener:
 
 
 class RecordingBroadcast:
-    """Implements the `Broadcast` port, and remembers no more of a user than it promises.
+    """Implements the `Broadcast` port, and stores no more about a user than the port promises.
 
-    With a user's last connection it forgets which rooms they are in.
+    When a user's last connection closes, their subscriptions are forgotten.
     """
 
     def __init__(self) -> None:
         self.publications: list[tuple[Event, Audience]] = []
-        """All that was ever told, whoever heard it."""
+        """Everything that was published, in order."""
         self._listeners: list[Listener] = []
         self._members: dict[RoomId, set[UserId]] = defaultdict(set)
         self._held: set[tuple[RoomId, UserId]] = set()
@@ -86,7 +86,7 @@ class RecordingBroadcast:
             self.end(listener)
 
     async def wait_until_caught_up(self, room_id: RoomId) -> None:
-        """At once: all is told at once."""
+        """Return immediately, because publishing is immediate."""
 
     def publish(self, event: Event, audience: Audience) -> None:
         self.publications.append((event, audience))

@@ -1,7 +1,7 @@
-"""What each connection hears, whatever the store does: late answers, lost answers, retries.
+"""What each connection receives when the store's replies are late or lost, and with retries.
 
-The real use cases and the real hub run over a store whose every call is moved on, or fails, where
-the machine says so. The large rooms' path is taken from three connections on.
+The real use cases and the real hub run on a store whose calls are completed or failed by the state
+machine. The code for large rooms is used from three connections on.
 """
 
 import asyncio
@@ -46,31 +46,31 @@ Result = TypeVar("Result")
 Payload = dict[str, Any]
 
 
-def at_once(work: Coroutine[Any, Any, Result]) -> Result:
-    """The result of a coroutine that does not wait."""
+def run_now(work: Coroutine[Any, Any, Result]) -> Result:
+    """Return the result of a coroutine that does not wait."""
     try:
         work.send(None)
     except StopIteration as stop:
         result: Result = stop.value
         return result
-    raise AssertionError("it waits")
+    raise AssertionError("the coroutine waits")
 
 
 @attrs.define
-class Stay:
-    """A stay of a user's in the room."""
+class MembershipPeriod:
+    """A period in which a user is a member of the room."""
 
     since: int
-    """The room's newest place as they joined."""
+    """The room's `last_seq` when the user joined."""
     until: int | None = None
-    """The same as they were told that they have left, or were not told anything."""
-    joined_well: bool = False
-    """Whether the answer to the join has arrived."""
+    """The room's `last_seq` when the leave was answered, or its reply was lost."""
+    join_was_answered: bool = False
+    """Whether the join was answered."""
 
 
 @attrs.define(eq=False)
 class Client:
-    """A connection, and what was written to it."""
+    """A connection and the packets written to it."""
 
     user_id: UserId
     connection_id: ConnectionId
@@ -79,11 +79,11 @@ class Client:
     opening: "asyncio.Task[None] | None" = attrs.field(default=None, init=False)
     command: "asyncio.Task[object] | None" = attrs.field(default=None, init=False)
     is_open: bool = attrs.field(default=False, init=False)
-    had_at_open: dict[Conversation, int] = attrs.field(factory=dict, init=False)
-    heard: dict[Conversation, list[int]] = attrs.field(factory=dict, init=False)
+    base_seqs: dict[Conversation, int] = attrs.field(factory=dict, init=False)
+    received: dict[Conversation, list[int]] = attrs.field(factory=dict, init=False)
     acknowledged: dict[Conversation, set[int]] = attrs.field(factory=dict, init=False)
     member_count: int | None = attrs.field(default=None, init=False)
-    """As the last `user_joined` or `user_left` has it."""
+    """From the last `user_joined` or `user_left`."""
 
     def __attrs_post_init__(self) -> None:
         self.writer = RecordingWriter(takes_bytes=True)
@@ -98,7 +98,7 @@ class Client:
         return self.is_open and (self.command is None or self.command.done())
 
     def packets(self) -> list[tuple[str, Any]]:
-        """What was written since the last time: events by name, acknowledgements as `ack`."""
+        """Return and clear the packets written: events by name, acknowledgements as `ack`."""
         found = []
         for frame in self.writer.frames:
             text = contents(frame)[1]
@@ -127,18 +127,18 @@ class MergeMachine(RuleBasedStateMachine):
             numbered_message_ids(),
             Limits(rates={}, refusals=None),
         )
-        self.loop.run_until_complete(self.begin_to_serve())
+        self.loop.run_until_complete(self.open_chat())
         self.dispatcher = CommandDispatcher(self.chat, RefusalLog())
         self.clients: list[Client] = []
         self.failed: list[tuple[UserId, str, Payload]] = []
-        """Messages that were refused as unavailable, and may be sent again."""
-        self.stays: dict[UserId, list[Stay]] = {user: [] for user in USERS}
+        """Messages that failed as unavailable, which can be retried."""
+        self.periods: dict[UserId, list[MembershipPeriod]] = {user: [] for user in USERS}
         self.memberships_failed = False
         self.numbers = count(1)
 
     def teardown(self) -> None:
         try:
-            self.end_well()
+            self.check_final_state()
         finally:
             self.chat.close()
             for task in asyncio.all_tasks(self.loop):
@@ -146,16 +146,16 @@ class MergeMachine(RuleBasedStateMachine):
             self.loop.run_until_complete(asyncio.sleep(0))
             self.loop.close()
 
-    async def begin_to_serve(self) -> None:
+    async def open_chat(self) -> None:
         self.chat.open()
 
-    # What the machine does.
+    # Steps of the state machine.
 
     @initialize(
         users=st.lists(st.sampled_from(USERS), max_size=4), members=st.sets(st.sampled_from(USERS))
     )
-    def begin(self, users: Sequence[UserId], members: set[UserId]) -> None:
-        """Some are connected, some are members."""
+    def connect_and_join(self, users: Sequence[UserId], members: set[UserId]) -> None:
+        """Connect some users, and make some of them members."""
         for user in users:
             self.connect(user)
         self.settle()
@@ -187,7 +187,7 @@ class MergeMachine(RuleBasedStateMachine):
         self.chat.sessions.open(opening)
         client.is_open = True
         for conversation in self.conversations(client.user_id):
-            client.had_at_open[conversation] = self.last_seq(conversation)
+            client.base_seqs[conversation] = self.last_seq(conversation)
 
     @precondition(lambda self: any(client.is_open for client in self.clients))
     @rule(which=st.integers(0, 9))
@@ -209,18 +209,18 @@ class MergeMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: any(client.is_idle for client in self.clients))
     @rule(which=st.integers(0, 9))
-    def send_to_the_room(self, which: int) -> None:
+    def send_to_room(self, which: int) -> None:
         self.send(which, "lobby")
 
     @precondition(lambda self: any(client.is_idle for client in self.clients) and self.failed)
     @rule(which=st.integers(0, 9), message=st.integers(0, 9))
-    def send_again(self, which: int, message: int) -> None:
+    def retry(self, which: int, message: int) -> None:
         client = self.pick_idle(which)
         own = [each for each in self.failed if each[0] == client.user_id]
         if own:
-            again = self.pick(own, message)
-            self.failed.remove(again)
-            self.command(client, *again[1:])
+            failed = self.pick(own, message)
+            self.failed.remove(failed)
+            self.command(client, *failed[1:])
 
     @precondition(lambda self: any(client.is_idle for client in self.clients))
     @rule(which=st.integers(0, 9), name=st.sampled_from(["join_room", "join_room", "leave_room"]))
@@ -229,7 +229,7 @@ class MergeMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.store.movable())
     @rule(which=st.integers(0, 9), times=st.integers(1, 4))
-    def move_on(self, which: int, times: int) -> None:
+    def complete_calls(self, which: int, times: int) -> None:
         for _ in range(times):
             movable = self.store.movable()
             if movable:
@@ -238,8 +238,8 @@ class MergeMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.store.movable())
     @rule()
-    def move_the_oldest_on(self) -> None:
-        self.move_on(0, 1)
+    def complete_oldest_call(self) -> None:
+        self.complete_calls(0, 1)
 
     @precondition(lambda self: self.store.movable())
     @rule(which=st.integers(0, 9))
@@ -252,14 +252,14 @@ class MergeMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.store.late)
     @rule(which=st.integers(0, 9))
-    def take_effect_after_all(self, which: int) -> None:
+    def apply_late_append(self, which: int) -> None:
         draft = self.pick(self.store.late, which)
         self.store.late.remove(draft)
-        at_once(self.store.memory.messages.append(draft))
+        run_now(self.store.memory.messages.append(draft))
 
     @rule()
     def wait(self) -> None:
-        self.let_time_pass()
+        self.pass_time()
 
     @rule()
     def settle(self) -> None:
@@ -268,11 +268,11 @@ class MergeMachine(RuleBasedStateMachine):
                 for call in self.store.movable():
                     call.go_on(well=True)
                 self.turn()
-            self.let_time_pass()
+            self.pass_time()
         assert not self.store.calls
-        self.check_counts()
+        self.check_all_member_counts()
 
-    # How it does it.
+    # Execution.
 
     def command(self, client: Client, name: str, payload: Payload) -> None:
         event = CommandEvent(1, name, [payload])
@@ -288,63 +288,65 @@ class MergeMachine(RuleBasedStateMachine):
         self.turn()
 
     def turn(self) -> None:
-        """Let everything happen that does not wait for the store."""
+        """Run everything that does not wait for the store."""
         for _ in range(12):
             self.loop.run_until_complete(asyncio.sleep(0))
         for client in self.clients:
             for name, payload in client.packets():
-                self.take(client, name, payload)
+                self.check_packet(client, name, payload)
 
-    def let_time_pass(self) -> None:
-        async def advance() -> None:
+    def pass_time(self) -> None:
+        async def advance_clock() -> None:
             self.clock.advance(timedelta(seconds=1))
 
-        self.loop.run_until_complete(advance())
+        self.loop.run_until_complete(advance_clock())
         self.turn()
 
     def note_effect(self, call: Call) -> None:
         if call.user_id is not None and isinstance(call.result, RoomJoined) and call.result.joined:
-            self.stays[call.user_id].append(Stay(call.result.last_seq))
+            self.periods[call.user_id].append(MembershipPeriod(call.result.last_seq))
 
     def note_answer(self, call: Call) -> None:
         if call.user_id is None or not call.in_effect:
             return
-        stays = self.stays[call.user_id]
+        periods = self.periods[call.user_id]
         if isinstance(call.result, RoomJoined) and call.result.joined:
-            stays[-1].joined_well = call.is_answered
+            periods[-1].join_was_answered = call.is_answered
         elif isinstance(call.result, Left) and call.result.left:
-            stays[-1].until = self.last_seq(LOBBY)
+            periods[-1].until = self.last_seq(LOBBY)
 
-    # What must be so.
+    # Checks.
 
-    def take(self, client: Client, name: str, payload: Payload) -> None:
+    def check_packet(self, client: Client, name: str, payload: Payload) -> None:
         if name == "ack" and payload["ok"] and "message" in payload:
             message = payload["message"]
             acknowledged = client.acknowledged.setdefault(_conversation(message), set())
             acknowledged.add(message["seq"])
         elif name in {"receive_personal_message", "receive_group_message"}:
-            self.take_message(client, _conversation(payload), payload["seq"])
+            self.check_message(client, _conversation(payload), payload["seq"])
         elif name in {"user_joined", "user_left"}:
-            self.take_membership(client, name, payload)
+            self.check_member_count(client, name, payload)
 
-    def take_message(self, client: Client, conversation: Conversation, seq: int) -> None:
-        heard = client.heard.setdefault(conversation, [])
-        assert not heard or seq > heard[-1], f"{seq} after {heard}"
-        base = client.had_at_open.get(conversation, seq)
+    def check_message(self, client: Client, conversation: Conversation, seq: int) -> None:
+        received = client.received.setdefault(conversation, [])
+        assert not received or seq > received[-1], f"{seq} after {received}"
+        base = client.base_seqs.get(conversation, seq)
         if conversation == LOBBY:
-            stay = self.stay_of(client.user_id, seq)
-            assert stay is not None, f"{client.user_id} hears {seq} outside of {self.stays}"
-            if stay.joined_well:
-                base = max(base, stay.since)
+            period = self.period_of(client.user_id, seq)
+            assert period is not None, f"{client.user_id} received {seq} outside of {self.periods}"
+            if period.join_was_answered:
+                base = max(base, period.since)
             else:
-                base = max([base, stay.since, *(each for each in heard if each > stay.since)])
-                base = base if heard and heard[-1] > stay.since else seq
-        had = {*heard, *client.acknowledged.get(conversation, ())}
+                base = max(
+                    [base, period.since, *(each for each in received if each > period.since)]
+                )
+                base = base if received and received[-1] > period.since else seq
+        had = {*received, *client.acknowledged.get(conversation, ())}
         missing = [each for each in range(base + 1, seq) if each not in had]
-        assert not missing, f"{seq} comes without {missing}"
-        heard.append(seq)
+        assert not missing, f"{seq} was sent without {missing}"
+        received.append(seq)
 
-    def take_membership(self, client: Client, name: str, payload: Payload) -> None:
+    def check_member_count(self, client: Client, name: str, payload: Payload) -> None:
         change = 1 if name == "user_joined" else -1
         known, client.member_count = client.member_count, payload["member_count"]
         if payload["user_id"] == client.user_id:
@@ -353,23 +355,23 @@ class MergeMachine(RuleBasedStateMachine):
         elif known is not None and not self.memberships_failed:
             assert payload["member_count"] == known + change
 
-    def stay_of(self, user_id: UserId, seq: int) -> Stay | None:
-        for stay in self.stays[user_id]:
-            if stay.since < seq and (stay.until is None or seq <= stay.until):
-                return stay
+    def period_of(self, user_id: UserId, seq: int) -> MembershipPeriod | None:
+        for period in self.periods[user_id]:
+            if period.since < seq and (period.until is None or seq <= period.until):
+                return period
         return None
 
-    def check_counts(self) -> None:
-        true = at_once(self.store.memory.rooms.member_count(LOBBY.room_id))
+    def check_all_member_counts(self) -> None:
+        actual = run_now(self.store.memory.rooms.member_count(LOBBY.room_id))
         for client in self.clients:
-            assert client.member_count in {None, true}
+            assert client.member_count in {None, actual}
 
     @invariant()
-    def no_connection_is_cut(self) -> None:
+    def no_connection_is_closed(self) -> None:
         assert not any(client.writer.ended or client.writer.faults for client in self.clients)
 
-    def end_well(self) -> None:
-        """When the store is well and everything was sent again, everybody has everything."""
+    def check_final_state(self) -> None:
+        """Check that after retries, with the store available, every connection has all messages."""
         self.settle()
         failed, self.failed = self.failed, []
         for user_id, name, payload in failed:
@@ -386,26 +388,30 @@ class MergeMachine(RuleBasedStateMachine):
         return {client.user_id for client in self.clients}
 
     def check_membership(self, client: Client) -> None:
-        is_member = at_once(self.store.memory.rooms.is_member(LOBBY.room_id, client.user_id))
+        is_member = run_now(self.store.memory.rooms.is_member(LOBBY.room_id, client.user_id))
         assert (LOBBY.room_id in self.hub._rooms.get(client.user_id, ())) == is_member
 
     def check_completeness(self, client: Client) -> None:
         for conversation in self.conversations(client.user_id):
-            base, last_seq = client.had_at_open[conversation], self.last_seq(conversation)
+            base, last_seq = client.base_seqs[conversation], self.last_seq(conversation)
             if conversation == LOBBY:
-                stays = self.stays[client.user_id]
-                if not stays or stays[-1].until is not None or not stays[-1].joined_well:
+                periods = self.periods[client.user_id]
+                if (
+                    not periods
+                    or periods[-1].until is not None
+                    or not periods[-1].join_was_answered
+                ):
                     continue
-                base = max(base, stays[-1].since)
+                base = max(base, periods[-1].since)
             had = {
-                *client.heard.get(conversation, ()),
+                *client.received.get(conversation, ()),
                 *client.acknowledged.get(conversation, ()),
             }
             late = {draft.conversation for draft in self.store.late}
             if conversation not in late:
                 assert {*range(base + 1, last_seq + 1)} <= had
 
-    # Help.
+    # Helpers.
 
     def pick_idle(self, which: int) -> Client:
         return self.pick([client for client in self.clients if client.is_idle], which)
@@ -417,7 +423,7 @@ class MergeMachine(RuleBasedStateMachine):
         return [LOBBY, *(Pair.of(user_id, other) for other in USERS)]
 
     def last_seq(self, conversation: Conversation) -> int:
-        return at_once(self.store.memory.messages.last_seq(conversation))
+        return run_now(self.store.memory.messages.last_seq(conversation))
 
 
 def _conversation(message: Payload) -> Conversation:

@@ -1,4 +1,4 @@
-"""The chat against a model of what was sent: with retries, interleavings and absent people."""
+"""The chat compared with a model, with retries, concurrent sends and offline users."""
 
 import asyncio
 from collections import Counter
@@ -24,7 +24,7 @@ TARGETS: list[Target] = [LOBBY, *map(Person, USERS)]
 
 @attrs.define
 class Yielding:
-    """A hook: each append waits for a number of turns of its own."""
+    """A hook that delays each append by some iterations of the event loop."""
 
     turns: list[int] = attrs.field(factory=list)
 
@@ -36,7 +36,7 @@ class Yielding:
 
 @attrs.frozen
 class Sending:
-    """Somebody sends something, perhaps not for the first time."""
+    """A user sends a message, possibly again."""
 
     user: UserId
     target: Target
@@ -54,7 +54,7 @@ sendings = st.builds(
 
 
 class MessagingMachine(RuleBasedStateMachine):
-    """Everybody is a member of one room, and has up to two connections."""
+    """All users are members of one room."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,17 +64,17 @@ class MessagingMachine(RuleBasedStateMachine):
         for user in USERS:
             self.loop.run_until_complete(self.live.host(user, JoinRoom(LOBBY.room_id)))
         self.open: list[Device] = []
-        self.ever_open: list[Device] = []
+        self.all_devices: list[Device] = []
         self.confirmed: set[Message] = set()
         """Personal messages that a connection of their recipient has confirmed."""
-        # What a model needs to know: who was answered what.
+        # The model: every send and its result.
         self.answers: list[tuple[Sending, Stored]] = []
 
     def teardown(self) -> None:
         self.loop.close()
 
     @rule(batch=st.lists(sendings, min_size=1, max_size=6))
-    def send_at_once(self, batch: Sequence[Sending]) -> None:
+    def send_concurrently(self, batch: Sequence[Sending]) -> None:
         async def send(sending: Sending) -> Stored:
             command = SendMessage(
                 sending.target,
@@ -96,7 +96,7 @@ class MessagingMachine(RuleBasedStateMachine):
         pushed = {event.message for event in device.of(MessageSent)}
         assert not pushed & self.confirmed
         self.open.append(device)
-        self.ever_open.append(device)
+        self.all_devices.append(device)
 
     @rule(which=st.integers(0, 100))
     def confirm(self, which: int) -> None:
@@ -114,19 +114,19 @@ class MessagingMachine(RuleBasedStateMachine):
             self.open.pop(which % len(self.open)).close()
 
     def sent(self) -> list[Message]:
-        """Every message that exists, once."""
+        """Return every stored message once."""
         return list({s.message.message_id: s.message for _, s in self.answers}.values())
 
     @invariant()
-    def every_place_in_a_conversation_is_taken_once(self) -> None:
-        places: dict[Conversation, list[int]] = {}
+    def seqs_are_consecutive(self) -> None:
+        seqs: dict[Conversation, list[int]] = {}
         for message in self.sent():
-            places.setdefault(message.conversation, []).append(message.seq)
-        for taken in places.values():
+            seqs.setdefault(message.conversation, []).append(message.seq)
+        for taken in seqs.values():
             assert sorted(taken) == list(range(1, len(taken) + 1))
 
     @invariant()
-    def a_retry_is_answered_with_the_one_message_that_there_is(self) -> None:
+    def retries_return_same_message(self) -> None:
         first: dict[tuple[UserId, Conversation, str], Stored] = {}
         originals: Counter[tuple[UserId, Conversation, str]] = Counter()
         for sending, answer in self.answers:
@@ -137,8 +137,8 @@ class MessagingMachine(RuleBasedStateMachine):
         assert set(originals.values()) <= {1}
 
     @invariant()
-    def a_connection_gets_each_message_once_and_in_order(self) -> None:
-        for device in self.ever_open:
+    def connections_get_messages_once_in_order(self) -> None:
+        for device in self.all_devices:
             seen: dict[Conversation, int] = {}
             for event in device.of(MessageSent):
                 conversation, seq = event.message.conversation, event.message.seq
@@ -146,28 +146,30 @@ class MessagingMachine(RuleBasedStateMachine):
                 seen[conversation] = seq
 
     @invariant()
-    def a_sender_is_notified_only_of_what_was_confirmed(self) -> None:
-        for device in self.ever_open:
+    def senders_are_notified_only_of_confirmed_messages(self) -> None:
+        for device in self.all_devices:
             notified = {event.message for event in device.of(MessageDelivered)}
             assert {m for m in notified if m.to_user_id is not None} <= self.confirmed
 
     @invariant()
-    def a_person_with_a_connection_has_had_every_message_to_them(self) -> None:
+    def connected_users_got_all_their_messages(self) -> None:
         for user in {device.user_id for device in self.open}:
             had = {
                 event.message.message_id
-                for device in self.ever_open
+                for device in self.all_devices
                 if device.user_id == user
                 for event in device.of(MessageSent)
             }
-            owed = {m.message_id for m in self.sent() if m.to_user_id == user}
-            assert owed <= had
+            expected = {m.message_id for m in self.sent() if m.to_user_id == user}
+            assert expected <= had
 
     @invariant()
-    def a_sender_is_told_of_a_delivery_at_most_once_on_a_connection(self) -> None:
-        for device in self.ever_open:
-            told = Counter(event.message.message_id for event in device.of(MessageDelivered))
-            assert set(told.values()) <= {1}
+    def deliveries_are_notified_at_most_once(self) -> None:
+        for device in self.all_devices:
+            notified_counts = Counter(
+                event.message.message_id for event in device.of(MessageDelivered)
+            )
+            assert set(notified_counts.values()) <= {1}
 
 
 MessagingMachine.TestCase.settings = settings(stateful_step_count=30)

@@ -1,4 +1,4 @@
-"""Memberships against a model: a set of pairs."""
+"""Memberships compared with a model, which is a list of pairs."""
 
 import pytest
 from hypothesis import strategies as st
@@ -29,26 +29,26 @@ class RoomsMachine(RuleBasedStateMachine):
 
     @rule(room=rooms, user=users)
     def join(self, room: RoomId, user: UserId) -> None:
-        was_in = (room, user) in self.pairs
-        if not was_in and len(self.rooms_of(user)) == ROOMS_PER_USER:
+        was_member = (room, user) in self.pairs
+        if not was_member and len(self.rooms_of(user)) == ROOMS_PER_USER:
             with pytest.raises(InvalidPayload):
                 self.memberships.join(room, user)
             return
-        if not was_in:
+        if not was_member:
             self.pairs.append((room, user))
 
-        assert self.memberships.join(room, user) == Joined(not was_in, self.members(room))
+        assert self.memberships.join(room, user) == Joined(not was_member, self.members(room))
 
     @rule(room=rooms, user=users)
     def leave(self, room: RoomId, user: UserId) -> None:
-        was_in = (room, user) in self.pairs
-        if was_in:
+        was_member = (room, user) in self.pairs
+        if was_member:
             self.pairs.remove((room, user))
 
-        assert self.memberships.leave(room, user) == Left(was_in, self.members(room))
+        assert self.memberships.leave(room, user) == Left(was_member, self.members(room))
 
     @invariant()
-    def everybody_is_where_the_model_says(self) -> None:
+    def memberships_match_model(self) -> None:
         for room in ROOMS:
             assert self.memberships.member_count(room) == self.members(room)
             for user in USERS:
@@ -57,7 +57,7 @@ class RoomsMachine(RuleBasedStateMachine):
             assert list(self.memberships.rooms_of(user)) == self.rooms_of(user)
 
     @invariant()
-    def nothing_is_kept_of_rooms_and_users_that_are_gone(self) -> None:
+    def no_state_is_kept_for_empty_rooms_and_former_members(self) -> None:
         assert set(self.memberships._members) == {room for room, _ in self.pairs}
         assert set(self.memberships._rooms) == {user for _, user in self.pairs}
 

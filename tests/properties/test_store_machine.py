@@ -1,7 +1,7 @@
-"""Every store against a model, through crashes and restarts.
+"""Every store compared with a model, through crashes and restarts.
 
-The model is a list of messages for each conversation. What was sent but not acknowledged when the
-process died may be there or not: that is found out from the store, once, and is true from then on.
+The model is a list of messages per conversation. Messages that were not acknowledged when the
+process died may or may not be stored: after the restart, the model is updated from the store.
 """
 
 import asyncio
@@ -50,22 +50,22 @@ from tests.stores import memory_store
 
 USERS = [ADA, BOB, EVE]
 TARGETS: list[Target] = [Room(LOBBY), *map(Person, USERS)]
-Name = tuple[UserId, Conversation, ClientMessageId]
-"""What makes a message the same on every retry."""
+RetryKey = tuple[UserId, Conversation, ClientMessageId]
+"""Identity of a message, the same on every retry."""
 
 T = TypeVar("T")
 
 
 @attrs.frozen
 class Sending:
-    """Somebody sends something, perhaps not for the first time."""
+    """A user sends a message, possibly again."""
 
     user: UserId
     target: Target
     client_message_id: ClientMessageId
 
     @property
-    def name(self) -> Name:
+    def name(self) -> RetryKey:
         return self.user, conversation_of(self.user, self.target), self.client_message_id
 
     @property
@@ -83,21 +83,21 @@ limits = st.integers(1, 4)
 
 
 class StoreMachine(RuleBasedStateMachine):
-    """What every store must do; a subclass says how one is opened, closed and lost."""
+    """The common rules of all stores; subclasses open, close and kill a store."""
 
-    keeps_what_it_has = True
+    is_persistent = True
 
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.resources = AsyncExitStack()
-        self.said: dict[Conversation, list[Message]] = defaultdict(list)
+        self.log: dict[Conversation, list[Message]] = defaultdict(list)
         self.read: dict[tuple[UserId, Conversation], int] = defaultdict(int)
         self.since: dict[UserId, Since] = {}
-        self.has: dict[UserId, dict[Conversation, set[tuple[int, str]]]] = {
+        self.received: dict[UserId, dict[Conversation, set[tuple[int, str]]]] = {
             user: defaultdict(set) for user in USERS
         }
-        self.begin()
+        self.open_chat()
 
     async def open(self) -> Store:
         raise NotImplementedError
@@ -105,8 +105,8 @@ class StoreMachine(RuleBasedStateMachine):
     async def close(self, store: Store) -> None:
         raise NotImplementedError
 
-    async def lose(self, store: Store) -> None:
-        """What is left of a store whose process was killed."""
+    async def kill(self, store: Store) -> None:
+        """Leave the store in the state it has after its process was killed."""
         raise NotImplementedError
 
     def run(self, work: Awaitable[T]) -> T:
@@ -115,7 +115,7 @@ class StoreMachine(RuleBasedStateMachine):
 
         return self.loop.run_until_complete(done())
 
-    def begin(self) -> None:
+    def open_chat(self) -> None:
         self.live = LiveChat(store=self.run(self.open()))
         for user in USERS:
             self.run(self.live.host(user, JoinRoom(LOBBY)))
@@ -125,32 +125,32 @@ class StoreMachine(RuleBasedStateMachine):
         self.run(self.resources.aclose())
         self.loop.close()
 
-    def known(self) -> dict[Name, Message]:
+    def messages_by_key(self) -> dict[RetryKey, Message]:
         return {
             (message.from_user_id, message.conversation, message.client_message_id): message
-            for messages in self.said.values()
+            for messages in self.log.values()
             for message in messages
             if message.client_message_id is not None
         }
 
     @rule(batch=batches)
-    def send_at_once(self, batch: Sequence[Sending]) -> None:
+    def send_concurrently(self, batch: Sequence[Sending]) -> None:
         async def send_all() -> list[Stored]:
             return await asyncio.gather(
                 *[self.live.host(each.user, each.command) for each in batch]
             )
 
-        before = self.known()
+        before = self.messages_by_key()
         answers = self.run(send_all())
 
         for sending, answer in zip(batch, answers, strict=True):
             assert answer.duplicate or sending.name not in before
             if not answer.duplicate:
-                self.said[answer.message.conversation].append(answer.message)
-        for messages in self.said.values():
+                self.log[answer.message.conversation].append(answer.message)
+        for messages in self.log.values():
             messages.sort(key=lambda message: message.seq)
             assert [message.seq for message in messages] == list(range(1, len(messages) + 1))
-        after = self.known()
+        after = self.messages_by_key()
         assert [answer.message for answer in answers] == [after[each.name] for each in batch]
 
     @rule(batch=batches, turns=st.integers(0, 8))
@@ -165,30 +165,30 @@ class StoreMachine(RuleBasedStateMachine):
             for task in sending:
                 task.cancel()
             await asyncio.wait(sending)
-            await self.lose(self.live.store)
+            await self.kill(self.live.store)
             return acknowledged
 
         acknowledged = self.run(crash())
-        if not self.keeps_what_it_has:
-            self.said.clear()
+        if not self.is_persistent:
+            self.log.clear()
             self.read.clear()
-            self.begin()
+            self.open_chat()
             return
         for answer in acknowledged:
             if not answer.duplicate:
-                self.said[answer.message.conversation].append(answer.message)
-        self.begin()
-        self.find_out({each.name for each in batch})
+                self.log[answer.message.conversation].append(answer.message)
+        self.open_chat()
+        self.reload({each.name for each in batch})
 
     @rule()
     def restart(self) -> None:
-        if self.keeps_what_it_has:
+        if self.is_persistent:
             self.run(self.close(self.live.store))
-            self.begin()
-            self.find_out(set())
+            self.open_chat()
+            self.reload(set())
 
-    def find_out(self, perhaps: set[Name]) -> None:
-        """See what there is: all that was acknowledged, and nothing that was never sent."""
+    def reload(self, unacknowledged: set[RetryKey]) -> None:
+        """Reload the model; acknowledged messages must exist, and only sent ones can."""
         pairs = {Pair.of(one, other) for one in USERS for other in USERS}
         conversations: list[Conversation] = [Room(LOBBY), *pairs]
         for conversation in conversations:
@@ -196,23 +196,23 @@ class StoreMachine(RuleBasedStateMachine):
                 self.live.store.messages.page(conversation, Window(after_seq=0, limit=200))
             )
             assert not page.has_more
-            there = list(page.messages)
-            assert [message.seq for message in there] == list(range(1, len(there) + 1))
-            for message in self.said[conversation]:
-                assert there[message.seq - 1] == message
-            known = {message.message_id for message in self.said[conversation]}
-            for message in there:
+            found = list(page.messages)
+            assert [message.seq for message in found] == list(range(1, len(found) + 1))
+            for message in self.log[conversation]:
+                assert found[message.seq - 1] == message
+            known_ids = {message.message_id for message in self.log[conversation]}
+            for message in found:
                 assert message.client_message_id is not None
                 name = message.from_user_id, conversation, message.client_message_id
-                assert message.message_id in known or name in perhaps
-            self.said[conversation] = there
-        assert len(self.known()) == sum(map(len, self.said.values()))
+                assert message.message_id in known_ids or name in unacknowledged
+            self.log[conversation] = found
+        assert len(self.messages_by_key()) == sum(map(len, self.log.values()))
 
     @rule(user=users, to=targets, before=seqs, limit=limits)
     def fetch_before(self, user: UserId, to: Target, before: int, limit: int) -> None:
         page = self.run(self.live.host(user, FetchHistory(to, Window(before, None, limit))))
 
-        older = [m for m in self.said[conversation_of(user, to)] if m.seq < before]
+        older = [m for m in self.log[conversation_of(user, to)] if m.seq < before]
         assert list(page.messages) == older[-limit:]
         assert page.has_more == (len(older) > limit)
 
@@ -220,7 +220,7 @@ class StoreMachine(RuleBasedStateMachine):
     def fetch_after(self, user: UserId, to: Target, after: int, limit: int) -> None:
         page = self.run(self.live.host(user, FetchHistory(to, Window(None, after, limit))))
 
-        newer = [m for m in self.said[conversation_of(user, to)] if m.seq > after]
+        newer = [m for m in self.log[conversation_of(user, to)] if m.seq > after]
         assert list(page.messages) == newer[:limit]
         assert page.has_more == (len(newer) > limit)
 
@@ -229,7 +229,7 @@ class StoreMachine(RuleBasedStateMachine):
         answer = self.run(self.live.host(user, MarkRead(to, seq)))
 
         conversation = conversation_of(user, to)
-        reached = min(seq, len(self.said[conversation]))
+        reached = min(seq, len(self.log[conversation]))
         self.read[user, conversation] = max(self.read[user, conversation], reached)
         assert answer.read_seq == self.read[user, conversation]
 
@@ -253,20 +253,20 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(user=users)
     def catch_up_since(self, user: UserId) -> None:
-        """A client that hands back what it was given, drops what it has, and has all in the end."""
+        """A client that follows the cursor and drops duplicates ends up with all messages."""
         for _ in range(20):
             since = self.since.get(user)
             if since is None or since.epoch != self.live.store.epoch:
                 since = Since.at(self.live.store.epoch, 0)
-                self.has[user].clear()
+                self.received[user].clear()
             command = CatchUp(since.epoch, limit=200, since=since)
             answer = self.run(self.live.host(user, command))
             assert answer.recovered
             assert answer.since is not None
             self.since[user] = answer.since
             for each in answer.conversations:
-                has = self.has[user][each.state.conversation]
-                has.update((message.seq, message.message_id) for message in each.messages)
+                received = self.received[user][each.state.conversation]
+                received.update((message.seq, message.message_id) for message in each.messages)
             if not answer.has_more:
                 break
 
@@ -275,7 +275,7 @@ class StoreMachine(RuleBasedStateMachine):
             for conversation, messages in self.of(user).items()
             if messages
         }
-        assert {each: has for each, has in self.has[user].items() if has} == expected
+        assert {each: keys for each, keys in self.received[user].items() if keys} == expected
 
     @rule(user=users)
     def list_conversations(self, user: UserId) -> None:
@@ -285,7 +285,7 @@ class StoreMachine(RuleBasedStateMachine):
         spoken = {conversation for conversation, messages in self.of(user).items() if messages}
         assert set(listed) == spoken | {Room(LOBBY)}
         for conversation in spoken:
-            messages, summary = self.said[conversation], listed[conversation]
+            messages, summary = self.log[conversation], listed[conversation]
             read_seq = self.read_seq(user, conversation)
             unread = [m for m in messages[read_seq:] if m.from_user_id != user]
             assert summary.last_message == messages[-1]
@@ -293,21 +293,21 @@ class StoreMachine(RuleBasedStateMachine):
             assert summary.unread_count == len(unread)
 
     def read_seq(self, user: UserId, conversation: Conversation) -> int:
-        """What the user has marked as read, or their own newest message."""
-        own = [m.seq for m in self.said[conversation] if m.from_user_id == user]
+        """Return the user's read marker, or their own newest message if that is later."""
+        own = [m.seq for m in self.log[conversation] if m.from_user_id == user]
         return max([self.read[user, conversation], *own])
 
     def of(self, user: UserId) -> dict[Conversation, list[Message]]:
-        """The conversations that are the user's to see."""
+        """Return the conversations that the user has access to."""
         return {
             conversation: messages
-            for conversation, messages in self.said.items()
+            for conversation, messages in self.log.items()
             if isinstance(conversation, Room) or user in (conversation.first, conversation.second)
         }
 
 
 class MemoryMachine(StoreMachine):
-    keeps_what_it_has = False
+    is_persistent = False
 
     async def open(self) -> Store:
         return memory_store()
@@ -315,7 +315,7 @@ class MemoryMachine(StoreMachine):
     async def close(self, store: Store) -> None:
         pass
 
-    async def lose(self, store: Store) -> None:
+    async def kill(self, store: Store) -> None:
         pass
 
 
@@ -336,8 +336,8 @@ class SqliteMachine(StoreMachine):
         assert isinstance(store, SqliteStore)
         await store.close()
 
-    async def lose(self, store: Store) -> None:
-        # What a killed process leaves: what was committed, and nothing that was waiting.
+    async def kill(self, store: Store) -> None:
+        # After a kill, committed messages exist and waiting ones do not.
         assert isinstance(store, SqliteStore)
         store._commits._waiting.clear()
         await store.close()
@@ -359,15 +359,15 @@ class PostgresMachine(StoreMachine):
         assert isinstance(store, PostgresStore)
         await store.close()
 
-    async def lose(self, store: Store) -> None:
-        # Its connections end in the middle of whatever they were doing.
+    async def kill(self, store: Store) -> None:
+        # A kill closes the database connections at any point.
         assert isinstance(store, PostgresStore)
         store.messages.commits._waiting.clear()
         store._connector.terminate()
         await store.messages.commits.drain()
         await store.deliveries.drain()
-        # It may have been told to commit: what is there is known when it has let go. What the lost
-        # chat still does meanwhile, such as repairs, opens sessions again.
+        # A commit may be in progress: wait until all sessions have ended. Meanwhile background work
+        # of the killed chat, such as repairs, opens new sessions.
         connection = await asyncpg.connect(self.url)
         while await connection.fetchval(_OTHERS):
             store._connector.terminate()
@@ -385,6 +385,6 @@ _OTHERS = """
     ("machine", "examples"), [(MemoryMachine, 60), (SqliteMachine, 20), (PostgresMachine, 12)]
 )
 @pytest.mark.timeout(240)
-def test_a_store_does_what_the_model_says(machine: type[StoreMachine], examples: int) -> None:
+def test_store_matches_model(machine: type[StoreMachine], examples: int) -> None:
     limits = settings(max_examples=examples, stateful_step_count=25, deadline=None)
     run_state_machine_as_test(machine, settings=limits)

@@ -1,4 +1,4 @@
-"""The typing board against a model: the whole history, read anew each time."""
+"""The typing board compared with a model, which replays the whole history each time."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ users, conversations = st.sampled_from(USERS), st.sampled_from(CONVERSATIONS)
 
 @attrs.frozen
 class Key:
-    """A key stroke, or what ends typing, as it happened."""
+    """An event in the history: a start or renewal, or a stop."""
 
     user: UserId
     conversation: Conversation
@@ -40,13 +40,13 @@ class TypingMachine(RuleBasedStateMachine):
         self.history: list[Key] = []
         self.shown: set[tuple[UserId, Conversation]] = set()
 
-    def ends_at(self, user: UserId, conversation: Conversation) -> datetime | None:
-        """When the user's typing runs out, by the last thing that they did there."""
-        done = [k for k in self.history if (k.user, k.conversation) == (user, conversation)]
-        return done[-1].at + TTL if done and done[-1].starts else None
+    def expiry(self, user: UserId, conversation: Conversation) -> datetime | None:
+        """Return when the state expires according to its last event."""
+        events = [k for k in self.history if (k.user, k.conversation) == (user, conversation)]
+        return events[-1].at + TTL if events and events[-1].starts else None
 
     def publish(self, changes: Iterable[TypingStarted | TypingStopped]) -> None:
-        """Show what is told as a client would, which must be a change each time."""
+        """Apply the changes to the states shown by a client; each must be a real change."""
         for change in changes:
             key = (change.user_id, change.conversation)
             if isinstance(change, TypingStarted):
@@ -60,7 +60,7 @@ class TypingMachine(RuleBasedStateMachine):
     def start(self, user: UserId, conversation: Conversation) -> None:
         changes = self.board.start(user, conversation, self.now)
 
-        end = self.ends_at(user, conversation)
+        end = self.expiry(user, conversation)
         is_renewal = end is not None and self.now < end
         self.publish(changes)
         self.history.append(Key(user, conversation, self.now, starts=True))
@@ -82,7 +82,7 @@ class TypingMachine(RuleBasedStateMachine):
         assert user not in {shown for shown, _ in self.shown}
 
     @rule(milliseconds=st.integers(0, 9000) | st.sampled_from([7999, 8000, 8001]))
-    def let_time_pass(self, milliseconds: int) -> None:
+    def pass_time(self, milliseconds: int) -> None:
         self.now += timedelta(milliseconds=milliseconds)
 
     @rule()
@@ -93,13 +93,13 @@ class TypingMachine(RuleBasedStateMachine):
             (user, conversation)
             for user in USERS
             for conversation in CONVERSATIONS
-            if (end := self.ends_at(user, conversation)) is not None and self.now < end
+            if (end := self.expiry(user, conversation)) is not None and self.now < end
         }
         assert self.shown == typing
 
     @invariant()
-    def the_next_expiry_is_the_earliest_of_what_is_shown(self) -> None:
-        ends = [end for key in self.shown if (end := self.ends_at(*key)) is not None]
+    def next_expiry_is_earliest_of_shown_states(self) -> None:
+        ends = [end for key in self.shown if (end := self.expiry(*key)) is not None]
 
         assert self.board.next_expiry() == min(ends, default=None)
 
