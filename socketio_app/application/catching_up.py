@@ -40,7 +40,7 @@ class CatchingUp:
         self._max_bytes = max_bytes
 
     async def since(
-        self, user_id: UserId, since: Since, had: Mapping[Conversation, int], limit: int
+        self, user_id: UserId, since: Since, known: Mapping[Conversation, int], limit: int
     ) -> CaughtUp:
         """Return what is new for a user since a cursor, and the next cursor.
 
@@ -54,33 +54,33 @@ class CatchingUp:
                 return CaughtUp(recovered=False)  # the database is older than the client
             next_activity = max(since.activity, mark.settled or 0)
         found = await self._activity.changes(user_id, since.activity, since.given, MAX_CHANGES + 1)
-        walked, missed = await self._missed(found[:MAX_CHANGES], since.activity, had, limit)
-        if len(walked) == len(found):
+        visited, missed = await self._missed(found[:MAX_CHANGES], since.activity, known, limit)
+        if len(visited) == len(found):
             following = Since.at(since.epoch, next_activity)
         else:
-            following = since.after(walked[-1].activity, next_activity)
+            following = since.after(visited[-1].activity, next_activity)
         return CaughtUp(
             recovered=True,
             conversations=missed,
-            has_more=len(walked) < len(found),
+            has_more=len(visited) < len(found),
             since=following,
         )
 
     async def _missed(
-        self, found: Sequence[Change], since: int, had: Mapping[Conversation, int], limit: int
+        self, found: Sequence[Change], since: int, known: Mapping[Conversation, int], limit: int
     ) -> tuple[Sequence[Change], Sequence[Missed]]:
         """Return the leading changes that fit in one page, and their new messages."""
         answer = _Answer(self._max_messages, self._max_bytes)
         size = max(1, MAX_MESSAGES_AT_ONCE // (limit + 1))
         for begin in range(0, len(found), size):
             part = found[begin : begin + size]
-            beyond = [had.get(each.state.conversation, 0) for each in part]
+            beyond = [known.get(each.state.conversation, 0) for each in part]
             # One more than the limit, to detect that there are more. Messages from before schema
             # 0002 have activity 0; they are new to a client that has nothing.
             news = await self._activity.new_messages(part, beyond, since or -1, limit + 1)
             for at, (change, messages) in enumerate(zip(part, news, strict=True)):
-                had_seq = had.get(change.state.conversation)
-                if not answer.add(change, had_seq, messages, limit):
+                known_seq = known.get(change.state.conversation)
+                if not answer.add(change, known_seq, messages, limit):
                     return found[: begin + at], answer.missed
         return found, answer.missed
 
@@ -94,7 +94,7 @@ class _Answer:
     missed: list[Missed] = attrs.field(factory=list, init=False)
 
     def add(
-        self, change: Change, had_seq: int | None, messages: Sequence[Message], limit: int
+        self, change: Change, known_seq: int | None, messages: Sequence[Message], limit: int
     ) -> bool:
         """Add a conversation if it fits. The first one is truncated to fit instead."""
         state = change.state
@@ -106,12 +106,12 @@ class _Answer:
             return False
         self.messages_left -= len(newest)
         self.bytes_left -= size
-        is_unknown = change.is_joined and had_seq is None
+        is_unknown = change.is_joined and known_seq is None
         if not newest and not is_unknown:
             return True
         has_hole = len(newest) < len(messages)
         if change.is_joined:
             first_seq = newest[0].seq if newest else state.last_seq + 1
-            has_hole = first_seq > (had_seq or 0) + 1
+            has_hole = first_seq > (known_seq or 0) + 1
         self.missed.append(Missed(state, newest, limited=has_hole))
         return True

@@ -100,11 +100,11 @@ class LiveMerge:
             The released events, to send now.
         """
         self._holds_all = False
-        for conversation, places in (given or {}).items():
+        for conversation, seqs in (given or {}).items():
             if conversation in self._held_rooms:
-                self._answered.setdefault(conversation, []).append(places)
+                self._answered.setdefault(conversation, []).append(seqs)
             else:
-                self._give(conversation, places[-1])
+                self._give(conversation, seqs[-1])
         return self._new_ones(self._take(lambda event: not self._is_held(event)))
 
     def release_room(self, room: Conversation, given_seq: int) -> Sequence[Event]:
@@ -116,7 +116,7 @@ class LiveMerge:
         self._held_rooms.discard(room)
         if isinstance(room, Room):
             self._dropped_rooms.pop(room, None)
-        answered = (places[-1] for places in self._answered.pop(room, ()))
+        answered = (seqs[-1] for seqs in self._answered.pop(room, ()))
         self._give(room, max([given_seq, *answered]))
         return self._new_ones(self._take(lambda event: not self._is_held(event)))
 
@@ -163,7 +163,7 @@ class LiveMerge:
 
     def _was_answered(self, message: Message) -> bool:
         answered = self._answered.get(message.conversation, ())
-        return any(message.seq in places for places in answered)
+        return any(message.seq in seqs for seqs in answered)
 
     def _is_new(self, message: Message) -> bool:
         if self._was_given(message):

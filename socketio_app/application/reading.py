@@ -91,21 +91,21 @@ class Reading:
         since, epoch = command.since, self._store.epoch
         if command.epoch != epoch or (since is not None and since.epoch != epoch):
             return CaughtUp(recovered=False)
-        had = {
+        known = {
             conversation_of(actor.user_id, position.target): position.seq
             for position in command.positions
         }
         if since is not None:
-            return await self._catching_up.since(actor.user_id, since, had, command.limit)
+            return await self._catching_up.since(actor.user_id, since, known, command.limit)
         settled = (await self._store.activity.mark()).settled
-        news, has_more = await self._news(actor.user_id, had)
-        given = _within_count(news, had, command.limit, self._max_missed)
-        beyond = [(each.conversation, had.get(each.conversation, 0)) for each in given]
+        news, has_more = await self._news(actor.user_id, known)
+        given = _within_count(news, known, command.limit, self._max_missed)
+        beyond = [(each.conversation, known.get(each.conversation, 0)) for each in given]
         messages = await self._store.messages.newest(beyond, command.limit)
         messages = _within_size([*messages, *[()] * (len(news) - len(given))])
         missed = [
-            Missed(state, of_it, limited=_has_a_hole(of_it, had.get(state.conversation, 0)))
-            for state, of_it in zip(news, messages, strict=True)
+            Missed(state, newest, limited=_has_hole(newest, known.get(state.conversation, 0)))
+            for state, newest in zip(news, messages, strict=True)
         ]
         if has_more:
             settled = 0  # conversations that were not read can have any activity
@@ -129,7 +129,7 @@ class Reading:
         return ReadMarked(read.read_seq)
 
     async def _news(
-        self, user_id: UserId, had: Mapping[Conversation, int]
+        self, user_id: UserId, known: Mapping[Conversation, int]
     ) -> tuple[Sequence[ConversationState], bool]:
         """Return conversations with messages the client has missed, and whether there are more."""
         news: dict[Conversation, ConversationState] = {}
@@ -139,18 +139,18 @@ class Reading:
             found = await self._store.conversations.of_user(user_id, STANDINGS_AT_ONCE, before)
             if before is None and found:
                 newest = found[0].activity
-            news.update(_with_news(found, had))
+            news.update(_with_news(found, known))
             if len(found) < STANDINGS_AT_ONCE:
                 if before is not None:
-                    await self._add_what_moved(user_id, had, newest or 0, news)
+                    await self._add_moved(user_id, known, newest or 0, news)
                 return _newest_first(news), False
             before = found[-1].activity
         return _newest_first(news), True
 
-    async def _add_what_moved(
+    async def _add_moved(
         self,
         user_id: UserId,
-        had: Mapping[Conversation, int],
+        known: Mapping[Conversation, int],
         newest: int,
         news: dict[Conversation, ConversationState],
     ) -> None:
@@ -159,7 +159,7 @@ class Reading:
         while True:
             found = await self._store.conversations.of_user(user_id, STANDINGS_AT_ONCE, before)
             moved = [each for each in found if each.activity > newest]
-            news.update(_with_news(moved, had))
+            news.update(_with_news(moved, known))
             if len(moved) < STANDINGS_AT_ONCE:
                 return
             before = moved[-1].activity
@@ -176,23 +176,25 @@ class Reading:
 
 
 def _within_count(
-    news: Sequence[ConversationState], had: Mapping[Conversation, int], limit: int, max_count: int
+    news: Sequence[ConversationState], known: Mapping[Conversation, int], limit: int, max_count: int
 ) -> Sequence[ConversationState]:
     """Return the leading conversations that have at most `max_count` missed messages in total."""
     messages = 0
     for count, state in enumerate(news):
-        messages += min(limit, state.last_seq - had.get(state.conversation, 0))
+        messages += min(limit, state.last_seq - known.get(state.conversation, 0))
         if messages > max_count:
             return news[:count]
     return news
 
 
 def _with_news(
-    states: Sequence[ConversationState], had: Mapping[Conversation, int]
+    states: Sequence[ConversationState], known: Mapping[Conversation, int]
 ) -> dict[Conversation, ConversationState]:
     """Return the conversations with messages that the client has missed."""
     return {
-        each.conversation: each for each in states if each.last_seq > had.get(each.conversation, 0)
+        each.conversation: each
+        for each in states
+        if each.last_seq > known.get(each.conversation, 0)
     }
 
 
@@ -222,5 +224,5 @@ def _fitting(found: Sequence[Recent]) -> int:
     return len(found)
 
 
-def _has_a_hole(messages: Sequence[Message], had_seq: int) -> bool:
-    return not messages or messages[0].seq > had_seq + 1
+def _has_hole(messages: Sequence[Message], known_seq: int) -> bool:
+    return not messages or messages[0].seq > known_seq + 1

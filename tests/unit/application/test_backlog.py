@@ -113,15 +113,15 @@ class TestMerging:
         assert backlog.is_empty
 
     @pytest.mark.parametrize(
-        ("places", "left"), [(range(1, 4), [4]), (range(3, 5), [2]), (range(3, 4), [2, 4])]
+        ("caught_up", "left"), [(range(1, 4), [4]), (range(3, 5), [2]), (range(3, 4), [2, 4])]
     )
-    def test_messages_from_catch_up_are_not_pushed(self, places: range, left: list[int]) -> None:
+    def test_messages_from_catch_up_are_not_pushed(self, caught_up: range, left: list[int]) -> None:
         transcript, missed = stored(*[(ADA, "x" * 10)] * 4)
         merge = LiveMerge(holds_all=True)
         backlog = Backlog.of(BOB, missed, 10)
         assert seqs(merge.open(backlog)) == [(ADA, 1)]
 
-        merge.release_all({Pair.of(ADA, BOB): places})
+        merge.release_all({Pair.of(ADA, BOB): caught_up})
         pushed_then: list[Event] = []
         while not backlog.is_empty:
             assert backlog.next_page is not None

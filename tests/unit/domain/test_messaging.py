@@ -67,9 +67,9 @@ class TestTranscript:
         transcript = Transcript()
         assert transcript.last_seq == 0
 
-        places = [transcript.append(draft()).message.seq for _ in range(3)]
+        seqs = [transcript.append(draft()).message.seq for _ in range(3)]
 
-        assert places == [1, 2, 3]
+        assert seqs == [1, 2, 3]
         assert transcript.last_seq == 3
 
     def test_stored_message_equals_draft(self) -> None:
@@ -113,7 +113,7 @@ class TestTranscript:
         transcript = Transcript()
         messages = [transcript.append(draft()).message for _ in range(3)]
 
-        assert [list(transcript.after(place)) for place in range(5)] == [
+        assert [list(transcript.after(seq)) for seq in range(5)] == [
             messages,
             messages[1:],
             messages[2:],
