@@ -70,7 +70,7 @@ class LiveMerge:
             self._dropped_rooms.pop(room, None)
 
     def open(self, backlog: Backlog) -> Sequence[Event]:
-        """Send the first batch of a backlog; keep holding back only unfinished conversations.
+        """Start sending a backlog; hold back only the conversations that it has not finished.
 
         Returns:
             The events to send now.
