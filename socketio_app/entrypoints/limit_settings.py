@@ -44,144 +44,152 @@ class LimitSettings:
     rate_limits: bool = setting(
         "on",
         switch,
-        "`off`: no rate counts, nor how many connections a user has, nor how many handshakes an "
-        "address makes; for benchmarks.",
+        "`off` disables all rates, `CONNECTIONS_PER_USER` and `HANDSHAKES_PER_ADDRESS`; for "
+        "benchmarks.",
     )
     rate_burst_seconds: float = setting(
         BURST_SECONDS,
         seconds(1, 3600),
-        "Of every rate below so many seconds' worth may come at once after a rest.",
+        "Burst size for the rates below, in seconds of traffic.",
     )
     rate_send_per_user: int = _a_second(
-        20, "Messages a second, of a user; over it, `rate_limited`; 0: any number."
+        20, "Messages per second and user; above it, `rate_limited`. 0 disables the limit."
     )
-    rate_send_per_connection: int = _a_second(10, "The same of one connection.")
+    rate_send_per_connection: int = _a_second(10, "The same per connection.")
     rate_membership_per_user: int = _a_second(
-        40, "Joins and leaves of rooms a second, of a user; over it, `rate_limited`; 0: any number."
+        40,
+        "Joins and leaves per second and user; above it, `rate_limited`. 0 disables the limit.",
     )
-    rate_membership_per_connection: int = _a_second(20, "The same of one connection.")
+    rate_membership_per_connection: int = _a_second(20, "The same per connection.")
     rate_typing_per_user: int = _a_second(
         20,
-        "Starts, renewals and stops of typing a second, of a user; "
-        "over it, `rate_limited`; 0: any number.",
+        "Typing starts, renewals and stops per second and user; above it, `rate_limited`. 0 "
+        "disables the limit.",
     )
-    rate_typing_per_connection: int = _a_second(10, "The same of one connection.")
+    rate_typing_per_connection: int = _a_second(10, "The same per connection.")
     rate_reading_per_user: int = _a_second(
         40,
-        "Reads of history, lists and marks of reading a second, of a user; "
-        "over it, `rate_limited`; 0: any number.",
+        "`fetch_history`, `list_conversations`, `catch_up` and `mark_read` commands per second and "
+        "user; above it, `rate_limited`. 0 disables the limit.",
     )
-    rate_reading_per_connection: int = _a_second(20, "The same of one connection.")
+    rate_reading_per_connection: int = _a_second(20, "The same per connection.")
     rate_token_per_user: int = _a_second(
-        2, "Refreshed tokens a second, of a user; over it, `rate_limited`; 0: any number."
+        2, "Token refreshes per second and user; above it, `rate_limited`. 0 disables the limit."
     )
-    rate_token_per_connection: int = _a_second(1, "The same of one connection.")
+    rate_token_per_connection: int = _a_second(1, "The same per connection.")
     rate_refusals_per_connection: int = _a_second(
         100,
-        "Refusals a second, of whatever kind, that a connection may go on after; over it, it is "
-        "closed; 0: any number.",
+        "Rejected commands and packets per second and connection; above it, the connection is "
+        "closed. 0 disables the limit.",
     )
     rate_refusals_per_user: int = _a_second(
-        200, "The same of one user, on all connections; over it, those that go on are closed."
+        200,
+        "The same per user, for all connections together; above it, each connection with another "
+        "rejection is closed.",
     )
     rate_connect_per_connection: int = _a_second(
         1,
-        "Socket.IO CONNECT packets a second over one connection; over it, `rate_limited`; "
-        "0: any number.",
+        "Socket.IO CONNECT packets per second and connection; above it, `rate_limited`. 0 disables "
+        "the limit.",
     )
     rate_connect_per_user: int = _a_second(
         20,
-        "The same of one user, on all connections. In a burst, at least `CONNECTIONS_PER_USER` "
-        "should fit.",
+        "The same per user, for all connections together. A burst should allow at least "
+        "`CONNECTIONS_PER_USER`.",
     )
     rate_connect_per_address: int = _a_second(
         50,
-        "The same from one address (of IPv6, from one /64), beside the first of each connection, "
-        "which counts as a handshake.",
+        "The same per IPv4 address or IPv6 /64. The first CONNECT of each connection is not "
+        "counted: it belongs to the handshake.",
     )
     connections_per_user: int = setting(
         100,
         integer(0, 1_000_000),
-        "How many connections a user may have to one process; another is refused, as "
-        "`too_many_connections`; 0: any number.",
+        "Maximum number of connections of a user to one process; others are rejected with "
+        "`too_many_connections`. 0 disables the limit.",
     )
     handshakes_per_address: int = _a_second(
         50,
-        "Connections opened a second from one address (of IPv6, from one /64); over it, HTTP 429; "
-        "0: any number.",
+        "New connections per second from an IPv4 address or IPv6 /64; above it, HTTP 429. 0 "
+        "disables the limit.",
     )
     connect_timeout_seconds: float = setting(
         20,
         seconds(0, 3600),
-        "How long a client may take from its handshake until it is let in; then its connection is "
-        "closed; 0: any time.",
+        "Maximum time from handshake to authentication, in seconds; then the connection is closed. "
+        "0 disables the limit.",
     )
     max_frame_bytes: int = setting(
         65_536,
         integer(1024, 16_777_216),
-        "The largest frame, or packet of a polling request, that a client may send; a larger one "
-        "ends its connection. A polling request may have 16 such packets.",
+        "Maximum size of a frame from a client, or of a packet in a polling request, in bytes; a "
+        "larger one closes the connection. A polling request may have 16 packets of this size.",
     )
     max_unread_bytes: int = setting(
         1_048_576,
         integer(65_536, 1_073_741_824),
-        "How much may wait for a client that does not read; then its connection is cut, and its "
-        "client catches up when it is back.",
+        "Maximum size of the data buffered for a slow client, in bytes; beyond it, the connection "
+        "is reset, and the client catches up when it reconnects.",
     )
     typing_unread_bytes: int = setting(
         65_536,
         integer(0, 1_073_741_824),
-        "From how much on such a client is not told any more who is typing.",
+        "Size of the data buffered for a slow client, in bytes, above which typing events to it "
+        "are dropped.",
     )
     chat_content_chars: int = setting(
         4096,
         integer(1, 1_000_000),
-        "How many characters a message may have; a longer one is `content_too_long`.",
+        "Maximum length of a message, in characters; a longer one is rejected with "
+        "`content_too_long`.",
     )
     chat_rooms_per_user: int = setting(
         1000,
         integer(1, 100_000),
-        "How many rooms one user may be in; joining another is an `invalid_payload`.",
+        "Maximum number of rooms per user; joining another is rejected with `invalid_payload`.",
     )
     chat_typing_ttl_ms: int = setting(
-        8000, integer(100, _A_DAY_MS), "How long a user is shown typing without a renewal."
+        8000, integer(100, _A_DAY_MS), "Lifetime of a typing state that is not renewed, in ms."
     )
     chat_typing_renew_ms: int = setting(
-        3000, integer(50, _A_DAY_MS), "How often clients are told to renew."
+        3000,
+        integer(50, _A_DAY_MS),
+        "Interval at which clients should renew their typing state, in ms.",
     )
     chat_typing_room_members: int = setting(
         100,
         integer(0, 1_000_000),
-        "In a room of more members nobody is told who is typing.",
+        "Maximum number of members of a room with typing events.",
     )
     chat_receipt_room_members: int = setting(
         100,
         integer(0, 1_000_000),
-        "In a room of more members nobody else is told who has read what.",
+        "Maximum number of members of a room with read receipts. In larger ones `message_read` "
+        "only goes to the reader's own connections.",
     )
     chat_catch_up_messages: int = setting(
         1000,
         integer(1, 100_000),
-        "How many messages one answer to `catch_up` carries, of all conversations together; what "
-        "is left out is marked.",
+        "Maximum number of messages in one answer to `catch_up`, for all conversations together; "
+        "conversations with fewer messages than are new are marked as `limited`.",
     )
     chat_offline_push: int = setting(
         500,
         integer(0, 100_000),
-        "How many missed personal messages are pushed to a connection that opens, as fast as its "
-        "client takes them; the rest is for `catch_up`.",
+        "Maximum number of missed personal messages that are pushed to a new connection, as fast "
+        "as its client reads; `catch_up` returns the rest.",
     )
     chat_memory_messages: int = setting(
         100_000,
         integer(1, 100_000_000),
-        "How many messages the in-memory store keeps, of all conversations together; then it "
-        "forgets the oldest, and what they knew of retries.",
+        "Maximum number of messages in the memory store, for all conversations together; beyond "
+        "it, the oldest are evicted, and retries of them are no longer recognized.",
     )
     chat_memory_conversations: int = setting(
         100_000,
         integer(1, 100_000_000),
-        "How many conversations the in-memory store keeps; a message that would begin another is "
-        "`unavailable`.",
+        "Maximum number of conversations in the memory store; a message that would start another "
+        "is rejected with `unavailable`.",
     )
 
     def limits(self) -> Limits:

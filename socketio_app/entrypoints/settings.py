@@ -47,116 +47,119 @@ class Settings(LimitSettings):
     secret_key: str | None = setting(
         None,
         optional(text),
-        "The secret that tokens are signed with, of at least 32 bytes. There is no default.",
+        "Secret that tokens are signed with, of at least 32 bytes. There is no default.",
         secret=True,
     )
     algorithm: tuple[str, ...] = setting(
         "HS256",
         words,
-        "The algorithm that tokens are signed with: HS256, HS384 or HS512 with a secret; RS256, "
-        "RS384, RS512, ES256, ES384 or ES512 with a key file. A JWKS file may have several, "
-        "separated by commas. What a token says of itself is not believed.",
+        "Signature algorithm of tokens: HS256, HS384 or HS512 with a secret; RS256, RS384, RS512, "
+        "ES256, ES384 or ES512 with a key file. With a JWKS file, several algorithms separated by "
+        "commas. A token's own `alg` does not override it.",
     )
     jwt_key_file: Path | None = setting(
-        None, optional(path), "A PEM file with the public key. Wins over `SECRET_KEY`."
+        None, optional(path), "PEM file with the public key. Overrides `SECRET_KEY`."
     )
     jwt_jwks_file: Path | None = setting(
         None,
         optional(path),
-        "A JSON Web Key Set, from which a token's `kid` picks the key. Wins over `SECRET_KEY`.",
+        "File with a JSON Web Key Set. A token's `kid` selects the key. Overrides `SECRET_KEY`.",
     )
     jwt_issuer: str | None = setting(
-        None, optional(text), "The `iss` that tokens must have; unset: any."
+        None, optional(text), "Required `iss` of tokens. If unset, any issuer is accepted."
     )
     jwt_audience: tuple[str, ...] = setting(
         "",
         words,
-        "The `aud` that tokens must have, or several; unset: tokens must have none.",
+        "Accepted `aud` values of tokens, separated by commas. If unset, tokens with an `aud` are "
+        "rejected.",
     )
     jwt_leeway_seconds: float = setting(
         10,
         seconds(0, 600),
-        "By how many seconds the issuer's clock may differ from the server's when a token's times "
-        "are checked.",
+        "Tolerated difference between the issuer's clock and the server's when the times in a "
+        "token are checked, in seconds.",
     )
     jwt_user_claim: str = setting(
         "sub",
         text,
-        "The claim that names the user: a string, or an integer, which is read as its decimal "
+        "Claim with the user's id: a string, or an integer, which is converted to its decimal "
         "string.",
     )
     jwt_max_lifetime_days: int = setting(
         366,
         integer(0, 36_500),
-        "A token that ends later than this from now is refused; 0: no such limit.",
+        "Maximum remaining lifetime of a token, in days; tokens that expire later are rejected. 0 "
+        "disables the limit.",
     )
-    host: str = setting("127.0.0.1", text, "The address to listen on; 0.0.0.0 is all of them.")
-    port: int = setting(8000, integer(1, 65_535), "The API's port. The chat's is the next one.")
+    host: str = setting("127.0.0.1", text, "Address to listen on; `0.0.0.0` for all interfaces.")
+    port: int = setting(
+        8000, integer(1, 65_535), "Port of your API. The chat listens on the next one."
+    )
     socketio_port: int | None = setting(
-        None, optional(integer(1, 65_535)), "The chat's port outright; unset: `PORT` + 1."
+        None, optional(integer(1, 65_535)), "Port of the chat. If unset, `PORT` + 1."
     )
     metrics_port: int | None = setting(
         None,
         optional(integer(1, 65_535)),
-        "Where `/metrics` is served, with `/healthz` and `/readyz`; the chat's port: beside the "
-        "chat, for everybody to see; unset: nothing is measured. For `socketio-app serve`.",
+        "Port for `/metrics`, `/healthz` and `/readyz`. If it is the chat's own port, `/metrics` "
+        "is public. If unset, no metrics are collected. Only for `socketio-app serve`.",
     )
-    metrics_host: str = setting("127.0.0.1", text, "The address that `METRICS_PORT` is of.")
+    metrics_host: str = setting("127.0.0.1", text, "Address that `METRICS_PORT` is bound to.")
     drain_delay_seconds: float = setting(
         0,
         seconds(0, 600),
-        "How long, when it is to end, the server goes on as before, while `/readyz` says already "
-        "that new clients should not come: until load balancers have noticed.",
+        "Time between the shutdown signal and the start of draining, in seconds. `/readyz` already "
+        "fails during this time, so that load balancers stop sending clients.",
     )
     drain_seconds: float = setting(
         5,
         seconds(0, 600),
-        "Over how long it then closes its connections, so that clients do not all come back at "
-        "once; a few take less.",
+        "Period over which connections are closed on shutdown, in seconds, so that clients do not "
+        "all reconnect at once. A small number of connections takes less.",
     )
     trusted_proxies: tuple[str, ...] = setting(
         "127.0.0.1",
         words,
-        "The addresses or networks of proxies, separated by commas, whose `X-Forwarded-For` is "
-        "believed to say who connects; `*`: all. For `socketio-app serve`; another server has its "
-        "own setting for it.",
+        "Addresses or networks of proxies whose `X-Forwarded-For` is trusted, separated by commas; "
+        "`*` trusts all. Only for `socketio-app serve`; other servers have a setting of their own.",
     )
     backend_cors_origins: tuple[str, ...] = setting(
         "",
         origins,
-        "The web origins that browsers may connect from, separated by commas or as a JSON list, "
-        "beside the server's own, which always may; `*`: all. Apps and extensions have origins "
-        "such as `capacitor://localhost`; `null` is that of every sandboxed frame and most local "
-        "files.",
+        "Web origins that may connect in addition to the server's own, separated by commas or as "
+        "a JSON list; `*` allows all. If empty, only same-origin requests are allowed. Apps and "
+        "extensions have origins such as `capacitor://localhost`; `null` is the origin of every "
+        "sandboxed frame and most local files.",
     )
     database_url: str = setting(
         "memory://",
         database_url,
-        "Where messages and memberships are kept: `memory://`, until the process ends; "
-        "`sqlite:///chat.db`, a file, for one process; `postgresql://...`, for several, with the "
-        "parameters under [PostgreSQL](#postgresql). A driver in it (`postgresql+asyncpg://`) is "
-        "ignored.",
+        "Store for messages and memberships: `memory://`, lost when the process ends; "
+        "`sqlite:///chat.db`, a file for one process; or `postgresql://...` for several processes, "
+        "with the parameters under [PostgreSQL](#postgresql). A driver name "
+        "(`postgresql+asyncpg://`) is ignored.",
         secret=True,
     )
     log_format: str = setting(
         "auto",
         one_of("auto", "json", "console"),
-        "How a line of the log looks: `json`, or `console`, for a person; `auto`: `console` where "
-        "it goes to a terminal. For `socketio-app serve`.",
+        "Log format: `json`, `console` for people, or `auto`, which is `console` on a terminal and "
+        "`json` elsewhere. Only for `socketio-app serve`.",
     )
     log_level: str = setting(
         "info",
         log_level,
-        "What is logged: this and what is worse.",
+        "Minimum log level.",
     )
     ping_interval_seconds: float = setting(
-        25, seconds(1, 3600), "How often a client is asked whether it is there."
+        25, seconds(1, 3600), "Interval between heartbeat pings to a client, in seconds."
     )
     ping_timeout_seconds: float = setting(
         20,
         seconds(1, 3600),
-        "How long it has to answer; then its connection is closed. Time for which the event loop "
-        "was blocked does not count.",
+        "Time that a client has to answer a ping, in seconds; then its connection is closed. Time "
+        "for which the event loop was blocked does not count.",
     )
 
     def __attrs_post_init__(self) -> None:
