@@ -49,7 +49,7 @@ def test_it_names_every_obstacle_and_how_long_the_store_may_take() -> None:
 
 
 def test_it_names_every_field_of_the_log() -> None:
-    section = PAGE.partition("## The log")[2].partition("\n## ")[0]
+    section = PAGE.partition("## Logging")[2].partition("\n## ")[0]
 
     for field in FIELDS:
         assert f"`{field}`" in section
