@@ -1,4 +1,4 @@
-"""Missed messages are pushed as fast as the client takes them (docs/wire.md, "Messages missed")."""
+"""Missed messages are pushed as fast as the client takes them (docs/wire.md, "Missed messages")."""
 
 import asyncio
 import json
