@@ -35,5 +35,5 @@ AIMS: Sequence[Aim] = [
     Aim("person to person, 200 users", "direct", "cpu_us", "µs", 0.8, 1.2),
     Aim("latency at 20 messages/s, 99th percentile", "latency", "p99_ms", "ms", 0.7, 1.0),
     Aim("memory of an idle connection", "idle", "kib_per_connection", "KiB", 0.35, 0.6),
-    Aim("connecting, the token's check included", "idle", "connect_cpu_us", "µs", 0.8, 1.0),
+    Aim("connecting, including token verification", "idle", "connect_cpu_us", "µs", 0.8, 1.0),
 ]

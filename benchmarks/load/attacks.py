@@ -78,7 +78,7 @@ ATTACKS: Mapping[str, Attack] = {
         packets(f'421["catch_up",{{"epoch":"x","positions":{POSITIONS}}}]'),
     ),
     "strangers": Attack(
-        "JSON behind a refused CONNECT",
+        "JSON after a rejected CONNECT",
         packets(f"430[{NUMBERS}]"),
         ['40{"token":"x"}'],
         is_authenticated=False,
@@ -87,11 +87,11 @@ ATTACKS: Mapping[str, Attack] = {
     "large_acks": Attack("acknowledgements, large", packets(f"430[{NUMBERS}]")),
     "unknown": Attack("unknown commands", packets('421["x"]')),
     "refused": Attack(
-        "messages over the rate", packets('421["send_group_message",{"room_id":"x","content":"x"}]')
+        "messages above the rate", packets('421["send_group_message",{"room_id":"x","content":"x"}]')
     ),
     "reads": Attack("pipelined reads", packets(*READS), ["42" + json.dumps(SEND)] * 100),
     "connects": Attack("CONNECT and DISCONNECT", packets("{connect}", "41")),
-    "tokens": Attack("bad tokens", packets(CONNECT_BADLY), is_authenticated=False),
+    "tokens": Attack("invalid tokens", packets(CONNECT_BADLY), is_authenticated=False),
     "pings": Attack("WebSocket pings", masked(b"x" * 125, 0x9) * 500),
     "fragments": Attack("empty fragments", masked(b"", 0x1, 0) + masked(b"", 0x0, 0) * 10_000),
     "probes": Attack(
@@ -105,7 +105,7 @@ ATTACKS: Mapping[str, Attack] = {
         "handshakes", POLL.format(sid="").encode(), is_authenticated=False, is_websocket=False
     ),
     "polls": Attack(
-        "polls of no session",
+        "polls without a session",
         POLL.format(sid="&sid=nobody").encode() * 100,
         is_authenticated=False,
         is_websocket=False,

@@ -10,7 +10,7 @@ BEGIN, END = "<!-- large stores -->", "<!-- end of large stores -->"
 
 _SECTION = re.compile(rf"{BEGIN}\n(.*?)\n{END}", re.DOTALL)
 
-NOT_MEASURED = "Not measured yet: `make bench-stores`."
+NOT_MEASURED = "Not measured yet; run `make bench-stores`."
 
 
 class Times(Protocol):
@@ -37,7 +37,7 @@ def section(found: Mapping[str, Mapping[str, Times]], messages: int) -> str:
         ["CPU, ms", *stores],
         [[each, *[number(found[store][each].cpu_ms) for store in stores]] for each in commands],
     )
-    held = f"{messages:,} messages in that many conversations of one user:"
+    held = f"{messages:,} messages, in the stated number of conversations of one user:"
     return f"{held}\n\n{times}\n\n{cpu}"
 
 

@@ -142,7 +142,7 @@ def _many_idle(many_idle: Comparison) -> str:
     return (
         f"{many_idle.load.clients:,} connections were held for {many_idle.load.seconds:g} seconds: "
         f"none was lost, at {number(many_idle.median(OURS, 'cpu_percent'))}% of a core and "
-        f"{number(many_idle.median(OURS, 'kib_per_connection'))} KiB each."
+        f"{number(many_idle.median(OURS, 'kib_per_connection'))} KiB per connection."
     )
 
 

@@ -1,6 +1,6 @@
 """The plot of the results page, as SVG: small, and the same for the same results.
 
-Both panels are logarithmic, because what is told are ratios.
+Both panels are logarithmic, because ratios are compared.
 """
 
 import math
@@ -74,7 +74,7 @@ def _ratios(svg: ET.Element, ratios: Mapping[str, Mapping[str, float]]) -> None:
     values = [value for each in ratios.values() for value in each.values()]
     scale = Scale(min(*values, 0.5) * 0.9, max(*values, 2.0) * 1.1, LEFT, RIGHT)
     bottom = 64 + ROW * len(ratios)
-    _text(svg, MARGIN, 26, "Times Node's, less is better", weight="bold")
+    _text(svg, MARGIN, 26, "Ratio to Node, lower is better", weight="bold")
     _legend(svg, list(next(iter(ratios.values()))), LEFT, 26)
     for tick in scale.ticks():
         _line(svg, scale.at(tick), 48, scale.at(tick), bottom, INK if tick == 1 else FAINT)
@@ -91,7 +91,7 @@ def _lines(svg: ET.Element, lines: Mapping[str, Mapping[int, float]], top: float
     values = [value for each in lines.values() for value in each.values()]
     across = Scale(sizes[0], sizes[-1], MARGIN + 30, RIGHT)
     up = Scale(min(values) * 0.8, max(values) * 1.2, top + LINES_HEIGHT, top + 30)
-    _text(svg, MARGIN, top, "CPU for a delivery in µs, by the room's members", weight="bold")
+    _text(svg, MARGIN, top, "CPU per delivery in µs, by room size", weight="bold")
     _legend(svg, list(lines), LEFT + 110, top)
     for tick in up.ticks():
         _line(svg, across.begin, up.at(tick), across.end, up.at(tick), FAINT)
