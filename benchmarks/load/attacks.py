@@ -87,7 +87,8 @@ ATTACKS: Mapping[str, Attack] = {
     "large_acks": Attack("acknowledgements, large", packets(f"430[{NUMBERS}]")),
     "unknown": Attack("unknown commands", packets('421["x"]')),
     "refused": Attack(
-        "messages above the rate", packets('421["send_group_message",{"room_id":"x","content":"x"}]')
+        "messages above the rate",
+        packets('421["send_group_message",{"room_id":"x","content":"x"}]'),
     ),
     "reads": Attack("pipelined reads", packets(*READS), ["42" + json.dumps(SEND)] * 100),
     "connects": Attack("CONNECT and DISCONNECT", packets("{connect}", "41")),
