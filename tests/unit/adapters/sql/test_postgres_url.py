@@ -138,8 +138,11 @@ def test_several_hosts_default_to_the_one_that_accepts_writes() -> None:
             "has an invalid target_session_attrs: it must be any",
         ),
         ("db/chat?pgbouncer=maybe", "has an invalid pgbouncer: it must be true or false"),
-        ("db/chat?options=-d", "has an invalid options: it must be -c name=value"),
-        ("db/chat?options=-c%20x;y=1", "has an invalid options: it must be -c name=value"),
+        ("db/chat?options=-d", "has an invalid options: it must be one or more of -c name=value"),
+        (
+            "db/chat?options=-c%20x;y=1",
+            "has an invalid options: it must be one or more of -c name=value",
+        ),
         ("db/chat?application_name=", "has an invalid application_name: it must not be empty"),
     ],
 )
