@@ -5,13 +5,14 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, cast
 
+import attrs
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from socketio_app.adapters.http import HEALTH, ready
 from socketio_app.application.ports import Store
-from socketio_app.entrypoints.composition import Composition, compose
+from socketio_app.entrypoints.composition import Composition, TransportServer, compose
 from socketio_app.entrypoints.mounted_app import HostRoute, host_lifespan
 from socketio_app.entrypoints.not_started import NotStarted
 from socketio_app.entrypoints.settings import Settings
@@ -23,6 +24,7 @@ def create_socketio_app(
     settings: object | None = None,
     verify_token: Callable[[str], object] | None = None,
     store: Store | None = None,
+    websocket_path: str | None = None,
 ) -> Starlette:
     """Create an ASGI application that serves the chat in front of another application.
 
@@ -40,6 +42,8 @@ def create_socketio_app(
             keys. It returns the user's id or claims with a `sub`; to reject the token, it returns
             `None` or raises.
         store: the store to use instead of the one that `DATABASE_URL` names.
+        websocket_path: the path of the chat over plain WebSockets, such as `/ws`; by default, the
+            setting `WEBSOCKET_PATH`.
 
     Raises:
         SettingsError: a setting is invalid; the message is one line that names it.
@@ -50,6 +54,8 @@ def create_socketio_app(
         loaded = settings
     else:
         loaded = Settings.from_object(settings)
+    if websocket_path is not None:
+        loaded = attrs.evolve(loaded, websocket_path=websocket_path)
     return application(compose(loaded, verify_token=verify_token, store=store), app)
 
 
@@ -65,11 +71,14 @@ def application(
     """
     not_started = NotStarted()
 
-    async def serve_socketio(scope: Scope, receive: Receive, send: Send) -> None:
-        if composition.chat.was_started:
-            await composition.server.handle_request(scope, receive, send)
-        else:
-            await not_started(scope, receive, send)
+    def started(server: TransportServer) -> ASGIApp:
+        async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+            if composition.chat.was_started:
+                await server.handle_request(scope, receive, send)
+            else:
+                await not_started(scope, receive, send)
+
+        return serve
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
@@ -83,7 +92,15 @@ def application(
 
     own = [HEALTH, ready(composition.chat.readiness), *more]
     beside: Sequence[BaseRoute] = [HostRoute(host)] if host else own
-    starlette = Starlette(routes=[*_socketio_routes(serve_socketio), *beside], lifespan=lifespan)
+    routes = [
+        *_socketio_routes(started(composition.server)),
+        *(
+            WebSocketRoute(path, _AsgiEndpoint(started(server)))
+            for path, server in composition.websockets.items()
+        ),
+        *beside,
+    ]
+    starlette = Starlette(routes=routes, lifespan=lifespan)
     starlette.state.chat = composition.chat
     return starlette
 

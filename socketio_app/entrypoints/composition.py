@@ -1,26 +1,33 @@
 """The composition root: the only module that names concrete adapters and connects them."""
 
+import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import attrs
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from socketio_app.adapters.custom_verifier import CustomVerifier
+from socketio_app.adapters.engineio.options import Options
 from socketio_app.adapters.fanout.connect_limit import ConnectRates
 from socketio_app.adapters.fanout.hub import Hub
+from socketio_app.adapters.fanout.hub_group import HubGroup
 from socketio_app.adapters.fanout.large_rooms import SLICE_CONNECTIONS
+from socketio_app.adapters.jsonsocket.codec import JSON_ENCODING
+from socketio_app.adapters.jsonsocket.server import JsonSocketServer
 from socketio_app.adapters.jwt import JwtVerifier, KeyConfigurationError, KeySet
 from socketio_app.adapters.memory import MemoryStore
 from socketio_app.adapters.prometheus import metrics_route
 from socketio_app.adapters.socketio.encoding import SOCKETIO_ENCODING
-from socketio_app.adapters.socketio.server import Options, SocketIOServer
+from socketio_app.adapters.socketio.server import SocketIOServer
 from socketio_app.adapters.sql.postgres.store import PostgresStore
 from socketio_app.adapters.sql.sqlite.store import SqliteStore
 from socketio_app.adapters.system import SystemClock, new_message_id
 from socketio_app.adapters.wire.incoming import COMMANDS
+from socketio_app.application.cancellation import start_task
 from socketio_app.application.chat import Chat
 from socketio_app.application.metrics import Metrics
 from socketio_app.application.ports import Clock, Store, TokenVerifier
@@ -44,15 +51,52 @@ class NeedsStarting(Protocol):
         ...
 
 
+class TransportServer(Protocol):
+    """Serves the chat over one transport."""
+
+    @property
+    def unread_bytes(self) -> int:
+        """Size of what is queued for all clients."""
+        ...
+
+    @property
+    def dropped_frames(self) -> int:
+        """Number of frames dropped because their clients did not read."""
+        ...
+
+    async def handle_request(self, scope: Scope, receive: Receive, send: Send) -> object:
+        """Answer an ASGI request, or serve a WebSocket."""
+        ...
+
+    def start(self) -> None:
+        """Accept connections."""
+        ...
+
+    async def drain(self, seconds: float) -> None:
+        """Refuse new connections, and close the existing ones over some seconds."""
+        ...
+
+    async def stop(self) -> None:
+        """Close all connections immediately."""
+        ...
+
+
 @attrs.frozen
 class Composition:
-    """A chat with its server and store."""
+    """A chat with its servers and store."""
 
     chat: Chat
     server: SocketIOServer
     store: Store
     metrics_route: Route | None = None
     """`GET /metrics`, if metrics are enabled."""
+    websockets: Mapping[str, TransportServer] = attrs.field(factory=dict)
+    """The servers of plain WebSockets, by path."""
+
+    @property
+    def servers(self) -> Sequence[TransportServer]:
+        """All servers."""
+        return [self.server, *self.websockets.values()]
 
     async def start(self) -> None:
         """Open the store, and start the chat and the server.
@@ -66,7 +110,8 @@ class Composition:
         if isinstance(self.store, NeedsStarting):
             await self.store.start()
         self.chat.open()
-        self.server.start()
+        for server in self.servers:
+            server.start()
 
     async def drain(self, seconds: float) -> None:
         """Close all connections, spread over some seconds, after finishing their commands.
@@ -74,12 +119,16 @@ class Composition:
         Connections that are still open are served meanwhile.
         """
         self.chat.readiness.drain()
-        await self.server.drain(seconds)
+        draining = [start_task(server.drain(seconds)) for server in self.servers]
+        await asyncio.wait(draining)
+        for each in draining:
+            each.result()
 
     async def stop(self) -> None:
         """Reject further commands and close every connection. Idempotent."""
         self.chat.close()
-        await self.server.stop()
+        for server in self.servers:
+            await server.stop()
 
     async def close(self) -> None:
         """Close the store, after it has committed everything that was accepted."""
@@ -112,9 +161,12 @@ def compose(
         CustomVerifier(verify_token, clock) if verify_token else jwt_verifier(settings, clock)
     )
     metrics = Metrics(COMMANDS) if settings.metrics_port else None
+    tracing = configured_tracing()
     hub = Hub(SOCKETIO_ENCODING, slice_connections, metrics)
+    json_hub = Hub(JSON_ENCODING, slice_connections, metrics)
+    broadcast = HubGroup([hub, json_hub]) if settings.websocket_path else hub
     store = store or configured_store(settings)
-    chat = Chat(store, hub, verifier, clock, new_message_id, settings.limits())
+    chat = Chat(store, broadcast, verifier, clock, new_message_id, settings.limits())
     options = Options(
         cors_origins=settings.backend_cors_origins or None,
         max_frame_bytes=settings.max_frame_bytes,
@@ -127,9 +179,15 @@ def compose(
         connects=ConnectRates(*settings.connect_rates),
         runs_outside_tasks=isinstance(store, MemoryStore | SqliteStore),
     )
-    server = SocketIOServer(chat, hub, verifier, options, metrics, configured_tracing())
-    metrics_route = None if metrics is None else measured(metrics, chat, server, store)
-    return Composition(chat, server, store, metrics_route)
+    server = SocketIOServer(chat, hub, verifier, options, metrics, tracing)
+    websockets: dict[str, TransportServer] = {}
+    if settings.websocket_path:
+        websockets[settings.websocket_path] = JsonSocketServer(
+            chat, json_hub, verifier, options, metrics, tracing
+        )
+    servers = [server, *websockets.values()]
+    metrics_route = None if metrics is None else measured(metrics, chat, servers, store)
+    return Composition(chat, server, store, metrics_route, websockets)
 
 
 def configured_tracing() -> Tracing | None:
@@ -141,13 +199,15 @@ def configured_tracing() -> Tracing | None:
     return tracing()
 
 
-def measured(metrics: Metrics, chat: Chat, server: SocketIOServer, store: Store) -> Route:
+def measured(
+    metrics: Metrics, chat: Chat, servers: Sequence[TransportServer], store: Store
+) -> Route:
     """Return `GET /metrics` with the metrics, and gauges of the chat, the server and the store."""
     gauges: dict[str, tuple[str, Callable[[], float]]] = {
         "chat_connections": ("Open connections.", lambda: chat.connection_count),
         "chat_unread_bytes": (
             "Bytes queued for clients that have not read or polled them yet.",
-            lambda: server.unread_bytes,
+            lambda: sum(server.unread_bytes for server in servers),
         ),
     }
     if isinstance(store, SqliteStore | PostgresStore):
@@ -155,7 +215,9 @@ def measured(metrics: Metrics, chat: Chat, server: SocketIOServer, store: Store)
         waiting = "Writes waiting to be committed."
         gauges["chat_commit_waiting"] = (waiting, lambda: store.waiting_writes)
     dropped = "Frames dropped because clients did not read."
-    counters = {"chat_frames_dropped": (dropped, lambda: server.dropped_frames)}
+    counters: dict[str, tuple[str, Callable[[], float]]] = {
+        "chat_frames_dropped": (dropped, lambda: sum(each.dropped_frames for each in servers))
+    }
     return metrics_route(metrics, gauges, counters)
 
 

@@ -66,6 +66,17 @@ def path(given: object) -> Path:
     return Path(found)
 
 
+_URL_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)*")
+
+
+def url_path(given: object) -> str:
+    """Accept a path of URLs, or an empty string."""
+    found = text(given)
+    if _URL_PATH.fullmatch(found) is None or found.startswith("/socket.io"):
+        raise ValueError("must be a path such as /ws, and not below /socket.io")
+    return found
+
+
 def integer(lowest: int, highest: int) -> Parser[int]:
     """Accept a whole number between two bounds, both included."""
 

@@ -26,6 +26,7 @@ from socketio_app.entrypoints.parsing import (
     seconds,
     setting,
     text,
+    url_path,
     words,
 )
 
@@ -131,6 +132,12 @@ class Settings(LimitSettings):
         "a JSON list; `*` allows all. If empty, only same-origin requests are allowed. Apps and "
         "extensions have origins such as `capacitor://localhost`; `null` is the origin of every "
         "sandboxed frame and most local files.",
+    )
+    websocket_path: str = setting(
+        "",
+        url_path,
+        "Path of the chat over plain WebSockets, such as `/ws` (docs/wire.md). If empty, there is "
+        "none.",
     )
     database_url: str = setting(
         "memory://",

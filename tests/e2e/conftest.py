@@ -20,6 +20,7 @@ from tests.e2e.clients import (
     node_is_installed,
     node_process,
 )
+from tests.e2e.json_client import PATH, JsonClient
 from tests.e2e.serving import serving
 from tests.tokens import SECRET, token
 
@@ -47,6 +48,7 @@ KINDS = [
 ] + [
     Kind("python", "websocket", "websockets-sansio"),
     Kind("python", "upgrade", "websockets-sansio"),
+    Kind("json", "websocket"),
 ]
 
 
@@ -83,7 +85,8 @@ def settings() -> Settings:
 @pytest.fixture
 async def url(settings: Settings, kind: Kind) -> AsyncIterator[str]:
     """A chat that runs by itself."""
-    async with serving(create_socketio_app(settings=settings), kind.websockets) as base_url:
+    app = create_socketio_app(settings=settings, websocket_path=PATH)
+    async with serving(app, kind.websockets) as base_url:
         yield base_url
 
 
@@ -104,7 +107,10 @@ async def connect(url: str, kind: Kind, node: NodeProcess | None) -> AsyncIterat
         async def connect_user(user_id: str, **options: Any) -> Client:
             given = options or {"auth": {"token": token(user_id)}}
             open_client: Callable[..., Awaitable[Client]]
-            open_client = PythonClient().open if node is None else node.open
+            if kind.client == "json":
+                open_client = JsonClient().open
+            else:
+                open_client = PythonClient().open if node is None else node.open
             client = await open_client(url, kind.transport, given)
             stack.push_async_callback(client.close)
             return client

@@ -11,10 +11,11 @@ import attrs
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from socketio_app.adapters.custom_verifier import CustomVerifier
+from socketio_app.adapters.engineio.options import Options
 from socketio_app.adapters.engineio.state import State
 from socketio_app.adapters.fanout.hub import Hub
 from socketio_app.adapters.socketio.encoding import SOCKETIO_ENCODING
-from socketio_app.adapters.socketio.server import Options, SocketIOServer
+from socketio_app.adapters.socketio.server import SocketIOServer
 from socketio_app.adapters.socketio.session import MAX_IGNORED_PACKETS
 from socketio_app.adapters.websocket.uvicorn_protocol import TakeoverProtocol
 from socketio_app.application.chat import Chat
@@ -295,7 +296,7 @@ class Play:
                 await self._say(client, _packets(step.events, client))
         elif step.fails:
             await client.fail_to_upgrade(say_meanwhile, step.moment)
-            session = self._composition.server._context.sessions[client.sid]
+            session = self._composition.server.context.sessions[client.sid]
             await _until(lambda: session.state is not State.UPGRADING)
         else:
             await client.upgrade(say_meanwhile, step.moment, _packets(step.events, client))
@@ -311,7 +312,7 @@ class Play:
 
     async def _until_gone(self, client: FrameClient) -> None:
         server = self._composition.server
-        await _until(lambda: client.sid not in server._context.sessions)
+        await _until(lambda: client.sid not in server.context.sessions)
 
 
 async def _until(met: Callable[[], bool]) -> None:

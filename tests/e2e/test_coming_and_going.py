@@ -45,9 +45,9 @@ def is_empty(composition: Composition) -> bool:
         or composition.chat.connection_count
         or composition.chat._connections._opening
         or composition.chat.sessions._tokens._tokens
-        or server._context.connect_timeout._deadlines
-        or any(server._context.heartbeat._slots)
-        or server._context.sessions
+        or server.context.connect_timeout._deadlines
+        or any(server.context.heartbeat._slots)
+        or server.context.sessions
     )
 
 

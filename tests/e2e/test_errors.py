@@ -12,6 +12,7 @@ from socketio_app.entrypoints.settings import Settings
 from socketio_app.main import create_socketio_app
 from tests.e2e.clients import settled, until
 from tests.e2e.conftest import Connect
+from tests.e2e.json_client import PATH
 from tests.e2e.serving import serving
 from tests.tokens import SECRET
 
@@ -213,7 +214,8 @@ class TestWithABrokenStore:
         deliveries, store.messages = store.messages, BrokenMessages()
         store.deliveries = deliveries
         broken: Store = store
-        async with serving(create_socketio_app(settings=settings, store=broken)) as base_url:
+        app = create_socketio_app(settings=settings, store=broken, websocket_path=PATH)
+        async with serving(app) as base_url:
             yield base_url
 
     async def test_a_fault_is_internal_and_no_detail_leaks(

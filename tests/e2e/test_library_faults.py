@@ -290,7 +290,7 @@ async def lines_of_leaving(serve: Serve, connect: Connect, others: int) -> int:
     ada = await connect(url, "ada", "websocket", "lobby", "den")
     for number in range(others):
         await connect(url, f"user{number}", "websocket", "lobby", f"room{number}")
-    connection = composition.server._context.sessions[ada.sid]
+    connection = composition.server.context.sessions[ada.sid]
     with lines_counted() as lines:
         connection.end(TRANSPORT_CLOSE)
     return len(lines)

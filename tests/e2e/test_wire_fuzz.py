@@ -81,14 +81,14 @@ class Stage:
         """Whether nothing is left but what the two need."""
         server, chat = self.composition.server, self.composition.chat
         counts = {
-            len(server._context.sessions),
+            len(server.context.sessions),
             len(server._services.registry.hub._subscribers),
             chat.connection_count,
             len(chat.sessions._tokens._tokens),
-            sum(map(len, server._context.heartbeat._slots)),
+            sum(map(len, server.context.heartbeat._slots)),
         }
         rest = [
-            server._context.connect_timeout._deadlines,
+            server.context.connect_timeout._deadlines,
             chat._connections._opening,
         ]
         return counts == {2} and not any(rest)

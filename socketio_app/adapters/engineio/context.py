@@ -37,6 +37,8 @@ class SessionContext:
     leftovers: Leftovers = attrs.field(factory=Leftovers, init=False)
     dropped_frames: int = attrs.field(default=0, init=False)
     """Number of frames dropped because their clients did not read."""
+    is_draining: bool = attrs.field(default=False, init=False)
+    """Whether new connections are refused."""
     has_logged_plain: bool = attrs.field(default=False, init=False)
     """Whether the log says that WebSockets are not taken over."""
 

@@ -97,8 +97,6 @@ class EngineServer(engineio.AsyncServer):
         self._on_too_many = on_too_many
         self._lines = RateLimiter(LINE_RATE)
         self.shutdown_notice = ShutdownNotice(on_shutdown)
-        self.is_draining = False
-        """Whether new connections are refused."""
 
     def _log_error_once(self, message: str, message_key: str) -> None:
         """Say what an operator may have to set right, now and then; requests are refused all day.
@@ -149,7 +147,7 @@ class EngineServer(engineio.AsyncServer):
         self, environ: dict[str, Any], transport: str, jsonp_index: int | None = None
     ) -> Any:
         """Open a connection (Engine.IO protocol 4, "Handshake")."""
-        if self.is_draining:
+        if self.context.is_draining:
             return ELSEWHERE
         client = environ["asgi.scope"].get("client")
         address = network_of(client[0]) if client else None

@@ -13,16 +13,8 @@ from socketio_app.adapters.websocket.frames import TEXT, frame
 _PING: Final = frame(TEXT, b"2")
 
 
-class WebSocketTransport(WebSocketConnection):
-    """A WebSocket that carries Engine.IO packets."""
-
-    def write_ping(self) -> None:
-        """Send a ping of Engine.IO's, which is a message."""
-        self.write(_PING)
-
-    def write_packet(self, packet: EnginePacket) -> None:
-        """Send an Engine.IO packet that is no message."""
-        self.write(frame_of(packet))
+class MessageTransport(WebSocketConnection):
+    """A WebSocket that carries the messages of a session."""
 
     @property
     def is_blocked(self) -> bool:
@@ -33,10 +25,22 @@ class WebSocketTransport(WebSocketConnection):
         """Add the receipt of what was written last."""
         unconfirmed.add_written(receipt)
 
-    def take_all(self) -> Sequence[EnginePacket]:
-        """Take nothing: nothing is queued for another transport."""
-        return ()
-
     def end(self, _reason: str, close_code: int) -> None:
         """Close the WebSocket, after what is queued for a slow reader."""
         self.close(close_code)
+
+
+class WebSocketTransport(MessageTransport):
+    """A WebSocket that carries Engine.IO packets."""
+
+    def write_ping(self) -> None:
+        """Send a ping of Engine.IO's, which is a message."""
+        self.write(_PING)
+
+    def write_packet(self, packet: EnginePacket) -> None:
+        """Send an Engine.IO packet that is no message."""
+        self.write(frame_of(packet))
+
+    def take_all(self) -> Sequence[EnginePacket]:
+        """Take nothing: nothing is queued for another transport."""
+        return ()

@@ -31,6 +31,9 @@ from socketio_app.adapters.websocket.turn import MAX_TURN_BYTES
 
 log = logging.getLogger("socketio_app.socketio")
 
+MAX_UNDECIDED_BYTES = 262_144
+"""A client that sends more before its connection is taken over is left to uvicorn."""
+
 _KEPT = (
     "_close_deadline",
     "_close_finder",
@@ -97,24 +100,25 @@ class TakeoverProtocol(WebSocketsSansIOProtocol):
         if is_rejected or self._has_connected or self._undecided is not None:
             return
         # Where compression was agreed on, uvicorn does it.
-        if not self.conn.extensions and self._is_engine_io() and _may_be_taken():
+        if not self.conn.extensions and _may_be_taken():
             self._undecided = bytearray()
             extensions: dict[str, Any] = self.scope["extensions"]
             extensions[EXTENSION] = self
-
-    def _is_engine_io(self) -> bool:
-        return b"EIO=" in self.scope["query_string"]
 
     async def receive(self) -> Any:
         """See ASGI. To read on after the connect is to decide against taking over."""
         if self._reader is not None:
             return await self._end_of_what_was_taken_over()
-        if self._has_connected and self._undecided is not None:
-            early, self._undecided = bytes(self._undecided), None
-            if early:
-                super().data_received(early)
+        if self._has_connected:
+            self._decline()
         self._has_connected = True
         return await super().receive()
+
+    def _decline(self) -> None:
+        """Let the application read the connection: it is not taken over."""
+        early, self._undecided = self._undecided, None
+        if early:
+            super().data_received(bytes(early))
 
     async def _end_of_what_was_taken_over(self) -> Any:
         """Wait for the end, which is all that middleware that reads ahead can get."""
@@ -184,8 +188,8 @@ class TakeoverProtocol(WebSocketsSansIOProtocol):
             self._read(data, self._reader)
         elif self._undecided is not None:
             self._undecided += data
-            if len(self._undecided) > self.config.ws_max_size:
-                self.transport.close()
+            if len(self._undecided) > MAX_UNDECIDED_BYTES:
+                self._decline()
         else:
             super().data_received(data)
 

@@ -1,0 +1,141 @@
+"""JSON objects to commands, and events and answers to JSON objects."""
+
+from typing import Any, Final
+
+import attrs
+import msgspec
+
+from socketio_app.adapters.fanout.encoding import Encoding
+from socketio_app.adapters.websocket.frames import TEXT, Frame, frame
+from socketio_app.adapters.wire import outgoing
+from socketio_app.adapters.wire.incoming import PAYLOADS, invalid, parse
+from socketio_app.adapters.wire.outgoing import Payload, error_event
+from socketio_app.application.commands import Command
+from socketio_app.application.events import Connected, Event
+from socketio_app.domain.errors import InvalidPayload, Unauthenticated
+
+_encode = msgspec.json.encode
+
+
+class Envelope(msgspec.Struct):
+    """What a client sends."""
+
+    command: str
+    id: int | str | None = None
+    """Comes back with the answer; a client that wants none leaves it out."""
+    payload: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+_ENVELOPE: Final = msgspec.json.Decoder(Envelope)
+
+MAX_ID_CHARS: Final = 64
+"""Maximum length of an `id` that is a string."""
+
+
+def envelope_of(text: bytes) -> Envelope:
+    """Decode a frame.
+
+    Raises:
+        InvalidPayload: it is not a JSON object with a `command`.
+    """
+    try:
+        envelope = _ENVELOPE.decode(text)
+    except (ValueError, RecursionError):
+        raise InvalidPayload("a frame must be a JSON object with a command") from None
+    if isinstance(envelope.id, str) and len(envelope.id) > MAX_ID_CHARS:
+        raise InvalidPayload(f"id must have at most {MAX_ID_CHARS} characters", field="id")
+    return envelope
+
+
+def answer_frame(request_id: int | str | None, payload: Payload) -> Frame:
+    """Return the answer to the request with an id."""
+    return frame(TEXT, _encode({"id": request_id, **payload}))
+
+
+def event_frame(event: Event) -> Frame:
+    """Return an event's frame: one for all connections."""
+    name, payload = outgoing.EVENTS[type(event)](event)
+    return named_event_frame(name, payload)
+
+
+def named_event_frame(name: str, payload: Payload) -> Frame:
+    """Return the frame of an event with a name."""
+    return frame(TEXT, _encode({"event": name, "payload": payload}))
+
+
+def greeting(event: Connected, request_id: int | str | None) -> Frame:
+    """Return what a client gets first: the answer to its `connect`, or the event."""
+    if request_id is None:
+        return event_frame(event)
+    _, payload = outgoing.EVENTS[Connected](event)
+    return answer_frame(request_id, {"ok": True, **payload})
+
+
+JSON_ENCODING: Final = Encoding(event_frame=event_frame, goodbye=None)
+
+
+class _Token(msgspec.Struct):
+    token: str
+
+
+_TOKEN: Final = msgspec.json.Decoder(_Token)
+
+
+def token_in(envelope: Envelope) -> str:
+    """Return the token in a `connect`.
+
+    Raises:
+        Unauthenticated: there is none.
+    """
+    try:
+        return _TOKEN.decode(envelope.payload).token
+    except (ValueError, RecursionError):
+        raise Unauthenticated("there is no token: give it as token", reason="no token") from None
+
+
+@attrs.frozen
+class JsonRequest:
+    """A command as it came. Implements `Request`."""
+
+    envelope: Envelope
+    size: int
+
+    @property
+    def name(self) -> str:
+        """See `Request.name`."""
+        return self.envelope.command
+
+    @property
+    def wants_answer(self) -> bool:
+        """See `Request.wants_answer`."""
+        return self.envelope.id is not None
+
+    def command(self) -> Command[Any]:
+        """See `Request.command`."""
+        return parse(self.name, [self._payload()])
+
+    def _payload(self) -> object:
+        decoder = PAYLOADS.get(self.name)
+        try:
+            return None if decoder is None else decoder.decode(self.envelope.payload)
+        except msgspec.ValidationError as error:
+            raise invalid(error) from None
+        except (ValueError, RecursionError):
+            raise InvalidPayload("the payload must be Unicode, and not nested too deep") from None
+
+    def answer(self, payload: Payload) -> Frame:
+        """See `Request.answer`."""
+        return answer_frame(self.envelope.id, payload)
+
+    def refusal(self, error: Payload) -> Frame:
+        """See `Request.refusal`."""
+        if self.wants_answer:
+            return self.answer({"ok": False, "error": error})
+        return named_event_frame("error", error_event(error, self.name, self._identified()))
+
+    def _identified(self) -> list[object]:
+        """Return the payload, if it says what the refusal is about."""
+        try:
+            return [self._payload()]
+        except InvalidPayload:
+            return []

@@ -1,0 +1,122 @@
+"""The chat's plain WebSocket server."""
+
+import logging
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+from starlette.types import Receive, Scope, Send
+
+from socketio_app.adapters.engineio.environ import environ_of, is_allowed_origin, token_of
+from socketio_app.adapters.engineio.handshake_limit import HandshakeLimit, network_of
+from socketio_app.adapters.engineio.options import Options, new_session_id
+from socketio_app.adapters.engineio.responses import make_response
+from socketio_app.adapters.engineio.session_server import SessionServer
+from socketio_app.adapters.fanout.connect_limit import ConnectLimit
+from socketio_app.adapters.fanout.dispatcher import CommandDispatcher
+from socketio_app.adapters.fanout.hub import Hub
+from socketio_app.adapters.fanout.refusal_log import RefusalLog
+from socketio_app.adapters.fanout.registry import ConnectionRegistry
+from socketio_app.adapters.jsonsocket.codec import JSON_ENCODING
+from socketio_app.adapters.jsonsocket.session import JsonSession
+from socketio_app.adapters.websocket import frames
+from socketio_app.adapters.websocket.interface import EXTENSION, TakeoverWebSocket
+from socketio_app.application.chat import Chat
+from socketio_app.application.metrics import Metrics
+from socketio_app.application.ports import TokenVerifier
+from socketio_app.application.tracing import Tracing
+
+log = logging.getLogger("socketio_app.socketio")
+
+SUBPROTOCOL_PREFIX: Final = "bearer."
+"""Prefix of a subprotocol that carries the token: browsers cannot set headers of a WebSocket."""
+
+
+class JsonSocketServer(SessionServer):
+    """Serves the chat as JSON over plain WebSockets."""
+
+    def __init__(
+        self,
+        chat: Chat,
+        hub: Hub,
+        verifier: TokenVerifier,
+        options: Options,
+        metrics: Metrics | None = None,
+        tracing: Tracing | None = None,
+        new_id: Callable[[], str] = new_session_id,
+    ) -> None:
+        super().__init__(options.context(chat.delivery.received, is_traced=tracing is not None))
+        refusals, limit = RefusalLog(), ConnectLimit(options.connects)
+        self._registry = ConnectionRegistry(
+            chat, hub, verifier, limit, refusals, JSON_ENCODING, new_id, metrics
+        )
+        self._dispatcher = CommandDispatcher(chat, refusals, metrics, tracing)
+        self._handshakes = HandshakeLimit(options.handshakes)
+        self._cors_origins = options.cors_origins
+        self._metrics = metrics
+        self._new_id = new_id
+
+    async def handle_request(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a WebSocket."""
+        environ = await environ_of(scope, receive, send)
+        if environ is None:
+            return
+        client = scope.get("client")
+        address = network_of(client[0]) if client else None
+        refusal = self._refusal(environ, address)
+        if refusal is not None:
+            status, reason = refusal
+            line = f"{status.value} {status.phrase}"
+            await make_response(line, [("Content-Type", "text/plain")], reason.encode(), environ)
+            return
+        protocol = _token_protocol(scope)
+        await send({"type": "websocket.accept", "subprotocol": protocol})
+        offered: TakeoverWebSocket = scope["extensions"][EXTENSION]
+        if not offered.take_over(self.context.max_message_bytes):
+            log.warning("connection closed: middleware has read from its WebSocket")
+            await send({"type": "websocket.close", "code": frames.INTERNAL_ERROR})
+            return
+        await self._serve(offered, address, environ, protocol)
+
+    def _refusal(
+        self, environ: Mapping[str, Any], address: str | None
+    ) -> tuple[HTTPStatus, str] | None:
+        if self.context.is_draining:
+            return HTTPStatus.SERVICE_UNAVAILABLE, "The server is shutting down."
+        if not is_allowed_origin(environ, self._cors_origins):
+            return HTTPStatus.FORBIDDEN, "The origin is not allowed."
+        if not self._handshakes.accepts(address):
+            if self._metrics is not None:
+                self._metrics.refused["too_many_handshakes"] += 1
+            return HTTPStatus.TOO_MANY_REQUESTS, "Too many handshakes from this address."
+        if EXTENSION not in (environ["asgi.scope"].get("extensions") or {}):
+            log.warning("plain WebSockets need uvicorn with TakeoverProtocol (docs/running.md)")
+            return HTTPStatus.NOT_IMPLEMENTED, "The server cannot send WebSocket pings."
+        return None
+
+    async def _serve(
+        self,
+        websocket: TakeoverWebSocket,
+        address: str | None,
+        environ: Mapping[str, Any],
+        protocol: str | None,
+    ) -> None:
+        sid = self._new_id()
+        session = JsonSession(
+            self._registry, self._dispatcher, self.context, sid, address, websocket
+        )
+        self.context.sessions[sid] = session
+        session.schedule_ping()
+        self.context.connect_timeout.add(session.time_out)
+        if protocol is not None:
+            await session.connect(lambda: protocol.removeprefix(SUBPROTOCOL_PREFIX))
+        elif "HTTP_AUTHORIZATION" in environ:
+            await session.connect(lambda: token_of(None, environ))
+
+
+def _token_protocol(scope: Scope) -> str | None:
+    """Return the subprotocol with the token, which has to be accepted for browsers to go on."""
+    for protocol in scope.get("subprotocols") or ():
+        if protocol.startswith(SUBPROTOCOL_PREFIX):
+            return str(protocol)
+    return None

@@ -1,0 +1,187 @@
+"""One client's plain WebSocket: from frames to commands."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, Final
+
+from socketio_app.adapters.engineio.client_session import ClientSession
+from socketio_app.adapters.engineio.context import SessionContext
+from socketio_app.adapters.engineio.state import State
+from socketio_app.adapters.engineio.websocket_transport import MessageTransport
+from socketio_app.adapters.fanout.dispatcher import CommandDispatcher
+from socketio_app.adapters.fanout.registry import (
+    Connection,
+    ConnectionRegistry,
+    ConnectRefusedError,
+)
+from socketio_app.adapters.jsonsocket.codec import (
+    Envelope,
+    JsonRequest,
+    answer_frame,
+    envelope_of,
+    greeting,
+    named_event_frame,
+    token_in,
+)
+from socketio_app.adapters.websocket import frames
+from socketio_app.adapters.websocket.close_reasons import MALFORMED, TRANSPORT_CLOSE
+from socketio_app.adapters.websocket.interface import Message, WebSocket
+from socketio_app.adapters.wire import outgoing
+from socketio_app.application.cancellation import we_are_cancelled
+from socketio_app.domain.errors import ChatError, InvalidPayload, Unauthenticated
+
+log = logging.getLogger("socketio_app.socketio")
+
+CONNECT: Final = "connect"
+"""The command that authenticates a client; all others come after it."""
+
+MAX_REFUSED: Final = 10
+"""Maximum number of refusals before a client is authenticated."""
+
+_PING: Final = frames.frame(frames.PING, b"")
+
+
+class JsonTransport(MessageTransport):
+    """A WebSocket whose own pings ask whether the client is there (RFC 6455, section 5.5.2)."""
+
+    def write_ping(self) -> None:
+        """See `Transport.write_ping`."""
+        self.write(_PING)
+
+
+class JsonSession(ClientSession):
+    """A client over a plain WebSocket.
+
+    Args:
+        registry, dispatcher, context: what it shares with other sessions.
+        sid: its id.
+        address: the client's address; `None` if the server does not know it.
+        websocket: an accepted WebSocket that can send pings.
+    """
+
+    __slots__ = ("_connection", "_dispatcher", "_refused", "_registry")
+
+    transport: JsonTransport
+
+    def __init__(
+        self,
+        registry: ConnectionRegistry,
+        dispatcher: CommandDispatcher,
+        context: SessionContext,
+        sid: str,
+        address: str | None,
+        websocket: WebSocket,
+    ) -> None:
+        super().__init__(context, sid, address)
+        self._registry = registry
+        self._dispatcher = dispatcher
+        self._connection: Connection | None = None
+        self._refused = 0
+        self._enter(State.WEBSOCKET)
+        self.transport = JsonTransport(
+            websocket,
+            self.handle,
+            at_once=self._runs_outside_tasks,
+            overtakes=lambda _message: False,
+            max_unread_bytes=context.max_unread_bytes,
+            on_ignored=self.receiver_ignored,
+            on_pong=self.note_pongs,
+            on_lost=self._lost,
+        )
+        self.transport.on_direct = self.note_direct
+        websocket.hand_to(self.transport)
+
+    def _runs_outside_tasks(self, _message: Message) -> bool:
+        return self.context.runs_outside_tasks and self._connection is not None
+
+    def receiver_closed(self, reason: str) -> None:
+        """See `ClientSession.receiver_closed`."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._registry.close(connection, reason)
+
+    def receiver_ignored(self, count: int) -> None:
+        """See `ClientSession.receiver_ignored`."""
+        if self._connection is not None:
+            actor, subscriber = self._connection.actor, self._connection.subscriber
+            self._dispatcher.count_ignored(actor, subscriber, count)
+        else:
+            self._count_refused(count)
+
+    def _count_refused(self, count: int = 1) -> None:
+        self._refused += count
+        if self._refused > MAX_REFUSED:
+            log.info("connection closed: too many refusals before authentication")
+            self.dismiss(MALFORMED)
+
+    async def _lost(self) -> None:
+        self.context.dropped_frames += self.transport.dropped
+        self.end(self.transport.ending or TRANSPORT_CLOSE)
+
+    # From the client.
+
+    async def handle(self, message: Message) -> None:
+        """Handle a frame. Raises nothing unless it is cancelled."""
+        if self.is_ending:
+            return
+        try:
+            await self._handle(message)
+        except asyncio.CancelledError:
+            if we_are_cancelled():
+                raise
+            log.exception("cancelled while handling what a client sent")
+        except Exception:
+            log.exception("fault while handling what a client sent")
+
+    def _handle(self, message: Message) -> Coroutine[Any, Any, object]:
+        opcode, text = message
+        if opcode != frames.TEXT:
+            return self._refuse(None, InvalidPayload("frames must be text"))
+        try:
+            envelope = envelope_of(text)
+        except InvalidPayload as error:
+            return self._refuse(None, error)
+        if envelope.command == CONNECT:
+            return self._handle_connect(envelope)
+        if self._connection is None:
+            return self._refuse(envelope, Unauthenticated("connect first", reason="no token"))
+        request = JsonRequest(envelope, len(text))
+        actor, subscriber = self._connection.actor, self._connection.subscriber
+        return self._dispatcher.dispatch(actor, subscriber, request)
+
+    async def _refuse(self, envelope: Envelope | None, error: ChatError) -> None:
+        self._write_refusal(envelope, outgoing.refusal(error))
+        self.receiver_ignored(1)
+
+    def _write_refusal(self, envelope: Envelope | None, error: outgoing.Payload) -> None:
+        if envelope is not None and envelope.id is not None:
+            self.write(answer_frame(envelope.id, {"ok": False, "error": error}))
+        else:
+            command = {} if envelope is None else {"command": CONNECT}
+            self.write(named_event_frame("error", {**error, **command}))
+
+    # Authentication.
+
+    async def _handle_connect(self, envelope: Envelope) -> None:
+        if self._connection is not None:
+            await self._refuse(envelope, InvalidPayload("the client is connected already"))
+            return
+        await self.connect(partial(token_in, envelope), envelope)
+
+    async def connect(self, token: Callable[[], str], envelope: Envelope | None = None) -> None:
+        """Authenticate the client, by a token of its `connect` or of its handshake."""
+        try:
+            connection = await self._registry.connect(self, token, is_first=not self._refused)
+        except ConnectRefusedError as refused:
+            self._write_refusal(envelope, refused.error)
+            self._count_refused()
+            return
+        if self.closed:  # the client has gone meanwhile
+            self._registry.abandon(connection)
+            return
+        self._connection = connection
+        self.context.connect_timeout.discard(self.time_out)
+        request_id = None if envelope is None else envelope.id
+        self._registry.open(self, connection, greeting(connection.opening.connected, request_id))
