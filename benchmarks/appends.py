@@ -175,9 +175,9 @@ DATABASES = {"sqlite": on_sqlite, "postgresql": on_postgresql}
 @contextmanager
 def a_commit_each(commits: GroupCommit[Any, Any]) -> Iterator[None]:
     """For a while, no two writes share a transaction."""
-    largest_batch, commits._largest_batch = commits._largest_batch, 1
+    max_batch_writes, commits._max_batch_writes = commits._max_batch_writes, 1
     yield
-    commits._largest_batch = largest_batch
+    commits._max_batch_writes = max_batch_writes
 
 
 async def compare(database: Database, messages: int, rounds: int) -> dict[str, Figures]:
@@ -188,13 +188,17 @@ async def compare(database: Database, messages: int, rounds: int) -> dict[str, F
 
     found: dict[str, list[Figures]] = {}
     for turn in range(rounds + 1):
-        measured = {"64 callers": await metric(append, CALLERS, messages)}
-        measured["one caller"] = await metric(append, 1, messages // 10)
-        measured["a plain commit"] = await metric(database.single_commit, 1, messages // 10)
+        create_metrics_route = {"64 callers": await metric(append, CALLERS, messages)}
+        create_metrics_route["one caller"] = await metric(append, 1, messages // 10)
+        create_metrics_route["a plain commit"] = await metric(
+            database.single_commit, 1, messages // 10
+        )
         with a_commit_each(database.commits):
-            measured["64 callers, a commit each"] = await metric(append, CALLERS, messages // 10)
+            create_metrics_route["64 callers, a commit each"] = await metric(
+                append, CALLERS, messages // 10
+            )
         if turn:  # the first warms up
-            for name, figures in measured.items():
+            for name, figures in create_metrics_route.items():
                 found.setdefault(name, []).append(figures)
     return {name: _median(figures) for name, figures in found.items()}
 

@@ -112,7 +112,7 @@ class LiveChat:
         listener.release(opening)
         self.chat.sessions.open(opening)
         while not opening.backlog.is_empty:
-            await self.chat.sessions.read_on(opening.backlog)
+            await self.chat.sessions.read_next_batch(opening.backlog)
             listener.write(listener.merge.push(opening.backlog.take()))
         return Device(listener, self.chat, self.broadcast)
 

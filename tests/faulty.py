@@ -9,7 +9,7 @@ import attrs
 
 from socketio_app.adapters.memory import MemoryStore
 from socketio_app.application.commands import RoomJoined
-from socketio_app.application.ports import MessageLog, Place, RoomRepository
+from socketio_app.application.ports import ConversationSeq, MessageLog, RoomRepository
 from socketio_app.domain.conversations import Conversation
 from socketio_app.domain.errors import Unavailable
 from socketio_app.domain.history import Page, Window
@@ -141,7 +141,9 @@ class FaultyMessages:
     async def page(self, conversation: Conversation, window: Window) -> Page:
         return await self._call("page", None, lambda: self._log.page(conversation, window))
 
-    async def newest(self, beyond: Sequence[Place], limit: int) -> Sequence[Sequence[Message]]:
+    async def newest(
+        self, beyond: Sequence[ConversationSeq], limit: int
+    ) -> Sequence[Sequence[Message]]:
         return await self._call("newest", None, lambda: self._log.newest(beyond, limit))
 
 

@@ -10,9 +10,9 @@ from socketio_app.application.commands import RoomJoined
 from socketio_app.application.ports import (
     ActivityLog,
     ConversationLog,
+    ConversationSeq,
     DeliveryLog,
     MessageLog,
-    Place,
     RoomRepository,
 )
 from socketio_app.domain.activity import Change, Mark
@@ -33,7 +33,7 @@ async def nothing(_call: str) -> None:
 
 def memory_store() -> MemoryStore:
     """Return a store with more capacity than any test needs."""
-    return MemoryStore(kept_messages=100_000, conversations=100_000, rooms_per_user=1000)
+    return MemoryStore(max_messages=100_000, conversations=100_000, rooms_per_user=1000)
 
 
 class HookedStore:
@@ -82,7 +82,9 @@ class HookedMessages:
         await self._after("page")
         return page
 
-    async def newest(self, beyond: Sequence[Place], limit: int) -> Sequence[Sequence[Message]]:
+    async def newest(
+        self, beyond: Sequence[ConversationSeq], limit: int
+    ) -> Sequence[Sequence[Message]]:
         await self._before("newest")
         newest = await self._log.newest(beyond, limit)
         await self._after("newest")
@@ -237,7 +239,7 @@ class Outage:
 
 
 class Gate:
-    """A hook that holds one call until `let_go`; all others pass."""
+    """A hook that holds one call until `release`; all others pass."""
 
     def __init__(self) -> None:
         self._call: str | None = None
@@ -252,7 +254,7 @@ class Gate:
         """Wait until the held call arrives."""
         await self._reached.wait()
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Release the call."""
         self._open.set()
 

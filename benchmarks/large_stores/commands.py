@@ -27,7 +27,7 @@ from socketio_app.application.commands import (
 )
 from socketio_app.application.limits import Limits
 from socketio_app.application.ports import Identity, Store
-from socketio_app.domain.activity import Since
+from socketio_app.domain.activity import CatchUpCursor
 from socketio_app.domain.conversations import Person, Room
 from socketio_app.domain.identifiers import ConnectionId, RoomId, UserId
 
@@ -59,7 +59,7 @@ class Bench:
     runs: int
     _numbers: "count[int]" = attrs.field(factory=lambda: count(1), init=False)
     _chat: Chat = attrs.field(init=False)
-    _since: Since = attrs.field(init=False)
+    _since: CatchUpCursor = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         clock = SystemClock()
@@ -68,7 +68,7 @@ class Bench:
         hub = Hub(SOCKETIO_ENCODING)
         self._chat = Chat(self.store, hub, verifier, clock, new_message_id, limits)
         self._chat.open()
-        self._since = Since.at(self.store.epoch, 0)
+        self._since = CatchUpCursor.at(self.store.epoch, 0)
 
     async def delivered(self) -> Mapping[str, Figures]:
         """Measure with nothing waiting for Ada."""
@@ -121,7 +121,7 @@ class Bench:
 
     async def _caught_up(self) -> None:
         settled = (await self.store.activity.mark()).settled
-        self._since = Since.at(self.store.epoch, settled or 0)
+        self._since = CatchUpCursor.at(self.store.epoch, settled or 0)
 
     async def _news(self) -> None:
         await self._caught_up()

@@ -1,1 +1,1 @@
-"""Each thing outside that the chat touches, translated. Adapters do not know one another."""
+"""Adapters: transports, stores, tokens, metrics, tracing and the clock."""

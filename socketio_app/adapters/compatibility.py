@@ -1,6 +1,6 @@
 """Compatibility checks of the installed dependencies, at start-up.
 
-This package extends classes of uvicorn, python-socketio and python-engineio. Its metadata excludes
+This package extends classes of uvicorn and python-engineio. Its metadata excludes
 versions that are too old, but a version that is newer than any tested one may be installed. These
 checks then prevent failing connections: WebSockets are taken over only from tested versions that
 have every name this package uses; with any other version, the ASGI server's own implementation
@@ -23,7 +23,7 @@ log = logging.getLogger("socketio_app.socketio")
 UVICORN = "uvicorn.protocols.websockets.websockets_sansio_impl"
 UVICORN_HTTP = "uvicorn.protocols.http.httptools_impl"
 HTTP_PROTOCOL = "socketio_app.adapters.websocket.uvicorn_http_protocol"
-FAST_PROTOCOL = "socketio_app.adapters.websocket.uvicorn_protocol"
+TAKEOVER_PROTOCOL = "socketio_app.adapters.websocket.uvicorn_protocol"
 
 NEWEST_TESTED: Mapping[str, tuple[int, ...]] = {
     "python-engineio": (4, 15),
@@ -146,7 +146,7 @@ def takeover_problems() -> Sequence[str]:
     """Return the reasons not to take WebSockets over from uvicorn; empty if there are none."""
     try:
         base: type = import_module(UVICORN).WebSocketsSansIOProtocol
-        import_module(FAST_PROTOCOL)
+        import_module(TAKEOVER_PROTOCOL)
     except (ImportError, AttributeError) as error:
         return [str(error)]
     found = differences(base, WEBSOCKET_METHODS, WEBSOCKET_ATTRIBUTES)
@@ -160,7 +160,7 @@ def websocket_protocol() -> type | str:
     """
     found = takeover_problems()
     if not found:
-        protocol: type = import_module(FAST_PROTOCOL).TakeoverProtocol
+        protocol: type = import_module(TAKEOVER_PROTOCOL).TakeoverProtocol
         return protocol
     log.warning(
         "WebSockets fall back to uvicorn's own implementation, which is several times slower: "

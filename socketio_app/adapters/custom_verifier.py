@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from socketio_app.adapters.claims import EXPIRED, moment, rejected, seconds, user_id
-from socketio_app.application.cancellation import we_are_cancelled
+from socketio_app.application.cancellation import is_current_task_cancelled
 from socketio_app.application.ports import Clock, Identity
 from socketio_app.domain.errors import TokenExpired, Unauthenticated
 
@@ -46,7 +46,7 @@ class CustomVerifier:
         except (Unauthenticated, TokenExpired):
             raise
         except asyncio.CancelledError:
-            if we_are_cancelled():
+            if is_current_task_cancelled():
                 raise
             raise rejected("verify_token was cancelled by something it awaited") from None
         except Exception as error:  # noqa: BLE001  (any exception rejects the token)

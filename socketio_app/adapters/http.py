@@ -22,10 +22,10 @@ def ready(readiness: Readiness) -> Route:
     """Return the route `GET /readyz`: 200 if new clients may connect, else 503 with a reason."""
 
     async def readyz(_request: Request) -> Response:
-        obstacle = await readiness.obstacle()
-        if obstacle is None:
+        not_ready_reason = await readiness.not_ready_reason()
+        if not_ready_reason is None:
             return JSONResponse({"status": "ok"}, headers=_NO_STORE)
-        body = {"status": "unavailable", "reason": obstacle}
+        body = {"status": "unavailable", "reason": not_ready_reason}
         return JSONResponse(body, status_code=503, headers=_NO_STORE)
 
     return Route("/readyz", readyz)

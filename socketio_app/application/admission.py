@@ -21,7 +21,7 @@ from socketio_app.application.commands import (
 from socketio_app.application.limits import CommandKind
 from socketio_app.application.ports import Clock
 from socketio_app.domain.errors import RateLimited, Unavailable
-from socketio_app.domain.rates import DoubleLimiter, Rates
+from socketio_app.domain.rates import Rates, UserRateLimiter
 
 NOT_STARTED: Final = "the chat has not started: the application's lifespan has not run"
 
@@ -45,7 +45,7 @@ class Admission:
     def __init__(self, clock: Clock, rates: Mapping[CommandKind, Rates]) -> None:
         self._clock = clock
         self._closed_because: str | None = NOT_STARTED
-        by_kind = {kind: DoubleLimiter(each) for kind, each in rates.items()}
+        by_kind = {kind: UserRateLimiter(each) for kind, each in rates.items()}
         self._limiters = {
             command: by_kind[kind] for command, kind in KINDS.items() if kind in by_kind
         }

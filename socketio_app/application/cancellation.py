@@ -17,12 +17,12 @@ def start_task(work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
     return asyncio.Task(work, loop=asyncio.get_running_loop())
 
 
-async def to_the_end(work: Coroutine[Any, Any, Result]) -> Result:
+async def run_to_completion(work: Coroutine[Any, Any, Result]) -> Result:
     """Run a coroutine to completion even if the caller is cancelled."""
     return await asyncio.shield(start_task(work))
 
 
-def we_are_cancelled() -> bool:
+def is_current_task_cancelled() -> bool:
     """Whether the current task is being cancelled, and not only the awaitable it waits for."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

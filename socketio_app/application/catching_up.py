@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
-from socketio_app.application.commands import CaughtUp, Missed
+from socketio_app.application.commands import CaughtUp, MissedMessages
 from socketio_app.application.ports import ActivityLog
-from socketio_app.domain.activity import Change, Since
+from socketio_app.domain.activity import CatchUpCursor, Change
 from socketio_app.domain.conversations import Conversation
 from socketio_app.domain.identifiers import UserId
 from socketio_app.domain.messaging import Message, content_bytes, newest_within
@@ -21,7 +21,7 @@ from socketio_app.domain.messaging import Message, content_bytes, newest_within
 MAX_CHANGES = 200
 """Maximum number of conversations in one page."""
 
-MAX_MESSAGES_AT_ONCE = 4000
+MAX_MESSAGES_PER_READ = 4000
 """Maximum number of messages per read from the store."""
 
 
@@ -40,25 +40,25 @@ class CatchingUp:
         self._max_bytes = max_bytes
 
     async def since(
-        self, user_id: UserId, since: Since, known: Mapping[Conversation, int], limit: int
+        self, user_id: UserId, since: CatchUpCursor, known: Mapping[Conversation, int], limit: int
     ) -> CaughtUp:
         """Return what is new for a user since a cursor, and the next cursor.
 
         Raises:
             Unavailable: the store cannot be read now.
         """
-        next_activity = since.next_activity
+        settled_activity = since.settled_activity
         if since.is_first:
             mark = await self._activity.mark()
             if since.activity > mark.latest:
                 return CaughtUp(recovered=False)  # the database is older than the client
-            next_activity = max(since.activity, mark.settled or 0)
+            settled_activity = max(since.activity, mark.settled or 0)
         found = await self._activity.changes(user_id, since.activity, since.given, MAX_CHANGES + 1)
         visited, missed = await self._missed(found[:MAX_CHANGES], since.activity, known, limit)
         if len(visited) == len(found):
-            following = Since.at(since.epoch, next_activity)
+            following = CatchUpCursor.at(since.epoch, settled_activity)
         else:
-            following = since.after(visited[-1].activity, next_activity)
+            following = since.after(visited[-1].activity, settled_activity)
         return CaughtUp(
             recovered=True,
             conversations=missed,
@@ -68,10 +68,10 @@ class CatchingUp:
 
     async def _missed(
         self, found: Sequence[Change], since: int, known: Mapping[Conversation, int], limit: int
-    ) -> tuple[Sequence[Change], Sequence[Missed]]:
+    ) -> tuple[Sequence[Change], Sequence[MissedMessages]]:
         """Return the leading changes that fit in one page, and their new messages."""
         answer = _Answer(self._max_messages, self._max_bytes)
-        size = max(1, MAX_MESSAGES_AT_ONCE // (limit + 1))
+        size = max(1, MAX_MESSAGES_PER_READ // (limit + 1))
         for begin in range(0, len(found), size):
             part = found[begin : begin + size]
             beyond = [known.get(each.state.conversation, 0) for each in part]
@@ -91,7 +91,7 @@ class _Answer:
 
     messages_left: int
     bytes_left: int
-    missed: list[Missed] = attrs.field(factory=list, init=False)
+    missed: list[MissedMessages] = attrs.field(factory=list, init=False)
 
     def add(
         self, change: Change, known_seq: int | None, messages: Sequence[Message], limit: int
@@ -113,5 +113,5 @@ class _Answer:
         if change.is_joined:
             first_seq = newest[0].seq if newest else state.last_seq + 1
             has_hole = first_seq > (known_seq or 0) + 1
-        self.missed.append(Missed(state, newest, limited=has_hole))
+        self.missed.append(MissedMessages(state, newest, limited=has_hole))
         return True

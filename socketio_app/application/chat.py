@@ -4,7 +4,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from socketio_app.application.admission import Admission
-from socketio_app.application.cancellation import to_the_end
+from socketio_app.application.cancellation import run_to_completion
 from socketio_app.application.commands import (
     Actor,
     CatchUp,
@@ -92,9 +92,9 @@ class Chat:
             LeaveRoom: membership.leave,
             StartTyping: typing.start,
             StopTyping: typing.stop,
-            FetchHistory: reads.taken_by(reading.fetch_history),
-            ListConversations: reads.taken_by(reading.list_conversations),
-            CatchUp: reads.taken_by(reading.catch_up),
+            FetchHistory: reads.serialize(reading.fetch_history),
+            ListConversations: reads.serialize(reading.list_conversations),
+            CatchUp: reads.serialize(reading.catch_up),
             MarkRead: reading.mark_read,
             RefreshToken: tokens.refresh,
         }
@@ -120,7 +120,7 @@ class Chat:
     async def _execute_for_host(self, actor: Actor, command: Command[Result]) -> Result:
         self._home_loop.check()
         self._admission.check(actor, type(command))
-        result: Result = await to_the_end(self._use_cases[type(command)](actor, command))
+        result: Result = await run_to_completion(self._use_cases[type(command)](actor, command))
         return result
 
     def disconnect_user(self, user_id: str) -> None:

@@ -9,11 +9,11 @@ from typing import Generic, TypeVar
 
 import attrs
 
-from socketio_app.domain.activity import Since
+from socketio_app.domain.activity import CatchUpCursor
 from socketio_app.domain.conversations import Target
 from socketio_app.domain.errors import InvalidPayload
 from socketio_app.domain.history import (
-    DEFAULT_ON_A_PAGE,
+    DEFAULT_PAGE_ROWS,
     ConversationState,
     Page,
     Window,
@@ -139,7 +139,7 @@ class ConversationPage:
 class ListConversations(Command[ConversationPage]):
     """List the user's conversations, most recently active first."""
 
-    limit: int = attrs.field(default=DEFAULT_ON_A_PAGE, validator=check_limit)
+    limit: int = attrs.field(default=DEFAULT_PAGE_ROWS, validator=check_limit)
     cursor: int | None = attrs.field(default=None, validator=check_seq)
     """`next_cursor` of an earlier page; `None` for the first page."""
 
@@ -153,7 +153,7 @@ class Position:
 
 
 @attrs.frozen
-class Missed:
+class MissedMessages:
     """Messages of a conversation that a client has missed."""
 
     state: ConversationState
@@ -169,11 +169,11 @@ class CaughtUp:
 
     recovered: bool
     """False if the client's positions are from another epoch: it must reload everything."""
-    conversations: Sequence[Missed] = ()
+    conversations: Sequence[MissedMessages] = ()
     """Conversations with messages that the client has missed."""
     has_more: bool = False
     """Whether there are more conversations: catch up again from `since`."""
-    since: Since | None = None
+    since: CatchUpCursor | None = None
     """Cursor for the next catch-up; `None` if the store does not know it yet."""
 
 
@@ -207,9 +207,9 @@ class CatchUp(Command[CaughtUp]):
     epoch: str
     """Epoch of the store that the positions refer to."""
     positions: Sequence[Position] = attrs.field(default=(), validator=_check_positions)
-    limit: int = attrs.field(default=DEFAULT_ON_A_PAGE, validator=check_limit)
+    limit: int = attrs.field(default=DEFAULT_PAGE_ROWS, validator=check_limit)
     """Maximum number of messages per conversation."""
-    since: Since | None = None
+    since: CatchUpCursor | None = None
     """Cursor from an earlier result. If set, only newer messages are read, and `positions`
     excludes those that the client already has."""
 

@@ -35,12 +35,12 @@ class Delivery:
         """Notify the sender that a message was written to the live connections of its room."""
         self._notify(message)
 
-    def begin_sending(self, draft: Draft) -> None:
+    def hold_receipt(self, draft: Draft) -> None:
         """Hold back the draft's receipt until its send is acknowledged."""
         key = _key(draft)
         self._sending[key] = self._sending.get(key, 0) + 1
 
-    def end_sending(self, draft: Draft) -> None:
+    def release_receipt(self, draft: Draft) -> None:
         """Send the receipt held back meanwhile, if any, right after the acknowledgement."""
         key = _key(draft)
         waiting = self._sending.pop(key) - 1

@@ -5,7 +5,7 @@ from typing import Literal
 
 import attrs
 
-from socketio_app.domain.activity import Since
+from socketio_app.domain.activity import CatchUpCursor
 from socketio_app.domain.conversations import Conversation, Room
 from socketio_app.domain.identifiers import ConnectionId, RoomId, UserId
 from socketio_app.domain.messaging import Message
@@ -39,7 +39,7 @@ class Connected:
     server_time: datetime
     token_expires_at: datetime | None
     limits: ClientLimits
-    since: Since | None = None
+    since: CatchUpCursor | None = None
     """Cursor for catching up after this connection; `None` if the store does not know it yet."""
 
 

@@ -14,10 +14,24 @@ import attrs
 
 from socketio_app.application.events import Event, MessageSent
 
-SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+DURATION_BUCKETS: Final = (
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+)
 """Buckets for durations: from a fraction of a video frame to when a person gives up."""
 
-SIZES: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+SIZE_BUCKETS: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 """Buckets for the number of writes in a transaction."""
 
 OTHER: Final = "other"
@@ -50,7 +64,7 @@ class CommandMetrics:
 
     outcomes: defaultdict[str, int] = attrs.field(factory=lambda: defaultdict(int))
     """Number of commands by outcome: `ok`, or the error's code."""
-    seconds: Histogram = attrs.field(factory=lambda: Histogram(SECONDS))
+    seconds: Histogram = attrs.field(factory=lambda: Histogram(DURATION_BUCKETS))
     """Time from the frame to the acknowledgement, or to the point where one would be sent."""
 
 
@@ -74,13 +88,13 @@ class Metrics:
         """Connections rejected, by the error's code."""
         self.deliveries = 0
         """Events written to connections."""
-        self.delivery_seconds = Histogram(SECONDS)
+        self.delivery_seconds = Histogram(DURATION_BUCKETS)
         """Time from accepting a message to writing it to the last recipient's connection."""
-        self.commit_sizes = Histogram(SIZES)
+        self.commit_sizes = Histogram(SIZE_BUCKETS)
         """Number of writes per transaction."""
-        self.commit_seconds = Histogram(SECONDS)
+        self.commit_seconds = Histogram(DURATION_BUCKETS)
 
-    def command(self, name: str, outcome: str, seconds: float) -> None:
+    def count_command(self, name: str, outcome: str, seconds: float) -> None:
         """Count a command."""
         metric = self.commands.get(name, self._other)
         metric.outcomes[outcome] += 1
@@ -94,7 +108,7 @@ class Metrics:
             duration = self._now() - event.message.created_at.timestamp()
             self.delivery_seconds.observe(duration if duration > 0 else 0.0)
 
-    def committed(self, writes: int, seconds: float) -> None:
+    def count_commit(self, writes: int, seconds: float) -> None:
         """Count a transaction of the store."""
         self.commit_sizes.observe(writes)
         self.commit_seconds.observe(seconds)

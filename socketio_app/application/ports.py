@@ -41,7 +41,7 @@ class TokenVerifier(Protocol):
         ...
 
 
-Place = tuple[Conversation, int]
+ConversationSeq = tuple[Conversation, int]
 """A conversation and a `seq` in it."""
 
 
@@ -73,7 +73,9 @@ class MessageLog(Protocol):
         """
         ...
 
-    async def newest(self, beyond: Sequence[Place], limit: int) -> Sequence[Sequence[Message]]:
+    async def newest(
+        self, beyond: Sequence[ConversationSeq], limit: int
+    ) -> Sequence[Sequence[Message]]:
         """Return each conversation's newest messages after a `seq`, in ascending order.
 
         At most `limit` per conversation.

@@ -8,10 +8,10 @@ from socketio_app.application.events import Audience, Members, MessageSent, User
 from socketio_app.application.ports import Broadcast, Store
 from socketio_app.application.repairs import Repairs
 from socketio_app.application.typing_indicator import TypingIndicator
+from socketio_app.domain.broadcast_order import BroadcastOrder, Gap
 from socketio_app.domain.conversations import Conversation, Room
 from socketio_app.domain.history import MAX_PAGE_ROWS, Window
 from socketio_app.domain.identifiers import ConnectionId
-from socketio_app.domain.lines import Gap, Lines
 from socketio_app.domain.messaging import Draft, Message, Stored
 
 
@@ -37,7 +37,7 @@ class Publisher:
         self._delivery = delivery
         self._typing = typing
         self._repairs = repairs
-        self._lines = Lines()
+        self._lines = BroadcastOrder()
 
     def publish(self, stored: Stored, sending: ConnectionId | None) -> None:
         """Broadcast a message, unless it has been broadcast already. Never waits.
@@ -59,14 +59,14 @@ class Publisher:
             conversation = stored.message.conversation
             self._repairs.request(conversation, partial(self._fill, conversation))
 
-    def doubt(self, draft: Draft) -> None:
+    def mark_unconfirmed(self, draft: Draft) -> None:
         """Record a message whose append has an unknown outcome."""
-        self._lines.doubt(draft)
+        self._lines.mark_unconfirmed(draft)
 
     def confirm(self, messages: Iterable[Message]) -> None:
         """Publish those of these stored messages that were in doubt."""
         for message in messages:
-            if self._lines.is_in_doubt(message):
+            if self._lines.is_unconfirmed(message):
                 self.publish(Stored(message, duplicate=True), None)
 
     def clear(self) -> None:
@@ -86,7 +86,7 @@ class Publisher:
             if gap.mark is None:
                 window = Window(before_seq=gap.latest + 1, limit=MAX_PAGE_ROWS)
                 page = await self._store.messages.page(conversation, window)
-                self._lines.find_mark(conversation, page.messages)
+                self._lines.recover_mark(conversation, page.messages)
             else:
                 await self._fill_page(conversation, gap, gap.mark)
 

@@ -19,7 +19,7 @@ class ReadTurns:
     def __init__(self) -> None:
         self._locks = KeyedLock()
 
-    def taken_by(self, read: UseCase) -> UseCase:
+    def serialize(self, read: UseCase) -> UseCase:
         """Wrap a use case so that it waits for the user's earlier reads."""
 
         async def read_in_turn(actor: Actor, command: Any) -> Any:

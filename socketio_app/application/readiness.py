@@ -11,10 +11,10 @@ from socketio_app.domain.errors import Unavailable
 
 log = logging.getLogger("socketio_app")
 
-Obstacle = Literal["draining", "store_unavailable"]
+NotReadyReason = Literal["draining", "store_unavailable"]
 """Why the server is not ready."""
 
-STORE_LIMIT = timedelta(seconds=2)
+STORE_CHECK_TIMEOUT = timedelta(seconds=2)
 """Time-out of the store check. Load balancers wait no longer than a few seconds themselves."""
 
 
@@ -28,7 +28,7 @@ class Readiness:
         limit: time-out of the check.
     """
 
-    def __init__(self, store: Store, limit: timedelta = STORE_LIMIT) -> None:
+    def __init__(self, store: Store, limit: timedelta = STORE_CHECK_TIMEOUT) -> None:
         self._store = store
         self._limit = limit
         self._asking: asyncio.Task[bool] | None = None
@@ -42,7 +42,7 @@ class Readiness:
         """Stop draining, when the chat is started or restarted."""
         self._is_draining = False
 
-    async def obstacle(self) -> Obstacle | None:
+    async def not_ready_reason(self) -> NotReadyReason | None:
         """Return why the server is not ready, or `None` if it is."""
         if self._is_draining:
             return "draining"

@@ -13,13 +13,13 @@ from socketio_app.application.commands import (
     FetchHistory,
     ListConversations,
     MarkRead,
-    Missed,
+    MissedMessages,
     ReadMarked,
 )
 from socketio_app.application.events import Audience, Members, MessageRead, Users
 from socketio_app.application.limits import Limits
 from socketio_app.application.ports import Broadcast, Clock, Store
-from socketio_app.domain.activity import Since
+from socketio_app.domain.activity import CatchUpCursor
 from socketio_app.domain.conversations import Conversation, Room, conversation_of
 from socketio_app.domain.history import ConversationState, Page, Recent
 from socketio_app.domain.identifiers import UserId
@@ -31,7 +31,7 @@ MAX_UNREAD_COUNT = 1000
 MAX_ANSWER_BYTES = 1_048_576
 """Maximum size of the content in a result. Clients have limits of their own, for example 4 MiB."""
 
-STANDINGS_AT_ONCE = 500
+CONVERSATIONS_PER_READ = 500
 """Number of conversations read at a time to find those with missed messages."""
 
 
@@ -104,12 +104,14 @@ class Reading:
         messages = await self._store.messages.newest(beyond, command.limit)
         messages = _within_size([*messages, *[()] * (len(news) - len(given))])
         missed = [
-            Missed(state, newest, limited=_has_hole(newest, known.get(state.conversation, 0)))
+            MissedMessages(
+                state, newest, limited=_has_hole(newest, known.get(state.conversation, 0))
+            )
             for state, newest in zip(news, messages, strict=True)
         ]
         if has_more:
             settled = 0  # conversations that were not read can have any activity
-        next_since = None if settled is None else Since.at(epoch, settled)
+        next_since = None if settled is None else CatchUpCursor.at(epoch, settled)
         return CaughtUp(recovered=True, conversations=missed, has_more=has_more, since=next_since)
 
     async def mark_read(self, actor: Actor, command: MarkRead) -> ReadMarked:
@@ -135,12 +137,12 @@ class Reading:
         news: dict[Conversation, ConversationState] = {}
         newest: int | None = None
         before: int | None = None
-        while len(news) < STANDINGS_AT_ONCE:
-            found = await self._store.conversations.of_user(user_id, STANDINGS_AT_ONCE, before)
+        while len(news) < CONVERSATIONS_PER_READ:
+            found = await self._store.conversations.of_user(user_id, CONVERSATIONS_PER_READ, before)
             if before is None and found:
                 newest = found[0].activity
             news.update(_with_news(found, known))
-            if len(found) < STANDINGS_AT_ONCE:
+            if len(found) < CONVERSATIONS_PER_READ:
                 if before is not None:
                     await self._add_moved(user_id, known, newest or 0, news)
                 return _newest_first(news), False
@@ -157,10 +159,10 @@ class Reading:
         """Add conversations that moved to the front while the pages were being read."""
         before: int | None = None
         while True:
-            found = await self._store.conversations.of_user(user_id, STANDINGS_AT_ONCE, before)
+            found = await self._store.conversations.of_user(user_id, CONVERSATIONS_PER_READ, before)
             moved = [each for each in found if each.activity > newest]
             news.update(_with_news(moved, known))
-            if len(moved) < STANDINGS_AT_ONCE:
+            if len(moved) < CONVERSATIONS_PER_READ:
                 return
             before = moved[-1].activity
 

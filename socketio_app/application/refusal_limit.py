@@ -7,7 +7,7 @@ from socketio_app.application.ports import Clock
 from socketio_app.domain.errors import ChatError, Unavailable
 from socketio_app.domain.rates import Rate, RateLimiter
 
-BYTES_OF_A_REFUSAL: Final = 16_384
+BYTES_PER_REFUSAL: Final = 16_384
 """A rejected packet counts once more for every so many bytes. No valid message is much larger."""
 
 
@@ -39,7 +39,7 @@ class RefusalLimit:
 
     def exceeded_by_ignored(self, actor: Actor, count: int = 1, size: int = 0) -> bool:
         """Count packets that are not commands as rejections, like `exceeded`."""
-        cost, now = count + size // BYTES_OF_A_REFUSAL, self._clock.now().timestamp()
+        cost, now = count + size // BYTES_PER_REFUSAL, self._clock.now().timestamp()
         exceeded = False
         if self._of_connections is not None:
             exceeded = self._of_connections.admit(actor.connection_id, now, cost) > 0

@@ -10,13 +10,13 @@ from socketio_app.application.ports import Broadcast, Clock, Identity, Store
 from socketio_app.application.publishing import Publisher
 from socketio_app.application.tokens import Tokens
 from socketio_app.application.typing_indicator import TypingIndicator
-from socketio_app.domain.activity import Since
+from socketio_app.domain.activity import CatchUpCursor
 from socketio_app.domain.connections import Connections
 from socketio_app.domain.history import MAX_PAGE_ROWS
 from socketio_app.domain.identifiers import (
-    CLIENT_MESSAGE_ID_CHARS,
-    ROOM_ID_CHARS,
-    USER_ID_CHARS,
+    MAX_CLIENT_MESSAGE_ID_CHARS,
+    MAX_ROOM_ID_CHARS,
+    MAX_USER_ID_CHARS,
     ConnectionId,
     UserId,
 )
@@ -55,9 +55,9 @@ class Sessions:
         self._push_batch_bytes = limits.push_batch_bytes
         self._limits = ClientLimits(
             content_chars=limits.content_chars,
-            user_id_chars=USER_ID_CHARS,
-            room_id_chars=ROOM_ID_CHARS,
-            client_message_id_chars=CLIENT_MESSAGE_ID_CHARS,
+            user_id_chars=MAX_USER_ID_CHARS,
+            room_id_chars=MAX_ROOM_ID_CHARS,
+            client_message_id_chars=MAX_CLIENT_MESSAGE_ID_CHARS,
             rooms_per_user=limits.rooms_per_user,
             page_messages=MAX_PAGE_ROWS,
             catch_up_positions=min(limits.catch_up_positions, MAX_POSITIONS),
@@ -95,12 +95,12 @@ class Sessions:
             self._clock.now(),
             identity.expires_at,
             self._limits,
-            None if settled is None else Since.at(epoch, settled),
+            None if settled is None else CatchUpCursor.at(epoch, settled),
         )
         self._publisher.confirm(undelivered)
         return Opening(connected, Backlog.of(user_id, undelivered, self._push_batch_bytes))
 
-    async def read_on(self, backlog: Backlog) -> None:
+    async def read_next_batch(self, backlog: Backlog) -> None:
         """Read the next batch of a backlog, unless it has been read already.
 
         Raises:

@@ -5,7 +5,7 @@ from typing import Final
 
 import attrs
 
-from socketio_app.application.cancellation import to_the_end
+from socketio_app.application.cancellation import run_to_completion
 from socketio_app.application.commands import Actor, RefreshToken, TokenRefreshed
 from socketio_app.application.events import OneConnection, TokenExpiring
 from socketio_app.application.ports import Broadcast, Clock, Timer, TokenVerifier
@@ -71,7 +71,7 @@ class Tokens:
     def untrack(self, connection_id: ConnectionId) -> None:
         """Stop tracking a connection that is closed, or whose token does not expire."""
         if self._tokens.pop(connection_id, None) is not None:
-            self._deadlines.call_off(connection_id)
+            self._deadlines.cancel(connection_id)
             if not self._tokens:
                 self._stop_waiting()
 
@@ -86,7 +86,7 @@ class Tokens:
         if actor.connection_id is None:
             raise InvalidPayload("only a connection can refresh its token")
         # In a task of its own, because a custom verifier may need a current task.
-        identity = await to_the_end(self._verifier.verify(command.token))
+        identity = await run_to_completion(self._verifier.verify(command.token))
         if identity.user_id != actor.user_id:
             message = "the token belongs to another user"
             raise Unauthenticated(message, reason=message)
@@ -97,7 +97,7 @@ class Tokens:
     def _tick(self) -> None:
         """Handle the tokens that are due, and set the timer for the next one."""
         now = self._clock.wall_time()
-        for connection_id in self._deadlines.take_due(now):
+        for connection_id in self._deadlines.pop_due(now):
             token = self._tokens[connection_id]
             audience = OneConnection(token.user_id, connection_id)
             if token.ends_at <= now:

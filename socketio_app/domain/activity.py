@@ -36,7 +36,7 @@ class Change:
 
 
 @attrs.frozen
-class Since:
+class CatchUpCursor:
     """A client's catch-up cursor. Clients treat it as opaque and send it back unchanged.
 
     It grants no access: a forged cursor still selects only among the user's own conversations.
@@ -49,11 +49,11 @@ class Since:
     given: int = attrs.field(validator=check_seq)
     """Conversations up to this number were in the pages so far. Greater than `activity` between
     the pages of one catch-up."""
-    next_activity: int = attrs.field(validator=check_seq)
+    settled_activity: int = attrs.field(validator=check_seq)
     """Value of `activity` after the last page: the number that was settled before the first one."""
 
     @classmethod
-    def at(cls, epoch: str, activity: int) -> "Since":
+    def at(cls, epoch: str, activity: int) -> "CatchUpCursor":
         """Return the cursor of a client that has everything up to a settled mark."""
         return cls(epoch, activity, activity, activity)
 
@@ -62,6 +62,6 @@ class Since:
         """Whether the next page is the first one."""
         return self.given == self.activity
 
-    def after(self, given: int, next_activity: int) -> "Since":
+    def after(self, given: int, settled_activity: int) -> "CatchUpCursor":
         """Return the cursor for the next page."""
-        return attrs.evolve(self, given=given, next_activity=next_activity)
+        return attrs.evolve(self, given=given, settled_activity=settled_activity)

@@ -14,7 +14,7 @@ class Connections:
         most: maximum number of connections per user; 0 means unlimited.
     """
 
-    most: int = 0
+    max_per_user: int = 0
     _by_user: dict[UserId, set[ConnectionId]] = attrs.field(factory=dict, init=False)
     _opening: dict[UserId, set[ConnectionId]] = attrs.field(factory=dict, init=False)
 
@@ -26,8 +26,10 @@ class Connections:
         """
         opening = self._opening.get(user_id, set())
         open_already = len(self._by_user.get(user_id, ()))
-        if self.most and open_already + len(opening) >= self.most:
-            raise TooManyConnections(f"you have {self.most} connections, the maximum for one user")
+        if self.max_per_user and open_already + len(opening) >= self.max_per_user:
+            raise TooManyConnections(
+                f"you have {self.max_per_user} connections, the maximum for one user"
+            )
         self._opening.setdefault(user_id, opening).add(connection_id)
 
     def open(self, user_id: UserId, connection_id: ConnectionId) -> bool:

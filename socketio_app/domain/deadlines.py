@@ -33,7 +33,7 @@ class Deadlines(Generic[Key]):
             self._heap = [(at, key) for key, at in self._at.items()]
             heapq.heapify(self._heap)
 
-    def call_off(self, key: Key) -> None:
+    def cancel(self, key: Key) -> None:
         """Cancel a key's deadline, if it has one."""
         self._at.pop(key, None)
 
@@ -43,7 +43,7 @@ class Deadlines(Generic[Key]):
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
-    def take_due(self, now: datetime) -> Sequence[Key]:
+    def pop_due(self, now: datetime) -> Sequence[Key]:
         """Remove and return the keys whose deadline has passed, earliest first."""
         due: list[Key] = []
         while (earliest := self.next()) is not None and earliest <= now:

@@ -10,9 +10,9 @@ from socketio_app.domain.errors import InvalidPayload
 from socketio_app.domain.messaging import Message, newest_within, oldest_within
 
 MAX_PAGE_ROWS = 200
-DEFAULT_ON_A_PAGE = 50
+DEFAULT_PAGE_ROWS = 50
 
-LAST_SEQ_EVER = 2**63 - 1
+MAX_SEQ = 2**63 - 1
 """Greatest possible `seq`: every store uses signed 64-bit integers."""
 
 
@@ -32,7 +32,7 @@ def check_seq(_instance: object, field: "attrs.Attribute[int]", value: int | Non
         InvalidPayload: the value is negative or too large.
     """
     if value is not None:
-        _check_between(field.name, value, 0, LAST_SEQ_EVER)
+        _check_between(field.name, value, 0, MAX_SEQ)
 
 
 @attrs.frozen
@@ -43,7 +43,7 @@ class Window:
     """If set, the newest messages before this `seq`."""
     after_seq: int | None = attrs.field(default=None, validator=check_seq)
     """If set, the oldest messages after this `seq`."""
-    limit: int = attrs.field(default=DEFAULT_ON_A_PAGE, validator=check_limit)
+    limit: int = attrs.field(default=DEFAULT_PAGE_ROWS, validator=check_limit)
 
     def __attrs_post_init__(self) -> None:
         if self.before_seq is not None and self.after_seq is not None:

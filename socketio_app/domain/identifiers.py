@@ -22,11 +22,11 @@ MessageId = NewType("MessageId", str)
 ClientMessageId = NewType("ClientMessageId", str)
 """A message as named by the sending client: unique per message, the same on every retry."""
 
-USER_ID_CHARS = 128
-ROOM_ID_CHARS = 128
-CLIENT_MESSAGE_ID_CHARS = 64
+MAX_USER_ID_CHARS = 128
+MAX_ROOM_ID_CHARS = 128
+MAX_CLIENT_MESSAGE_ID_CHARS = 64
 
-_ROOM_ID = re.compile(rf"[A-Za-z0-9_.:@-]{{1,{ROOM_ID_CHARS}}}")
+_ROOM_ID = re.compile(rf"[A-Za-z0-9_.:@-]{{1,{MAX_ROOM_ID_CHARS}}}")
 
 
 def check_user_id(_instance: object, field: "attrs.Attribute[UserId]", value: UserId) -> None:
@@ -35,7 +35,7 @@ def check_user_id(_instance: object, field: "attrs.Attribute[UserId]", value: Us
     Raises:
         InvalidPayload: the value is invalid; `field` is the attribute's name.
     """
-    _check_text(field.name, value, USER_ID_CHARS)
+    _check_text(field.name, value, MAX_USER_ID_CHARS)
 
 
 def check_room_id(_instance: object, field: "attrs.Attribute[RoomId]", value: RoomId) -> None:
@@ -46,7 +46,7 @@ def check_room_id(_instance: object, field: "attrs.Attribute[RoomId]", value: Ro
     """
     if _ROOM_ID.fullmatch(value) is None:
         raise InvalidPayload(
-            f"{field.name} must be 1 to {ROOM_ID_CHARS} characters of A-Z a-z 0-9 _ . : @ -",
+            f"{field.name} must be 1 to {MAX_ROOM_ID_CHARS} characters of A-Z a-z 0-9 _ . : @ -",
             field=field.name,
         )
 
@@ -62,7 +62,7 @@ def check_client_message_id(
         InvalidPayload: the value is invalid; `field` is the attribute's name.
     """
     if value is not None:
-        _check_text(field.name, value, CLIENT_MESSAGE_ID_CHARS)
+        _check_text(field.name, value, MAX_CLIENT_MESSAGE_ID_CHARS)
 
 
 def is_unicode(text: str) -> bool:

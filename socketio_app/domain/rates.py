@@ -58,7 +58,7 @@ class RateLimiter:
             self._sweep(now)
         return 0.0
 
-    def give_back(self, key: Hashable) -> None:
+    def undo(self, key: Hashable) -> None:
         """Undo the key's last successful `admit` of one event."""
         self._arrival[key] -= self._interval
 
@@ -77,7 +77,7 @@ class Rates:
 
 
 @attrs.define
-class DoubleLimiter:
+class UserRateLimiter:
     """A rate limiter for both the user and the connection: an event must be within both rates.
 
     A misbehaving device thus cannot use up the whole allowance of the user's other devices.
@@ -106,5 +106,5 @@ class DoubleLimiter:
             return max(wait, of_users.wait(user, now))
         wait = of_users.admit(user, now)
         if wait and of_connections is not None:
-            of_connections.give_back(connection)
+            of_connections.undo(connection)
         return wait

@@ -70,7 +70,7 @@ class Transcript:
         start, stop = max(first - kept_from, 0), last - kept_from + 1
         return list(islice(self._messages, start, max(stop, start)))
 
-    def forget_oldest(self) -> None:
+    def drop_oldest(self) -> None:
         """Drop the oldest message.
 
         Raises:

@@ -32,14 +32,14 @@ from socketio_app.application.chat import Chat
 from socketio_app.application.metrics import Metrics
 from socketio_app.application.ports import Clock, Store, TokenVerifier
 from socketio_app.application.tracing import Tracing
-from socketio_app.entrypoints.only_worker import ONLY_WORKER
 from socketio_app.entrypoints.settings import Settings, SettingsError
+from socketio_app.entrypoints.worker_lock import WORKER_LOCK
 
 log = logging.getLogger("socketio_app")
 
 
 @runtime_checkable
-class NeedsStarting(Protocol):
+class StartableStore(Protocol):
     """A store that must be opened before use and closed afterwards."""
 
     async def start(self) -> None:
@@ -106,8 +106,8 @@ class Composition:
             SettingsError: the store is in memory, and another worker of the server is running.
         """
         if isinstance(self.store, MemoryStore):
-            await ONLY_WORKER.acquire(self.chat)
-        if isinstance(self.store, NeedsStarting):
+            await WORKER_LOCK.acquire(self.chat)
+        if isinstance(self.store, StartableStore):
             await self.store.start()
         self.chat.open()
         for server in self.servers:
@@ -132,10 +132,10 @@ class Composition:
 
     async def close(self) -> None:
         """Close the store, after it has committed everything that was accepted."""
-        if isinstance(self.store, NeedsStarting):
+        if isinstance(self.store, StartableStore):
             await self.store.close()
         if isinstance(self.store, MemoryStore):
-            ONLY_WORKER.release(self.chat)
+            WORKER_LOCK.release(self.chat)
 
 
 def compose(
@@ -186,7 +186,7 @@ def compose(
             chat, json_hub, verifier, options, metrics, tracing
         )
     servers = [server, *websockets.values()]
-    metrics_route = None if metrics is None else measured(metrics, chat, servers, store)
+    metrics_route = None if metrics is None else create_metrics_route(metrics, chat, servers, store)
     return Composition(chat, server, store, metrics_route, websockets)
 
 
@@ -199,7 +199,7 @@ def configured_tracing() -> Tracing | None:
     return tracing()
 
 
-def measured(
+def create_metrics_route(
     metrics: Metrics, chat: Chat, servers: Sequence[TransportServer], store: Store
 ) -> Route:
     """Return `GET /metrics` with the metrics, and gauges of the chat, the server and the store."""
@@ -211,7 +211,7 @@ def measured(
         ),
     }
     if isinstance(store, SqliteStore | PostgresStore):
-        store.watch_commits(metrics.committed)
+        store.watch_commits(metrics.count_commit)
         waiting = "Writes waiting to be committed."
         gauges["chat_commit_waiting"] = (waiting, lambda: store.waiting_writes)
     dropped = "Frames dropped because clients did not read."

@@ -17,13 +17,13 @@ from socketio_app.application.limits import (
     Limits,
     rate,
 )
-from socketio_app.domain.identifiers import USER_ID_CHARS
+from socketio_app.domain.identifiers import MAX_USER_ID_CHARS
 from socketio_app.domain.rates import Rate, Rates
 from socketio_app.entrypoints.parsing import integer, seconds, setting, switch
 
 _A_DAY_MS = 86_400_000
 
-_MAX_POSITION_BYTES = 64 + USER_ID_CHARS * 12
+_MAX_POSITION_BYTES = 64 + MAX_USER_ID_CHARS * 12
 """Maximum size of a position in `catch_up`: each character of an identifier may be an escaped
 surrogate pair."""
 

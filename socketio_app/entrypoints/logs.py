@@ -31,7 +31,7 @@ FIELDS = (
 )
 """Fields that a line can have besides its event. `duration` is in seconds."""
 
-TELLING = (OSError, sqlite3.OperationalError)
+SYSTEM_ERRORS = (OSError, sqlite3.OperationalError)
 """Exceptions whose text is logged, as it comes from the system."""
 
 MAX_CAUSES = 10
@@ -72,12 +72,12 @@ def log_config(level: str, form: Format) -> dict[str, Any]:
     }
 
 
-def bare_traceback(error: BaseException) -> str:
-    """Return the traceback of an exception and its causes, without texts except `TELLING`."""
+def traceback_without_texts(error: BaseException) -> str:
+    """Return the traceback of an exception and its causes, without texts except `SYSTEM_ERRORS`."""
     parts: list[str] = []
     current: BaseException | None = error
     while current is not None and len(parts) < MAX_CAUSES:
-        text = f": {current}" if isinstance(current, TELLING) else ""
+        text = f": {current}" if isinstance(current, SYSTEM_ERRORS) else ""
         where = "".join(traceback.format_tb(current.__traceback__))
         name = f"{type(current).__module__}.{type(current).__qualname__}"
         parts.append(f"Traceback (most recent call last):\n{where}{name}{text}")
@@ -101,5 +101,5 @@ def _add_traceback(_logger: WrappedLogger, _method: str, event: EventDict) -> Ev
     given = event.pop("exc_info", None)
     error = given[1] if isinstance(given, tuple) else given
     if isinstance(error, BaseException):
-        event["exception"] = bare_traceback(error)
+        event["exception"] = traceback_without_texts(error)
     return event

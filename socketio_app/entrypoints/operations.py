@@ -14,7 +14,7 @@ from socketio_app.entrypoints.settings import Settings, SettingsError
 
 
 @asynccontextmanager
-async def operations_served(composition: Composition, settings: Settings) -> AsyncIterator[None]:
+async def serve_operations(composition: Composition, settings: Settings) -> AsyncIterator[None]:
     """Serve `/metrics`, `/healthz` and `/readyz` on `METRICS_PORT`, unless it is the chat's port.
 
     Raises:

@@ -19,7 +19,7 @@ from socketio_app.adapters.compatibility import http_protocol, websocket_protoco
 from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import Composition, compose
 from socketio_app.entrypoints.logs import Format, log_config
-from socketio_app.entrypoints.operations import operations_served
+from socketio_app.entrypoints.operations import serve_operations
 from socketio_app.entrypoints.settings import Settings, SettingsError
 
 GARBAGE_THRESHOLD = 20_000
@@ -60,7 +60,7 @@ class _Server(uvicorn.Server):
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         await self._composition.start()
         try:
-            async with operations_served(self._composition, self._settings):
+            async with serve_operations(self._composition, self._settings):
                 await super().serve(sockets)
         except SettingsError:
             await self._composition.close()

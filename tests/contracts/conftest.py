@@ -17,7 +17,7 @@ ROOMS_PER_USER = 3
 
 @asynccontextmanager
 async def memory(_path: Path) -> AsyncIterator[Store]:
-    yield MemoryStore(kept_messages=1000, conversations=1000, rooms_per_user=ROOMS_PER_USER)
+    yield MemoryStore(max_messages=1000, conversations=1000, rooms_per_user=ROOMS_PER_USER)
 
 
 @asynccontextmanager

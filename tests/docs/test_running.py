@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from socketio_app.application.readiness import STORE_LIMIT, Obstacle
+from socketio_app.application.readiness import STORE_CHECK_TIMEOUT, NotReadyReason
 from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import compose
 from socketio_app.entrypoints.logs import FIELDS
@@ -43,9 +43,9 @@ async def test_the_metrics_that_it_names_are_exported(tmp_path: Path) -> None:
 
 
 def test_it_names_every_obstacle_and_how_long_the_store_may_take() -> None:
-    for obstacle in get_args(Obstacle):
-        assert f"`{obstacle}`" in PAGE
-    assert f"not answered for {STORE_LIMIT.seconds} seconds" in PAGE
+    for not_ready_reason in get_args(NotReadyReason):
+        assert f"`{not_ready_reason}`" in PAGE
+    assert f"not answered for {STORE_CHECK_TIMEOUT.seconds} seconds" in PAGE
 
 
 def test_it_names_every_field_of_the_log() -> None:

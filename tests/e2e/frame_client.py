@@ -194,7 +194,7 @@ class FrameClient:
         self.websocket.close()
         await self._end()
 
-    async def let_go(self) -> None:
+    async def release(self) -> None:
         """Go without a word; a polling client says so to nobody."""
         if self.websocket is not None:
             self.websocket.abort()

@@ -196,7 +196,7 @@ class Play:
         finally:
             await self._composition.stop()
             for client in self._clients:
-                await client.let_go()
+                await client.release()
         return [client.received for client in self._clients]
 
     async def _do(self, step: scenarios.Step) -> None:
@@ -234,7 +234,7 @@ class Play:
                 if is_polite or client.websocket is None:
                     await client.close()
                 else:
-                    await client.let_go()
+                    await client.release()
                 await self._until_gone(client)
 
     async def _come(self, step: scenarios.Come) -> None:

@@ -406,6 +406,6 @@ async def test_of_what_came_at_once_no_more_is_taken_than_may_wait() -> None:
             await asyncio.sleep(0)  # the loop's turns, in which more could be taken
         assert len(connection.transport._inbox._waiting) < 1000
 
-        gate.let_go()
+        gate.release()
         await reader.readuntil(b"431[")
         writer.transport.abort()

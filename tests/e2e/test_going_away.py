@@ -46,7 +46,7 @@ def chat(store: HookedStore | None = None) -> Composition:
     return compose(settings, store=store or HookedStore())
 
 
-async def obstacle(url: str) -> str | None:
+async def not_ready_reason(url: str) -> str | None:
     """What `/readyz` says is in the way of new clients."""
     async with aiohttp.ClientSession() as http, http.get(f"{url}/readyz") as answer:
         body: dict[str, str] = await answer.json()
@@ -56,7 +56,7 @@ async def obstacle(url: str) -> str | None:
 
 async def until_draining(url: str) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while await obstacle(url) != "draining":
+        while await not_ready_reason(url) != "draining":
             await asyncio.sleep(0.01)
 
 
@@ -107,7 +107,7 @@ async def test_what_was_accepted_is_acknowledged_before_its_connection_ends(
 
         retired = asyncio.ensure_future(composition.drain(0))
         await asyncio.sleep(0)
-        gate.let_go()
+        gate.release()
 
         assert (await sent)["ok"]
         await until(ada, ":disconnect")
@@ -130,7 +130,7 @@ async def test_a_command_that_does_not_end_does_not_hold_up_the_end(
         await composition.drain(0)
 
         await until(ada, ":disconnect")
-        gate.let_go()
+        gate.release()
         await ada.close()
 
 
@@ -198,7 +198,7 @@ async def test_while_it_waits_for_load_balancers_it_serves_and_says_that_it_will
     tmp_path: Path,
 ) -> None:
     async with served(tmp_path, SECRET_KEY=SECRET, DRAIN_DELAY_SECONDS="600") as server:
-        assert await obstacle(server.url) is None
+        assert await not_ready_reason(server.url) is None
 
         server.process.send_signal(signal.SIGTERM)
         await until_draining(server.url)

@@ -84,7 +84,7 @@ async def connect(serve: Serve) -> AsyncIterator[Connect]:
         ) -> FrameClient:
             first: Transport = "websocket" if transport == "websocket" else "polling"
             client = await FrameClient.open(url, first, **options)
-            stack.push_async_callback(client.let_go)
+            stack.push_async_callback(client.release)
             joins = [client.command('["join_room",{"room_id":"%s"}]' % room) for room in rooms]
             await client.say(['40{"token":"%s"}' % token(user_id), *joins])
             if transport == "upgrade":
@@ -163,7 +163,7 @@ async def test_a_websocket_that_goes_while_it_is_let_in_leaves_no_ghost(
     await verifier.asked.wait()
     connection = only_session(composition)
 
-    await client.let_go()
+    await client.release()
     async with asyncio.timeout(60):
         while connection.transport.direct is not None:  # it has not noticed
             await asyncio.sleep(0)

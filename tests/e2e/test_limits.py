@@ -13,7 +13,7 @@ import pytest
 
 from socketio_app.adapters.socketio.session import MAX_IGNORED_PACKETS, MAX_REFUSED_CONNECTS
 from socketio_app.adapters.websocket.uvicorn_protocol import TakeoverProtocol
-from socketio_app.application.refusal_limit import BYTES_OF_A_REFUSAL
+from socketio_app.application.refusal_limit import BYTES_PER_REFUSAL
 from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import Composition, compose
 from socketio_app.entrypoints.settings import Settings
@@ -80,7 +80,7 @@ class TestRefusals:
             assert mallory.received.count(GOODBYE) == 1
             # As time passes, one more in each fifth of a second.
             assert sum(packet.startswith("43") for packet in mallory.received) in range(11, 40)
-            await mallory.let_go()
+            await mallory.release()
             await settled(ada)
             await ada.close()
         lines = [vars(line) for line in caplog.records if vars(line).get("user") == "mallory"]
@@ -97,7 +97,7 @@ class TestRefusals:
             await mallory.say_until([packet] * 50, GOODBYE)
 
             assert mallory.received.count(GOODBYE) == 1
-            await mallory.let_go()
+            await mallory.release()
 
     async def test_control_frames_count_as_refusals(self) -> None:
         settings = Settings(secret_key=SECRET, rate_refusals_per_connection=5, rate_burst_seconds=2)
@@ -110,7 +110,7 @@ class TestRefusals:
             await mallory.say_until([], GOODBYE)
 
             assert mallory.received.count(GOODBYE) == 1
-            await mallory.let_go()
+            await mallory.release()
 
     @pytest.mark.parametrize("step", ["before it has connected", "during an upgrade"])
     async def test_control_frames_end_what_is_not_connected(self, step: str) -> None:
@@ -126,19 +126,19 @@ class TestRefusals:
             while not websocket.is_at_end:
                 await websocket.read()
 
-            await mallory.let_go()
+            await mallory.release()
 
     async def test_a_large_packet_counts_as_several_refusals(self, serve: Serve) -> None:
         async with serve(rate_refusals_per_connection=6, rate_burst_seconds=2) as (_, url):
             mallory = await FrameClient.open(url, "websocket")
             await mallory.say_until(['40{"token":"%s"}' % token("mallory")], '42["connected"')
-            large = '["nonsense","' + "x" * 4 * BYTES_OF_A_REFUSAL + '"]'
+            large = '["nonsense","' + "x" * 4 * BYTES_PER_REFUSAL + '"]'
 
             await mallory.say_until([mallory.command(large[:65_000] + '"]')] * 20, GOODBYE)
 
             answers = sum(packet.startswith("43") for packet in mallory.received)
             assert answers in range(3, 10)
-            await mallory.let_go()
+            await mallory.release()
 
     async def test_who_keeps_to_its_rate_may_be_refused_now_and_then(self, serve: Serve) -> None:
         async with serve(rate_refusals_per_connection=5, rate_burst_seconds=2) as (_, url):
@@ -166,7 +166,7 @@ class TestRefusals:
             refused = next(answer["error"] for answer in answers if not answer["ok"])
             assert refused["code"] == "rate_limited"
             assert 0 < refused["retry_after_ms"] <= 100
-            await mallory.let_go()
+            await mallory.release()
             await until_empty(composition)
 
 
@@ -187,7 +187,7 @@ class TestConnects:
             assert refused["retry_after_ms"] in range(1, 1001)
             await mallory.say_until([self.CONNECT] * (2 * MAX_REFUSED_CONNECTS), "<end>")
             assert mallory.is_at_end
-            await mallory.let_go()
+            await mallory.release()
 
     async def test_a_users_connects_count_together(self, serve: Serve) -> None:
         async with serve(rate_connect_per_user=1, rate_burst_seconds=2) as (_, url):
@@ -220,7 +220,7 @@ class TestConnects:
             await mallory.say_until([*[self.CONNECT] * 8, "40/other,"], "44/other,")
             refusals = [each for each in mallory.received if each.startswith("44{")]
             codes = [json.loads(each[2:])["data"]["code"] for each in refusals]
-            await mallory.let_go()
+            await mallory.release()
 
         assert codes[:3] == ["unauthenticated"] * 3
         assert codes[-1] == "rate_limited"
@@ -244,7 +244,7 @@ class TestConnects:
             await client.say_until([self.CONNECT, "41", '40{"token":"nonsense"}'], "44")
 
             assert json.loads(client.received[-1][2:])["data"]["code"] == "unauthenticated"
-            await client.let_go()
+            await client.release()
 
 
 class TestConnections:
@@ -321,7 +321,7 @@ class TestBeingLetIn:
 
             await settled(ada)
             await ada.close()
-            await silent.let_go()
+            await silent.release()
             await until_empty(composition)
 
     async def test_one_over_which_nobody_is_let_in_is_ended_too(
@@ -334,7 +334,7 @@ class TestBeingLetIn:
             while not stranger.is_at_end:
                 await stranger._read()
 
-            await stranger.let_go()
+            await stranger.release()
             await until_empty(composition)
 
     async def test_who_asks_again_and_again_to_be_let_in_is_ended(self, serve: Serve) -> None:
@@ -344,7 +344,7 @@ class TestBeingLetIn:
                 await stranger.say_until([packet] * 50, "never")
 
                 assert sum(told.startswith("44") for told in stranger.received) == 11
-                await stranger.let_go()
+                await stranger.release()
             await until_empty(composition)
 
 

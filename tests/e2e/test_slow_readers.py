@@ -85,7 +85,7 @@ async def test_who_does_not_read_costs_a_bounded_memory_and_nobody_a_message(
             range(1, warm + MESSAGES + 1)
         )
         for each in mallory:
-            await each.let_go()
+            await each.release()
         assert await caught_up(server, warm) == list(range(warm + 1, warm + MESSAGES + 1))
         for client in (ada, bob):
             await client.close()
@@ -148,7 +148,7 @@ async def test_a_polling_client_gets_every_answer_that_it_asked_for_at_once() ->
 
         assert sum(packet.startswith("43") for packet in client.received) == len(pages)
         await sending
-        await client.let_go()
+        await client.release()
 
 
 async def caught_up(server: Served, seq: int) -> list[int]:

@@ -48,7 +48,7 @@ async def opened(
     async with serving(application(composition), request.param) as url:
         yield open_session
         for client in clients:
-            await client.let_go()
+            await client.release()
 
 
 async def is_ended(client: FrameClient, packets: list[str | bytes]) -> bool:

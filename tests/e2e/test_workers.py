@@ -43,7 +43,7 @@ class Server:
                 assert line, self._written
                 self._written += line.decode()
 
-    async def read_on(self) -> None:
+    async def read_next_batch(self) -> None:
         assert self._process.stderr is not None
         while await self._process.stderr.readline():
             pass
@@ -82,7 +82,7 @@ async def test_one_worker_that_is_replaced_has_its_chat_again(tmp_path: Path) ->
         (tmp_path / "hosted.py").write_text(APPLICATION + "\n# changed\n")
         await server.until_written(lambda written: written.count("startup complete") == 2)
 
-        reading = asyncio.create_task(server.read_on())
+        reading = asyncio.create_task(server.read_next_batch())
         ada = await PythonClient().open(server.url, "websocket", {"auth": {"token": token("ada")}})
         assert (await until(ada, "connected"))["user_id"] == "ada"
         await ada.close()

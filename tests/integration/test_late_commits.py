@@ -14,7 +14,7 @@ from socketio_app.adapters.sql.postgres.activity import MARK_TIMEOUT_SECONDS, Ac
 from socketio_app.adapters.sql.postgres.append import append, find_or_insert
 from socketio_app.adapters.sql.postgres.store import PostgresStore
 from socketio_app.application.commands import CatchUp, CaughtUp
-from socketio_app.domain.activity import Since
+from socketio_app.domain.activity import CatchUpCursor
 from socketio_app.domain.conversations import Conversation, Pair, Room
 from socketio_app.domain.identifiers import UserId
 from tests.builders import ADA, BOB, EVE, LOBBY, NOON, draft
@@ -33,7 +33,7 @@ class Process:
     url: str
     store: PostgresStore
     live: LiveChat
-    since: Since
+    since: CatchUpCursor
 
     async def catch_up(self) -> CaughtUp:
         """Catch up as Ada, from her last `since`."""
@@ -59,7 +59,9 @@ async def process() -> AsyncIterator[Process]:
         mark = await store.activity.mark()
         while mark.settled is None:
             mark = await store.activity.mark()
-        yield Process(url, store, LiveChat(store=store), Since.at(store.epoch, mark.settled))
+        yield Process(
+            url, store, LiveChat(store=store), CatchUpCursor.at(store.epoch, mark.settled)
+        )
         await store.close()
 
 
@@ -93,7 +95,7 @@ async def test_connection_that_opens_before_a_late_commit_finds_it(process: Proc
         recent = await process.store.activity.recent_mark()
 
     assert recent.settled is not None
-    process.since = Since.at(process.store.epoch, recent.settled)
+    process.since = CatchUpCursor.at(process.store.epoch, recent.settled)
     assert (await process.seqs())[TO_BOB] == [1]
 
 

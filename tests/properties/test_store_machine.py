@@ -31,7 +31,7 @@ from socketio_app.application.commands import (
     SendMessage,
 )
 from socketio_app.application.ports import Store
-from socketio_app.domain.activity import Since
+from socketio_app.domain.activity import CatchUpCursor
 from socketio_app.domain.conversations import (
     Conversation,
     Pair,
@@ -93,7 +93,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.resources = AsyncExitStack()
         self.log: dict[Conversation, list[Message]] = defaultdict(list)
         self.read: dict[tuple[UserId, Conversation], int] = defaultdict(int)
-        self.since: dict[UserId, Since] = {}
+        self.since: dict[UserId, CatchUpCursor] = {}
         self.received: dict[UserId, dict[Conversation, set[tuple[int, str]]]] = {
             user: defaultdict(set) for user in USERS
         }
@@ -257,7 +257,7 @@ class StoreMachine(RuleBasedStateMachine):
         for _ in range(20):
             since = self.since.get(user)
             if since is None or since.epoch != self.live.store.epoch:
-                since = Since.at(self.live.store.epoch, 0)
+                since = CatchUpCursor.at(self.live.store.epoch, 0)
                 self.received[user].clear()
             command = CatchUp(since.epoch, limit=200, since=since)
             answer = self.run(self.live.host(user, command))

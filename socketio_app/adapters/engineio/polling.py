@@ -29,7 +29,7 @@ from socketio_app.adapters.websocket.close_reasons import (
 )
 from socketio_app.adapters.websocket.frames import Frame
 from socketio_app.adapters.websocket.turn import Turn
-from socketio_app.application.cancellation import start_task, to_the_end
+from socketio_app.application.cancellation import run_to_completion, start_task
 
 if TYPE_CHECKING:
     from socketio_app.adapters.engineio.session import EngineSession
@@ -211,7 +211,7 @@ class PollingTransport:
         try:
             packets = await self._read(environ)
             # To completion, also where the server stops waiting for the answer.
-            await to_the_end(self._handle(packets))
+            await run_to_completion(self._handle(packets))
         except EngineIOError:
             if not self._session.closed:  # otherwise there is nothing left to end
                 self._has_broken_protocol = True

@@ -33,7 +33,7 @@ _LONGEST_ORIGIN = 200
 ELSEWHERE = {
     "status": "503 SERVICE UNAVAILABLE",
     "headers": [("Content-Type", "text/plain"), ("Connection", "close"), ("Retry-After", "1")],
-    "response": b"The server is going away.",
+    "response": b"The server is shutting down.",
 }
 """The answer to a handshake while the server ends: over this connection, others do not come."""
 

@@ -29,7 +29,7 @@ from socketio_app.adapters.websocket.close_reasons import (
     TRANSPORT_ERROR,
 )
 from socketio_app.adapters.websocket.interface import Message, WebSocket
-from socketio_app.application.cancellation import we_are_cancelled
+from socketio_app.application.cancellation import is_current_task_cancelled
 
 log = logging.getLogger("socketio_app.socketio")
 
@@ -222,7 +222,7 @@ class EngineSession(ClientSession):
                 log.info("connection closed: not an Engine.IO packet")
                 self.end(TRANSPORT_ERROR)
         except asyncio.CancelledError:
-            if we_are_cancelled():
+            if is_current_task_cancelled():
                 raise
             log.exception("cancelled while handling what a client sent")
         except Exception:

@@ -73,7 +73,7 @@ def _log_plain(context: SessionContext) -> None:
     context.has_logged_plain = True
     log.info(
         "WebSockets are handled by the ASGI server, which is several times slower than uvicorn "
-        "with TakeoverProtocol (docs/configuration.md)"
+        "with TakeoverProtocol (docs/running.md)"
     )
 
 

@@ -129,7 +129,7 @@ class CommandDispatcher:
                 if isinstance(result, CaughtUp):
                     subscriber.release_all(places_of(result))
         if self._metrics is not None:
-            self._metrics.command(request.name, outcome, perf_counter() - begin)
+            self._metrics.count_command(request.name, outcome, perf_counter() - begin)
         return outcome
 
     def _refuse(

@@ -31,7 +31,7 @@ async def push(
         while not backlog.is_empty:
             await client.until_taken()
             try:
-                await sessions.read_on(backlog)
+                await sessions.read_next_batch(backlog)
             except Unavailable:
                 await asyncio.sleep(RETRY_SECONDS)
                 continue

@@ -29,7 +29,7 @@ from socketio_app.adapters.websocket import frames
 from socketio_app.adapters.websocket.close_reasons import MALFORMED, TRANSPORT_CLOSE
 from socketio_app.adapters.websocket.interface import Message, WebSocket
 from socketio_app.adapters.wire import outgoing
-from socketio_app.application.cancellation import we_are_cancelled
+from socketio_app.application.cancellation import is_current_task_cancelled
 from socketio_app.domain.errors import ChatError, InvalidPayload, Unauthenticated
 
 log = logging.getLogger("socketio_app.socketio")
@@ -129,7 +129,7 @@ class JsonSession(ClientSession):
         try:
             await self._handle(message)
         except asyncio.CancelledError:
-            if we_are_cancelled():
+            if is_current_task_cancelled():
                 raise
             log.exception("cancelled while handling what a client sent")
         except Exception:

@@ -16,13 +16,13 @@ from jose.exceptions import JOSEError
 
 from socketio_app.adapters.jwt.strict_json import NotStrictError, json_object
 
-SHORTEST_SECRET_BYTES = 32
+MIN_SECRET_BYTES = 32
 """256 bits, which HS256 requires (RFC 7518, section 3.2).
 
 The longer hashes need no more: 256 bits cannot be guessed, whatever hash is used.
 """
 
-SMALLEST_RSA_BITS = 2048
+MIN_RSA_BITS = 2048
 """RFC 7518, section 3.3."""
 
 SECRET_ALGORITHMS = ("HS256", "HS384", "HS512")
@@ -55,9 +55,9 @@ def secret_key(secret: bytes, algorithm: str, key_id: str | None = None) -> Veri
     Raises:
         KeyConfigurationError: The secret is too short, or is not a secret.
     """
-    if len(secret) < SHORTEST_SECRET_BYTES:
+    if len(secret) < MIN_SECRET_BYTES:
         raise KeyConfigurationError(
-            f"it has {len(secret)} bytes, at least {SHORTEST_SECRET_BYTES} are required"
+            f"it has {len(secret)} bytes, at least {MIN_SECRET_BYTES} are required"
         )
     # If a public key were used as a secret, anyone who knows it could sign tokens (RFC 8725,
     # section 2.1). python-jose rejects PEM and SSH keys, but no other format.
@@ -89,9 +89,9 @@ def public_key(
 def _check_strength(key: object, algorithm: str) -> None:
     match key:
         case RSAPublicKey() if algorithm in RSA_ALGORITHMS:
-            if key.key_size < SMALLEST_RSA_BITS:
+            if key.key_size < MIN_RSA_BITS:
                 raise KeyConfigurationError(
-                    f"it has {key.key_size} bits, at least {SMALLEST_RSA_BITS} are required"
+                    f"it has {key.key_size} bits, at least {MIN_RSA_BITS} are required"
                 )
         case EllipticCurvePublicKey() if algorithm in EC_CURVES:
             if key.curve.name != EC_CURVES[algorithm]:

@@ -29,9 +29,9 @@ class ConversationRecord:
     activities: deque[int] = attrs.field(factory=deque, init=False)
     """Activity of each message in the transcript."""
 
-    def forget_oldest(self) -> None:
+    def drop_oldest(self) -> None:
         """Drop the oldest message."""
-        self.transcript.forget_oldest()
+        self.transcript.drop_oldest()
         self.activities.popleft()
 
     def since(self, activity: int, beyond: int, last_seq: int, limit: int) -> Sequence[Message]:
@@ -44,13 +44,13 @@ class ConversationRecord:
 class MemoryMessages:
     """Implements `MessageLog` and `DeliveryLog`, which read the same transcripts.
 
-    Memory is bounded. Beyond `kept_messages` the oldest messages are dropped, including undelivered
+    Memory is bounded. Beyond `max_messages` the oldest messages are dropped, including undelivered
     ones and their `client_message_id`s. Beyond `conversations` a message that would create another
     conversation is rejected with `Unavailable`.
     """
 
-    def __init__(self, kept_messages: int, conversations: int) -> None:
-        self._kept_messages = kept_messages
+    def __init__(self, max_messages: int, conversations: int) -> None:
+        self._max_messages = max_messages
         self._max_conversations = conversations
         self._conversations: dict[Conversation, ConversationRecord] = {}
         self._by_age: deque[ConversationRecord] = deque()
@@ -69,8 +69,8 @@ class MemoryMessages:
                 record.last_seq_to[recipient] = stored.message.seq
             record.activities.append(self._activity)
             self._by_age.append(record)
-            if len(self._by_age) > self._kept_messages:
-                self._by_age.popleft().forget_oldest()
+            if len(self._by_age) > self._max_messages:
+                self._by_age.popleft().drop_oldest()
         return stored
 
     async def last_seq(self, conversation: Conversation) -> int:

@@ -19,9 +19,9 @@ class MemoryStore:
         rooms_per_user: Maximum number of rooms per user.
     """
 
-    def __init__(self, kept_messages: int, conversations: int, rooms_per_user: int) -> None:
+    def __init__(self, max_messages: int, conversations: int, rooms_per_user: int) -> None:
         self.epoch = uuid4().hex
-        self.messages = self.deliveries = MemoryMessages(kept_messages, conversations)
+        self.messages = self.deliveries = MemoryMessages(max_messages, conversations)
         memberships = Memberships(rooms_per_user)
         self.conversations = MemoryConversations(self.messages, memberships)
         self.rooms = MemoryRooms(memberships, self.messages, self.conversations)

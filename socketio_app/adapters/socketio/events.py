@@ -24,7 +24,7 @@ from socketio_app.adapters.wire.incoming import DECODERS, invalid, parse
 from socketio_app.adapters.wire.outgoing import Payload, error_event
 from socketio_app.application.commands import Command
 from socketio_app.domain.errors import InvalidPayload
-from socketio_app.domain.identifiers import CLIENT_MESSAGE_ID_CHARS
+from socketio_app.domain.identifiers import MAX_CLIENT_MESSAGE_ID_CHARS
 
 
 @attrs.define
@@ -228,7 +228,7 @@ def _identified(array: bytes) -> Sequence[object]:
     try:
         _, payload = _IDENTIFYING.decode(array)
         raw = payload.client_message_id
-        if len(raw) > CLIENT_MESSAGE_ID_CHARS * _MAX_JSON_BYTES_PER_CHAR + 2:
+        if len(raw) > MAX_CLIENT_MESSAGE_ID_CHARS * _MAX_JSON_BYTES_PER_CHAR + 2:
             return ()
         return ({"client_message_id": msgspec.json.decode(raw, type=str)},)
     except (ValueError, RecursionError):

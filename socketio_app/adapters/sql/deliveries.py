@@ -28,7 +28,7 @@ def submit_deliveries(
             first_time(outcome)
 
     try:
-        commits.submit_soon(write, settle)
+        commits.submit_in_background(write, settle)
     except Unavailable as error:
         _log_failure(error)
 

@@ -48,13 +48,13 @@ class GroupCommit(Generic[Write, Outcome]):
         commit: Callable[[Sequence[Write]], Awaitable[Sequence[Outcome | Exception]]],
         *,
         max_waiting: int,
-        largest_batch: int,
-        largest_background: int | None = None,
+        max_batch_writes: int,
+        max_background_writes: int | None = None,
     ) -> None:
         self._commit = commit
         self._max_waiting = max_waiting
-        self._largest_batch = largest_batch
-        self._largest_background = largest_background or largest_batch
+        self._max_batch_writes = max_batch_writes
+        self._max_background_writes = max_background_writes or max_batch_writes
         self._waiting: deque[tuple[Write, Settle[Outcome]]] = deque()
         self._background: deque[tuple[Write, Settle[Outcome]]] = deque()
         self._committing: asyncio.Task[None] | None = None
@@ -78,7 +78,7 @@ class GroupCommit(Generic[Write, Outcome]):
         self._start()
         return await outcome
 
-    def submit_soon(self, write: Write, settle: Settle[Outcome]) -> None:
+    def submit_in_background(self, write: Write, settle: Settle[Outcome]) -> None:
         """Commit a write in the background, after the writes that a caller waits for.
 
         Args:
@@ -114,8 +114,8 @@ class GroupCommit(Generic[Write, Outcome]):
 
     def _next_batch(self) -> list[tuple[Write, Settle[Outcome]]]:
         waiting, background = self._waiting, self._background
-        batch = [waiting.popleft() for _ in range(min(len(waiting), self._largest_batch))]
-        room = min(self._largest_background, self._largest_batch - len(batch))
+        batch = [waiting.popleft() for _ in range(min(len(waiting), self._max_batch_writes))]
+        room = min(self._max_background_writes, self._max_batch_writes - len(batch))
         return batch + [background.popleft() for _ in range(min(len(background), room))]
 
     async def _commit_batches(self) -> None:

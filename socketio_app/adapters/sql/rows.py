@@ -20,7 +20,7 @@ MessageRow = tuple[int, str, bytes, bytes, int, bytes | None]
 """`seq`, `message_id`, `from_user_id`, `content`, `created_at`, `client_message_id`."""
 
 
-STANDING_COLUMNS = 7
+STATE_COLUMNS = 7
 """Number of columns of the statement `states`."""
 
 
@@ -64,13 +64,13 @@ def state_of(row: Sequence[Any]) -> ConversationState:
 
 def change_of(row: Sequence[Any]) -> Change:
     """Return the change in a row of the statement `changes`."""
-    state, (activity, is_joined) = state_of(row[:STANDING_COLUMNS]), row[STANDING_COLUMNS:]
+    state, (activity, is_joined) = state_of(row[:STATE_COLUMNS]), row[STATE_COLUMNS:]
     return Change(state, activity, is_joined=bool(is_joined))
 
 
 def recent_of(row: Sequence[Any]) -> Recent:
     """Return the conversation in a row of the statement `states_with_messages`."""
-    state, message = state_of(row[:STANDING_COLUMNS]), tuple(row[STANDING_COLUMNS:])
+    state, message = state_of(row[:STATE_COLUMNS]), tuple(row[STATE_COLUMNS:])
     if message[0] is None:
         return Recent(state, None)
     return Recent(state, message_of(state.conversation, message))

@@ -36,7 +36,7 @@ class AsgiWebSocket:
     ) -> None:
         self._receive = receive
         self._send = send
-        self._most_bytes = max_bytes
+        self._max_bytes = max_bytes
         self.owner: FrameHandler
         """Whose what comes is."""
         self._unsent: list[Frame] = []
@@ -124,7 +124,7 @@ class AsgiWebSocket:
             if event["type"] != "websocket.receive":
                 return
             message = _message_of(event)
-            if len(message[1]) > self._most_bytes:
+            if len(message[1]) > self._max_bytes:
                 log.info("connection closed: frame too large")
                 self.owner.flush()
                 self.close(frames.MESSAGE_TOO_BIG)

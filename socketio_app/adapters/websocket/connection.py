@@ -38,7 +38,7 @@ class WebSocketConnection:
         on_lost: Callable[[], Work],
     ) -> None:
         self._websocket = websocket
-        self._most_unread_bytes = max_unread_bytes
+        self._max_unread_bytes = max_unread_bytes
         self._on_lost: Callable[[], Work] | None = on_lost
         self._inbox = Inbox(
             handle,
@@ -74,7 +74,7 @@ class WebSocketConnection:
                 self.fail(error)
         elif self._unread is not None:
             # One answer may be larger than that; there is never more than one.
-            is_full = self._unread_bytes > self._most_unread_bytes
+            is_full = self._unread_bytes > self._max_unread_bytes
             self._unread.append(frame)
             self._unread_bytes += len(frame)
             if is_full:

@@ -26,9 +26,9 @@ from socketio_app.application.commands import (
 )
 from socketio_app.domain.conversations import Person, Room, Target
 from socketio_app.domain.errors import InvalidPayload, UnknownCommand
-from socketio_app.domain.history import DEFAULT_ON_A_PAGE, Window
+from socketio_app.domain.history import DEFAULT_PAGE_ROWS, Window
 from socketio_app.domain.identifiers import (
-    USER_ID_CHARS,
+    MAX_USER_ID_CHARS,
     ClientMessageId,
     RoomId,
     UserId,
@@ -136,7 +136,7 @@ def _optional_integer(field: str, number: Number | None) -> int | None:
 
 
 def _limit(number: Number | None) -> int:
-    return DEFAULT_ON_A_PAGE if number is None else _integer("limit", number)
+    return DEFAULT_PAGE_ROWS if number is None else _integer("limit", number)
 
 
 def _person(to_user_id: str | Number) -> Person:
@@ -144,9 +144,9 @@ def _person(to_user_id: str | Number) -> Person:
         return _named(to_user_id)
     number = _integer("to_user_id", to_user_id)
     # First: Python refuses to write a number with thousands of digits.
-    if abs(number) >= 10**USER_ID_CHARS:
+    if abs(number) >= 10**MAX_USER_ID_CHARS:
         raise InvalidPayload(
-            f"to_user_id must have at most {USER_ID_CHARS} characters", field="to_user_id"
+            f"to_user_id must have at most {MAX_USER_ID_CHARS} characters", field="to_user_id"
         )
     return _named(str(number))
 

@@ -16,7 +16,7 @@ from socketio_app.application.commands import (
     CaughtUp,
     ConversationPage,
     ConversationSummary,
-    Missed,
+    MissedMessages,
     ReadMarked,
     RoomJoined,
     RoomLeft,
@@ -36,7 +36,7 @@ from socketio_app.domain.conversations import Conversation, Room
 from socketio_app.domain.errors import ChatError
 from socketio_app.domain.history import Page
 from socketio_app.domain.identifiers import (
-    CLIENT_MESSAGE_ID_CHARS,
+    MAX_CLIENT_MESSAGE_ID_CHARS,
     UserId,
     is_unicode,
 )
@@ -99,7 +99,7 @@ def _summary(reader: UserId, summary: ConversationSummary) -> Payload:
     }
 
 
-def _missed(reader: UserId, missed: Missed) -> Payload:
+def _missed(reader: UserId, missed: MissedMessages) -> Payload:
     state = missed.state
     return {
         "target": _target_payload(reader, state.conversation),
@@ -142,7 +142,7 @@ def error_event(error: Payload, event: str, payloads: Sequence[object]) -> Paylo
             | PersonalMessagePayload(client_message_id=str(given))
             | GroupMessagePayload(client_message_id=str(given))
         ]:
-            if 1 <= len(given) <= CLIENT_MESSAGE_ID_CHARS and is_unicode(given):
+            if 1 <= len(given) <= MAX_CLIENT_MESSAGE_ID_CHARS and is_unicode(given):
                 told["client_message_id"] = given
     return told
 

@@ -2,7 +2,7 @@
 
 import re
 
-from socketio_app.domain.activity import MAX_EPOCH_CHARS, Since
+from socketio_app.domain.activity import MAX_EPOCH_CHARS, CatchUpCursor
 from socketio_app.domain.errors import InvalidPayload
 
 _TEXT = re.compile(
@@ -10,16 +10,16 @@ _TEXT = re.compile(
 )
 
 
-def since_text(since: Since | None) -> str | None:
+def since_text(since: CatchUpCursor | None) -> str | None:
     """Return the text for a client; `None` where there is no place."""
     if since is None:
         return None
     if since.is_first:
         return f"{since.epoch}.{since.activity}"
-    return f"{since.epoch}.{since.activity}.{since.given}.{since.next_activity}"
+    return f"{since.epoch}.{since.activity}.{since.given}.{since.settled_activity}"
 
 
-def parse_since(text: str) -> Since:
+def parse_since(text: str) -> CatchUpCursor:
     """Return the place in a client's text.
 
     Raises:
@@ -28,9 +28,9 @@ def parse_since(text: str) -> Since:
     found = _TEXT.fullmatch(text)
     if found is None:
         raise InvalidPayload("since must be from connected or an earlier answer", field="since")
-    epoch, activity, given, next_activity = found.groups()
+    epoch, activity, given, settled_activity = found.groups()
     if given is None:
-        return Since.at(epoch, int(activity))
+        return CatchUpCursor.at(epoch, int(activity))
     # A walk goes forward only, whatever the client has made of the text.
     place = int(activity)
-    return Since(epoch, place, max(place, int(given)), max(place, int(next_activity)))
+    return CatchUpCursor(epoch, place, max(place, int(given)), max(place, int(settled_activity)))

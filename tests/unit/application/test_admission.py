@@ -225,7 +225,7 @@ class TestClosing:
         await gate.reached()
 
         live.chat.close()
-        gate.let_go()
+        gate.release()
 
         assert bob.of(MessageSent) == []
         sent = await sending

@@ -78,7 +78,7 @@ def test_backlog_is_sent_in_order_in_bounded_batches(
 def test_conversation_dropped_by_store_is_finished() -> None:
     transcript, missed = stored(*[(ADA, "x" * 10)] * 5)
     for _ in range(5):
-        transcript.forget_oldest()
+        transcript.drop_oldest()
 
     batches, finished = pushed(Backlog.of(BOB, missed, 20), {Pair.of(ADA, BOB): transcript})
 
@@ -152,10 +152,10 @@ async def test_reading_backlog_can_be_retried() -> None:
 
     outage.down = {"page"}
     with pytest.raises(Unavailable):
-        await live.chat.sessions.read_on(backlog)
+        await live.chat.sessions.read_next_batch(backlog)
     outage.down = set()
     while not backlog.is_empty:
-        await live.chat.sessions.read_on(backlog)
+        await live.chat.sessions.read_next_batch(backlog)
         listener.write(listener.merge.push(backlog.take()))
 
     assert [event.message for event in listener.told if isinstance(event, MessageSent)] == missed

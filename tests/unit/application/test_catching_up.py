@@ -10,7 +10,7 @@ from socketio_app.application.catching_up import MAX_CHANGES
 from socketio_app.application.commands import CatchUp, CaughtUp, JoinRoom, LeaveRoom, Position
 from socketio_app.application.events import Connected, MessageDelivered
 from socketio_app.application.limits import Limits
-from socketio_app.domain.activity import Since
+from socketio_app.domain.activity import CatchUpCursor
 from socketio_app.domain.conversations import Conversation, Pair, Person, Room
 from socketio_app.domain.identifiers import UserId
 from tests.builders import ADA, BOB, EVE, LOBBY, draft, group, personal
@@ -27,7 +27,7 @@ class Client:
 
     live: LiveChat
     user_id: UserId
-    since: Since
+    since: CatchUpCursor
     limit: int = 50
     seqs: dict[Conversation, list[int]] = attrs.field(factory=lambda: defaultdict(list))
     limited: dict[Conversation, bool] = attrs.field(factory=dict)
@@ -223,16 +223,16 @@ async def test_left_room_is_excluded(live: LiveChat) -> None:
 
 
 @pytest.mark.parametrize(
-    ("activity", "given", "next_activity"), [(0, 0, 0), (0, 2, 0), (2, 2, 2), (1, 1, 10**17)]
+    ("activity", "given", "settled_activity"), [(0, 0, 0), (0, 2, 0), (2, 2, 2), (1, 1, 10**17)]
 )
 async def test_forged_cursor_reveals_no_other_conversations(
-    live: LiveChat, activity: int, given: int, next_activity: int
+    live: LiveChat, activity: int, given: int, settled_activity: int
 ) -> None:
     await live.host(BOB, personal(EVE))
     await live.host(BOB, JoinRoom(LOBBY))
     await live.host(BOB, group(LOBBY))
     await live.host(BOB, personal(ADA))
-    ada = Client(live, ADA, Since(live.store.epoch, activity, given, next_activity))
+    ada = Client(live, ADA, CatchUpCursor(live.store.epoch, activity, given, settled_activity))
 
     assert conversations(await ada.catch_up()) == {TO_BOB: [1]}
 
@@ -242,7 +242,7 @@ async def test_cursor_at_zero_returns_everything(live: LiveChat, limit: int) -> 
     await live.host(ADA, JoinRoom(LOBBY))
     await live.host(ADA, group(LOBBY))
     await live.host(BOB, personal(ADA))
-    ada = Client(live, ADA, Since.at(live.store.epoch, 0), limit)
+    ada = Client(live, ADA, CatchUpCursor.at(live.store.epoch, 0), limit)
 
     assert conversations(await ada.catch_up()) == {IN_LOBBY: [1], TO_BOB: [1]}
 
@@ -256,7 +256,7 @@ async def test_cursor_from_another_epoch_is_not_recovered(live: LiveChat) -> Non
 
 async def test_cursor_beyond_store_is_not_recovered(live: LiveChat) -> None:
     ada = await client_of(live)
-    ada.since = Since.at(ada.since.epoch, ada.since.activity + 1)
+    ada.since = CatchUpCursor.at(ada.since.epoch, ada.since.activity + 1)
 
     # For example, after restoring a database from a backup.
     assert await ada.catch_up() == CaughtUp(recovered=False)

@@ -194,7 +194,7 @@ class TestBeforeTheAcknowledgement:
         await live.settled()
         assert delivered(ada) == []
 
-        gate.let_go()
+        gate.release()
         sent = await sending
         assert delivered(ada) == []
         live.clock.advance(timedelta(0))
@@ -214,7 +214,7 @@ class TestBeforeTheAcknowledgement:
         await live.settled()
         assert delivered(ada) == []
 
-        gate.let_go()
+        gate.release()
         await retrying
         live.clock.advance(timedelta(0))
         assert delivered(ada) == [sent.message.message_id]
@@ -386,7 +386,7 @@ class TestSlowStore:
         second = await ada.do(personal(BOB))
         bob.confirm()
         await wait_all_tasks_blocked()
-        gate.let_go()
+        gate.release()
         await live.settled()
 
         sent = [each.message.message_id for each in (first, second)]
@@ -405,7 +405,7 @@ class TestSlowStore:
         new = await ada.do(personal(BOB))
         bob.confirm()
         await wait_all_tasks_blocked()
-        gate.let_go()
+        gate.release()
         await live.settled()
 
         sent = [*missed, new.message.message_id]

@@ -100,7 +100,7 @@ class TestJoining:
         assert ada.of(MessageSent) == []
 
     async def test_join_above_room_limit_is_rejected(self) -> None:
-        live = LiveChat(store=MemoryStore(kept_messages=10, conversations=10, rooms_per_user=1))
+        live = LiveChat(store=MemoryStore(max_messages=10, conversations=10, rooms_per_user=1))
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         await ada.do(JoinRoom(DEN))
         await bob.do(JoinRoom(LOBBY))
@@ -113,7 +113,7 @@ class TestJoining:
         assert [device.told for device in (ada, bob)] == before
 
     async def test_rejected_join_does_not_subscribe(self) -> None:
-        live = LiveChat(store=MemoryStore(kept_messages=10, conversations=10, rooms_per_user=1))
+        live = LiveChat(store=MemoryStore(max_messages=10, conversations=10, rooms_per_user=1))
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         await ada.do(JoinRoom(DEN))
         await bob.do(JoinRoom(LOBBY))
@@ -285,7 +285,7 @@ class TestConcurrentChanges:
 
         second = asyncio.create_task(adas_phone.do(commands[1]))
         await wait_all_tasks_blocked()
-        gate.let_go()
+        gate.release()
         await asyncio.gather(first, second)
         await bob.do(group(LOBBY))
 
@@ -313,5 +313,5 @@ class TestConcurrentChanges:
         joined = await bob.do(JoinRoom(LOBBY))
 
         assert joined.member_count == 1
-        gate.let_go()
+        gate.release()
         assert (await waiting).member_count == 2

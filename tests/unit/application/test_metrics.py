@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from socketio_app.application.events import MessageSent, UserJoined
-from socketio_app.application.metrics import OTHER, SECONDS, Histogram, Metrics
+from socketio_app.application.metrics import DURATION_BUCKETS, OTHER, Histogram, Metrics
 from socketio_app.domain.identifiers import RoomId, UserId
 from tests.builders import NOON, draft
 from tests.clocks import ManualClock
@@ -26,30 +26,30 @@ def metrics(clock: ManualClock) -> Metrics:
 
 @given(values=st.lists(st.floats(0, 20)))
 def test_histogram_counts_value_in_first_matching_bucket(values: list[float]) -> None:
-    histogram = Histogram(SECONDS)
+    histogram = Histogram(DURATION_BUCKETS)
 
     for value in values:
         histogram.observe(value)
 
-    for number, bound in enumerate(SECONDS):
+    for number, bound in enumerate(DURATION_BUCKETS):
         assert sum(histogram.counts[: number + 1]) == sum(value <= bound for value in values)
     assert sum(histogram.counts) == len(values)
     assert histogram.total == pytest.approx(sum(values))
 
 
 def test_commands_are_counted_by_name_and_outcome(metrics: Metrics) -> None:
-    metrics.command("send", "ok", 0.002)
-    metrics.command("send", "ok", 0.002)
-    metrics.command("send", "not_a_member", 0.1)
+    metrics.count_command("send", "ok", 0.002)
+    metrics.count_command("send", "ok", 0.002)
+    metrics.count_command("send", "not_a_member", 0.1)
 
     assert metrics.commands["send"].outcomes == {"ok": 2, "not_a_member": 1}
-    assert metrics.commands["send"].seconds.counts[bisect_left(SECONDS, 0.002)] == 2
+    assert metrics.commands["send"].seconds.counts[bisect_left(DURATION_BUCKETS, 0.002)] == 2
     assert metrics.commands["join"].outcomes == {}
 
 
 def test_unknown_command_names_are_counted_together(metrics: Metrics) -> None:
     for number in range(10):
-        metrics.command(f"made up {number}", "unknown_command", 0.001)
+        metrics.count_command(f"made up {number}", "unknown_command", 0.001)
 
     assert set(metrics.commands) == {"send", "join", OTHER}
     assert metrics.commands[OTHER].outcomes == {"unknown_command": 10}
@@ -83,7 +83,7 @@ def test_other_events_count_without_delivery_time(metrics: Metrics) -> None:
 
 
 def test_transactions_are_counted_by_size(metrics: Metrics) -> None:
-    metrics.committed(7, 0.004)
+    metrics.count_commit(7, 0.004)
 
     assert metrics.commit_sizes.total == 7
     assert metrics.commit_seconds.total == pytest.approx(0.004)

@@ -16,7 +16,7 @@ LONG, SHORT = timedelta(seconds=30), timedelta(milliseconds=1)
 async def test_available_store_is_ready() -> None:
     readiness = Readiness(HookedStore(), LONG)
 
-    assert await readiness.obstacle() is None
+    assert await readiness.not_ready_reason() is None
 
 
 async def test_readiness_follows_availability_of_store() -> None:
@@ -24,10 +24,10 @@ async def test_readiness_follows_availability_of_store() -> None:
     readiness = Readiness(HookedStore(outage), LONG)
 
     outage.down.add("check")
-    assert await readiness.obstacle() == "store_unavailable"
+    assert await readiness.not_ready_reason() == "store_unavailable"
 
     outage.down.clear()
-    assert await readiness.obstacle() is None
+    assert await readiness.not_ready_reason() is None
 
 
 async def test_store_check_times_out() -> None:
@@ -36,14 +36,14 @@ async def test_store_check_times_out() -> None:
 
     readiness = Readiness(HookedStore(gate), SHORT)
 
-    assert await readiness.obstacle() == "store_unavailable"
+    assert await readiness.not_ready_reason() == "store_unavailable"
 
 
 async def test_unexpected_error_of_store_is_not_ready() -> None:
     async def fail(_call: str) -> None:
         raise RuntimeError("a fault")
 
-    assert await Readiness(HookedStore(fail), LONG).obstacle() == "store_unavailable"
+    assert await Readiness(HookedStore(fail), LONG).not_ready_reason() == "store_unavailable"
 
 
 async def test_draining_server_is_not_ready_without_store_check() -> None:
@@ -55,7 +55,7 @@ async def test_draining_server_is_not_ready_without_store_check() -> None:
     readiness = Readiness(HookedStore(record), LONG)
     readiness.drain()
 
-    assert await readiness.obstacle() == "draining"
+    assert await readiness.not_ready_reason() == "draining"
     assert calls == []
 
 
@@ -68,11 +68,11 @@ async def test_concurrent_checks_share_one_store_check() -> None:
 
     gate.hold_next("check")
     readiness = Readiness(HookedStore(held), LONG)
-    first, *others = [asyncio.create_task(readiness.obstacle()) for _ in range(5)]
+    first, *others = [asyncio.create_task(readiness.not_ready_reason()) for _ in range(5)]
     await gate.reached()
 
     first.cancel()
-    gate.let_go()
+    gate.release()
 
     assert await asyncio.gather(*others) == [None] * 4
     assert calls == ["check"]

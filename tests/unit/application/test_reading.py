@@ -17,7 +17,7 @@ from socketio_app.application.commands import (
 )
 from socketio_app.application.events import MessageDelivered, MessageRead
 from socketio_app.application.limits import Limits
-from socketio_app.application.reading import MAX_UNREAD_COUNT, STANDINGS_AT_ONCE
+from socketio_app.application.reading import CONVERSATIONS_PER_READ, MAX_UNREAD_COUNT
 from socketio_app.domain.conversations import Conversation, Pair, Person, Room
 from socketio_app.domain.errors import InvalidPayload, NotAMember
 from socketio_app.domain.history import Window
@@ -316,7 +316,7 @@ class TestCatchingUp:
 
     async def test_remaining_conversations_are_returned_next_time(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
-        others = [UserId(f"user {number}") for number in range(STANDINGS_AT_ONCE + 1)]
+        others = [UserId(f"user {number}") for number in range(CONVERSATIONS_PER_READ + 1)]
         for other in others:
             await ada.do(personal(other))
 
@@ -324,12 +324,12 @@ class TestCatchingUp:
         # The client now has the first result.
         rest = await missed(ada, live, **dict.fromkeys(others[1:], 1))
 
-        assert (len(first.conversations), first.has_more) == (STANDINGS_AT_ONCE, True)
+        assert (len(first.conversations), first.has_more) == (CONVERSATIONS_PER_READ, True)
         assert (len(rest.conversations), rest.has_more) == (1, False)
 
     async def test_missed_messages_are_found_on_later_pages(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
-        others = [UserId(f"user {number}") for number in range(STANDINGS_AT_ONCE + 1)]
+        others = [UserId(f"user {number}") for number in range(CONVERSATIONS_PER_READ + 1)]
         for other in others:
             await ada.do(personal(other))
 

@@ -8,7 +8,7 @@ from socketio_app.application.commands import (
     ListConversations,
     Position,
 )
-from socketio_app.application.reading import MAX_ANSWER_BYTES, STANDINGS_AT_ONCE
+from socketio_app.application.reading import CONVERSATIONS_PER_READ, MAX_ANSWER_BYTES
 from socketio_app.domain.conversations import Pair, Person
 from socketio_app.domain.history import Window
 from socketio_app.domain.identifiers import UserId
@@ -94,7 +94,7 @@ async def test_conversation_with_news_during_catch_up_is_not_skipped() -> None:
     calls: list[str] = []
     live = LiveChat(store=HookedStore(after=send_once))
     devices: list[Device] = []
-    for number in range(STANDINGS_AT_ONCE + 1):
+    for number in range(CONVERSATIONS_PER_READ + 1):
         devices.append(await live.connect(UserId(f"user {number}")))
         await devices[-1].do(personal(ADA))
     ada = await live.connect(ADA)

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from socketio_app.application.commands import Actor
-from socketio_app.application.refusal_limit import BYTES_OF_A_REFUSAL, RefusalLimit
+from socketio_app.application.refusal_limit import BYTES_PER_REFUSAL, RefusalLimit
 from socketio_app.domain.errors import InvalidPayload, RateLimited, Unavailable
 from socketio_app.domain.identifiers import ConnectionId
 from socketio_app.domain.rates import Rate
@@ -49,7 +49,7 @@ def test_ignored_packets_count() -> None:
 def test_large_packet_counts_as_several() -> None:
     refusal_limit = RefusalLimit(ManualClock(), TWO_A_SECOND)
 
-    exceeded_each = [refusal_limit.exceeded(LAPTOP, TOO_FAST, BYTES_OF_A_REFUSAL) for _ in range(3)]
+    exceeded_each = [refusal_limit.exceeded(LAPTOP, TOO_FAST, BYTES_PER_REFUSAL) for _ in range(3)]
 
     assert exceeded_each == [False, False, True]
 

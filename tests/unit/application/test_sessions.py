@@ -17,7 +17,7 @@ from socketio_app.application.events import (
 )
 from socketio_app.application.limits import Limits
 from socketio_app.application.ports import Identity
-from socketio_app.domain.activity import Since
+from socketio_app.domain.activity import CatchUpCursor
 from socketio_app.domain.conversations import Person, Room
 from socketio_app.domain.errors import Unavailable
 from socketio_app.domain.identifiers import ConnectionId
@@ -64,7 +64,7 @@ class TestConnected:
                 typing_ttl_ms=8000,
                 typing_renew_ms=3000,
             ),
-            since=Since.at(live.store.epoch, 0),
+            since=CatchUpCursor.at(live.store.epoch, 0),
         )
 
     async def test_connected_has_no_expiry_if_token_has_none(self, live: LiveChat) -> None:
@@ -260,9 +260,9 @@ class TestWhileAConnectionOpens:
         after.hold_next("append")
         second = asyncio.create_task(ada.do(personal(BOB, "second")))
         await after.reached()
-        before.let_go()
+        before.release()
         bobs_phone = await connecting
-        after.let_go()
+        after.release()
         await second
 
         assert contents(bobs_phone)[:2] == ["first", "second"]
@@ -336,7 +336,7 @@ class TestRooms:
 
         leaving = asyncio.create_task(bob.do(LeaveRoom(LOBBY)))
         await wait_all_tasks_blocked()
-        gate.let_go()
+        gate.release()
         bobs_phone = await connecting
         await leaving
         await ada.do(group(LOBBY))

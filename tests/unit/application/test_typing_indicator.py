@@ -428,7 +428,7 @@ class TestSlowStore:
 
         leaving = asyncio.create_task(adas_phone.do(LeaveRoom(LOBBY)))
         await wait_all_tasks_blocked()
-        gate.let_go()
+        gate.release()
         await asyncio.gather(starting, leaving, return_exceptions=True)
 
         assert len(bob.of(UserLeft)) == 1
@@ -443,7 +443,7 @@ class TestSlowStore:
         await gate.reached()
 
         live.chat.close()
-        gate.let_go()
+        gate.release()
         await starting
         live.clock.advance(2 * TTL)
 

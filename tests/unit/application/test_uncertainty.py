@@ -285,7 +285,7 @@ class TestCancelledHostCall:
         sending.cancel()
         with pytest.raises(asyncio.CancelledError):
             await sending
-        gate.let_go()
+        gate.release()
 
         async with asyncio.timeout(60):
             while not contents(bob):
@@ -301,7 +301,7 @@ class TestCancelledHostCall:
         await gate.reached()
 
         joining.cancel()
-        gate.let_go()
+        gate.release()
         with pytest.raises(asyncio.CancelledError):
             await joining
         async with asyncio.timeout(60):

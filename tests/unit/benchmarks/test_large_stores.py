@@ -29,9 +29,9 @@ def test_the_section_has_each_command_on_each_store() -> None:
 def test_the_section_outlasts_the_other_benchmarks() -> None:
     first = page(results())
     assert section_of(first) == NOT_MEASURED
-    measured = with_section(first, "| new |")
+    create_metrics_route = with_section(first, "| new |")
 
-    assert section_of(page(results(), section_of(measured))) == "| new |"
+    assert section_of(page(results(), section_of(create_metrics_route))) == "| new |"
 
 
 def test_a_page_without_the_section_is_noticed() -> None:

@@ -81,7 +81,7 @@ def test_count_includes_all_users() -> None:
 
 
 def test_connections_per_user_are_limited() -> None:
-    connections = Connections(most=2)
+    connections = Connections(max_per_user=2)
     for number in range(2):
         connections.admit(ADA, ConnectionId(f"{number}"))
         connections.open(ADA, ConnectionId(f"{number}"))
@@ -93,7 +93,7 @@ def test_connections_per_user_are_limited() -> None:
 
 
 def test_opening_connections_count_towards_limit() -> None:
-    connections = Connections(most=2)
+    connections = Connections(max_per_user=2)
     connections.admit(ADA, LAPTOP)
     connections.admit(ADA, PHONE)
 
@@ -103,7 +103,7 @@ def test_opening_connections_count_towards_limit() -> None:
 
 @pytest.mark.parametrize("opens", [True, False])
 def test_closed_connection_frees_slot(opens: bool) -> None:
-    connections = Connections(most=1)
+    connections = Connections(max_per_user=1)
     connections.admit(ADA, LAPTOP)
     if opens:
         connections.open(ADA, LAPTOP)
@@ -123,11 +123,11 @@ def test_opening_connection_is_not_open() -> None:
 
 
 def test_no_state_is_kept_for_offline_users() -> None:
-    connections = Connections(most=1)
+    connections = Connections(max_per_user=1)
     connections.admit(ADA, LAPTOP)
     connections.open(ADA, LAPTOP)
     connections.close(ADA, LAPTOP)
     connections.admit(BOB, PHONE)
     connections.close(BOB, PHONE)
 
-    assert connections == Connections(most=1)
+    assert connections == Connections(max_per_user=1)

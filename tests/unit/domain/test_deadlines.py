@@ -27,19 +27,19 @@ def test_next_returns_earliest_deadline() -> None:
 def test_cancelled_deadline_is_never_due() -> None:
     deadlines: Deadlines[str] = Deadlines()
     deadlines.set("ada", at(1))
-    deadlines.call_off("ada")
-    deadlines.call_off("nobody")
+    deadlines.cancel("ada")
+    deadlines.cancel("nobody")
 
     assert deadlines.next() is None
-    assert deadlines.take_due(at(5)) == []
+    assert deadlines.pop_due(at(5)) == []
 
 
 def test_due_key_is_taken_once() -> None:
     deadlines: Deadlines[str] = Deadlines()
     deadlines.set("ada", at(1))
 
-    assert deadlines.take_due(at(1)) == ["ada"]
-    assert deadlines.take_due(at(2)) == []
+    assert deadlines.pop_due(at(1)) == ["ada"]
+    assert deadlines.pop_due(at(2)) == []
 
 
 keys = st.sampled_from("abcd")
@@ -62,11 +62,11 @@ def test_matches_dictionary_model(
                 deadlines.set(key, at(seconds))
                 model[key] = seconds
             case "cancel":
-                deadlines.call_off(key)
+                deadlines.cancel(key)
                 model.pop(key, None)
             case _:
                 due = {each: when for each, when in model.items() if when <= seconds}
-                taken = deadlines.take_due(at(seconds))
+                taken = deadlines.pop_due(at(seconds))
                 assert sorted(taken) == sorted(due)
                 assert [due[each] for each in taken] == sorted(due.values())
                 model = {each: when for each, when in model.items() if each not in due}
@@ -77,6 +77,6 @@ def test_cancelled_deadlines_are_removed_from_heap() -> None:
     deadlines: Deadlines[str] = Deadlines()
     for number in range(10_000):
         deadlines.set(f"{number}", at(3600))
-        deadlines.call_off(f"{number}")
+        deadlines.cancel(f"{number}")
 
     assert len(deadlines._heap) < 100

@@ -125,7 +125,7 @@ class TestTranscript:
         transcript = Transcript()
         messages = [transcript.append(draft()).message for _ in range(3)]
 
-        transcript.forget_oldest()
+        transcript.drop_oldest()
 
         assert list(transcript.after(0)) == messages[1:]
 
@@ -134,7 +134,7 @@ class TestTranscript:
         transcript.append(draft(client_message_id="m1"))
         transcript.append(draft(client_message_id="m2"))
 
-        transcript.forget_oldest()
+        transcript.drop_oldest()
 
         assert transcript.append(draft(client_message_id="m2")).duplicate
         assert not transcript.append(draft(client_message_id="m1")).duplicate
@@ -143,12 +143,12 @@ class TestTranscript:
         transcript = Transcript()
         transcript.append(draft())
         transcript.append(draft(client_message_id="m1"))
-        transcript.forget_oldest()
-        transcript.forget_oldest()
+        transcript.drop_oldest()
+        transcript.drop_oldest()
 
         assert transcript.last_seq == 2
         assert transcript.append(draft()).message.seq == 3
 
     def test_dropping_from_empty_transcript_raises(self) -> None:
         with pytest.raises(IndexError):
-            Transcript().forget_oldest()
+            Transcript().drop_oldest()

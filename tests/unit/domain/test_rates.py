@@ -2,7 +2,7 @@
 
 import pytest
 
-from socketio_app.domain.rates import DoubleLimiter, Rate, RateLimiter, Rates
+from socketio_app.domain.rates import Rate, RateLimiter, Rates, UserRateLimiter
 
 # Halves and quarters, which floats represent exactly.
 TWO_A_SECOND = Rate(per_second=2, burst=3)
@@ -97,7 +97,7 @@ def test_give_back_allows_another_event(limiter: RateLimiter) -> None:
     for _ in range(3):
         limiter.admit("ada", 100.0)
 
-    limiter.give_back("ada")
+    limiter.undo("ada")
 
     assert [limiter.admit("ada", 100.0) for _ in range(2)] == [0, 0.5]
 
@@ -106,7 +106,7 @@ class TestTwoRates:
     FAST, SLOW = Rate(per_second=4, burst=6), Rate(per_second=2, burst=3)
 
     def test_event_must_be_within_both_rates(self) -> None:
-        limiter = DoubleLimiter(Rates(per_user=self.FAST, per_connection=self.SLOW))
+        limiter = UserRateLimiter(Rates(per_user=self.FAST, per_connection=self.SLOW))
 
         laptop = [limiter.admit("ada", "laptop", 100.0) for _ in range(4)]
         phone = [limiter.admit("ada", "phone", 100.0) for _ in range(4)]
@@ -116,7 +116,7 @@ class TestTwoRates:
         assert limiter.admit("ada", "tablet", 100.0) == 0.25
 
     def test_event_rejected_by_one_rate_counts_for_neither(self) -> None:
-        limiter = DoubleLimiter(Rates(per_user=self.SLOW, per_connection=self.SLOW))
+        limiter = UserRateLimiter(Rates(per_user=self.SLOW, per_connection=self.SLOW))
         for _ in range(3):
             limiter.admit("ada", "laptop", 100.0)
         for _ in range(10):
@@ -126,14 +126,14 @@ class TestTwoRates:
         assert [limiter.admit("ada", "phone", 102.0) for _ in range(4)] == [0, 0, 0, 0.5]
 
     def test_longer_wait_is_returned(self) -> None:
-        limiter = DoubleLimiter(Rates(per_user=self.SLOW, per_connection=self.FAST))
+        limiter = UserRateLimiter(Rates(per_user=self.SLOW, per_connection=self.FAST))
         for number in range(3):
             limiter.admit("ada", f"connection {number}", 100.0)
 
         assert limiter.admit("ada", "another", 100.0) == 0.5
 
     def test_event_is_admitted_after_returned_wait(self) -> None:
-        limiter = DoubleLimiter(Rates(per_user=Rate(1, 3), per_connection=Rate(2, 3)))
+        limiter = UserRateLimiter(Rates(per_user=Rate(1, 3), per_connection=Rate(2, 3)))
         for _ in range(3):
             limiter.admit("ada", "laptop", 100.0)
 
@@ -144,12 +144,12 @@ class TestTwoRates:
 
     @pytest.mark.parametrize("rates", [Rates(SLOW, None), Rates(None, SLOW)])
     def test_either_rate_can_be_unlimited(self, rates: Rates) -> None:
-        limiter = DoubleLimiter(rates)
+        limiter = UserRateLimiter(rates)
 
         assert [limiter.admit("ada", "laptop", 100.0) for _ in range(4)] == [0, 0, 0, 0.5]
 
     def test_without_rates_nothing_is_limited(self) -> None:
-        limiter = DoubleLimiter(Rates(None, None))
+        limiter = UserRateLimiter(Rates(None, None))
 
         assert {limiter.admit("ada", "laptop", 100.0) for _ in range(1000)} == {0}
 

@@ -16,8 +16,8 @@ from pydantic import AnyHttpUrl, AnyUrl, BaseModel, PostgresDsn, Secret, SecretS
 from sqlalchemy import make_url
 
 from socketio_app.application.limits import DEFAULT_RATES, Limits
-from socketio_app.domain.history import LAST_SEQ_EVER
-from socketio_app.domain.identifiers import USER_ID_CHARS
+from socketio_app.domain.history import MAX_SEQ
+from socketio_app.domain.identifiers import MAX_USER_ID_CHARS
 from socketio_app.entrypoints.composition import key_set
 from socketio_app.entrypoints.settings import Settings, SettingsError, names
 
@@ -377,7 +377,7 @@ class TestTogether:
     def test_maximum_number_of_positions_fits_in_frame(self, chars: int) -> None:
         enough = str(chars * 12 + 4096)
         settings = load(CHAT_CONTENT_CHARS=str(chars), MAX_FRAME_BYTES=enough)
-        position = {"target": {"to_user_id": "😀" * USER_ID_CHARS}, "seq": LAST_SEQ_EVER}
+        position = {"target": {"to_user_id": "😀" * MAX_USER_ID_CHARS}, "seq": MAX_SEQ}
 
         positions = settings.limits().catch_up_positions
         command = {"epoch": "e" * 64, "positions": [position] * positions, "limit": 200}

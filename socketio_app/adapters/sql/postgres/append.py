@@ -54,7 +54,7 @@ async def append(
     )
     seqs: dict[int, int | None] = dict(placed)  # type: ignore[arg-type]  # a record is a pair here
     if not seqs:
-        raise StaleNumbersError
+        raise StaleIdsError
     retries = [draft for at, draft in enumerate(drafts) if seqs[at] is None]
     firsts = await _first_messages(connection, retries, ids) if retries else {}
     return [
@@ -65,7 +65,7 @@ async def append(
     ]
 
 
-class StaleNumbersError(Exception):
+class StaleIdsError(Exception):
     """A conversation id belongs to an earlier state of the database.
 
     The database was replaced by a replica that lagged behind, or restored from a backup.
@@ -122,10 +122,10 @@ async def find_or_insert(
 ) -> dict[Conversation, int]:
     """Return the id of each conversation, creating those that do not exist."""
     await connection.execute(_INSERT_CONVERSATIONS, *key_columns(conversations))
-    return await find_numbers(connection, conversations)
+    return await find_ids(connection, conversations)
 
 
-async def find_numbers(
+async def find_ids(
     connection: Connection, conversations: Sequence[Conversation]
 ) -> dict[Conversation, int]:
     """Return the id of each conversation that exists."""

@@ -6,8 +6,8 @@ from socketio_app.adapters.sql.postgres.pool import PostgresPool, fetch
 from socketio_app.adapters.sql.postgres.session import Connection
 from socketio_app.adapters.sql.postgres.statements import (
     CONVERSATION_AT,
-    STANDINGS,
-    STANDINGS_WITH_MESSAGES,
+    STATES,
+    STATES_WITH_MESSAGES,
 )
 from socketio_app.adapters.sql.rows import key_of, recent_of, state_of
 from socketio_app.domain.conversations import Conversation
@@ -26,7 +26,7 @@ class PostgresConversations:
     ) -> Sequence[ConversationState]:
         """See `ConversationLog.of_user`."""
         async with self._pool.connection() as connection:
-            rows = await fetch(connection, STANDINGS, user_id.encode(), limit, before_activity)
+            rows = await fetch(connection, STATES, user_id.encode(), limit, before_activity)
         return [state_of(row) for row in rows]
 
     async def recent(
@@ -35,7 +35,7 @@ class PostgresConversations:
         """See `ConversationLog.recent`."""
         async with self._pool.connection() as connection:
             rows = await fetch(
-                connection, STANDINGS_WITH_MESSAGES, user_id.encode(), limit, before_activity
+                connection, STATES_WITH_MESSAGES, user_id.encode(), limit, before_activity
             )
         return [recent_of(row) for row in rows]
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from socketio_app.adapters.sql.deliveries import submit_deliveries
 from socketio_app.adapters.sql.group_commit import GroupCommit
 from socketio_app.adapters.sql.postgres.activity import ActivityMarks
-from socketio_app.adapters.sql.postgres.append import find_numbers
+from socketio_app.adapters.sql.postgres.append import find_ids
 from socketio_app.adapters.sql.postgres.pool import PostgresPool
 from socketio_app.adapters.sql.postgres.session import Connection
 from socketio_app.adapters.sql.rows import message_of
@@ -22,7 +22,7 @@ from socketio_app.domain.messaging import Message
 MAX_WAITING = 20_000
 """Maximum number of waiting writes; the messages of further ones stay undelivered."""
 
-LARGEST_BATCH = 1_000
+MAX_BATCH_WRITES = 1_000
 
 Cursor = tuple[UserId, int]
 """A user, and the id of a conversation."""
@@ -35,7 +35,7 @@ class PostgresDeliveries:
         self._pool = pool
         self._marks = marks
         self.commits: GroupCommit[Sequence[Message], Sequence[Message]] = GroupCommit(
-            self._commit, max_waiting=MAX_WAITING, largest_batch=LARGEST_BATCH
+            self._commit, max_waiting=MAX_WAITING, max_batch_writes=MAX_BATCH_WRITES
         )
 
     async def undelivered(self, user_id: UserId, limit: int) -> Sequence[Message]:
@@ -100,7 +100,7 @@ class PostgresDeliveries:
         conversations = [message.conversation for messages in batch for message in messages]
         async with self._pool.transaction() as connection:
             # Not cached: a stale id would move the cursor of another conversation.
-            ids = await find_numbers(connection, list(dict.fromkeys(conversations)))
+            ids = await find_ids(connection, list(dict.fromkeys(conversations)))
             moves = [
                 [
                     ((message.to_user_id, ids[message.conversation]), message)

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 import asyncpg
 
 from socketio_app.adapters.sql.group_commit import GroupCommit
-from socketio_app.adapters.sql.postgres.append import ConversationIds, StaleNumbersError, append
+from socketio_app.adapters.sql.postgres.append import ConversationIds, StaleIdsError, append
 from socketio_app.adapters.sql.postgres.pool import PostgresConnection, PostgresPool, fetch
 from socketio_app.adapters.sql.postgres.session import Connector
 from socketio_app.adapters.sql.postgres.statements import CONVERSATION_AT, PAGE
 from socketio_app.adapters.sql.rows import key_columns, key_of, message_of, page_of
-from socketio_app.application.ports import Place
+from socketio_app.application.ports import ConversationSeq
 from socketio_app.domain.conversations import Conversation
 from socketio_app.domain.errors import Unavailable
 from socketio_app.domain.history import Page, Window
@@ -22,7 +22,7 @@ log = logging.getLogger("socketio_app.store")
 MAX_WAITING = 20_000
 """Maximum number of waiting writes; further messages are rejected as `unavailable`."""
 
-LARGEST_BATCH = 1_000
+MAX_BATCH_WRITES = 1_000
 
 APPENDING = {
     # Plans are cached, possibly from a time when the tables were empty and sequential scans were
@@ -42,7 +42,7 @@ class PostgresMessages:
         self._ids = ConversationIds()
         self._appending = PostgresConnection(connector, APPENDING)
         self.commits: GroupCommit[Draft, Stored] = GroupCommit(
-            self._commit, max_waiting=MAX_WAITING, largest_batch=LARGEST_BATCH
+            self._commit, max_waiting=MAX_WAITING, max_batch_writes=MAX_BATCH_WRITES
         )
 
     async def append(self, draft: Draft) -> Stored:
@@ -72,7 +72,9 @@ class PostgresMessages:
             )
         return page_of(conversation, window, last_seq, rows)
 
-    async def newest(self, beyond: Sequence[Place], limit: int) -> Sequence[Sequence[Message]]:
+    async def newest(
+        self, beyond: Sequence[ConversationSeq], limit: int
+    ) -> Sequence[Sequence[Message]]:
         """See `MessageLog.newest`."""
         columns = key_columns(conversation for conversation, _ in beyond)
         seqs = [seq for _, seq in beyond]
@@ -124,7 +126,7 @@ class PostgresMessages:
     async def _store_together(self, drafts: Sequence[Draft]) -> list[Stored]:
         try:
             return await self._append(drafts)
-        except StaleNumbersError:
+        except StaleIdsError:
             log.warning("conversation ids changed: looking them up again")
             self._ids.forget()
         return await self._append(drafts)

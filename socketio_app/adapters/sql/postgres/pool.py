@@ -137,7 +137,7 @@ class PostgresPool:
             raise
 
     def _release(self, session: Session, error: BaseException | None) -> None:
-        if self._connector.survives(session, error):
+        if self._connector.can_reuse(session, error):
             self._make_available(session)
         else:
             self._release_slot()
@@ -193,10 +193,10 @@ class PostgresConnection:
                 async with session.statement() as connection:
                     yield connection
             except BaseException as error:
-                if self._connector.survives(session, error):
+                if self._connector.can_reuse(session, error):
                     self._session = session
                 raise
-            if self._connector.survives(session, None):
+            if self._connector.can_reuse(session, None):
                 self._session = session
         except UNAVAILABLE as error:
             raise Unavailable("cannot reach the database") from error

@@ -176,7 +176,7 @@ class Connector:
             and monotonic() - session.used_at < MAX_IDLE_SECONDS
         )
 
-    def survives(self, session: Session, error: BaseException | None) -> bool:
+    def can_reuse(self, session: Session, error: BaseException | None) -> bool:
         """Return whether a session can be reused after it was used; close it if not.
 
         `error` is the exception that ended the use, if any.

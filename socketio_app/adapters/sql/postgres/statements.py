@@ -21,5 +21,5 @@ class Statement(CompiledStatement):
 CHANGES = Statement(conversation_statements.changes)
 CONVERSATION_AT = Statement(statements.conversation_at)
 PAGE = Statement(statements.page)
-STANDINGS = Statement(conversation_statements.states)
-STANDINGS_WITH_MESSAGES = Statement(conversation_statements.states_with_messages)
+STATES = Statement(conversation_statements.states)
+STATES_WITH_MESSAGES = Statement(conversation_statements.states_with_messages)

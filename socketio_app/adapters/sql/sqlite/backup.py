@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 from uuid import uuid4
 
-from socketio_app.adapters.sql.sqlite.file import StoreFileError, clear_errors
+from socketio_app.adapters.sql.sqlite.file import StoreFileError, convert_errors
 
 
 def back_up(path: Path, copy: Path) -> None:
@@ -30,7 +30,7 @@ def back_up(path: Path, copy: Path) -> None:
     unfinished = copy.with_name(f"{copy.name}.unfinished")
     try:
         _create(unfinished)
-        with clear_errors(path):
+        with convert_errors(path):
             _copy(path, unfinished)
             _set_new_epoch(unfinished)
         _flush(unfinished)

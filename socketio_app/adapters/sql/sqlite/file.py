@@ -57,10 +57,10 @@ class Ownership:
             self._open(real.with_name(f"{real.name}-owner"), _lock_all, path)
             self._open(real, _lock_far_byte, path)
         except BaseException:
-            self.time_out()
+            self.release()
             raise
 
-    def time_out(self) -> None:
+    def release(self) -> None:
         """Release ownership.
 
         All connections to the database must be closed before: closing the file also releases the
@@ -109,7 +109,7 @@ def _reason(name: Path, error: OSError) -> str:
 
 
 @contextmanager
-def clear_errors(path: Path) -> Iterator[None]:
+def convert_errors(path: Path) -> Iterator[None]:
     """Convert SQLite's errors for an unusable file.
 
     Raises:
@@ -141,7 +141,7 @@ def open_connection(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def tables_of(connection: sqlite3.Connection) -> Connection:
+def sqlalchemy_connection(connection: sqlite3.Connection) -> Connection:
     """Wrap a connection for SQLAlchemy, which starts no transactions of its own on it."""
     engine = create_engine(
         "sqlite://",

@@ -11,7 +11,7 @@ from socketio_app.adapters.sql.sqlite.reader import SqliteReader
 from socketio_app.adapters.sql.sqlite.writer import SqliteWriter, Write
 from socketio_app.adapters.sql.undelivered import FIRST_PAIRS
 from socketio_app.application.commands import RoomJoined
-from socketio_app.application.ports import Place
+from socketio_app.application.ports import ConversationSeq
 from socketio_app.domain.activity import Change, Mark
 from socketio_app.domain.conversations import Conversation
 from socketio_app.domain.history import ConversationState, Page, ReadMarker, Recent, Window
@@ -59,7 +59,9 @@ class SqliteMessages:
         """See `MessageLog.page`."""
         return await self._read(lambda reader: reader.page(conversation, window))
 
-    async def newest(self, beyond: Sequence[Place], limit: int) -> Sequence[Sequence[Message]]:
+    async def newest(
+        self, beyond: Sequence[ConversationSeq], limit: int
+    ) -> Sequence[Sequence[Message]]:
         """See `MessageLog.newest`."""
         return await self._read(lambda reader: reader.newest(beyond, limit))
 

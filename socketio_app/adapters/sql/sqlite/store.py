@@ -11,9 +11,9 @@ from socketio_app.adapters.sql.group_commit import GroupCommit, OnCommit
 from socketio_app.adapters.sql.migrations import migrate, read_epoch
 from socketio_app.adapters.sql.sqlite.file import (
     Ownership,
-    clear_errors,
+    convert_errors,
     open_connection,
-    tables_of,
+    sqlalchemy_connection,
 )
 from socketio_app.adapters.sql.sqlite.ports import (
     Commits,
@@ -31,7 +31,7 @@ from socketio_app.domain.identifiers import RoomId, UserId
 MAX_WAITING = 20_000
 """Maximum number of waiting writes; further ones are rejected as `unavailable`."""
 
-LARGEST_BATCH = 1_000
+MAX_BATCH_WRITES = 1_000
 """Maximum number of writes in a transaction: some milliseconds' worth, which fail together."""
 
 MAX_BACKGROUND_WRITES = 8
@@ -51,8 +51,8 @@ class SqliteStore:
         self._commits: Commits = GroupCommit(
             self._commit,
             max_waiting=MAX_WAITING,
-            largest_batch=LARGEST_BATCH,
-            largest_background=MAX_BACKGROUND_WRITES,
+            max_batch_writes=MAX_BATCH_WRITES,
+            max_background_writes=MAX_BACKGROUND_WRITES,
         )
         self._ownership: Ownership | None = None
         self._writer: SqliteWriter | None = None
@@ -98,7 +98,7 @@ class SqliteStore:
         await self._readers.close()
         await asyncio.get_running_loop().run_in_executor(self._writing, self._close)
         self._writing.shutdown()
-        self._ownership.time_out()
+        self._ownership.release()
         self._ownership = None
 
     async def check(self) -> None:
@@ -129,7 +129,7 @@ class SqliteStore:
         return self._writer.committed_activity
 
     def _open(self) -> None:
-        with clear_errors(self._path):
+        with convert_errors(self._path):
             connection = open_connection(self._path)
             try:
                 self._prepare(connection)
@@ -139,7 +139,7 @@ class SqliteStore:
         self._writer = SqliteWriter(connection)
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
-        tables = tables_of(connection)
+        tables = sqlalchemy_connection(connection)
         connection.execute("BEGIN IMMEDIATE")
         migrate(tables)
         SqliteWriter(connection).check()

@@ -16,7 +16,7 @@ TO_BOB, TO_EVE = Pair.of(ADA, BOB), Pair.of(ADA, EVE)
 
 @pytest.fixture
 def messages() -> MemoryMessages:
-    return MemoryMessages(kept_messages=3, conversations=2)
+    return MemoryMessages(max_messages=3, conversations=2)
 
 
 async def test_messages_up_to_the_limit_are_kept(messages: MemoryMessages) -> None:
@@ -120,7 +120,7 @@ async def test_last_seq_creates_no_conversation(messages: MemoryMessages) -> Non
 
 
 async def test_new_room_beyond_the_limit_of_conversations_is_rejected() -> None:
-    store = MemoryStore(kept_messages=3, conversations=0, rooms_per_user=1)
+    store = MemoryStore(max_messages=3, conversations=0, rooms_per_user=1)
 
     with pytest.raises(Unavailable):
         await store.rooms.join(LOBBY, ADA, NOON)

@@ -9,10 +9,8 @@ from tests.builders import ADA, BOB, DEN, LOBBY, NOON, draft
 pytestmark = pytest.mark.anyio
 
 
-def store(
-    kept_messages: int = 10, conversations: int = 10, rooms_per_user: int = 10
-) -> MemoryStore:
-    return MemoryStore(kept_messages, conversations, rooms_per_user)
+def store(max_messages: int = 10, conversations: int = 10, rooms_per_user: int = 10) -> MemoryStore:
+    return MemoryStore(max_messages, conversations, rooms_per_user)
 
 
 def test_each_store_has_its_own_epoch() -> None:
@@ -20,7 +18,7 @@ def test_each_store_has_its_own_epoch() -> None:
 
 
 async def test_epoch_stays_the_same_when_messages_are_dropped() -> None:
-    small = store(kept_messages=1)
+    small = store(max_messages=1)
     epoch = small.epoch
 
     for _ in range(3):
@@ -38,7 +36,7 @@ async def test_appended_message_is_undelivered() -> None:
 
 
 async def test_number_of_messages_is_limited() -> None:
-    small = store(kept_messages=2)
+    small = store(max_messages=2)
 
     for _ in range(3):
         await small.messages.append(draft())

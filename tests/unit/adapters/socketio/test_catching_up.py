@@ -64,7 +64,7 @@ async def test_what_is_broadcast_meanwhile_comes_after_the_answer_unless_it_has_
     for content in ("two", "three"):
         await chat.execute(Actor(BOB), personal(ADA, content))
     assert writer.frames == []
-    gate.let_go()
+    gate.release()
     await answering
     await chat.execute(Actor(BOB), personal(ADA, "four"))
 

@@ -29,7 +29,7 @@ class Disk:
 
 
 def group_commit(disk: Disk, max_waiting: int = 100) -> GroupCommit[int, int]:
-    return GroupCommit(disk.commit, max_waiting=max_waiting, largest_batch=4)
+    return GroupCommit(disk.commit, max_waiting=max_waiting, max_batch_writes=4)
 
 
 async def submit_all(commits: GroupCommit[int, int], writes: range) -> list[asyncio.Task[int]]:
@@ -151,13 +151,13 @@ async def test_drain_waits_for_all_submitted_writes() -> None:
 async def submit_background(commits: GroupCommit[int, int], writes: range) -> list[int | Exception]:
     outcomes: list[int | Exception] = []
     for write in writes:
-        commits.submit_soon(write, outcomes.append)
+        commits.submit_in_background(write, outcomes.append)
     await asyncio.sleep(0)
     return outcomes
 
 
 def with_background_limit(disk: Disk) -> GroupCommit[int, int]:
-    return GroupCommit(disk.commit, max_waiting=100, largest_batch=10, largest_background=2)
+    return GroupCommit(disk.commit, max_waiting=100, max_batch_writes=10, max_background_writes=2)
 
 
 async def test_background_writes_follow_the_writes_that_a_caller_waits_for() -> None:
@@ -195,7 +195,7 @@ async def test_background_write_over_the_limit_is_rejected_and_others_are_not() 
     await submit_background(commits, range(100, 102))
 
     with pytest.raises(Unavailable):
-        commits.submit_soon(102, lambda _outcome: None)
+        commits.submit_in_background(102, lambda _outcome: None)
 
     waiting = await submit_all(commits, range(1, 3))
     disk.may_commit.set()

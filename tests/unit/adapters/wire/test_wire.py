@@ -21,7 +21,7 @@ from socketio_app.application.commands import (
     StopTyping,
 )
 from socketio_app.application.events import Event
-from socketio_app.domain.activity import Since
+from socketio_app.domain.activity import CatchUpCursor
 from socketio_app.domain.conversations import Person, Room
 from socketio_app.domain.errors import InvalidPayload, RateLimited, UnknownCommand
 from socketio_app.domain.history import Window
@@ -131,14 +131,14 @@ def test_an_event_that_is_no_command_is_unknown() -> None:
             {"epoch": "e", "positions": [{"target": {"to_user_id": 7}, "seq": 3}], "limit": 9},
             CatchUp("e", [Position(Person(UserId("7")), 3)], 9),
         ),
-        ("catch_up", {"since": "e.7"}, CatchUp("e", [], since=Since("e", 7, 7, 7))),
+        ("catch_up", {"since": "e.7"}, CatchUp("e", [], since=CatchUpCursor("e", 7, 7, 7))),
         (
             "catch_up",
             {"since": "e.7.9.8", "epoch": "f", "positions": [], "limit": 9},
-            CatchUp("f", [], 9, Since("e", 7, 9, 8)),
+            CatchUp("f", [], 9, CatchUpCursor("e", 7, 9, 8)),
         ),
         # A walk goes forward, whatever a client makes up.
-        ("catch_up", {"since": "e.7.2.3"}, CatchUp("e", [], since=Since("e", 7, 7, 7))),
+        ("catch_up", {"since": "e.7.2.3"}, CatchUp("e", [], since=CatchUpCursor("e", 7, 7, 7))),
         ("mark_read", {"room_id": "lobby", "seq": 3}, MarkRead(LOBBY, 3)),
     ],
 )
@@ -215,8 +215,10 @@ def test_every_event_has_its_payload() -> None:
     assert set(outgoing.EVENTS) == set(get_args(Event))
 
 
-@pytest.mark.parametrize("since", [Since.at("e", 0), Since.at("0f" * 16, 7), Since("e", 7, 9, 8)])
-def test_a_place_comes_back_from_a_client_as_it_was(since: Since) -> None:
+@pytest.mark.parametrize(
+    "since", [CatchUpCursor.at("e", 0), CatchUpCursor.at("0f" * 16, 7), CatchUpCursor("e", 7, 9, 8)]
+)
+def test_a_place_comes_back_from_a_client_as_it_was(since: CatchUpCursor) -> None:
     text = outgoing.acknowledgement(CaughtUp(recovered=True, since=since), UserId("ada"))["since"]
 
     command = incoming.parse("catch_up", [{"since": text}])

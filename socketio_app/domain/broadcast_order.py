@@ -21,10 +21,10 @@ MAX_MARKS = 25_000
 """Maximum number of conversations in each of the two generations of marks. A conversation in
 neither is assumed to have no gap."""
 
-MAX_DOUBTS = 10_000
+MAX_UNCONFIRMED_CONVERSATIONS = 10_000
 """Maximum number of conversations with messages in doubt; above it, the oldest is dropped."""
 
-MAX_DOUBTS_EACH = 100
+MAX_UNCONFIRMED_MESSAGES = 100
 """Maximum number of messages in doubt per conversation; above it, the oldest is dropped."""
 
 MAX_GAPS = 10_000
@@ -65,7 +65,7 @@ class Gap:
 
 
 @attrs.define
-class Lines:
+class BroadcastOrder:
     """The lines of recently active conversations."""
 
     max_marks: int = MAX_MARKS
@@ -105,16 +105,16 @@ class Lines:
         self._advance(conversation, seq)
         return "next"
 
-    def doubt(self, draft: Draft) -> None:
+    def mark_unconfirmed(self, draft: Draft) -> None:
         """Record a message whose append has an unknown outcome."""
         doubts = self._doubts.setdefault(draft.conversation, {})
         doubts[draft.message_id] = None
-        if len(doubts) > MAX_DOUBTS_EACH:
+        if len(doubts) > MAX_UNCONFIRMED_MESSAGES:
             del doubts[next(iter(doubts))]
-        if len(self._doubts) > MAX_DOUBTS:
+        if len(self._doubts) > MAX_UNCONFIRMED_CONVERSATIONS:
             del self._doubts[next(iter(self._doubts))]
 
-    def is_in_doubt(self, message: Message) -> bool:
+    def is_unconfirmed(self, message: Message) -> bool:
         """Whether the message is still in doubt."""
         return message.message_id in self._doubts.get(message.conversation, ())
 
@@ -122,7 +122,7 @@ class Lines:
         """Return the conversation's open gap, if any."""
         return self._gaps.get(conversation)
 
-    def find_mark(self, conversation: Conversation, newest: Iterable[Message]) -> None:
+    def recover_mark(self, conversation: Conversation, newest: Iterable[Message]) -> None:
         """Set a gap's unknown mark to just before the first message that was in doubt.
 
         Args:
@@ -169,7 +169,7 @@ class Lines:
         message = stored.message
         gap = self._gaps[message.conversation]
         if stored.duplicate and (
-            message.seq <= gap.mark if gap.mark is not None else not self.is_in_doubt(message)
+            message.seq <= gap.mark if gap.mark is not None else not self.is_unconfirmed(message)
         ):
             return "known"
         gap.extend(message.seq, sending)
@@ -177,7 +177,7 @@ class Lines:
 
     def _offer_in_doubt(self, stored: Stored, sending: ConnectionId | None) -> Verdict:
         message = stored.message
-        if stored.duplicate and not self.is_in_doubt(message):
+        if stored.duplicate and not self.is_unconfirmed(message):
             return "known"
         if message.seq == 1:
             self._advance(message.conversation, 1)

@@ -20,7 +20,7 @@ RELOAD_TIMEOUT_SECONDS = 5.0
 _RETRY_SECONDS = 0.1
 
 
-class OnlyWorker:
+class WorkerLock:
     """A lock that allows only one worker of a server to have in-memory chats.
 
     It is a file lock, which the operating system releases if the worker is killed. A process that
@@ -61,7 +61,7 @@ class OnlyWorker:
         return file
 
 
-ONLY_WORKER = OnlyWorker()
+WORKER_LOCK = WorkerLock()
 """The lock of this process, shared by all of its chats."""
 
 
