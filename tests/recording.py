@@ -63,9 +63,12 @@ class RecordingBroadcast:
         self._listeners: list[Listener] = []
         self._members: dict[RoomId, set[UserId]] = defaultdict(set)
         self._held: set[tuple[RoomId, UserId]] = set()
+        self._recent_joins: dict[UserId, dict[RoomId, int]] = defaultdict(dict)
 
     def listen(self, user_id: UserId, connection_id: ConnectionId) -> Listener:
         listener = Listener(user_id, connection_id)
+        for joined, last_seq in self._recent_joins[user_id].items():
+            listener.merge.skip(Room(joined), last_seq)
         for room_id, held_from in self._held:
             if held_from == user_id:
                 listener.merge.hold_room(Room(room_id))
@@ -105,6 +108,8 @@ class RecordingBroadcast:
             listener.merge.hold_room(Room(room_id))
 
     def subscribe(self, room_id: RoomId, user_id: UserId, given_seq: int = 0) -> None:
+        if given_seq:
+            self._recent_joins[user_id][room_id] = given_seq
         if self._is_listening(user_id):
             self._members[room_id].add(user_id)
         self._held.discard((room_id, user_id))

@@ -120,6 +120,10 @@ class LiveMerge:
         self._give(room, max([given_seq, *answered]))
         return self._new_ones(self._take(lambda event: not self._is_held(event)))
 
+    def skip(self, room: Room, last_seq: int) -> None:
+        """Drop a room's messages up to `last_seq`: the user has joined after them."""
+        self._give(room, last_seq)
+
     def forget(self) -> None:
         """Forget what was sent and what is dropped, once no earlier broadcast can still arrive.
 

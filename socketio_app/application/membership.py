@@ -14,10 +14,14 @@ from socketio_app.domain.connections import Connections
 from socketio_app.domain.conversations import Room
 from socketio_app.domain.errors import InvalidPayload
 from socketio_app.domain.identifiers import RoomId, UserId
+from socketio_app.domain.rooms import Membership as StoredMembership
 
-MAX_DOUBTS = 10_000
+MAX_UNCONFIRMED_CONVERSATIONS = 10_000
 """Maximum number of memberships in doubt. Above it, the oldest is unsubscribed: its user gets no
 events of the room until they open another connection."""
+
+MAX_MEMBERSHIP_READS = 10
+"""Maximum number of reads of one membership in doubt while other users join and leave."""
 
 
 class Membership:
@@ -50,6 +54,8 @@ class Membership:
         self._repairs = repairs
         self._doubts: dict[tuple[RoomId, UserId], bool] = {}
         """Memberships in doubt, and whether the room was last notified that the user is in it."""
+        self._notifications = 0
+        """Number of events published, which tells whether a count is still the latest."""
 
     async def join(self, actor: Actor, command: JoinRoom) -> RoomJoined:
         """Make the actor a member, on all their connections, and notify the room once.
@@ -72,9 +78,7 @@ class Membership:
             # Someone who was already a member gets all queued events, however old.
             self._broadcast.subscribe(room_id, user_id, room.last_seq if is_news else 0)
             if is_news:
-                self._broadcast.publish(
-                    UserJoined(room_id, user_id, now, room.member_count), Members(room_id)
-                )
+                self._notify(UserJoined(room_id, user_id, now, room.member_count))
         return room
 
     async def leave(self, actor: Actor, command: LeaveRoom) -> RoomLeft:
@@ -107,7 +111,7 @@ class Membership:
         self._typing.end(user_id, Room(room_id))
         is_subscribed = self._broadcast.is_subscribed(room_id, user_id)
         event = UserLeft(room_id, user_id, self._clock.now(), member_count, "left")
-        self._broadcast.publish(event, Members(room_id))
+        self._notify(event)
         self._broadcast.unsubscribe(room_id, user_id)
         if not is_subscribed:  # the event was queued for them, and discarded
             self._broadcast.publish(event, Users((user_id,)))
@@ -130,7 +134,7 @@ class Membership:
         if self._broadcast.is_subscribed(room_id, user_id):
             self._broadcast.pause(room_id, user_id)
         self._doubts.setdefault((room_id, user_id), was_notified)
-        if len(self._doubts) > MAX_DOUBTS:
+        if len(self._doubts) > MAX_UNCONFIRMED_CONVERSATIONS:
             oldest = next(iter(self._doubts))
             del self._doubts[oldest]
             self._broadcast.unsubscribe(*oldest)
@@ -146,7 +150,7 @@ class Membership:
         async with self._user_locks.holding(user_id):
             if (room_id, user_id) not in self._doubts:
                 return
-            membership = await self._rooms.membership(room_id, user_id)
+            membership = await self._read_membership(room_id, user_id)
             was_notified = self._doubts.pop((room_id, user_id), membership.is_member)
             if not membership.is_member:
                 self._end(room_id, user_id, membership.member_count, is_news=was_notified)
@@ -156,5 +160,23 @@ class Membership:
                 self._broadcast.pause(room_id, user_id)
             self._broadcast.subscribe(room_id, user_id)
             if not was_notified:
-                event = UserJoined(room_id, user_id, self._clock.now(), membership.member_count)
-                self._broadcast.publish(event, Members(room_id))
+                self._notify(
+                    UserJoined(room_id, user_id, self._clock.now(), membership.member_count)
+                )
+
+    async def _read_membership(self, room_id: RoomId, user_id: UserId) -> StoredMembership:
+        """Read a membership again if another change was published meanwhile.
+
+        Otherwise a member count could be published after a later one.
+        """
+        reads_left = MAX_MEMBERSHIP_READS
+        while True:
+            notifications = self._notifications
+            membership = await self._rooms.membership(room_id, user_id)
+            reads_left -= 1
+            if notifications == self._notifications or not reads_left:
+                return membership
+
+    def _notify(self, event: UserJoined | UserLeft) -> None:
+        self._notifications += 1
+        self._broadcast.publish(event, Members(event.room_id))

@@ -312,6 +312,32 @@ def test_messages_up_to_given_seq_are_not_delivered(listening: Listening) -> Non
     assert ada() == 1
 
 
+def test_connection_that_opens_later_gets_no_messages_up_to_given_seq(
+    listening: Listening,
+) -> None:
+    listening.listen(ADA, "1")
+    listening.broadcast.subscribe(LOBBY, ADA, 2)
+    phone = listening.listen(ADA, "2")
+
+    for seq in (2, 3):
+        listening.broadcast.publish(MessageSent(draft(Room(LOBBY)).at(seq)), Members(LOBBY))
+
+    assert phone() == 1
+
+
+def test_user_who_comes_back_gets_no_messages_up_to_given_seq(listening: Listening) -> None:
+    listening.listen(ADA, "1")
+    listening.broadcast.subscribe(LOBBY, ADA, 2)
+    listening.end("1")
+    phone = listening.listen(ADA, "2")
+    listening.broadcast.subscribe(LOBBY, ADA)
+
+    for seq in (2, 3):
+        listening.broadcast.publish(MessageSent(draft(Room(LOBBY)).at(seq)), Members(LOBBY))
+
+    assert phone() == 1
+
+
 def test_pausing_for_an_absent_user_queues_no_events(listening: Listening) -> None:
     listening.broadcast.pause(LOBBY, EVE)
     eve = listening.listen(EVE, "1")

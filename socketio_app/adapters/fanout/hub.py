@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from socketio_app.adapters.fanout.encoding import Encoding
 from socketio_app.adapters.fanout.large_rooms import SLICE_CONNECTIONS, Delivery, LargeRooms
+from socketio_app.adapters.fanout.recent_joins import RecentJoins
 from socketio_app.adapters.fanout.subscriber import Subscriber
 from socketio_app.adapters.websocket.close_reasons import DISCONNECTED, EXPIRED
 from socketio_app.adapters.websocket.frames import Frame
@@ -54,6 +55,7 @@ class Hub:
         self._audiences: dict[RoomId, dict[ConnectionId, Subscriber]] = {}
         self._rooms: dict[UserId, set[RoomId]] = {}
         self._paused: dict[UserId, set[RoomId]] = {}
+        self._recent_joins = RecentJoins()
         self._large_rooms = LargeRooms(slice_connections, metrics)
 
     def attach(self, subscriber: Subscriber) -> None:
@@ -63,6 +65,8 @@ class Hub:
             self._audiences[room_id][subscriber.connection_id] = subscriber
         for room_id in self._paused.get(subscriber.user_id, ()):
             subscriber.hold_room(Room(room_id))
+        for room_id, last_seq in self._recent_joins.of(subscriber.user_id):
+            subscriber.skip(Room(room_id), last_seq)
 
     def detach(self, subscriber: Subscriber) -> None:
         """Remove a connection."""
@@ -192,6 +196,8 @@ class Hub:
 
     def subscribe(self, room_id: RoomId, user_id: UserId, given_seq: int = 0) -> None:
         """See `Broadcast.subscribe`."""
+        if given_seq:
+            self._recent_joins.add(user_id, room_id, given_seq)
         subscribers = self._subscribers.get(user_id)
         if subscribers is None:
             return

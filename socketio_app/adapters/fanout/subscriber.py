@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import attrs
 
 from socketio_app.adapters.fanout.encoding import Encoding
+from socketio_app.adapters.fanout.recent_joins import LATE_SECONDS
 from socketio_app.adapters.websocket.close_reasons import TOO_FAR_BEHIND
 from socketio_app.adapters.websocket.frames import Frame
 from socketio_app.adapters.websocket.interface import FrameWriter, Write, WriteJoined
@@ -21,10 +22,6 @@ from socketio_app.domain.messaging import Message
 from socketio_app.domain.typing_board import TypingStarted, TypingStopped
 
 log = logging.getLogger("socketio_app.socketio")
-
-LATE_SECONDS = 60
-"""How long a message that was read from the store may still be broadcast, longer than any append
-takes. From then on events are written directly again, though their conversations are quiet."""
 
 
 class ConnectionWriter(Protocol):
@@ -145,6 +142,10 @@ class Subscriber:
             self._begin_merge()
         if self._merge is not None:
             self._send_merged(self._merge.release_room(room, given_seq))
+
+    def skip(self, room: Room, last_seq: int) -> None:
+        """Drop a room's messages up to `last_seq`, should they be published late."""
+        self._begin_merge().skip(room, last_seq)
 
     def drop_room(self, room: Room, *, is_lagging: bool) -> None:
         """Drop what was held back of a room, and what may still come (`LiveMerge.drop_room`)."""
