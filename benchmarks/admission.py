@@ -10,8 +10,7 @@ from time import process_time
 
 from socketio_app.adapters.system import SystemClock
 from socketio_app.application.admission import Admission
-from socketio_app.application.commands import Actor, SendMessage
-from socketio_app.application.limits import CommandKind
+from socketio_app.application.commands import Actor, CommandKind, SendMessage
 from socketio_app.domain.identifiers import ConnectionId, UserId
 from socketio_app.domain.rates import Rate, Rates
 

@@ -4,39 +4,12 @@ from collections.abc import Mapping
 from math import ceil
 from typing import Any, Final
 
-from socketio_app.application.commands import (
-    Actor,
-    CatchUp,
-    Command,
-    FetchHistory,
-    JoinRoom,
-    LeaveRoom,
-    ListConversations,
-    MarkRead,
-    RefreshToken,
-    SendMessage,
-    StartTyping,
-    StopTyping,
-)
-from socketio_app.application.limits import CommandKind
+from socketio_app.application.commands import Actor, Command, CommandKind
 from socketio_app.application.ports import Clock
 from socketio_app.domain.errors import RateLimited, Unavailable
 from socketio_app.domain.rates import Rates, UserRateLimiter
 
 NOT_STARTED: Final = "the chat has not started: the application's lifespan has not run"
-
-KINDS: Mapping[type[Command[Any]], CommandKind] = {
-    SendMessage: "send",
-    JoinRoom: "membership",
-    LeaveRoom: "membership",
-    StartTyping: "typing",
-    StopTyping: "typing",
-    FetchHistory: "reading",
-    ListConversations: "reading",
-    CatchUp: "reading",
-    MarkRead: "reading",
-    RefreshToken: "token",
-}
 
 
 class Admission:
@@ -45,10 +18,7 @@ class Admission:
     def __init__(self, clock: Clock, rates: Mapping[CommandKind, Rates]) -> None:
         self._clock = clock
         self._closed_because: str | None = NOT_STARTED
-        by_kind = {kind: UserRateLimiter(each) for kind, each in rates.items()}
-        self._limiters = {
-            command: by_kind[kind] for command, kind in KINDS.items() if kind in by_kind
-        }
+        self._limiters = {kind: UserRateLimiter(each) for kind, each in rates.items()}
 
     def open(self) -> None:
         """Start accepting commands."""
@@ -69,7 +39,7 @@ class Admission:
         """
         if self._closed_because is not None:
             raise Unavailable(self._closed_because)
-        limiter = self._limiters.get(command)
+        limiter = self._limiters.get(command.kind)
         if limiter is None or actor.connection_id is None:
             return
         now = self._clock.now().timestamp()

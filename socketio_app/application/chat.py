@@ -1,25 +1,11 @@
 """The chat: the interface for transports and for the host application."""
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine
 from typing import Any
 
 from socketio_app.application.admission import Admission
 from socketio_app.application.cancellation import run_to_completion
-from socketio_app.application.commands import (
-    Actor,
-    CatchUp,
-    Command,
-    FetchHistory,
-    JoinRoom,
-    LeaveRoom,
-    ListConversations,
-    MarkRead,
-    RefreshToken,
-    Result,
-    SendMessage,
-    StartTyping,
-    StopTyping,
-)
+from socketio_app.application.commands import Actor, Command, Result
 from socketio_app.application.delivery import Delivery
 from socketio_app.application.events import Users
 from socketio_app.application.home_loop import HomeLoop
@@ -37,6 +23,7 @@ from socketio_app.application.repairs import Repairs
 from socketio_app.application.sessions import Sessions
 from socketio_app.application.tokens import Tokens
 from socketio_app.application.typing_indicator import TypingIndicator
+from socketio_app.application.use_cases import use_cases_of
 from socketio_app.domain.connections import Connections
 from socketio_app.domain.identifiers import UserId
 
@@ -86,17 +73,10 @@ class Chat:
         """For transports: decides when to close a connection that keeps being rejected."""
         self.readiness = Readiness(store)
         """For load balancers: whether this server accepts new clients."""
-        self._use_cases: Mapping[type, Callable[[Actor, Any], Coroutine[Any, Any, Any]]] = {
-            SendMessage: messaging.send,
-            JoinRoom: membership.join,
-            LeaveRoom: membership.leave,
-            StartTyping: typing.start,
-            StopTyping: typing.stop,
-            FetchHistory: reads.serialize(reading.fetch_history),
-            ListConversations: reads.serialize(reading.list_conversations),
-            CatchUp: reads.serialize(reading.catch_up),
-            MarkRead: reading.mark_read,
-            RefreshToken: tokens.refresh,
+        use_cases = use_cases_of(messaging, membership, typing, reading, tokens)
+        self._use_cases = {
+            command: reads.serialize(use_case) if command.takes_turns else use_case
+            for command, use_case in use_cases.items()
         }
 
     def execute(self, actor: Actor, command: Command[Result]) -> Coroutine[Any, Any, Result]:

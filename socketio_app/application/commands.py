@@ -5,7 +5,7 @@ The type parameter of a command is its result: `SendMessage` is a `Command[Store
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, Literal, TypeVar
 
 import attrs
 
@@ -33,6 +33,9 @@ from socketio_app.domain.messaging import Message, Stored
 
 Result = TypeVar("Result")
 
+CommandKind = Literal["send", "membership", "typing", "reading", "token"]
+"""Commands of one kind share their rates."""
+
 
 @attrs.frozen
 class Actor:
@@ -47,10 +50,17 @@ class Actor:
 class Command(Generic[Result]):
     """Base class for commands."""
 
+    kind: ClassVar[CommandKind]
+    """What its rate is counted with."""
+    takes_turns: ClassVar[bool] = False
+    """Whether a user's commands of this kind wait for one another (`ReadTurns`)."""
+
 
 @attrs.frozen
 class SendMessage(Command[Stored]):
     """Store a message and broadcast it to its conversation."""
+
+    kind = "send"
 
     target: Target
     content: str
@@ -75,6 +85,8 @@ class RoomJoined:
 class JoinRoom(Command[RoomJoined]):
     """Join a room, which is created if it does not exist."""
 
+    kind = "membership"
+
     room_id: RoomId = attrs.field(validator=check_room_id)
 
 
@@ -90,12 +102,16 @@ class RoomLeft:
 class LeaveRoom(Command[RoomLeft]):
     """Leave a room."""
 
+    kind = "membership"
+
     room_id: RoomId = attrs.field(validator=check_room_id)
 
 
 @attrs.frozen
 class StartTyping(Command[None]):
     """Start typing, or renew the typing state."""
+
+    kind = "typing"
 
     target: Target
 
@@ -104,12 +120,17 @@ class StartTyping(Command[None]):
 class StopTyping(Command[None]):
     """Stop typing."""
 
+    kind = "typing"
+
     target: Target
 
 
 @attrs.frozen
 class FetchHistory(Command[Page]):
     """Read a page of a conversation."""
+
+    kind = "reading"
+    takes_turns = True
 
     target: Target
     window: Window = attrs.field(factory=Window)
@@ -138,6 +159,9 @@ class ConversationPage:
 @attrs.frozen
 class ListConversations(Command[ConversationPage]):
     """List the user's conversations, most recently active first."""
+
+    kind = "reading"
+    takes_turns = True
 
     limit: int = attrs.field(default=DEFAULT_PAGE_ROWS, validator=check_limit)
     cursor: int | None = attrs.field(default=None, validator=check_seq)
@@ -204,6 +228,9 @@ def _check_positions(
 class CatchUp(Command[CaughtUp]):
     """Read missed messages of all the user's conversations."""
 
+    kind = "reading"
+    takes_turns = True
+
     epoch: str
     """Epoch of the store that the positions refer to."""
     positions: Sequence[Position] = attrs.field(default=(), validator=_check_positions)
@@ -226,6 +253,8 @@ class ReadMarked:
 class MarkRead(Command[ReadMarked]):
     """Move the user's read marker in a conversation forward."""
 
+    kind = "reading"
+
     target: Target
     seq: int = attrs.field(validator=check_seq)
 
@@ -241,5 +270,7 @@ class TokenRefreshed:
 @attrs.frozen
 class RefreshToken(Command[TokenRefreshed]):
     """Replace the connection's token by another one of the same user."""
+
+    kind = "token"
 
     token: str = attrs.field(repr=False)

@@ -2,14 +2,11 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Literal
 
 import attrs
 
+from socketio_app.application.commands import CommandKind
 from socketio_app.domain.rates import Rate, Rates
-
-CommandKind = Literal["send", "membership", "typing", "reading", "token"]
-"""Groups of commands that share a rate limit."""
 
 BURST_SECONDS = 10
 """Default burst size, in seconds of traffic."""

@@ -10,6 +10,7 @@ from socketio_app.application.locks import KeyedLock
 from socketio_app.application.ports import Broadcast, Clock, Store
 from socketio_app.application.repairs import Repairs
 from socketio_app.application.typing_indicator import TypingIndicator
+from socketio_app.application.use_cases import carries_out
 from socketio_app.domain.connections import Connections
 from socketio_app.domain.conversations import Room
 from socketio_app.domain.errors import InvalidPayload
@@ -57,6 +58,7 @@ class Membership:
         self._notifications = 0
         """Number of events published, which tells whether a count is still the latest."""
 
+    @carries_out(JoinRoom)
     async def join(self, actor: Actor, command: JoinRoom) -> RoomJoined:
         """Make the actor a member, on all their connections, and notify the room once.
 
@@ -81,6 +83,7 @@ class Membership:
                 self._notify(UserJoined(room_id, user_id, now, room.member_count))
         return room
 
+    @carries_out(LeaveRoom)
     async def leave(self, actor: Actor, command: LeaveRoom) -> RoomLeft:
         """End the actor's membership; notify the remaining members and the actor's connections.
 

@@ -6,6 +6,7 @@ from socketio_app.application.delivery import Delivery
 from socketio_app.application.limits import Limits
 from socketio_app.application.ports import Broadcast, Clock, NewMessageId, Store
 from socketio_app.application.publishing import Publisher
+from socketio_app.application.use_cases import carries_out
 from socketio_app.domain.conversations import Room, conversation_of
 from socketio_app.domain.errors import Conflict
 from socketio_app.domain.messaging import Draft, Stored, check_content
@@ -33,6 +34,7 @@ class Messaging:
         self._publisher = publisher
         self._content_chars = limits.content_chars
 
+    @carries_out(SendMessage)
     async def send(self, actor: Actor, command: SendMessage) -> Stored:
         """Store a message and broadcast it to its conversation.
 

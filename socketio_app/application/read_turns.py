@@ -1,12 +1,10 @@
 """Serializing each user's reads, to share the store's readers fairly among users."""
 
-from collections.abc import Callable, Coroutine
 from typing import Any
 
 from socketio_app.application.commands import Actor
 from socketio_app.application.locks import KeyedLock
-
-UseCase = Callable[[Actor, Any], Coroutine[Any, Any, Any]]
+from socketio_app.application.use_cases import UseCase
 
 
 class ReadTurns:

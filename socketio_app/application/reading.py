@@ -19,6 +19,7 @@ from socketio_app.application.commands import (
 from socketio_app.application.events import Audience, Members, MessageRead, Users
 from socketio_app.application.limits import Limits
 from socketio_app.application.ports import Broadcast, Clock, Store
+from socketio_app.application.use_cases import carries_out
 from socketio_app.domain.activity import CatchUpCursor
 from socketio_app.domain.conversations import Conversation, Room, conversation_of
 from socketio_app.domain.history import ConversationState, Page, Recent
@@ -46,6 +47,7 @@ class Reading:
         self._max_missed = limits.catch_up_messages
         self._catching_up = CatchingUp(store.activity, limits.catch_up_messages, MAX_ANSWER_BYTES)
 
+    @carries_out(FetchHistory)
     async def fetch_history(self, actor: Actor, command: FetchHistory) -> Page:
         """Return a page of a conversation.
 
@@ -57,6 +59,7 @@ class Reading:
         page = await self._store.messages.page(conversation, command.window)
         return page.within(MAX_ANSWER_BYTES, command.window)
 
+    @carries_out(ListConversations)
     async def list_conversations(
         self, actor: Actor, command: ListConversations
     ) -> ConversationPage:
@@ -79,6 +82,7 @@ class Reading:
         has_more = len(found) > len(shown)
         return ConversationPage(summaries, shown[-1].state.activity if has_more else None)
 
+    @carries_out(CatchUp)
     async def catch_up(self, actor: Actor, command: CatchUp) -> CaughtUp:
         """Return the messages that the actor's client has missed, in all their conversations.
 
@@ -114,6 +118,7 @@ class Reading:
         next_since = None if settled is None else CatchUpCursor.at(epoch, settled)
         return CaughtUp(recovered=True, conversations=missed, has_more=has_more, since=next_since)
 
+    @carries_out(MarkRead)
     async def mark_read(self, actor: Actor, command: MarkRead) -> ReadMarked:
         """Move the actor's read marker, and publish the receipt.
 

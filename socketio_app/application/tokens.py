@@ -9,6 +9,7 @@ from socketio_app.application.cancellation import run_to_completion
 from socketio_app.application.commands import Actor, RefreshToken, TokenRefreshed
 from socketio_app.application.events import OneConnection, TokenExpiring
 from socketio_app.application.ports import Broadcast, Clock, Timer, TokenVerifier
+from socketio_app.application.use_cases import carries_out
 from socketio_app.domain.connections import Connections
 from socketio_app.domain.deadlines import Deadlines
 from socketio_app.domain.errors import InvalidPayload, Unauthenticated
@@ -75,6 +76,7 @@ class Tokens:
             if not self._tokens:
                 self._stop_waiting()
 
+    @carries_out(RefreshToken)
     async def refresh(self, actor: Actor, command: RefreshToken) -> TokenRefreshed:
         """Replace a connection's token by another one of the same user.
 

@@ -8,6 +8,7 @@ from socketio_app.application.events import Audience, Members, Users
 from socketio_app.application.limits import Limits
 from socketio_app.application.locks import KeyedLock
 from socketio_app.application.ports import Broadcast, Clock, RoomRepository, Timer
+from socketio_app.application.use_cases import carries_out
 from socketio_app.domain.conversations import Conversation, Person, Room, conversation_of
 from socketio_app.domain.identifiers import UserId
 from socketio_app.domain.typing_board import TypingBoard, TypingStarted, TypingStopped
@@ -38,6 +39,7 @@ class TypingIndicator:
         self._timer: Timer | None = None
         self._closed = False
 
+    @carries_out(StartTyping)
     async def start(self, actor: Actor, command: StartTyping) -> None:
         """Start or renew the user's typing state.
 
@@ -54,6 +56,7 @@ class TypingIndicator:
             if await self._rooms.member_count(command.target.room_id) <= self._room_members:
                 self._start(actor.user_id, conversation)
 
+    @carries_out(StopTyping)
     async def stop(self, actor: Actor, command: StopTyping) -> None:
         """End the user's typing state.
 

@@ -26,7 +26,7 @@ from socketio_app.adapters.socketio.server import SocketIOServer
 from socketio_app.adapters.sql.postgres.store import PostgresStore
 from socketio_app.adapters.sql.sqlite.store import SqliteStore
 from socketio_app.adapters.system import SystemClock, new_message_id
-from socketio_app.adapters.wire.incoming import COMMANDS
+from socketio_app.adapters.wire.registry import COMMANDS
 from socketio_app.application.cancellation import start_task
 from socketio_app.application.chat import Chat
 from socketio_app.application.metrics import Metrics

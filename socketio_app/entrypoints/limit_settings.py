@@ -10,10 +10,10 @@ from typing import Any
 
 import attrs
 
+from socketio_app.application.commands import CommandKind
 from socketio_app.application.limits import (
     BURST_SECONDS,
     DEFAULT_RATES,
-    CommandKind,
     Limits,
     rate,
 )

@@ -14,7 +14,7 @@ from typing import Literal
 import attrs
 from hypothesis import strategies as st
 
-from socketio_app.adapters.wire.incoming import COMMANDS
+from socketio_app.adapters.wire.registry import COMMANDS
 from tests.tokens import token
 
 Ending = Literal["close", "reset", "half close"]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from socketio_app.adapters.socketio.session import MAX_IGNORED_PACKETS
-from socketio_app.adapters.wire.incoming import COMMANDS
+from socketio_app.adapters.wire.registry import COMMANDS
 from socketio_app.entrypoints.settings import Settings
 from socketio_app.main import create_socketio_app
 from tests.e2e.raw_client import RawWebSocket, raw_websocket

@@ -10,7 +10,8 @@ from socketio_app.adapters.fanout.registry import new_error_id
 from socketio_app.adapters.fanout.subscriber import Subscriber
 from socketio_app.adapters.websocket.close_reasons import TOO_MANY_REFUSALS
 from socketio_app.adapters.websocket.frames import Frame
-from socketio_app.adapters.wire import incoming, outgoing
+from socketio_app.adapters.wire import outgoing
+from socketio_app.adapters.wire.registry import COMMANDS, QUEUING_EVENTS, acknowledgement
 from socketio_app.application.chat import Chat
 from socketio_app.application.commands import Actor, CaughtUp, Command
 from socketio_app.application.delivery import messages_to
@@ -96,11 +97,11 @@ class CommandDispatcher:
     def _work(
         self, actor: Actor, subscriber: Subscriber, request: Request
     ) -> Coroutine[Any, Any, str]:
-        if request.name == "catch_up" and request.wants_answer:
-            return self._catch_up(actor, subscriber, request)
+        if request.name in QUEUING_EVENTS and request.wants_answer:
+            return self._run_with_queue(actor, subscriber, request)
         return self._run(actor, subscriber, request)
 
-    async def _catch_up(self, actor: Actor, subscriber: Subscriber, request: Request) -> str:
+    async def _run_with_queue(self, actor: Actor, subscriber: Subscriber, request: Request) -> str:
         """Queue what is published until the answer is written."""
         subscriber.hold_all()
         try:
@@ -122,7 +123,7 @@ class CommandDispatcher:
             subscriber.write(request.refusal(outgoing.fault(error_id)))
         else:
             if request.wants_answer:
-                answer = outgoing.acknowledgement(result, actor.user_id)
+                answer = acknowledgement(request.name, result, actor.user_id)
                 subscriber.write(request.answer(answer))
                 for message in messages_to(actor.user_id, result):
                     subscriber.expect(message)
@@ -173,4 +174,4 @@ def _fault_fields(
 
 def _known(name: str) -> str:
     """Return a command's name, or one name for all that clients make up."""
-    return name if name in incoming.COMMANDS else OTHER
+    return name if name in COMMANDS else OTHER

@@ -8,8 +8,9 @@ import msgspec
 from socketio_app.adapters.fanout.encoding import Encoding
 from socketio_app.adapters.websocket.frames import TEXT, Frame, frame
 from socketio_app.adapters.wire import outgoing
-from socketio_app.adapters.wire.incoming import PAYLOADS, invalid, parse
+from socketio_app.adapters.wire.incoming import invalid
 from socketio_app.adapters.wire.outgoing import Payload, error_event
+from socketio_app.adapters.wire.registry import PAYLOADS, parse
 from socketio_app.application.commands import Command
 from socketio_app.application.events import Connected, Event
 from socketio_app.domain.errors import InvalidPayload, Unauthenticated

@@ -20,8 +20,9 @@ from socketio_app.adapters.socketio.packets import (
     has_surrogates,
 )
 from socketio_app.adapters.websocket.frames import Frame
-from socketio_app.adapters.wire.incoming import DECODERS, invalid, parse
+from socketio_app.adapters.wire.incoming import invalid
 from socketio_app.adapters.wire.outgoing import Payload, error_event
+from socketio_app.adapters.wire.registry import DECODERS, parse
 from socketio_app.application.commands import Command
 from socketio_app.domain.errors import InvalidPayload
 from socketio_app.domain.identifiers import MAX_CLIENT_MESSAGE_ID_CHARS

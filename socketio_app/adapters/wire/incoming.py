@@ -1,31 +1,22 @@
 """What a client sends. Fields that are not named here are ignored: so the contract can grow."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from types import GenericAlias
-from typing import Any
 
 import msgspec
 
 from socketio_app.adapters.wire.since import parse_since
 from socketio_app.application.commands import (
     CatchUp,
-    Command,
     FetchHistory,
-    JoinRoom,
-    LeaveRoom,
     ListConversations,
     MarkRead,
     Position,
-    RefreshToken,
     SendMessage,
-    StartTyping,
-    StopTyping,
     check_positions,
 )
 from socketio_app.domain.conversations import Person, Room, Target
-from socketio_app.domain.errors import InvalidPayload, UnknownCommand
+from socketio_app.domain.errors import InvalidPayload
 from socketio_app.domain.history import DEFAULT_PAGE_ROWS, Window
 from socketio_app.domain.identifiers import (
     MAX_USER_ID_CHARS,
@@ -110,11 +101,13 @@ class TokenPayload(msgspec.Struct):
     token: str
 
 
-def _personal_message(payload: PersonalMessagePayload) -> SendMessage:
+def personal_message(payload: PersonalMessagePayload) -> SendMessage:
+    """Return the `SendMessage` of a payload."""
     return SendMessage(_person(payload.to_user_id), payload.content, payload.client_message_id)
 
 
-def _group_message(payload: GroupMessagePayload) -> SendMessage:
+def group_message(payload: GroupMessagePayload) -> SendMessage:
+    """Return the `SendMessage` of a payload."""
     return SendMessage(_room(payload.room_id), payload.content, payload.client_message_id)
 
 
@@ -162,7 +155,8 @@ def _room(room_id: str) -> Room:
     return Room(RoomId(room_id))
 
 
-def _target(payload: TargetPayload) -> Target:
+def target(payload: TargetPayload) -> Target:
+    """Return the person or the room that a payload names."""
     match payload.to_user_id, payload.room_id:
         case None, str(room_id):
             return _room(room_id)
@@ -174,16 +168,18 @@ def _target(payload: TargetPayload) -> Target:
             )
 
 
-def _history(payload: HistoryPayload) -> FetchHistory:
+def history(payload: HistoryPayload) -> FetchHistory:
+    """Return the `FetchHistory` of a payload."""
     window = Window(
         _optional_integer("before_seq", payload.before_seq),
         _optional_integer("after_seq", payload.after_seq),
         _limit(payload.limit),
     )
-    return FetchHistory(_target(payload), window)
+    return FetchHistory(target(payload), window)
 
 
-def _conversations(payload: ConversationsPayload) -> ListConversations:
+def conversations(payload: ConversationsPayload) -> ListConversations:
+    """Return the `ListConversations` of a payload."""
     cursor = payload.cursor
     if cursor is None:
         return ListConversations(_limit(payload.limit))
@@ -195,7 +191,8 @@ def _conversations(payload: ConversationsPayload) -> ListConversations:
 _CURSOR = re.compile(r"[0-9]{1,18}")
 
 
-def _catch_up(payload: CatchUpPayload) -> CatchUp:
+def catch_up(payload: CatchUpPayload) -> CatchUp:
+    """Return the `CatchUp` of a payload."""
     check_positions(len(payload.positions or ()))
     since = None if payload.since is None else parse_since(payload.since)
     epoch = payload.epoch if since is None else payload.epoch or since.epoch
@@ -203,70 +200,18 @@ def _catch_up(payload: CatchUpPayload) -> CatchUp:
         if value is None and since is None:
             raise InvalidPayload(f"{field} is required without since", field=field)
     positions = [
-        Position(_target(each.target), _integer("seq", each.seq))
-        for each in payload.positions or ()
+        Position(target(each.target), _integer("seq", each.seq)) for each in payload.positions or ()
     ]
     return CatchUp(epoch or "", positions, _limit(payload.limit), since)
 
 
-def _mark_read(payload: ReadPayload) -> MarkRead:
-    return MarkRead(_target(payload), _integer("seq", payload.seq))
+def mark_read(payload: ReadPayload) -> MarkRead:
+    """Return the `MarkRead` of a payload."""
+    return MarkRead(target(payload), _integer("seq", payload.seq))
 
 
-COMMANDS: Mapping[str, tuple[type[msgspec.Struct], Callable[[Any], Command[Any]]]] = {
-    "send_personal_message": (PersonalMessagePayload, _personal_message),
-    "send_group_message": (GroupMessagePayload, _group_message),
-    "join_room": (RoomPayload, lambda payload: JoinRoom(RoomId(payload.room_id))),
-    "leave_room": (RoomPayload, lambda payload: LeaveRoom(RoomId(payload.room_id))),
-    "typing_start": (TargetPayload, lambda payload: StartTyping(_target(payload))),
-    "typing_stop": (TargetPayload, lambda payload: StopTyping(_target(payload))),
-    "fetch_history": (HistoryPayload, _history),
-    "list_conversations": (ConversationsPayload, _conversations),
-    "catch_up": (CatchUpPayload, _catch_up),
-    "mark_read": (ReadPayload, _mark_read),
-    "refresh_token": (TokenPayload, lambda payload: RefreshToken(payload.token)),
-}
-
-PAYLOADS: Mapping[str, "msgspec.json.Decoder[Any]"] = {
-    name: msgspec.json.Decoder(shape) for name, (shape, _) in COMMANDS.items()
-}
-"""Decodes the payload of a command, by its name."""
-
-DECODERS: Mapping[bytes, "msgspec.json.Decoder[tuple[str, Any]]"] = {
-    name.encode(): msgspec.json.Decoder(GenericAlias(tuple, (str, shape)))
-    for name, (shape, _) in COMMANDS.items()
-}
-"""By its name, what reads an event whose payload is as it should be."""
-
-
-def parse(event: str, payloads: Sequence[object], *, is_readable: bool = True) -> Command[Any]:
-    """The command in a wire event.
-
-    Args:
-        event: the event's name.
-        payloads: what the client sent with it, as `DECODERS` or as plain JSON has it.
-        is_readable: whether that could be read.
-
-    Raises:
-        UnknownCommand: there is no such command.
-        InvalidPayload: `field` names the first thing that is wrong.
-    """
-    if not is_readable:
-        raise InvalidPayload("the payload must be one JSON object, not binary and not too deep")
-    known = COMMANDS.get(event)
-    if known is None:
-        raise UnknownCommand("there is no such command")
-    shape, make = known
-    if len(payloads) == 1:
-        payload = payloads[0]
-        if isinstance(payload, shape):
-            return make(payload)
-        if isinstance(payload, dict):
-            return make(_shaped(payload, shape))
-    raise InvalidPayload("the payload must be one JSON object")
-
-
-def _shaped(payload: object, shape: type[msgspec.Struct]) -> msgspec.Struct:
+def shaped(payload: object, shape: type[msgspec.Struct]) -> msgspec.Struct:
+    """Convert a decoded JSON object to a payload."""
     try:
         return msgspec.convert(payload, shape)
     except msgspec.ValidationError as error:

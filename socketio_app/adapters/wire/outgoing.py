@@ -47,44 +47,67 @@ Payload = dict[str, Any]
 """One JSON object."""
 
 
-def acknowledgement(result: object, reader: UserId) -> Payload:
-    """The acknowledgement of a command that was carried out for `reader`."""
-    match result:
-        case Stored(message, duplicate):
-            return {"ok": True, "message": message_payload(message), "duplicate": duplicate}
-        case RoomJoined(room_id, last_seq, member_count, joined):
-            room = {"room_id": room_id, "last_seq": last_seq, "member_count": member_count}
-            return {"ok": True, "room": room, "joined": joined}
-        case RoomLeft(left):
-            return {"ok": True, "left": left}
-        case Page(messages, has_more, last_seq):
-            return {
-                "ok": True,
-                "messages": [message_payload(message) for message in messages],
-                "has_more": has_more,
-                "last_seq": last_seq,
-            }
-        case ConversationPage(conversations, next_cursor):
-            listed = [_summary(reader, each) for each in conversations]
-            more = {} if next_cursor is None else {"next_cursor": str(next_cursor)}
-            return {"ok": True, "conversations": listed, **more}
-        case CaughtUp(recovered, conversations, has_more, since):
-            if not recovered:
-                return {"ok": True, "recovered": False}
-            missed = [_missed(reader, each) for each in conversations]
-            return {
-                "ok": True,
-                "recovered": True,
-                "conversations": missed,
-                "has_more": has_more,
-                "since": since_text(since),
-            }
-        case ReadMarked(read_seq):
-            return {"ok": True, "read_seq": read_seq}
-        case TokenRefreshed(expires_at):
-            return {"ok": True, "token_expires_at": _time_or_none(expires_at)}
-        case _:
-            return {"ok": True}
+def done(_result: None, _reader: UserId) -> Payload:
+    """The fields of an acknowledgement without any."""
+    return {}
+
+
+def stored(result: Stored, _reader: UserId) -> Payload:
+    """The fields of an acknowledgement of `SendMessage`."""
+    return {"message": message_payload(result.message), "duplicate": result.duplicate}
+
+
+def room_joined(result: RoomJoined, _reader: UserId) -> Payload:
+    """The fields of an acknowledgement of `JoinRoom`."""
+    room = {
+        "room_id": result.room_id,
+        "last_seq": result.last_seq,
+        "member_count": result.member_count,
+    }
+    return {"room": room, "joined": result.joined}
+
+
+def room_left(result: RoomLeft, _reader: UserId) -> Payload:
+    """The fields of an acknowledgement of `LeaveRoom`."""
+    return {"left": result.left}
+
+
+def page(result: Page, _reader: UserId) -> Payload:
+    """The fields of an acknowledgement of `FetchHistory`."""
+    return {
+        "messages": [message_payload(message) for message in result.messages],
+        "has_more": result.has_more,
+        "last_seq": result.last_seq,
+    }
+
+
+def conversation_page(result: ConversationPage, reader: UserId) -> Payload:
+    """The fields of an acknowledgement of `ListConversations`."""
+    listed = [_summary(reader, each) for each in result.conversations]
+    more = {} if result.next_cursor is None else {"next_cursor": str(result.next_cursor)}
+    return {"conversations": listed, **more}
+
+
+def caught_up(result: CaughtUp, reader: UserId) -> Payload:
+    """The fields of an acknowledgement of `CatchUp`."""
+    if not result.recovered:
+        return {"recovered": False}
+    return {
+        "recovered": True,
+        "conversations": [_missed(reader, each) for each in result.conversations],
+        "has_more": result.has_more,
+        "since": since_text(result.since),
+    }
+
+
+def read_marked(result: ReadMarked, _reader: UserId) -> Payload:
+    """The fields of an acknowledgement of `MarkRead`."""
+    return {"read_seq": result.read_seq}
+
+
+def token_refreshed(result: TokenRefreshed, _reader: UserId) -> Payload:
+    """The fields of an acknowledgement of `RefreshToken`."""
+    return {"token_expires_at": _time_or_none(result.token_expires_at)}
 
 
 def _summary(reader: UserId, summary: ConversationSummary) -> Payload:

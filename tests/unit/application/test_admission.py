@@ -9,13 +9,14 @@ import pytest
 
 from socketio_app.application.commands import (
     Command,
+    CommandKind,
     JoinRoom,
     LeaveRoom,
     StartTyping,
     StopTyping,
 )
 from socketio_app.application.events import MessageSent
-from socketio_app.application.limits import DEFAULT_RATES, CommandKind, Limits
+from socketio_app.application.limits import DEFAULT_RATES, Limits
 from socketio_app.domain.conversations import Pair, Person
 from socketio_app.domain.errors import RateLimited, Unavailable
 from socketio_app.domain.rates import Rate, Rates

@@ -1,8 +1,9 @@
 """Default limits (docs/wire.md)."""
 
 from datetime import timedelta
+from typing import get_args
 
-from socketio_app.application.admission import KINDS
+from socketio_app.application.commands import CommandKind
 from socketio_app.application.limits import DEFAULT_RATES, Limits
 
 
@@ -25,7 +26,7 @@ def test_typing_state_outlasts_two_renewal_intervals() -> None:
 
 
 def test_every_command_kind_has_default_rate() -> None:
-    assert set(DEFAULT_RATES) == set(KINDS.values())
+    assert set(DEFAULT_RATES) == set(get_args(CommandKind))
 
 
 def test_connection_rates_are_lower_than_user_rates() -> None:

@@ -6,7 +6,7 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from socketio_app.adapters.wire import incoming, outgoing
+from socketio_app.adapters.wire import outgoing, registry
 from socketio_app.application.commands import (
     CatchUp,
     CaughtUp,
@@ -75,7 +75,7 @@ def test_a_wrong_field_is_refused_and_named(
     event: str, payload: dict[str, Any], field: str
 ) -> None:
     with pytest.raises(InvalidPayload) as refused:
-        incoming.parse(event, [payload])
+        registry.parse(event, [payload])
 
     assert refused.value.field == field
 
@@ -83,14 +83,14 @@ def test_a_wrong_field_is_refused_and_named(
 @pytest.mark.parametrize("payloads", [[], ["lobby"], [[]], [None], [{}, {}]], ids=repr)
 def test_anything_but_one_object_is_refused_as_a_whole(payloads: list[object]) -> None:
     with pytest.raises(InvalidPayload) as refused:
-        incoming.parse("join_room", payloads)
+        registry.parse("join_room", payloads)
 
     assert refused.value.field is None
 
 
 def test_an_event_that_is_no_command_is_unknown() -> None:
     with pytest.raises(UnknownCommand):
-        incoming.parse("connect", [{}])
+        registry.parse("connect", [{}])
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_an_event_that_is_no_command_is_unknown() -> None:
 def test_each_command_is_read_from_its_payload(
     event: str, payload: dict[str, Any], command: object
 ) -> None:
-    assert incoming.parse(event, [payload]) == command
+    assert registry.parse(event, [payload]) == command
 
 
 def test_a_time_is_utc_with_milliseconds() -> None:
@@ -206,7 +206,7 @@ def test_what_is_out_of_bounds_in_reading_is_named(
     command: str, payload: dict[str, Any], field: str
 ) -> None:
     with pytest.raises(InvalidPayload) as refused:
-        incoming.parse(command, [payload])
+        registry.parse(command, [payload])
 
     assert refused.value.field == field
 
@@ -219,9 +219,11 @@ def test_every_event_has_its_payload() -> None:
     "since", [CatchUpCursor.at("e", 0), CatchUpCursor.at("0f" * 16, 7), CatchUpCursor("e", 7, 9, 8)]
 )
 def test_a_place_comes_back_from_a_client_as_it_was(since: CatchUpCursor) -> None:
-    text = outgoing.acknowledgement(CaughtUp(recovered=True, since=since), UserId("ada"))["since"]
+    text = registry.acknowledgement(
+        "catch_up", CaughtUp(recovered=True, since=since), UserId("ada")
+    )["since"]
 
-    command = incoming.parse("catch_up", [{"since": text}])
+    command = registry.parse("catch_up", [{"since": text}])
 
     assert command == CatchUp(since.epoch, [], since=since)
 
@@ -241,10 +243,10 @@ OPTIONAL: dict[str, tuple[dict[str, Any], list[str]]] = {
 
 def read(command: str, payload: dict[str, Any]) -> object:
     """The command, the same for text that the server decodes and for a parsed object."""
-    decoder = incoming.DECODERS[command.encode()]
+    decoder = registry.DECODERS[command.encode()]
     _, decoded = decoder.decode(msgspec.json.encode([command, payload]))
-    assert incoming.parse(command, [decoded]) == incoming.parse(command, [payload])
-    return incoming.parse(command, [decoded])
+    assert registry.parse(command, [decoded]) == registry.parse(command, [payload])
+    return registry.parse(command, [decoded])
 
 
 @pytest.mark.parametrize("command", OPTIONAL)
@@ -281,7 +283,7 @@ def test_a_whole_number_may_be_written_with_a_point(command: str, payload: dict[
 @pytest.mark.parametrize("number", [10**128, -(10**5000), 10**5000], ids=["128", "-5000", "5000"])
 def test_a_number_with_more_digits_than_a_user_id_has_characters_is_refused(number: int) -> None:
     with pytest.raises(InvalidPayload) as refused:
-        incoming.parse("typing_start", [{"to_user_id": number}])
+        registry.parse("typing_start", [{"to_user_id": number}])
 
     assert refused.value.field == "to_user_id"
 

@@ -1,0 +1,44 @@
+"""Which method carries out which command."""
+
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Final, TypeVar
+
+from socketio_app.application.commands import Actor, Command
+
+UseCase = Callable[[Actor, Any], Coroutine[Any, Any, Any]]
+"""Carries out a command for an actor, and returns the command's result."""
+
+Method = TypeVar("Method", bound=Callable[..., Coroutine[Any, Any, Any]])
+
+_COMMAND: Final = "__command__"
+
+
+def carries_out(command: type[Command[Any]]) -> Callable[[Method], Method]:
+    """Mark a method as the use case of a command."""
+
+    def mark(method: Method) -> Method:
+        setattr(method, _COMMAND, command)
+        return method
+
+    return mark
+
+
+def use_cases_of(*services: object) -> Mapping[type[Command[Any]], UseCase]:
+    """Return the use cases among the methods of some services, by their commands.
+
+    Raises:
+        TypeError: a command has no use case, or two.
+    """
+    found: dict[type[Command[Any]], UseCase] = {}
+    for service in services:
+        for name, method in vars(type(service)).items():
+            command = getattr(method, _COMMAND, None)
+            if command is None:
+                continue
+            if command in found:
+                raise TypeError(f"{command.__name__} has two use cases")
+            found[command] = getattr(service, name)
+    for command in Command.__subclasses__():
+        if command not in found:
+            raise TypeError(f"{command.__name__} has no use case")
+    return found
