@@ -1,1 +1,78 @@
-"""A real-time chat over Socket.IO: by itself, or mounted in a FastAPI or Starlette application."""
+"""A real-time chat server: mounted in a FastAPI or Starlette application, or standalone.
+
+Everything that an application needs is importable from here; other modules may change.
+"""
+
+from socketio_app.application.chat import Chat
+from socketio_app.application.commands import (
+    Actor,
+    CatchUp,
+    FetchHistory,
+    JoinRoom,
+    LeaveRoom,
+    ListConversations,
+    MarkRead,
+    Position,
+    RefreshToken,
+    SendMessage,
+    StartTyping,
+    StopTyping,
+)
+from socketio_app.application.home_loop import WrongEventLoopError
+from socketio_app.application.ports import Identity
+from socketio_app.domain.conversations import Person, Room
+from socketio_app.domain.errors import (
+    ChatError,
+    Conflict,
+    ContentTooLong,
+    InvalidPayload,
+    NotAMember,
+    RateLimited,
+    TokenExpired,
+    TokenRejected,
+    TooManyConnections,
+    Unauthenticated,
+    Unavailable,
+    UnknownCommand,
+)
+from socketio_app.domain.history import Window
+from socketio_app.entrypoints.asgi import chat_of, create_socketio_app, get_chat
+from socketio_app.entrypoints.settings import Settings, SettingsError
+
+__all__ = [
+    "Actor",
+    "CatchUp",
+    "Chat",
+    "ChatError",
+    "Conflict",
+    "ContentTooLong",
+    "FetchHistory",
+    "Identity",
+    "InvalidPayload",
+    "JoinRoom",
+    "LeaveRoom",
+    "ListConversations",
+    "MarkRead",
+    "NotAMember",
+    "Person",
+    "Position",
+    "RateLimited",
+    "RefreshToken",
+    "Room",
+    "SendMessage",
+    "Settings",
+    "SettingsError",
+    "StartTyping",
+    "StopTyping",
+    "TokenExpired",
+    "TokenRejected",
+    "TooManyConnections",
+    "Unauthenticated",
+    "Unavailable",
+    "UnknownCommand",
+    "Window",
+    "WrongEventLoopError",
+    "chat_of",
+    "create_socketio_app",
+    "get_chat",
+]

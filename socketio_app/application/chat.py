@@ -5,6 +5,7 @@ from typing import Any
 
 from socketio_app.application.admission import Admission
 from socketio_app.application.cancellation import run_to_completion
+from socketio_app.application.chat_methods import ChatMethods
 from socketio_app.application.commands import Actor, Command, Result
 from socketio_app.application.delivery import Delivery
 from socketio_app.application.events import Users
@@ -28,14 +29,14 @@ from socketio_app.domain.connections import Connections
 from socketio_app.domain.identifiers import UserId
 
 
-class Chat:
+class Chat(ChatMethods):
     """Executes commands, and opens and closes connections.
 
     Example:
         Post a message from the host application, as a user who is a member of the room::
 
-            chat = socketio_app.state.chat
-            await chat.execute(Actor("ada"), SendMessage(Room("lobby"), "Hello"))
+            chat = get_chat(app)
+            await chat.send("ada", Room("lobby"), "Hello")
     """
 
     def __init__(

@@ -25,6 +25,8 @@ from socketio_app.domain.identifiers import (
     ConnectionId,
     RoomId,
     UserId,
+    as_room_id,
+    as_user_id,
     check_client_message_id,
     check_room_id,
     check_user_id,
@@ -41,7 +43,7 @@ CommandKind = Literal["send", "membership", "typing", "reading", "token"]
 class Actor:
     """The user who issues a command."""
 
-    user_id: UserId = attrs.field(validator=check_user_id)
+    user_id: UserId = attrs.field(converter=as_user_id, validator=check_user_id)
     connection_id: ConnectionId | None = None
     """The connection it came from; `None` if the host application acts on behalf of the user."""
 
@@ -87,7 +89,7 @@ class JoinRoom(Command[RoomJoined]):
 
     kind = "membership"
 
-    room_id: RoomId = attrs.field(validator=check_room_id)
+    room_id: RoomId = attrs.field(converter=as_room_id, validator=check_room_id)
 
 
 @attrs.frozen
@@ -104,7 +106,7 @@ class LeaveRoom(Command[RoomLeft]):
 
     kind = "membership"
 
-    room_id: RoomId = attrs.field(validator=check_room_id)
+    room_id: RoomId = attrs.field(converter=as_room_id, validator=check_room_id)
 
 
 @attrs.frozen

@@ -9,14 +9,21 @@ from typing import Self
 
 import attrs
 
-from socketio_app.domain.identifiers import RoomId, UserId, check_room_id, check_user_id
+from socketio_app.domain.identifiers import (
+    RoomId,
+    UserId,
+    as_room_id,
+    as_user_id,
+    check_room_id,
+    check_user_id,
+)
 
 
 @attrs.frozen(cache_hash=True)
 class Room:
     """A room, both as a target and as the conversation of its members."""
 
-    room_id: RoomId = attrs.field(validator=check_room_id)
+    room_id: RoomId = attrs.field(converter=as_room_id, validator=check_room_id)
 
     def recipient(self, _sender: UserId) -> None:
         """Return `None`: a room's messages have no single recipient."""
@@ -26,7 +33,7 @@ class Room:
 class Person:
     """A user as a target, possibly the sender themselves."""
 
-    to_user_id: UserId = attrs.field(validator=check_user_id)
+    to_user_id: UserId = attrs.field(converter=as_user_id, validator=check_user_id)
 
 
 Target = Room | Person

@@ -29,6 +29,16 @@ MAX_CLIENT_MESSAGE_ID_CHARS = 64
 _ROOM_ID = re.compile(rf"[A-Za-z0-9_.:@-]{{1,{MAX_ROOM_ID_CHARS}}}")
 
 
+def as_user_id(given: str) -> UserId:
+    """Take a string as a user's id; it is checked where it is used."""
+    return UserId(given)
+
+
+def as_room_id(given: str) -> RoomId:
+    """Take a string as a room's id; it is checked where it is used."""
+    return RoomId(given)
+
+
 def check_user_id(_instance: object, field: "attrs.Attribute[UserId]", value: UserId) -> None:
     """Validate a user's id: 1 to 128 characters.
 

@@ -7,10 +7,13 @@ from typing import Any, cast
 
 import attrs
 from starlette.applications import Starlette
+from starlette.datastructures import State
+from starlette.requests import HTTPConnection
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from socketio_app.adapters.http import HEALTH, ready
+from socketio_app.application.chat import Chat
 from socketio_app.application.ports import Store
 from socketio_app.entrypoints.composition import Composition, TransportServer, compose
 from socketio_app.entrypoints.mounted_app import HostRoute, host_lifespan
@@ -102,7 +105,33 @@ def application(
     ]
     starlette = Starlette(routes=routes, lifespan=lifespan)
     starlette.state.chat = composition.chat
+    state = getattr(host, "state", None)
+    if isinstance(state, State):  # a FastAPI or Starlette application
+        state.chat = composition.chat
     return starlette
+
+
+def get_chat(connection: HTTPConnection) -> Chat:
+    """Return the chat of the application that serves a request or a WebSocket.
+
+    A dependency for FastAPI: `chat: Annotated[Chat, Depends(get_chat)]`.
+
+    Raises:
+        LookupError: the application has no chat: it was not passed to `create_socketio_app`.
+    """
+    return chat_of(connection.app)
+
+
+def chat_of(app: Starlette) -> Chat:
+    """Return the chat of an application: what `create_socketio_app` returned, or took.
+
+    Raises:
+        LookupError: it has none.
+    """
+    chat = getattr(app.state, "chat", None)
+    if not isinstance(chat, Chat):
+        raise LookupError("this application has no chat: pass it to create_socketio_app")
+    return chat
 
 
 PATH = "/socket.io"

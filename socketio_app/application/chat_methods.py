@@ -1,0 +1,100 @@
+"""The chat's commands as methods, for the host application."""
+
+from collections.abc import Coroutine
+from typing import Any
+
+from socketio_app.application.commands import (
+    Actor,
+    Command,
+    ConversationPage,
+    FetchHistory,
+    JoinRoom,
+    LeaveRoom,
+    ListConversations,
+    MarkRead,
+    ReadMarked,
+    Result,
+    RoomJoined,
+    RoomLeft,
+    SendMessage,
+    StartTyping,
+    StopTyping,
+)
+from socketio_app.domain.conversations import Target
+from socketio_app.domain.history import DEFAULT_PAGE_ROWS, Page, Window
+from socketio_app.domain.identifiers import ClientMessageId, as_user_id
+from socketio_app.domain.messaging import Stored
+
+
+class ChatMethods:
+    """A method for each command. Each acts on behalf of a user, and raises what `execute` raises.
+
+    Targets are `Person("bob")` or `Room("lobby")`.
+    """
+
+    def execute(self, actor: Actor, command: Command[Result]) -> Coroutine[Any, Any, Result]:
+        """Execute a command."""
+        raise NotImplementedError
+
+    async def send(
+        self,
+        user_id: str,
+        target: Target,
+        content: str,
+        *,
+        client_message_id: str | None = None,
+    ) -> Stored:
+        """Send a message.
+
+        Args:
+            user_id: the sender; in a room, one of its members.
+            target: a person or a room.
+            content: the text.
+            client_message_id: an id of your own. Sending again with the same one stores nothing,
+                so that a failed call can be repeated.
+        """
+        given = None if client_message_id is None else ClientMessageId(client_message_id)
+        return await self.execute(_actor(user_id), SendMessage(target, content, given))
+
+    async def join(self, user_id: str, room_id: str) -> RoomJoined:
+        """Make a user a member of a room, which is created if it does not exist."""
+        return await self.execute(_actor(user_id), JoinRoom(room_id))
+
+    async def leave(self, user_id: str, room_id: str) -> RoomLeft:
+        """End a user's membership in a room."""
+        return await self.execute(_actor(user_id), LeaveRoom(room_id))
+
+    async def history(
+        self,
+        user_id: str,
+        target: Target,
+        *,
+        before_seq: int | None = None,
+        after_seq: int | None = None,
+        limit: int = DEFAULT_PAGE_ROWS,
+    ) -> Page:
+        """Return a page of a conversation: the newest messages, or those before or after one."""
+        window = Window(before_seq, after_seq, limit)
+        return await self.execute(_actor(user_id), FetchHistory(target, window))
+
+    async def conversations(
+        self, user_id: str, *, limit: int = DEFAULT_PAGE_ROWS, cursor: int | None = None
+    ) -> ConversationPage:
+        """Return a page of a user's conversations, those with the newest activity first."""
+        return await self.execute(_actor(user_id), ListConversations(limit, cursor))
+
+    async def mark_read(self, user_id: str, target: Target, seq: int) -> ReadMarked:
+        """Mark a conversation as read up to a message."""
+        return await self.execute(_actor(user_id), MarkRead(target, seq))
+
+    async def start_typing(self, user_id: str, target: Target) -> None:
+        """Show a user as typing, for a few seconds."""
+        await self.execute(_actor(user_id), StartTyping(target))
+
+    async def stop_typing(self, user_id: str, target: Target) -> None:
+        """Show a user as typing no more."""
+        await self.execute(_actor(user_id), StopTyping(target))
+
+
+def _actor(user_id: str) -> Actor:
+    return Actor(as_user_id(user_id))

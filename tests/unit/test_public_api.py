@@ -1,0 +1,125 @@
+"""What an application may import, and how it calls the chat."""
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+
+import socketio_app
+from socketio_app import Chat, NotAMember, Person, Room, Settings, chat_of, get_chat
+from socketio_app.entrypoints.asgi import application
+from socketio_app.entrypoints.composition import compose
+from tests.tokens import SECRET
+
+ROOT = Path(__file__).parent.parent.parent
+pytestmark = pytest.mark.anyio
+
+
+PUBLIC = [
+    "Actor",
+    "CatchUp",
+    "Chat",
+    "ChatError",
+    "Conflict",
+    "ContentTooLong",
+    "FetchHistory",
+    "Identity",
+    "InvalidPayload",
+    "JoinRoom",
+    "LeaveRoom",
+    "ListConversations",
+    "MarkRead",
+    "NotAMember",
+    "Person",
+    "Position",
+    "RateLimited",
+    "RefreshToken",
+    "Room",
+    "SendMessage",
+    "Settings",
+    "SettingsError",
+    "StartTyping",
+    "StopTyping",
+    "TokenExpired",
+    "TokenRejected",
+    "TooManyConnections",
+    "Unauthenticated",
+    "Unavailable",
+    "UnknownCommand",
+    "Window",
+    "WrongEventLoopError",
+    "chat_of",
+    "create_socketio_app",
+    "get_chat",
+]
+"""Changing this list is a change of the public API, which belongs in the changelog."""
+
+
+@pytest.fixture
+async def chat() -> AsyncIterator[Chat]:
+    composition = compose(Settings(secret_key=SECRET))
+    await composition.start()
+    yield composition.chat
+    await composition.stop()
+    await composition.close()
+
+
+def test_public_names_are_those_listed() -> None:
+    assert sorted(socketio_app.__all__) == sorted(PUBLIC)
+    assert all(hasattr(socketio_app, name) for name in PUBLIC)
+
+
+def test_examples_of_the_readme_import_public_names_only() -> None:
+    imports = re.findall(
+        r"^from (socketio_app[\w.]*) import", (ROOT / "README.md").read_text(), re.M
+    )
+
+    assert imports
+    assert set(imports) == {"socketio_app"}
+
+
+async def test_methods_execute_commands_for_users_given_as_strings(chat: Chat) -> None:
+    joined = await chat.join("ada", "lobby")
+    sent = await chat.send("ada", Room("lobby"), "hello", client_message_id="1")
+    again = await chat.send("ada", Room("lobby"), "hello", client_message_id="1")
+    await chat.start_typing("ada", Room("lobby"))
+    await chat.stop_typing("ada", Room("lobby"))
+    read = await chat.mark_read("ada", Room("lobby"), 1)
+    page = await chat.history("ada", Room("lobby"), limit=1)
+    listed = await chat.conversations("ada")
+    left = await chat.leave("ada", "lobby")
+
+    assert (joined.joined, left.left, read.read_seq) == (True, True, 1)
+    assert (again.duplicate, again.message) == (True, sent.message)
+    assert list(page.messages) == [sent.message]
+    assert listed.conversations[0].last_message == sent.message
+
+
+async def test_method_raises_what_the_command_raises(chat: Chat) -> None:
+    with pytest.raises(NotAMember):
+        await chat.send("ada", Room("lobby"), "hello")
+
+
+async def test_personal_message_by_method(chat: Chat) -> None:
+    sent = await chat.send("ada", Person("bob"), "hello")
+
+    assert (sent.message.from_user_id, sent.message.to_user_id) == ("ada", "bob")
+
+
+async def test_chat_is_found_on_the_application_and_its_host() -> None:
+    host = Starlette()
+    composition = compose(Settings(secret_key=SECRET))
+
+    app = application(composition, host)
+
+    assert chat_of(app) is chat_of(host) is composition.chat
+    assert get_chat(Request({"type": "http", "app": host})) is composition.chat
+    assert isinstance(composition.chat, Chat)
+
+
+async def test_application_without_a_chat_says_so() -> None:
+    with pytest.raises(LookupError, match="pass it to create_socketio_app"):
+        chat_of(Starlette())
