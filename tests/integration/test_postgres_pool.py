@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import asyncpg
 import pytest
 
 from socketio_app.adapters.sql.postgres import pool as postgres_pool
@@ -190,3 +191,23 @@ async def test_session_of_a_cancelled_caller_is_not_reused(pool: PostgresPool) -
 async def sleep(pool: PostgresPool) -> None:
     async with pool.transaction() as connection:
         await connection.execute("SELECT pg_sleep(30)")
+
+
+async def test_connection_that_does_not_close_is_terminated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(postgres_session, "DISCONNECT_TIMEOUT_SECONDS", 0.01)
+    async with postgres_database() as url:
+        connector = Connector(parse_postgres_url(url))
+        session = await connector.open()
+        connection = session.connection
+
+        async def close(_connection: object, **_options: object) -> None:
+            await asyncio.Event().wait()
+
+        with monkeypatch.context() as patched:
+            patched.setattr(asyncpg.Connection, "close", close)
+            connector.end(session)
+            await connector.close()
+
+        assert connection.is_closed()

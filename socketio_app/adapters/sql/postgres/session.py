@@ -294,7 +294,9 @@ async def _look_up_types(connection: Connection, begin: str) -> None:
 
 async def _disconnect(connection: Connection) -> None:
     try:
-        await connection.close(timeout=DISCONNECT_TIMEOUT_SECONDS)
+        # The driver's own time-out does not include its wait for a statement that was cancelled.
+        async with asyncio.timeout(DISCONNECT_TIMEOUT_SECONDS):
+            await connection.close()
     except (*UNAVAILABLE, asyncpg.PostgresError):
         connection.terminate()
 
