@@ -91,28 +91,29 @@ async def test_a_connection_is_two_lines_of_whose_and_how_long_and_why_it_ended(
 
 
 @pytest.mark.anyio
-async def test_a_connection_that_is_refused_is_one_line(log: io.StringIO) -> None:
+async def test_rejected_connection_logs_one_line(log: io.StringIO) -> None:
     async with serving(application(faulty())) as url:
         with pytest.raises(Refused):
             await PythonClient().open(url, "websocket", {"auth": {"token": MARK}})
 
-    (refused,) = events(log, "refused")
-    assert refused["code"] == "unauthenticated"
-    assert refused["level"] == "warning"
-    assert refused["reason"] == "the token is not a well-formed JSON Web Token"
-    assert refused["address"] == "127.0.0.1"
+    (rejected,) = events(log, "connection rejected")
+    assert rejected["code"] == "unauthenticated"
+    assert rejected["level"] == "warning"
+    assert rejected["reason"] == "the token is not a well-formed JSON Web Token"
+    assert rejected["address"] == "127.0.0.1"
     assert not events(log, "connected")
     assert not events(log, "disconnected")
 
 
 @pytest.mark.anyio
-async def test_client_that_repeats_its_refused_token_logs_one_warning(log: io.StringIO) -> None:
+async def test_client_that_repeats_its_rejected_token_logs_one_warning(log: io.StringIO) -> None:
     async with serving(application(faulty())) as url:
         for _ in range(3):
             with pytest.raises(Refused):
                 await PythonClient().open(url, "websocket", {"auth": {"token": MARK}})
 
-    assert [line["level"] for line in events(log, "refused")] == ["warning", "info", "info"]
+    rejections = events(log, "connection rejected")
+    assert [line["level"] for line in rejections] == ["warning", "info", "info"]
 
 
 @pytest.mark.anyio
@@ -124,13 +125,13 @@ async def test_reason_for_a_rejected_token_is_logged_and_never_sent(log: io.Stri
         with pytest.raises(Refused) as answer:
             await PythonClient().open(url, "websocket", {"auth": auth})
 
-    (refused,) = events(log, "refused")
-    assert "iat is 3.6e+03 s in the future" in refused["reason"]
+    (rejected,) = events(log, "connection rejected")
+    assert "iat is 3.6e+03 s in the future" in rejected["reason"]
     assert "iat" not in str(answer.value)
 
 
 @pytest.mark.anyio
-async def test_refused_token_refresh_is_one_line_with_its_user_and_reason(
+async def test_rejected_token_refresh_logs_one_line_with_its_user_and_reason(
     log: io.StringIO,
 ) -> None:
     async with serving(application(faulty())) as url:
@@ -138,23 +139,25 @@ async def test_refused_token_refresh_is_one_line_with_its_user_and_reason(
         await ada.call("refresh_token", {"token": token("bob")})
         await ada.close()
 
-    (refused,) = events(log, "token refresh refused")
-    assert (refused["user"], refused["reason"]) == ("ada", "the token belongs to another user")
+    (rejected,) = events(log, "token refresh rejected")
+    assert (rejected["user"], rejected["reason"]) == ("ada", "the token belongs to another user")
 
 
 @pytest.mark.anyio
-async def test_a_fault_is_one_line_with_the_id_that_the_client_was_told(log: io.StringIO) -> None:
+async def test_internal_error_logs_one_line_with_the_id_sent_to_the_client(
+    log: io.StringIO,
+) -> None:
     async with serving(application(faulty())) as url:
         ada = await PythonClient().open(url, "websocket", {"auth": {"token": token("ada")}})
         answer = await ada.call("send_personal_message", MESSAGE)
         await ada.close()
 
     (error_id,) = re.findall(r"[0-9a-f]{12}", answer["error"]["message"])
-    (fault,) = events(log, f"fault {error_id} in send_personal_message")
-    assert fault["error_id"] == error_id
-    assert (fault["user"], fault["command"]) == ("ada", "send_personal_message")
-    assert fault["duration"] >= 0
-    assert "RuntimeError" in fault["exception"]
+    (error,) = events(log, f"internal error {error_id} in send_personal_message")
+    assert error["error_id"] == error_id
+    assert (error["user"], error["command"]) == ("ada", "send_personal_message")
+    assert error["duration"] >= 0
+    assert "RuntimeError" in error["exception"]
 
 
 @pytest.fixture(scope="module")

@@ -1,1 +1,1 @@
-"""Fan-out: events to the connections of any transport."""
+"""Fan-out of events to connections, for all transports."""

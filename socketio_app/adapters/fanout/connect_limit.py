@@ -1,4 +1,4 @@
-"""How often clients may connect to the chat's namespace."""
+"""Rate limits for connecting to the chat."""
 
 from math import ceil
 from time import monotonic
@@ -13,7 +13,7 @@ from socketio_app.domain.rates import Rate, RateLimiter
 
 @attrs.frozen
 class ConnectRates:
-    """The rates of CONNECT packets; `None`: any number."""
+    """Maximum rates of CONNECT packets; `None` for no limit."""
 
     per_connection: Rate | None = None
     per_address: Rate | None = None
@@ -21,49 +21,50 @@ class ConnectRates:
 
 
 class ConnectLimit:
-    """Refuses CONNECT packets that come too fast.
+    """Limits the rate of CONNECT packets.
 
-    Each costs the verification of a token, reads of the store, an entry in all rooms of the user
-    and two lines of the log. So those of a connection or an address are counted before the token is
-    verified, and those of a user after that.
+    Each one costs the verification of a token, reads of the store, a subscription to each of the
+    user's rooms and two log lines. The rates per connection and per address are therefore checked
+    before the token is verified; the rate per user can only be checked afterwards.
     """
 
     def __init__(self, rates: ConnectRates) -> None:
-        self._of_connections = _limiter(rates.per_connection)
-        self._of_addresses = _limiter(rates.per_address)
-        self._of_users = _limiter(rates.per_user)
+        self._per_connection = _limiter(rates.per_connection)
+        self._per_address = _limiter(rates.per_address)
+        self._per_user = _limiter(rates.per_user)
 
-    def check(self, eio_sid: str, address: str | None, *, is_first: bool) -> None:
-        """Count a CONNECT packet over a connection.
+    def check(self, sid: str, address: str | None, *, is_first: bool) -> None:
+        """Count a CONNECT packet of a connection.
 
         Args:
-            eio_sid: the connection.
-            address: the client's address or network; `None` if the server does not know.
-            is_first: whether it is the connection's first. The limit of handshakes has counted that
-                one for its address. Official clients do not try again after a refused CONNECT, so
-                those of an office that reconnects at once must not be refused here.
+            sid: the session id of the connection.
+            address: the client's address or network; `None` if unknown.
+            is_first: whether this is the connection's first CONNECT, which does not count for the
+                address: the handshake limit has counted it. Official clients do not retry after a
+                rejected CONNECT, so clients in one office that all reconnect at the same time must
+                not be rejected here.
 
         Raises:
-            RateLimited: the connection or the address sends too many of them.
+            RateLimited: the connection or the address exceeds its rate.
         """
-        _take(self._of_connections, eio_sid)
+        _count(self._per_connection, sid)
         if address is not None and not is_first:
-            _take(self._of_addresses, address)
+            _count(self._per_address, address)
 
     def check_user(self, user_id: UserId) -> None:
-        """Count a CONNECT packet whose token is the user's.
+        """Count a CONNECT packet with a valid token of the user.
 
         Raises:
-            RateLimited: the user sends too many of them.
+            RateLimited: the user exceeds their rate.
         """
-        _take(self._of_users, user_id)
+        _count(self._per_user, user_id)
 
 
 def _limiter(rate: Rate | None) -> RateLimiter | None:
     return None if rate is None else RateLimiter(rate)
 
 
-def _take(limiter: RateLimiter | None, key: str) -> None:
+def _count(limiter: RateLimiter | None, key: str) -> None:
     if limiter is None:
         return
     wait = limiter.admit(key, monotonic())
@@ -71,4 +72,4 @@ def _take(limiter: RateLimiter | None, key: str) -> None:
         raise RateLimited(TOO_FAST, retry_after_ms=ceil(wait * 1000))
 
 
-TOO_FAST: Final = "too many connects"
+TOO_FAST: Final = "too many connection attempts"

@@ -1,4 +1,4 @@
-"""Executes the commands of a connection, and answers each exactly once."""
+"""Executes the commands of connections, and answers each exactly once."""
 
 import logging
 from collections.abc import Coroutine, Mapping
@@ -24,11 +24,11 @@ log = logging.getLogger("socketio_app.socketio")
 
 
 class Request(Protocol):
-    """A command as it came over a transport."""
+    """A command received over a transport."""
 
     @property
     def name(self) -> str:
-        """The command's name, as the client wrote it."""
+        """Name of the command, as sent by the client."""
         ...
 
     @property
@@ -45,21 +45,21 @@ class Request(Protocol):
         """Return the command.
 
         Raises:
-            ChatError: there is none, or its payload is wrong.
+            ChatError: the command is unknown, or its payload is invalid.
         """
         ...
 
     def answer(self, payload: outgoing.Payload) -> Frame:
-        """Return the acknowledgement with a payload."""
+        """Return the acknowledgement with this payload."""
         ...
 
     def refusal(self, error: outgoing.Payload) -> Frame:
-        """Return the acknowledgement that refuses the command, or the `error` event."""
+        """Return the rejection: an acknowledgement or, if none was requested, an `error` event."""
         ...
 
 
 class CommandDispatcher:
-    """Passes commands to the chat, and their results back.
+    """Passes commands to the chat, and sends their results to the client.
 
     Args:
         chat: executes the commands.
@@ -83,18 +83,18 @@ class CommandDispatcher:
     def dispatch(
         self, actor: Actor, subscriber: Subscriber, request: Request
     ) -> Coroutine[Any, Any, object]:
-        """Execute the command of a request; acknowledge it, or refuse it."""
+        """Execute the command of a request, and acknowledge or reject it."""
         if self._tracing is None:
-            return self._work(actor, subscriber, request)
+            return self._run_untraced(actor, subscriber, request)
         return self._run_traced(self._tracing, actor, subscriber, request)
 
     async def _run_traced(
         self, tracing: Tracing, actor: Actor, subscriber: Subscriber, request: Request
     ) -> None:
         with tracing.command(_known(request.name), actor) as outcome:
-            outcome.code = await self._work(actor, subscriber, request)
+            outcome.code = await self._run_untraced(actor, subscriber, request)
 
-    def _work(
+    def _run_untraced(
         self, actor: Actor, subscriber: Subscriber, request: Request
     ) -> Coroutine[Any, Any, str]:
         if request.name in QUEUING_EVENTS and request.wants_answer:
@@ -102,7 +102,7 @@ class CommandDispatcher:
         return self._run(actor, subscriber, request)
 
     async def _run_with_queue(self, actor: Actor, subscriber: Subscriber, request: Request) -> str:
-        """Queue what is published until the answer is written."""
+        """Hold back published events until the answer is written."""
         subscriber.hold_all()
         try:
             return await self._run(actor, subscriber, request)
@@ -110,7 +110,7 @@ class CommandDispatcher:
             subscriber.release_all()
 
     async def _run(self, actor: Actor, subscriber: Subscriber, request: Request) -> str:
-        begin, outcome = perf_counter(), "ok"
+        started, outcome = perf_counter(), "ok"
         try:
             result = await self._chat.execute(actor, request.command())
         except ChatError as error:
@@ -118,8 +118,8 @@ class CommandDispatcher:
             self._refuse(actor, subscriber, request, error)
         except Exception:
             outcome, error_id = "internal", new_error_id()
-            fields = _fault_fields(error_id, actor, request, perf_counter() - begin)
-            log.exception("fault %s in %s", error_id, fields["command"], extra=fields)
+            fields = _error_fields(error_id, actor, request, perf_counter() - started)
+            log.exception("internal error %s in %s", error_id, fields["command"], extra=fields)
             subscriber.write(request.refusal(outgoing.fault(error_id)))
         else:
             if request.wants_answer:
@@ -130,7 +130,7 @@ class CommandDispatcher:
                 if isinstance(result, CaughtUp):
                     subscriber.release_all(places_of(result))
         if self._metrics is not None:
-            self._metrics.count_command(request.name, outcome, perf_counter() - begin)
+            self._metrics.count_command(request.name, outcome, perf_counter() - started)
         return outcome
 
     def _refuse(
@@ -138,7 +138,7 @@ class CommandDispatcher:
     ) -> None:
         if isinstance(error, TokenRejected):
             source = {"connection": actor.connection_id, "user": actor.user_id}
-            self._refusals.refused("token refresh refused", error, source)
+            self._refusals.refused("token refresh rejected", error, source)
         subscriber.write(request.refusal(outgoing.refusal(error)))
         if self._chat.refusal_limit.exceeded(actor, error, request.size):
             subscriber.end(TOO_MANY_REFUSALS, subscriber.encoding.goodbye)
@@ -146,13 +146,13 @@ class CommandDispatcher:
     def count_ignored(
         self, actor: Actor, subscriber: Subscriber, count: int = 1, size: int = 0
     ) -> None:
-        """Count packets that are no commands; end the connection of a client that sends many."""
+        """Count packets that are not commands; disconnect a client that sends too many."""
         if self._chat.refusal_limit.exceeded_by_ignored(actor, count, size):
             subscriber.end(TOO_MANY_REFUSALS, subscriber.encoding.goodbye)
 
 
 def places_of(result: CaughtUp) -> Mapping[Conversation, range]:
-    """Return the places of each conversation's messages in an answer."""
+    """Return the range of `seq` of each conversation's messages in a result."""
     return {
         missed.messages[0].conversation: range(missed.messages[0].seq, missed.messages[-1].seq + 1)
         for missed in result.conversations
@@ -160,7 +160,7 @@ def places_of(result: CaughtUp) -> Mapping[Conversation, range]:
     }
 
 
-def _fault_fields(
+def _error_fields(
     error_id: str, actor: Actor, request: Request, seconds: float
 ) -> dict[str, object]:
     return {
@@ -173,5 +173,5 @@ def _fault_fields(
 
 
 def _known(name: str) -> str:
-    """Return a command's name, or one name for all that clients make up."""
+    """Return a command's name, or one name for all unknown commands."""
     return name if name in COMMANDS else OTHER

@@ -1,4 +1,4 @@
-"""What a transport gives the hub: events as frames."""
+"""How a transport encodes events as frames."""
 
 from collections.abc import Callable
 
@@ -10,9 +10,9 @@ from socketio_app.application.events import Event
 
 @attrs.frozen
 class Encoding:
-    """How a transport writes events."""
+    """A transport's encoding of events."""
 
     event_frame: Callable[[Event], Frame]
     """Encodes an event, once for all connections of the transport."""
     goodbye: Frame | None
-    """The last frame to a client that must not reconnect by itself, where there is one."""
+    """The transport's last frame to a client that must not reconnect; `None` if it has none."""

@@ -1,7 +1,7 @@
-"""Fan-out: publishes events to the live connections of users and of rooms.
+"""Fan-out: publishes events to the live connections of users and rooms.
 
-The tables are keyed by verified users and by rooms whose members the application has admitted. No
-key ever comes from a client.
+The tables are keyed by authenticated users and by rooms whose membership the application has
+checked. Clients cannot choose other keys.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -33,12 +33,13 @@ from socketio_app.domain.identifiers import ConnectionId, RoomId, UserId
 class Hub:
     """Publishes events to live connections. Implements the `Broadcast` port.
 
-    All connections get the events of a room in the same order, however large the room is.
+    All connections receive the events of a room in the same order, whatever its size.
 
     Args:
-        encoding: Encodes events for the connections' transport.
-        slice_connections: Maximum number of connections written to in one turn of the loop.
-        metrics: Counts deliveries, if given.
+        encoding: encodes events for the connections' transport.
+        slice_connections: maximum number of connections written to in one iteration of the event
+            loop.
+        metrics: counts deliveries, if given.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class Hub:
         self._large_rooms = LargeRooms(slice_connections, metrics)
 
     def attach(self, subscriber: Subscriber) -> None:
-        """Add a connection: it gets the events of its user and of the user's rooms."""
+        """Add a connection. It receives the events of its user and of the user's rooms."""
         self._subscribers.setdefault(subscriber.user_id, {})[subscriber.connection_id] = subscriber
         for room_id in self._rooms.get(subscriber.user_id, ()):
             self._audiences[room_id][subscriber.connection_id] = subscriber
@@ -94,7 +95,7 @@ class Hub:
             for subscriber in self._subscribers_of(audience):
                 subscriber.deliver(event, self._encode(event))
             return
-        members = self._audiences.get(audience.room_id, _NOBODY)
+        members = self._audiences.get(audience.room_id, _NO_SUBSCRIBERS)
         if len(members) > self._slice_connections or audience.room_id in self._large_rooms.rooms:
             excluded = self._excluded(members, audience)
             delivery = Delivery(event, self._encode(event), tuple(members.values()), excluded)
@@ -117,21 +118,21 @@ class Hub:
                         subscriber.direct(frame)
                     else:
                         subscriber.deliver(event, frame)
-                except Exception as error:  # noqa: BLE001  (logged there)
+                except Exception as error:  # noqa: BLE001  (`fail` logs it)
                     subscriber.fail(error)
         if self._metrics is not None:
             self._metrics.count_broadcast(event, recipients)
 
     def _publish_to_users(self, event: Event, audience: Users) -> None:
         if self._large_rooms.rooms and (room_id := _room_of(event)) in self._large_rooms.rooms:
-            self._publish_to_users_in_turn(event, audience, room_id)
+            self._queue_for_users(event, audience, room_id)
             return
         frame: Frame | None = None
         except_connection, recipients = audience.except_connection, 0
         message = event.message if type(event) is MessageSent else None
         recipient = message.to_user_id if message is not None else None
         for user_id in audience.user_ids:
-            for subscriber in self._subscribers.get(user_id, _NOBODY).values():
+            for subscriber in self._subscribers.get(user_id, _NO_SUBSCRIBERS).values():
                 if subscriber.connection_id != except_connection:
                     recipients += 1
                     frame = frame or self._encode(event)
@@ -142,12 +143,12 @@ class Hub:
                             continue
                         if message is not None and user_id == recipient:
                             subscriber.expect(message)
-                    except Exception as error:  # noqa: BLE001  (logged there)
+                    except Exception as error:  # noqa: BLE001  (`fail` logs it)
                         subscriber.fail(error)
         if self._metrics is not None:
             self._metrics.count_broadcast(event, recipients)
 
-    def _publish_to_users_in_turn(self, event: Event, audience: Users, room_id: RoomId) -> None:
+    def _queue_for_users(self, event: Event, audience: Users, room_id: RoomId) -> None:
         subscribers = self._subscribers_of(audience)
         if subscribers:
             self._large_rooms.deliver(room_id, Delivery(event, self._encode(event), subscribers))
@@ -156,28 +157,28 @@ class Hub:
         """See `Broadcast.disconnect`."""
         for subscriber in self._subscribers_of(audience):
             self.detach(subscriber)
-            subscriber.end(*self._ending(reason))
+            subscriber.end(*self._reason_and_goodbye(reason))
 
-    def _ending(self, reason: DisconnectReason) -> tuple[str, Frame | None]:
+    def _reason_and_goodbye(self, reason: DisconnectReason) -> tuple[str, Frame | None]:
         if reason == "token_expired":
-            return EXPIRED, None  # clients reconnect by themselves, maybe with a new token
+            return EXPIRED, None  # clients reconnect by themselves, possibly with a new token
         return DISCONNECTED, self._goodbye
 
     def _subscribers_of(self, audience: Users | OneConnection) -> Sequence[Subscriber]:
         if isinstance(audience, OneConnection):
-            subscriber = self._subscribers.get(audience.user_id, _NOBODY).get(
+            subscriber = self._subscribers.get(audience.user_id, _NO_SUBSCRIBERS).get(
                 audience.connection_id
             )
             return [] if subscriber is None else [subscriber]
         return [
             subscriber
             for user_id in audience.user_ids
-            for subscriber in self._subscribers.get(user_id, _NOBODY).values()
+            for subscriber in self._subscribers.get(user_id, _NO_SUBSCRIBERS).values()
             if subscriber.connection_id != audience.except_connection
         ]
 
     def has_user(self, user_id: UserId) -> bool:
-        """Whether the user has a connection here."""
+        """Whether the user has a connection in this hub."""
         return user_id in self._subscribers
 
     def is_subscribed(self, room_id: RoomId, user_id: UserId) -> bool:
@@ -224,7 +225,7 @@ class Hub:
     ) -> None:
         rooms = self._rooms.setdefault(user_id, set())
         if room_id in rooms:
-            return  # `attach` has added the user's other connections
+            return  # `attach` has added the user's later connections
         rooms.add(room_id)
         self._audiences.setdefault(room_id, {}).update(subscribers)
 
@@ -252,13 +253,13 @@ class Hub:
     ) -> Sequence[Subscriber]:
         excluded: list[Subscriber] = []
         if audience.except_user is not None:
-            excluded += self._subscribers.get(audience.except_user, _NOBODY).values()
+            excluded += self._subscribers.get(audience.except_user, _NO_SUBSCRIBERS).values()
         if audience.except_connection is not None and audience.except_connection in members:
             excluded.append(members[audience.except_connection])
         return excluded
 
 
-_NOBODY: Mapping[ConnectionId, Subscriber] = {}
+_NO_SUBSCRIBERS: Mapping[ConnectionId, Subscriber] = {}
 
 
 def _room_of(event: Event) -> RoomId | None:

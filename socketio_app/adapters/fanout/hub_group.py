@@ -1,4 +1,4 @@
-"""The hubs of several transports as one."""
+"""Several hubs, one for each transport, as one."""
 
 from collections.abc import Sequence
 

@@ -1,7 +1,8 @@
-"""Delivers events to rooms of thousands, in slices, so that the event loop is never blocked.
+"""Delivery to rooms with thousands of connections, in slices that do not block the event loop.
 
-Events of a large room are delivered slice by slice. Events that arrive meanwhile wait, and then go
-out as one batch: one write for each connection. Under load the cost of a delivery therefore falls.
+Events that are published while a room's earlier events are being delivered are queued, and then
+delivered as one batch, with one write per connection. Under load, the cost per event therefore
+falls.
 """
 
 import asyncio
@@ -17,13 +18,13 @@ from socketio_app.application.metrics import Metrics
 from socketio_app.domain.identifiers import RoomId
 
 SLICE_CONNECTIONS = 500
-"""Maximum number of connections written to in one turn of the loop: a few milliseconds."""
+"""Maximum number of connections written to in one loop iteration: a few milliseconds."""
 
 MAX_BATCH_EVENTS = 128
 """Maximum number of events in a batch."""
 
 MAX_WAITING = 256
-"""Maximum number of events waiting in a room; senders to a room with more of them wait."""
+"""High-water mark of events queued in a room. Above it, senders to the room wait."""
 
 
 @attrs.frozen(eq=False)
@@ -34,30 +35,30 @@ class Delivery:
     frame: Frame
     subscribers: Sequence[Subscriber]
     excluded: Sequence[Subscriber] = ()
-    """Those of the subscribers that do not get it."""
+    """Subscribers that do not receive the event."""
 
     @property
     def recipient_count(self) -> int:
-        """Number of connections that get it."""
+        """Number of connections that receive the event."""
         return len(self.subscribers) - len(self.excluded)
 
 
 class LargeRooms:
-    """The rooms in which deliveries are under way."""
+    """The rooms with deliveries in progress."""
 
     def __init__(self, slice_connections: int, metrics: Metrics | None = None) -> None:
         self._slice_connections = slice_connections
         self.rooms: dict[RoomId, LargeRoom] = {}
-        """The rooms where a new event has to wait for those before it."""
+        """Rooms in which new events are queued behind earlier ones."""
         self._metrics = metrics
 
     async def wait_until_caught_up(self, room_id: RoomId) -> None:
-        """Wait until at most `MAX_WAITING` events wait in a room."""
+        """Wait until at most `MAX_WAITING` events are queued in a room."""
         while (room := self.rooms.get(room_id)) and len(room.waiting) > MAX_WAITING:
             await room.wait_for_batch()
 
     def deliver(self, room_id: RoomId, delivery: Delivery) -> None:
-        """Deliver an event after the earlier ones of the room."""
+        """Deliver an event after earlier events of the room."""
         if not self.rooms:
             asyncio.get_running_loop().call_soon(self._deliver_slice)
         if room_id not in self.rooms:
@@ -65,7 +66,7 @@ class LargeRooms:
         self.rooms[room_id].waiting.append(delivery)
 
     def _deliver_slice(self) -> None:
-        """Deliver a slice in one room; the rooms take turns."""
+        """Deliver the next slice of one room; the rooms take turns."""
         room_id = next(iter(self.rooms))
         room = self.rooms.pop(room_id)
         try:
@@ -79,7 +80,7 @@ class LargeRooms:
 
 @attrs.define
 class LargeRoom:
-    """The deliveries of one room that are not complete."""
+    """The unfinished deliveries of one room."""
 
     slice_connections: int
     metrics: Metrics | None
@@ -94,7 +95,7 @@ class LargeRoom:
         await self._batch_delivered.wait()
 
     def deliver_slice(self) -> None:
-        """Deliver the batch to the next slice of the connections."""
+        """Deliver the current batch to the next slice of connections."""
         if self.batch is None:
             self.batch = _Batch.of(self.waiting, self.slice_connections)
         if self.batch.deliver(self.slice_connections):
@@ -109,17 +110,17 @@ class LargeRoom:
 
 @attrs.define
 class _Batch:
-    """Some events on their way to the connections of a room."""
+    """Events that are delivered together to the connections of a room."""
 
     subscribers: Sequence[Subscriber]
     deliveries: Sequence[tuple[Delivery, bool]]
-    """In order, each with whether it is for the whole room or only for a few."""
+    """In order, each with whether it is for the whole room or only for a few subscribers."""
     exceptions: set[Subscriber]
-    """Subscribers that do not get exactly the room's events."""
+    """Subscribers that do not receive exactly the room's events."""
     _common: Sequence[Delivery] = attrs.field(init=False)
     _joined: bytes = attrs.field(init=False)
-    _members_met: set[Subscriber] = attrs.field(factory=set, init=False)
-    """Those of the exceptions that are in the room."""
+    _exceptions_in_room: set[Subscriber] = attrs.field(factory=set, init=False)
+    """Exceptions found among the room's connections so far."""
     _next: int = attrs.field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -127,14 +128,14 @@ class _Batch:
         self._joined = b"".join(delivery.frame for delivery in self._common)
 
     @classmethod
-    def of(cls, waiting: "deque[Delivery]", few: int) -> "_Batch":
-        """Take the events that can go out together: for the same members, or for a few."""
+    def of(cls, waiting: "deque[Delivery]", max_few: int) -> "_Batch":
+        """Take the events that can be delivered together: to the same members, or to a few."""
         subscribers = waiting[0].subscribers
         deliveries: list[tuple[Delivery, bool]] = []
         exceptions: set[Subscriber] = set()
         while waiting and len(deliveries) < MAX_BATCH_EVENTS:
             for_room = waiting[0].subscribers == subscribers
-            if not for_room and len(waiting[0].subscribers) > few:
+            if not for_room and len(waiting[0].subscribers) > max_few:
                 break
             delivery = waiting.popleft()
             deliveries.append((delivery, for_room))
@@ -142,21 +143,21 @@ class _Batch:
         return cls(subscribers, deliveries, exceptions)
 
     def deliver(self, count: int) -> bool:
-        """Write to the next connections, and after the last of them to the exceptions.
+        """Write to the next connections and, after the last one, to the exceptions.
 
         Returns:
-            Whether the batch is delivered.
+            Whether the batch has been delivered to all of them.
         """
         for subscriber in self.subscribers[self._next : self._next + count]:
             try:
                 if subscriber in self.exceptions:
-                    self._members_met.add(subscriber)
+                    self._exceptions_in_room.add(subscriber)
                 elif subscriber.direct_joined is not None:
                     subscriber.direct_joined(self._joined)
                 else:
                     for delivery in self._common:
                         subscriber.deliver(delivery.event, delivery.frame)
-            except Exception as error:  # noqa: BLE001  (logged there)
+            except Exception as error:  # noqa: BLE001  (`fail` logs it)
                 subscriber.fail(error)
         self._next += count
         if self._next < len(self.subscribers):
@@ -164,14 +165,16 @@ class _Batch:
         for subscriber in self.exceptions:
             try:
                 self._deliver_to_exception(subscriber)
-            except Exception as error:  # noqa: BLE001  (logged there)
+            except Exception as error:  # noqa: BLE001  (`fail` logs it)
                 subscriber.fail(error)
         return True
 
     def _deliver_to_exception(self, subscriber: Subscriber) -> None:
         for delivery, for_room in self.deliveries:
             is_recipient = (
-                subscriber in self._members_met if for_room else subscriber in delivery.subscribers
+                subscriber in self._exceptions_in_room
+                if for_room
+                else subscriber in delivery.subscribers
             )
             if is_recipient and subscriber not in delivery.excluded:
                 subscriber.deliver(delivery.event, delivery.frame)

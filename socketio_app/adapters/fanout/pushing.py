@@ -1,4 +1,4 @@
-"""Sends a connection what its user has missed, as fast as its client takes it."""
+"""Pushes missed messages to a connection, as fast as its client reads them."""
 
 import asyncio
 import logging
@@ -12,21 +12,21 @@ from socketio_app.domain.errors import Unavailable
 log = logging.getLogger("socketio_app.socketio")
 
 RETRY_SECONDS = 1.0
-"""How long the push of missed messages waits after the store was unavailable."""
+"""Delay before the store is read again after it was unavailable."""
 
 
 class Client(Protocol):
-    """A connection, as far as it says how fast its client is."""
+    """A connection that applies back pressure."""
 
     async def until_taken(self) -> None:
-        """Wait until the client has taken what was written to it, or has gone."""
+        """Wait until the client has read what was written to it, or is gone."""
         ...
 
 
 async def push(
     client: Client, subscriber: Subscriber, sessions: Sessions, backlog: Backlog
 ) -> None:
-    """Send the rest of a backlog, a batch whenever the client has taken the one before."""
+    """Push the rest of a backlog, each batch once the client has read the previous one."""
     try:
         while not backlog.is_empty:
             await client.until_taken()
@@ -36,6 +36,6 @@ async def push(
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             subscriber.push(backlog.take())
-            await asyncio.sleep(0)  # what was written together leaves together
-    except Exception as error:  # noqa: BLE001  (logged there)
+            await asyncio.sleep(0)  # frames written together are flushed together
+    except Exception as error:  # noqa: BLE001  (`fail` logs it)
         subscriber.fail(error)

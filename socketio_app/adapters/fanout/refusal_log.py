@@ -1,4 +1,4 @@
-"""Logs why clients are refused: the operator needs the reason, the client must not have it."""
+"""Logs the reasons for rejections, which operators need and clients must not see."""
 
 import logging
 from collections.abc import Mapping
@@ -12,21 +12,22 @@ log = logging.getLogger("socketio_app.socketio")
 
 
 class RefusalLog:
-    """Logs each refusal once: a rejected token as a warning, or as info while its source repeats.
+    """Logs each rejection once.
 
-    A warning for every refused connection would let a stranger bury the other warnings.
+    A rejected token is logged as a warning, but at info level if the same source repeats it:
+    otherwise any client could bury the other warnings.
     """
 
     def __init__(self) -> None:
         self._warnings = RateLimiter(LINE_RATE)
 
     def refused(self, event: str, error: ChatError, source: Mapping[str, object]) -> None:
-        """Log an error that a client was refused with, and its reason if it is about a token.
+        """Log a rejection, with the reason if a token was rejected.
 
         Args:
-            event: what was refused.
-            error: why, for the client.
-            source: who it was, as fields of the log.
+            event: the log event.
+            error: the error that is sent to the client.
+            source: log fields that identify the client.
         """
         fields: dict[str, object] = {**source, "code": error.code}
         level = logging.INFO

@@ -1,7 +1,7 @@
-"""The chat's connections: authenticates clients, and opens and closes their connections.
+"""Authenticates clients, and opens and closes their connections, for all transports.
 
-The same for every transport: what a CONNECT costs is limited, a refusal is logged once with its
-reason, and a client that goes while it is being authenticated leaves nothing behind.
+Connecting is rate limited, each rejection is logged once with its reason, and a client that
+disconnects while it is being authenticated leaves no state behind.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ log = logging.getLogger("socketio_app.socketio")
 
 
 class Client(ConnectionWriter, Protocol):
-    """A transport's session that wants to connect to the chat."""
+    """A client's session on a transport."""
 
     @property
     def sid(self) -> str:
@@ -44,20 +44,20 @@ class Client(ConnectionWriter, Protocol):
 
     @property
     def address(self) -> str | None:
-        """The client's IPv4 address or IPv6 network; `None` if the server does not know it."""
+        """The client's IPv4 address or IPv6 network; `None` if unknown."""
         ...
 
     def watch_direct(self, on_direct: Callable[[FrameWriter | None], None]) -> None:
-        """Call back, now and at every change, with what writes frames directly, if anything."""
+        """Call back, now and on every change, with what writes frames directly, if anything."""
         ...
 
     async def until_taken(self) -> None:
-        """Wait until the client has taken what was written, or has gone."""
+        """Wait until the client has read what was written to it, or is gone."""
         ...
 
 
 class ConnectRefusedError(Exception):
-    """A client may not connect. `error` is the wire contract's error object."""
+    """A client was rejected. `error` is the wire contract's error object."""
 
     def __init__(self, error: outgoing.Payload) -> None:
         super().__init__(error["code"])
@@ -73,7 +73,7 @@ class Connection:
     opening: Opening
     connected_at: float = attrs.field(factory=monotonic)
     pushing: asyncio.Task[None] | None = None
-    """Pushes the missed messages that did not fit the first batch."""
+    """Pushes the missed messages after the first batch."""
 
 
 @attrs.frozen
@@ -92,15 +92,15 @@ class ConnectionRegistry:
     async def connect(
         self, client: Client, token: Callable[[], str], *, is_first: bool
     ) -> Connection:
-        """Authenticate a client. `open` or `close` the connection next.
+        """Authenticate a client. Call `open` or `abandon` with the connection next.
 
         Args:
-            client: the session.
+            client: the client's session.
             token: returns the token, or raises `Unauthenticated`.
-            is_first: whether the client connects over the session for the first time.
+            is_first: whether this is the first attempt to connect over the session.
 
         Raises:
-            ConnectRefusedError: the client is refused. That is logged.
+            ConnectRefusedError: the client was rejected, and the rejection logged.
         """
         try:
             self.connect_limit.check(client.sid, client.address, is_first=is_first)
@@ -109,13 +109,13 @@ class ConnectionRegistry:
             return await self._prepare(client, identity)
         except ChatError as error:
             source = {} if client.address is None else {"address": client.address}
-            self.refusals.refused("refused", error, source)
+            self.refusals.refused("connection rejected", error, source)
             self._count_refusal(error.code)
             raise ConnectRefusedError(outgoing.refusal(error)) from None
         except Exception:
             error_id = new_error_id()
             fields = {"error_id": error_id}
-            log.exception("fault %s while somebody connected", error_id, extra=fields)
+            log.exception("internal error %s while authenticating a client", error_id, extra=fields)
             self._count_refusal("internal")
             raise ConnectRefusedError(outgoing.fault(error_id)) from None
 
@@ -136,7 +136,7 @@ class ConnectionRegistry:
             self.metrics.refused[code] += 1
 
     def open(self, client: Client, connection: Connection, greeting: Frame) -> None:
-        """Send a greeting, deliver what the client missed, and then what is published."""
+        """Send the greeting, then what the client missed, then published events."""
         subscriber, opening = connection.subscriber, connection.opening
         subscriber.release(opening, greeting)
         self.chat.sessions.open(opening)
@@ -149,12 +149,12 @@ class ConnectionRegistry:
             self.metrics.opened += 1
 
     def abandon(self, connection: Connection) -> None:
-        """Forget a connection that was never opened: its client has gone."""
+        """Discard a connection that was never opened, because its client is gone."""
         self.hub.detach(connection.subscriber)
         self.chat.sessions.close(connection.actor.user_id, connection.subscriber.connection_id)
 
     def close(self, connection: Connection, reason: str) -> None:
-        """Close a connection that was opened."""
+        """Remove a connection that was opened, and log why it was closed."""
         if connection.pushing is not None:
             connection.pushing.cancel()
         self.abandon(connection)
@@ -167,10 +167,10 @@ class ConnectionRegistry:
 
 
 def _fields(subscriber: Subscriber) -> dict[str, object]:
-    """The log fields that name a connection."""
+    """Return the log fields that identify a connection."""
     return {"connection": subscriber.connection_id, "user": subscriber.user_id}
 
 
 def new_error_id() -> str:
-    """Return a name for a fault, for the log and for the client."""
+    """Return an id for an internal error, for the log and for the client."""
     return uuid4().hex[:12]

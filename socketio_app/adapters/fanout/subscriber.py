@@ -1,4 +1,4 @@
-"""Where a connection's frames go out."""
+"""Connections as the hub sees them: subscribers that events are written to."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -25,56 +25,56 @@ log = logging.getLogger("socketio_app.socketio")
 
 
 class ConnectionWriter(Protocol):
-    """A connection to a client, as far as it is written to."""
+    """The writing side of a connection to a client."""
 
     def write(self, frame: Frame) -> None:
-        """Send a frame after those before it. Never waits."""
+        """Send a frame after earlier ones. Never waits."""
         ...
 
     def write_ephemeral(self, frame: Frame) -> None:
-        """The same with what is worth nothing later: for who is slow to read, it is dropped."""
+        """Send a frame that soon loses its value. Drop it if the client is slow to read."""
         ...
 
     def expect(self, receipt: Any) -> None:
-        """Report the receipt once the client has confirmed what was written until now.
+        """Report the receipt once the client has confirmed everything written so far.
 
-        Never, where the connection ends before.
+        The receipt is dropped if the connection closes before that.
         """
         ...
 
     def dismiss(self, reason: str, goodbye: Frame | None) -> None:
-        """Take nothing more from the client; write a last frame, if any, and end."""
+        """Ignore further input, write a last frame, if any, and close the connection."""
         ...
 
     def fail(self, error: Exception) -> None:
-        """Log that a write raised, once, and close the connection."""
+        """Log the error of a write, once, and close the connection."""
         ...
 
 
 @attrs.define(eq=False)
 class Subscriber:
-    """One connection's way out. While it opens, what it is told is held back.
+    """A connection that receives events.
 
-    So is what happens in a room while its user's membership there is being changed, and everything
-    while its client catches up.
+    All events are held back while the connection opens and while its client catches up. The events
+    of a room are held back while the user's membership in it changes.
     """
 
     connection_id: ConnectionId
     user_id: UserId
     _writer: ConnectionWriter
     encoding: Encoding
-    """How the connection's transport writes events."""
+    """Encoding of events for the connection's transport."""
     write: Write = attrs.field(init=False)
-    """Sends a frame after those before it. Never waits."""
+    """Sends a frame after earlier ones. Never waits."""
     expect: Callable[[Message], None] = attrs.field(init=False)
-    """Counts a message as delivered once the client has confirmed what was written until now."""
+    """Counts a message as delivered once the client has confirmed everything written so far."""
     direct: Write | None = attrs.field(default=None, init=False)
-    """Writes one frame at once, while nothing is in the way of it."""
+    """Writes a frame immediately; `None` while events are held back or queued."""
     direct_joined: WriteJoined | None = attrs.field(default=None, init=False)
-    """The same for several frames in one piece; `None` also where the transport takes none."""
+    """The same for several joined frames; `None` also if the transport does not support them."""
     _transport: FrameWriter | None = attrs.field(default=None, init=False)
     _merge: LiveMerge | None = attrs.field(init=False)
-    """Says what may go out; `None` where everything may."""
+    """Decides which events may be sent; `None` while all may."""
     _forget_at: float = attrs.field(default=0.0, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -83,7 +83,7 @@ class Subscriber:
         self._merge = LiveMerge(holds_all=True)
 
     def set_direct(self, writer: FrameWriter | None) -> None:
-        """Set what writes frames directly, if anything does."""
+        """Set what writes frames directly, if anything."""
         self._transport = writer
         self._update_direct()
 
@@ -93,62 +93,62 @@ class Subscriber:
         self.direct_joined = None if writer is None else writer.write_joined
 
     def deliver(self, event: Event, frame: Frame) -> bool:
-        """Write an event's frame, or hold the event back. Whether it was written."""
-        if self._merge is not None and not self._may_go(event, self._merge):
+        """Write an event's frame or hold the event back; return whether it was written."""
+        if self._merge is not None and not self._may_send(event, self._merge):
             return False
         self._send(event, frame)
         return True
 
     def end(self, reason: str, goodbye: Frame | None = None) -> None:
-        """Take nothing more from the client, and end its connection.
+        """Ignore further input from the client, and close the connection.
 
         Args:
-            reason: why (`endings`).
-            goodbye: what it is told last, if anything.
+            reason: one of `close_reasons`.
+            goodbye: the last frame to write, if any.
         """
         self._writer.dismiss(reason, goodbye)
 
     def fail(self, error: Exception) -> None:
-        """Close the connection, and no other, because a write to it raised."""
+        """Close this connection because a write to it raised an exception."""
         self._writer.fail(error)
 
     def release(self, opening: Opening, greeting: Frame) -> None:
-        """Write what the connection gets first; queue only what comes after the rest of it."""
+        """Write the greeting and the first missed messages; hold back only what must follow."""
         assert self._merge is not None  # noqa: S101  (a connection opens once)
         self.write(greeting)
         self._send_merged(self._merge.open(opening.backlog))
 
     def push(self, batch: Batch) -> None:
-        """Write the next of what the user has missed, and what was held back behind it."""
+        """Write the next batch of missed messages, and the events held back until then."""
         if self._merge is not None:
             self._send_merged(self._merge.push(batch))
 
     def hold_all(self) -> None:
-        """Hold back everything that the connection is told."""
+        """Hold back all events."""
         self._begin_merge().hold_all()
 
     def release_all(self, given: Mapping[Conversation, range] | None = None) -> None:
-        """Write what was held back, but for messages that were given (`LiveMerge.release_all`)."""
+        """Write the events held back, except `given` messages (`LiveMerge.release_all`)."""
         if self._merge is not None:
             self._send_merged(self._merge.release_all(given))
 
     def hold_room(self, room: Room) -> None:
-        """Hold back what the connection is told of a room."""
+        """Hold back the events of a room."""
         self._begin_merge().hold_room(room)
 
     def release_room(self, room: Room, given_seq: int) -> None:
-        """Write what was held back of a room, but for messages up to `given_seq`."""
+        """Write a room's events that were held back, except messages up to `given_seq`."""
         if given_seq:
             self._begin_merge()
         if self._merge is not None:
             self._send_merged(self._merge.release_room(room, given_seq))
 
     def skip(self, room: Room, last_seq: int) -> None:
-        """Drop a room's messages up to `last_seq`, should they be published late."""
+        """Drop a room's messages up to `last_seq` if they are published late."""
         self._begin_merge().skip(room, last_seq)
 
     def drop_room(self, room: Room, *, is_lagging: bool) -> None:
-        """Drop what was held back of a room, and what may still come (`LiveMerge.drop_room`)."""
+        """Drop a room's events: those held back, and late ones (`LiveMerge.drop_room`)."""
         if self._merge is not None:
             self._merge.drop_room(room, self.user_id, is_lagging=is_lagging)
             self._end_merge(self._merge)
@@ -168,12 +168,12 @@ class Subscriber:
             self._end_merge(self._merge)
 
     def _send(self, event: Event, frame: Frame) -> None:
-        if isinstance(event, PASSING):
+        if isinstance(event, EPHEMERAL):
             self._writer.write_ephemeral(frame)
         else:
             self.write(frame)
 
-    def _may_go(self, event: Event, merge: LiveMerge) -> bool:
+    def _may_send(self, event: Event, merge: LiveMerge) -> bool:
         accepted = merge.accepts(event)
         if accepted:
             if monotonic() > self._forget_at:
@@ -190,5 +190,5 @@ class Subscriber:
             self._update_direct()
 
 
-PASSING = (TypingStarted, TypingStopped)
-"""What is over soon in any case: a client ends by itself what it was shown (docs/wire.md)."""
+EPHEMERAL = (TypingStarted, TypingStopped)
+"""Events that may be dropped: clients end the typing state by themselves (docs/wire.md)."""
