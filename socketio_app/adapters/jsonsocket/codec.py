@@ -1,4 +1,4 @@
-"""JSON objects to commands, and events and answers to JSON objects."""
+"""Decodes commands from JSON objects, and encodes events and answers as JSON objects."""
 
 from typing import Any, Final
 
@@ -19,25 +19,25 @@ _encode = msgspec.json.encode
 
 
 class Envelope(msgspec.Struct):
-    """What a client sends."""
+    """A frame from a client."""
 
     command: str
     id: int | str | None = None
-    """Comes back with the answer; a client that wants none leaves it out."""
+    """Returned with the answer; `None` if the client requests none."""
     payload: msgspec.Raw = msgspec.Raw(b"{}")
 
 
 _ENVELOPE: Final = msgspec.json.Decoder(Envelope)
 
 MAX_ID_CHARS: Final = 64
-"""Maximum length of an `id` that is a string."""
+"""Maximum length of an `id` that is a string, in characters."""
 
 
 def envelope_of(text: bytes) -> Envelope:
     """Decode a frame.
 
     Raises:
-        InvalidPayload: it is not a JSON object with a `command`.
+        InvalidPayload: it is not a JSON object with a `command`, or its `id` is too long.
     """
     try:
         envelope = _ENVELOPE.decode(text)
@@ -49,23 +49,23 @@ def envelope_of(text: bytes) -> Envelope:
 
 
 def answer_frame(request_id: int | str | None, payload: Payload) -> Frame:
-    """Return the answer to the request with an id."""
+    """Return the frame that answers the request with this id."""
     return frame(TEXT, _encode({"id": request_id, **payload}))
 
 
 def event_frame(event: Event) -> Frame:
-    """Return an event's frame: one for all connections."""
+    """Return an event's frame, which is the same for all connections."""
     name, payload = outgoing.EVENTS[type(event)](event)
     return named_event_frame(name, payload)
 
 
 def named_event_frame(name: str, payload: Payload) -> Frame:
-    """Return the frame of an event with a name."""
+    """Return the frame of an event with this name and payload."""
     return frame(TEXT, _encode({"event": name, "payload": payload}))
 
 
 def greeting(event: Connected, request_id: int | str | None) -> Frame:
-    """Return what a client gets first: the answer to its `connect`, or the event."""
+    """Return a connection's first frame: the answer to `connect`, or the `connected` event."""
     if request_id is None:
         return event_frame(event)
     _, payload = outgoing.EVENTS[Connected](event)
@@ -91,12 +91,12 @@ def token_in(envelope: Envelope) -> str:
     try:
         return _TOKEN.decode(envelope.payload).token
     except (ValueError, RecursionError):
-        raise Unauthenticated("there is no token: give it as token", reason="no token") from None
+        raise Unauthenticated("no token: send it as payload.token", reason="no token") from None
 
 
 @attrs.frozen
 class JsonRequest:
-    """A command as it came. Implements `Request`."""
+    """A command in a frame. Implements `Request`."""
 
     envelope: Envelope
     size: int
@@ -122,7 +122,9 @@ class JsonRequest:
         except msgspec.ValidationError as error:
             raise invalid(error) from None
         except (ValueError, RecursionError):
-            raise InvalidPayload("the payload must be Unicode, and not nested too deep") from None
+            raise InvalidPayload(
+                "the payload must be valid Unicode and not nested too deeply"
+            ) from None
 
     def answer(self, payload: Payload) -> Frame:
         """See `Request.answer`."""
@@ -135,7 +137,7 @@ class JsonRequest:
         return named_event_frame("error", error_event(error, self.name, self._identified()))
 
     def _identified(self) -> list[object]:
-        """Return the payload, if it says what the refusal is about."""
+        """Return the payload if it can be decoded: it may have a `client_message_id`."""
         try:
             return [self._payload()]
         except InvalidPayload:

@@ -29,7 +29,7 @@ from socketio_app.application.tracing import Tracing
 log = logging.getLogger("socketio_app.socketio")
 
 SUBPROTOCOL_PREFIX: Final = "bearer."
-"""Prefix of a subprotocol that carries the token: browsers cannot set headers of a WebSocket."""
+"""Prefix of the subprotocol that carries a token: browsers cannot set headers on WebSockets."""
 
 
 class JsonSocketServer(SessionServer):
@@ -71,12 +71,12 @@ class JsonSocketServer(SessionServer):
             return
         protocol = _token_protocol(scope)
         await send({"type": "websocket.accept", "subprotocol": protocol})
-        offered: TakeoverWebSocket = scope["extensions"][EXTENSION]
-        if not offered.take_over(self.context.max_message_bytes):
-            log.warning("connection closed: middleware has read from its WebSocket")
+        websocket: TakeoverWebSocket = scope["extensions"][EXTENSION]
+        if not websocket.take_over(self.context.max_message_bytes):
+            log.warning("connection closed: middleware has read from the WebSocket")
             await send({"type": "websocket.close", "code": frames.INTERNAL_ERROR})
             return
-        await self._serve(offered, address, environ, protocol)
+        await self._serve(websocket, address, environ, protocol)
 
     def _refusal(
         self, environ: Mapping[str, Any], address: str | None
@@ -115,7 +115,7 @@ class JsonSocketServer(SessionServer):
 
 
 def _token_protocol(scope: Scope) -> str | None:
-    """Return the subprotocol with the token, which has to be accepted for browsers to go on."""
+    """Return the subprotocol with the token. Browsers fail unless the server accepts it."""
     for protocol in scope.get("subprotocols") or ():
         if protocol.startswith(SUBPROTOCOL_PREFIX):
             return str(protocol)

@@ -1,4 +1,4 @@
-"""One client's plain WebSocket: from frames to commands."""
+"""A client's session over a plain WebSocket: from frames to commands."""
 
 import asyncio
 import logging
@@ -35,16 +35,16 @@ from socketio_app.domain.errors import ChatError, InvalidPayload, Unauthenticate
 log = logging.getLogger("socketio_app.socketio")
 
 CONNECT: Final = "connect"
-"""The command that authenticates a client; all others come after it."""
+"""The command that authenticates a client. Other commands are rejected before it."""
 
 MAX_REFUSED: Final = 10
-"""Maximum number of refusals before a client is authenticated."""
+"""Maximum number of rejections before a client is authenticated."""
 
 _PING: Final = frames.frame(frames.PING, b"")
 
 
 class JsonTransport(MessageTransport):
-    """A WebSocket whose own pings ask whether the client is there (RFC 6455, section 5.5.2)."""
+    """A WebSocket whose heartbeat uses the protocol's own pings (RFC 6455, section 5.5.2)."""
 
     def write_ping(self) -> None:
         """See `Transport.write_ping`."""
@@ -52,12 +52,12 @@ class JsonTransport(MessageTransport):
 
 
 class JsonSession(ClientSession):
-    """A client over a plain WebSocket.
+    """A client's session over a plain WebSocket.
 
     Args:
-        registry, dispatcher, context: what it shares with other sessions.
-        sid: its id.
-        address: the client's address; `None` if the server does not know it.
+        registry, dispatcher, context: shared by all sessions of a server.
+        sid: the session's id.
+        address: the client's address; `None` if unknown.
         websocket: an accepted WebSocket that can send pings.
     """
 
@@ -113,7 +113,7 @@ class JsonSession(ClientSession):
     def _count_refused(self, count: int = 1) -> None:
         self._refused += count
         if self._refused > MAX_REFUSED:
-            log.info("connection closed: too many refusals before authentication")
+            log.info("connection closed: too many rejections before authentication")
             self.dismiss(MALFORMED)
 
     async def _lost(self) -> None:
@@ -123,7 +123,7 @@ class JsonSession(ClientSession):
     # From the client.
 
     async def handle(self, message: Message) -> None:
-        """Handle a frame. Raises nothing unless it is cancelled."""
+        """Handle a frame. Raise no exception unless cancelled."""
         if self.is_ending:
             return
         try:
@@ -131,9 +131,9 @@ class JsonSession(ClientSession):
         except asyncio.CancelledError:
             if is_current_task_cancelled():
                 raise
-            log.exception("cancelled while handling what a client sent")
+            log.exception("cancelled while handling a client's frame")
         except Exception:
-            log.exception("fault while handling what a client sent")
+            log.exception("internal error while handling a client's frame")
 
     def _handle(self, message: Message) -> Coroutine[Any, Any, object]:
         opcode, text = message
@@ -146,7 +146,9 @@ class JsonSession(ClientSession):
         if envelope.command == CONNECT:
             return self._handle_connect(envelope)
         if self._connection is None:
-            return self._refuse(envelope, Unauthenticated("connect first", reason="no token"))
+            return self._refuse(
+                envelope, Unauthenticated("not connected: send connect first", reason="no token")
+            )
         request = JsonRequest(envelope, len(text))
         actor, subscriber = self._connection.actor, self._connection.subscriber
         return self._dispatcher.dispatch(actor, subscriber, request)
@@ -166,19 +168,19 @@ class JsonSession(ClientSession):
 
     async def _handle_connect(self, envelope: Envelope) -> None:
         if self._connection is not None:
-            await self._refuse(envelope, InvalidPayload("the client is connected already"))
+            await self._refuse(envelope, InvalidPayload("the client is already connected"))
             return
         await self.connect(partial(token_in, envelope), envelope)
 
     async def connect(self, token: Callable[[], str], envelope: Envelope | None = None) -> None:
-        """Authenticate the client, by a token of its `connect` or of its handshake."""
+        """Authenticate the client with the token of its `connect` or of its handshake."""
         try:
             connection = await self._registry.connect(self, token, is_first=not self._refused)
         except ConnectRefusedError as refused:
             self._write_refusal(envelope, refused.error)
             self._count_refused()
             return
-        if self.closed:  # the client has gone meanwhile
+        if self.closed:  # the client has disconnected meanwhile
             self._registry.abandon(connection)
             return
         self._connection = connection

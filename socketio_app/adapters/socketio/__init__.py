@@ -1,6 +1,6 @@
-"""Socket.IO 5: the chat's first transport."""
+"""Socket.IO 5, the chat's first transport."""
 
 from typing import Final
 
 ENGINE_LOGGERS: Final = ("engineio.server", "socketio.server")
-"""The loggers of the libraries below."""
+"""Names of the loggers of the underlying libraries."""

@@ -1,7 +1,7 @@
-"""The commands in Socket.IO events.
+"""Commands in Socket.IO events.
 
-Nothing is decoded but the fields that a known command has. Everything else is only checked for
-being JSON, which takes at most 4 ns for a byte; to decode it may take 1.3 µs.
+Only the fields of known commands are decoded. Everything else is merely checked to be valid JSON,
+which takes at most 4 ns per byte; decoding it may take 1.3 µs per byte.
 """
 
 import json
@@ -33,18 +33,18 @@ class CommandEvent:
     """An event from a client."""
 
     ack_id: int | None
-    """The id for its acknowledgement; `None` if the client asks for none."""
+    """Id of the requested acknowledgement; `None` if the client requests none."""
     name: str
     payloads: Sequence[object]
-    """The decoded payload of a known command; empty where it was not decoded."""
+    """Decoded payload of a known command; empty if it was not decoded."""
     encoded: bytes = b""
-    """The JSON array with the name and the payloads."""
+    """JSON array of the name and the payloads."""
     dropped_bytes: int = 0
-    """The size of its binary attachments."""
+    """Size of the dropped binary attachments."""
     is_readable: bool = True
-    """False where the payload is binary or nested too deeply."""
+    """False if the payload cannot be decoded: it is binary or nested too deeply."""
     wrong: InvalidPayload | None = None
-    """What decoding found wrong with the payload."""
+    """The error if the payload was invalid."""
 
     @property
     def wants_answer(self) -> bool:
@@ -70,17 +70,17 @@ class CommandEvent:
 
     @property
     def size(self) -> int:
-        """Its size in bytes."""
+        """Size in bytes, including dropped attachments."""
         return len(self.encoded) + self.dropped_bytes
 
     @property
     def identified(self) -> Sequence[object]:
-        """A payload with the `client_message_id`, for the refusal."""
+        """Payload with the `client_message_id`, for the rejection."""
         return self.payloads or _identified(self.encoded)
 
 
 def plain_event_of(encoded: bytes) -> CommandEvent | None:
-    """Return the event to `/` in an Engine.IO message, `None` if the message is not that plain."""
+    """Return the event in a message such as `42[...]` or `421[...]`, `None` for other forms."""
     ack_id = None
     begin = encoded.find(b"[", 0, _MAX_HEADER_BYTES)
     if begin != 2:
@@ -97,7 +97,7 @@ _MAX_HEADER_BYTES: Final = 22
 
 
 def event_of(ack_id: int | None, array: bytes) -> CommandEvent | None:
-    """Return the event in a JSON array, `None` if there is none."""
+    """Return the event in a JSON array, `None` if it is not an event."""
     decoder = DECODERS.get(array[2 : array.find(b'"', 2)])
     if decoder is not None:
         try:
@@ -112,7 +112,7 @@ def event_of(ack_id: int | None, array: bytes) -> CommandEvent | None:
 
 
 def binary_event_of(ack_id: int | None, array: bytes) -> CommandEvent | None:
-    """Return an event with binary content, which no command has; `None` if there is no event."""
+    """Return an event with binary content, which no command has; `None` if it is not an event."""
     event = _other_event(ack_id, array)
     return event and attrs.evolve(event, payloads=(), is_readable=False)
 
@@ -123,10 +123,10 @@ def event_in(
     """Return the event in a packet.
 
     Raises:
-        MalformedPacketError: there is none, or it is to another namespace.
+        MalformedPacketError: it is not an event, or it is for another namespace.
     """
     if not packet.is_to_chat:
-        raise MalformedPacketError("event to another namespace")
+        raise MalformedPacketError("event for another namespace")
     event = read(packet.ack_id, packet.data)
     if event is None:
         raise MalformedPacketError("malformed event")
@@ -134,14 +134,14 @@ def event_in(
 
 
 def _other_event(ack_id: int | None, array: bytes) -> CommandEvent | None:
-    """An event that is refused, or whose name is spelled in an unusual way."""
+    """Return an event that will be rejected, or whose name is written in an unusual way."""
     name = _name_of(array)
     if name is None:
         return None
     decoder = DECODERS.get(name.encode("utf-8", "replace"))
     try:
         if decoder is None:
-            _SKIPPING.decode(array)
+            _VALIDATING.decode(array)
             return CommandEvent(ack_id, name, (), array)
         return CommandEvent(ack_id, name, decoder.decode(array)[1:], array)
     except msgspec.ValidationError as error:
@@ -152,8 +152,8 @@ def _other_event(ack_id: int | None, array: bytes) -> CommandEvent | None:
         return _with_surrogates(ack_id, name, array) if has_surrogates(array) else None
 
 
-_SKIPPING: Final = msgspec.json.Decoder(msgspec.Raw)
-"""Checks that its input is JSON, and decodes nothing."""
+_VALIDATING: Final = msgspec.json.Decoder(msgspec.Raw)
+"""Checks that its input is valid JSON without decoding it."""
 
 _NAME: Final = re.compile(
     rb'[ \t\r\n]*+\[[ \t\r\n]*+("[^"\\]*+(?:\\.[^"\\]*+)*+"|-?[0-9]++)[ \t\r\n]*+[,\]]', re.DOTALL
@@ -161,7 +161,7 @@ _NAME: Final = re.compile(
 
 
 def _name_of(array: bytes) -> str | None:
-    """An event's name, which may be a number (Socket.IO protocol 5, "Event")."""
+    """Return an event's name, which may be a number (Socket.IO protocol 5, "Event")."""
     found = _NAME.match(array)
     if found is None:
         return None
@@ -179,14 +179,14 @@ def _name_of(array: bytes) -> str | None:
 
 
 _MAX_SURROGATE_BYTES: Final = 16_384
-"""Longer events with a lone surrogate are refused without naming the field: a second decoder that
-accepts surrogates takes up to 1 ms for this much."""
+"""Maximum size of an event with a lone surrogate whose invalid field is named in the rejection: the
+decoder that accepts surrogates takes up to 1 ms for this size."""
 
 _MAX_INTEGER_DIGITS: Final = 1000
 
 
 def _with_surrogates(ack_id: int | None, name: str, array: bytes) -> CommandEvent | None:
-    """An event with a lone surrogate, which is JSON but not Unicode: the command is refused."""
+    """Return an event with a lone surrogate, which is JSON but not Unicode, to be rejected."""
     if len(array) > _MAX_SURROGATE_BYTES:
         return CommandEvent(ack_id, name, (), array, is_readable=False)
     try:
@@ -205,7 +205,7 @@ def _refuse_constant(name: str) -> None:
 
 
 def _no_integer(_digits: str) -> float:
-    """Stand for any number with a fraction or an exponent: no field takes one."""
+    """Replace a number with a fraction or an exponent by one that every field rejects."""
     return 0.5
 
 
@@ -213,7 +213,7 @@ def _integer(digits: str) -> int | float:
     return int(digits) if len(digits) <= _MAX_INTEGER_DIGITS else 0.5
 
 
-# Refusals.
+# Rejections.
 
 
 class _Identified(msgspec.Struct):

@@ -1,4 +1,4 @@
-"""Socket.IO packets to and from text (Socket.IO protocol 5, Engine.IO protocol 4)."""
+"""Decodes and encodes Socket.IO packets (Socket.IO protocol 5, Engine.IO protocol 4)."""
 
 import re
 from typing import Final
@@ -12,17 +12,17 @@ _encode = msgspec.json.encode
 
 
 def event_frame(name: str, payload: object) -> Frame:
-    """An event's packet as a WebSocket frame: one for however many connections."""
+    """Return an event's packet as a WebSocket frame, which all connections can share."""
     return frame(TEXT, b"42" + _encode((name, payload)))
 
 
 def ack_frame(ack_id: int, payload: object) -> Frame:
-    """The packet that acknowledges the event with this id, as a WebSocket frame."""
+    """Return the packet that acknowledges an event, as a WebSocket frame."""
     return frame(TEXT, b"43%d" % ack_id + _encode((payload,)))
 
 
 DISCONNECT_FRAME: Final = frame(TEXT, b"41")
-"""The packet that ends a connection for good: official clients do not come back by themselves."""
+"""The DISCONNECT packet. Official clients do not reconnect by themselves after it."""
 
 
 NAMESPACE: Final = "/"
@@ -35,21 +35,21 @@ def connect_frame(connection_id: str) -> Frame:
 
 
 def connect_error_frame(error: object, namespace: str | None) -> Frame:
-    """Return the packet that refuses a CONNECT, as a WebSocket frame."""
+    """Return the packet that rejects a CONNECT, as a WebSocket frame."""
     prefix = "" if namespace in {None, NAMESPACE} else f"{namespace},"
     return frame(TEXT, b"44" + prefix.encode() + _encode(error))
 
 
 class MalformedPacketError(Exception):
-    """Something that is not Socket.IO. The message says what, and nothing of its contents."""
+    """Input that is not valid Socket.IO. The message never quotes it."""
 
 
 @attrs.frozen
 class IncomingPacket:
-    """A Socket.IO packet from a client, whose data is not decoded."""
+    """A Socket.IO packet from a client, with undecoded data."""
 
     kind: int
-    """The type of packet."""
+    """Type of the packet."""
     attachment_count: int
     namespace: str | None
     ack_id: int | None
@@ -57,7 +57,7 @@ class IncomingPacket:
 
     @property
     def is_to_chat(self) -> bool:
-        """Whether its namespace is `/`."""
+        """Whether the namespace is `/`."""
         return self.namespace in {None, NAMESPACE}
 
 
@@ -70,7 +70,7 @@ def packet_of(encoded: bytes) -> IncomingPacket:
     """Return the packet in a message.
 
     Raises:
-        MalformedPacketError: the message holds none.
+        MalformedPacketError: it is not a packet.
     """
     header = _HEADER.match(encoded)
     if header is None:
@@ -86,7 +86,7 @@ def packet_of(encoded: bytes) -> IncomingPacket:
 
 
 def has_surrogates(text: bytes) -> bool:
-    """Whether some JSON has escaped surrogates: msgspec accepts no lone ones, as JSON does."""
+    """Whether some JSON has escaped surrogates. JSON allows lone ones, msgspec rejects them."""
     return _SURROGATE.search(text) is not None
 
 
@@ -101,7 +101,7 @@ _AUTH: Final = msgspec.json.Decoder(_Auth)
 
 
 def auth_of(data: bytes) -> dict[str, str] | None:
-    """Return the `auth` of a CONNECT packet; `None` if it holds no token.
+    """Return the `auth` of a CONNECT packet; `None` if it has no token.
 
     Raises:
         MalformedPacketError: it is not JSON.

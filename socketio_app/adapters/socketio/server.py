@@ -27,7 +27,7 @@ from socketio_app.application.tracing import Tracing
 
 
 class SocketIOServer(SessionServer):
-    """Serves the chat on Socket.IO's namespace `/`."""
+    """Serves the chat in Socket.IO's namespace `/`."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class SocketIOServer(SessionServer):
             cors_origins=options.cors_origins,
         )
         self.handle_request = self._engine.handle_request
-        """Answers a request, or serves a WebSocket: takes ASGI's scope, receive and send."""
+        """Responds to a request or serves a WebSocket, given ASGI's scope, receive and send."""
 
     def _open_session(self, engine: EngineSession, environ: Mapping[str, Any]) -> Session:
         return Session(self._services, engine, environ)
@@ -85,7 +85,7 @@ class SocketIOServer(SessionServer):
         self._draining = None
 
     def _drain_soon(self) -> None:
-        """Close all connections: the server shuts down, and waits for polls."""
+        """Start closing all connections: the server is shutting down and waits for open polls."""
         self._draining = start_task(self.close_sessions(0))
 
     async def stop(self) -> None:

@@ -1,11 +1,11 @@
 """A Socket.IO session: from packets to commands (Socket.IO protocol 5).
 
-It differs from python-socketio's server where the chat promises more:
+It differs from python-socketio's server where the chat guarantees more:
 
-- The packets of a session are handled one after another.
-- Every event is a command; python-socketio would take an event named `connect` for a connection.
-- A client that goes while it is being authenticated leaves nothing behind.
-- A packet that is not Socket.IO ends its session; one with a wrong payload does not.
+- The packets of a session are handled one after the other.
+- Every event is a command; python-socketio treats an event named `connect` as a new connection.
+- A client that disconnects while it is being authenticated leaves no state behind.
+- A malformed packet closes its session; an invalid payload does not.
 """
 
 import logging
@@ -42,15 +42,15 @@ from socketio_app.adapters.wire import outgoing
 log = logging.getLogger("socketio_app.socketio")
 
 MAX_REFUSED_CONNECTS = 10
-"""Maximum number of refused CONNECT packets over one session; each costs a check of a token."""
+"""Maximum number of rejected CONNECT packets per session. Each costs a token verification."""
 
 MAX_IGNORED_PACKETS = 100
-"""Maximum number of packets that are dropped unread over a session that is not authenticated."""
+"""Maximum number of packets dropped unread per session before authentication."""
 
 
 @attrs.frozen
 class Services:
-    """What all sessions of a server share."""
+    """Objects shared by all sessions of a server."""
 
     registry: ConnectionRegistry
     dispatcher: CommandDispatcher
@@ -61,16 +61,16 @@ class Session:
     """The Socket.IO session over an Engine.IO session. Implements `Receiver`.
 
     Args:
-        services: what it shares with other sessions.
+        services: shared by all sessions of a server.
         engine: the Engine.IO session.
-        environ: the request that opened it.
+        environ: the request that opened the session.
     """
 
     __slots__ = (
         "_connection",
         "_engine",
         "_environ",
-        "_has_asked",
+        "_has_tried",
         "_ignored_packets",
         "_pending_event",
         "_refused_connects",
@@ -87,19 +87,19 @@ class Session:
         self.state = State.NEW
         self._connection: Connection | None = None
         self._pending_event: PendingEvent | None = None
-        self._has_asked = False
+        self._has_tried = False
         self._refused_connects = 0
         self._ignored_packets = 0
 
     def _enter(self, state: State) -> None:
         if state not in TRANSITIONS[self.state]:
-            raise RuntimeError(f"a session cannot go from {self.state.name} to {state.name}")
+            raise RuntimeError(f"invalid session transition from {self.state.name} to {state.name}")
         self.state = state
 
     # From the client.
 
     def receive_text(self, data: bytes) -> Coroutine[Any, Any, object]:
-        """Handle an Engine.IO message; most are plain events."""
+        """Handle an Engine.IO message, usually an event without attachments."""
         connection = self._connection
         if connection is not None and self._pending_event is None:
             event = plain_event_of(data)
@@ -109,7 +109,7 @@ class Session:
         return self._receive_packet(data[1:])
 
     async def receive_binary(self, data: bytes) -> None:
-        """Drop a binary attachment, and handle its event after the last one."""
+        """Drop a binary attachment. After the last one, handle its event."""
         if self._pending_event is None:
             self._end_malformed("unexpected binary frame")
             return
@@ -119,7 +119,7 @@ class Session:
             await self._dispatch(event)
 
     def ignore(self, count: int, size: int = 0) -> None:
-        """Count packets that are no commands; end the session of a client that sends many."""
+        """Count packets that are not commands; disconnect a client that sends too many."""
         if self._connection is not None:
             actor, subscriber = self._connection.actor, self._connection.subscriber
             self._services.dispatcher.count_ignored(actor, subscriber, count, size)
@@ -135,8 +135,8 @@ class Session:
         except MalformedPacketError as error:
             self._end_malformed(str(error))
 
-    def _end_malformed(self, sent: str) -> None:
-        log.info("connection closed: %s", sent)
+    def _end_malformed(self, reason: str) -> None:
+        log.info("connection closed: %s", reason)
         self._engine.end_with_notice(MALFORMED)
 
     async def _handle_packet(self, encoded: bytes) -> None:
@@ -167,10 +167,10 @@ class Session:
             await self._services.dispatcher.dispatch(actor, subscriber, event)
 
     def _ignore_unauthenticated(self) -> None:
-        """Drop a packet of a client whose CONNECT was refused.
+        """Drop a packet of a client whose CONNECT was rejected.
 
         Raises:
-            MalformedPacketError: the client has not sent a CONNECT (Socket.IO protocol 5,
+            MalformedPacketError: the client has not sent a CONNECT yet (Socket.IO protocol 5,
                 "Connection to a namespace").
         """
         if self.state is State.NEW:
@@ -186,7 +186,7 @@ class Session:
         if self.state is State.CONNECTED:
             raise MalformedPacketError("second CONNECT")
         self._enter(State.CONNECTING)
-        is_first, self._has_asked = not self._has_asked, True
+        is_first, self._has_tried = not self._has_tried, True
         try:
             connection = await self._services.registry.connect(
                 self._engine, lambda: token_of(auth, self._environ), is_first=is_first
@@ -202,12 +202,12 @@ class Session:
             self._open(connection)
 
     def _open(self, connection: Connection) -> None:
-        if self.state is State.CLOSED:  # the client has gone meanwhile
+        if self.state is State.CLOSED:  # the client has disconnected meanwhile
             self._services.registry.abandon(connection)
             return
         self._enter(State.CONNECTED)
         self._connection = connection
-        # The request's headers weigh kilobytes, and are not needed any more.
+        # The request's headers take kilobytes and are no longer needed.
         self._environ = {}
         self._services.connect_timeout.discard(self._engine.time_out)
         self._engine.write(connect_frame(connection.subscriber.connection_id))
@@ -215,28 +215,28 @@ class Session:
         self._services.registry.open(self._engine, connection, greeting)
 
     def _refuse(self, error: outgoing.Payload, namespace: str | None) -> None:
-        """Refuse a CONNECT.
+        """Reject a CONNECT.
 
         Raises:
-            MalformedPacketError: too many were refused.
+            MalformedPacketError: too many CONNECT packets were rejected.
         """
         self._engine.write(connect_error_frame(error, namespace))
         if self.state is not State.CONNECTED:
             self._enter(State.REFUSED)
         self._refused_connects += 1
         if self._refused_connects > MAX_REFUSED_CONNECTS:
-            raise MalformedPacketError("too many refused CONNECT packets")
+            raise MalformedPacketError("too many rejected CONNECT packets")
 
-    # The end.
+    # Closing.
 
     def _handle_disconnect(self) -> None:
-        """Disconnect the user. The client may connect again over the session, if it is soon."""
+        """Close the connection. The client may connect again over the session before a time-out."""
         self._leave(CLIENT_DISCONNECT)
         self._enter(State.REFUSED if self._refused_connects else State.NEW)
         self._services.connect_timeout.add(self._engine.time_out)
 
     def closed(self, reason: str) -> None:
-        """Clean up: the Engine.IO session has ended."""
+        """Clean up after the Engine.IO session has ended."""
         if self.state is State.CONNECTED:
             self._leave(reason)
         self._enter(State.CLOSED)

@@ -6,14 +6,14 @@ from typing import Final
 
 
 class State(Enum):
-    """What a session is doing."""
+    """The state of a session."""
 
     NEW = auto()
-    """No CONNECT has come, or the client has disconnected and may connect again."""
+    """No CONNECT was received, or the client has disconnected and may connect again."""
     CONNECTING = auto()
-    """The client's token is being verified, and what it missed is being read."""
+    """The client's token is being verified and its missed messages are being read."""
     REFUSED = auto()
-    """A CONNECT was refused. Other packets are dropped unread: clients send some behind it."""
+    """A CONNECT was rejected. Packets that clients sent right after it are dropped unread."""
     CONNECTED = auto()
     """The client is authenticated."""
     CLOSED = auto()
@@ -27,4 +27,5 @@ TRANSITIONS: Final[Mapping[State, frozenset[State]]] = {
     State.CONNECTED: frozenset({State.NEW, State.REFUSED, State.CLOSED}),
     State.CLOSED: frozenset(),
 }
-"""The states that may follow each state. A refusal is remembered beyond a later connection."""
+"""The states that may follow each state. A session that was `REFUSED` before it was `CONNECTED` may
+be `REFUSED` again."""
