@@ -1,7 +1,7 @@
 """Missed messages, pushed to a new connection in bounded batches.
 
-Only one batch is kept in memory. For the rest, only ranges of `seq` are kept; their messages are
-read from the store again once the client has received the batches before.
+Only one batch is kept in memory. Of the rest, only the ranges of `seq` are kept; the messages are
+read from the store again once the client has read the previous batches.
 """
 
 from collections import deque
@@ -41,11 +41,11 @@ class Batch:
 
 @attrs.define
 class Backlog:
-    """The messages that a connection has missed, in delivery order."""
+    """Missed messages to push to a connection, in delivery order."""
 
     user_id: UserId
     max_bytes: int
-    """Maximum size of a batch's contents; a larger message is a batch of its own."""
+    """Maximum size of a batch's contents. A larger message is a batch of its own."""
     _last: dict[Conversation, int] = attrs.field(factory=dict, init=False)
     """`seq` of the last missed message of each unfinished conversation."""
     _read: Sequence[Message] = attrs.field(factory=tuple, init=False)
@@ -65,7 +65,7 @@ class Backlog:
 
     @property
     def is_empty(self) -> bool:
-        """Whether everything has been taken."""
+        """Whether all batches have been taken."""
         return not self._read and not self._runs
 
     @property

@@ -1,4 +1,4 @@
-"""The chat's commands as methods, for the host application."""
+"""The chat's commands as methods for host applications."""
 
 from collections.abc import Coroutine
 from typing import Any
@@ -27,7 +27,7 @@ from socketio_app.domain.messaging import Stored
 
 
 class ChatMethods:
-    """A method for each command. Each acts on behalf of a user, and raises what `execute` raises.
+    """A method for each command, executed on behalf of a user. Each raises what `execute` raises.
 
     Targets are `Person("bob")` or `Room("lobby")`.
     """
@@ -50,14 +50,14 @@ class ChatMethods:
             user_id: the sender; in a room, one of its members.
             target: a person or a room.
             content: the text.
-            client_message_id: an id of your own. Sending again with the same one stores nothing,
-                so that a failed call can be repeated.
+            client_message_id: an id of your choice. Sending again with the same id stores nothing,
+                so that a failed call can be retried.
         """
         given = None if client_message_id is None else ClientMessageId(client_message_id)
         return await self.execute(_actor(user_id), SendMessage(target, content, given))
 
     async def join(self, user_id: str, room_id: str) -> RoomJoined:
-        """Make a user a member of a room, which is created if it does not exist."""
+        """Make a user a member of a room, creating the room if it does not exist."""
         return await self.execute(_actor(user_id), JoinRoom(room_id))
 
     async def leave(self, user_id: str, room_id: str) -> RoomLeft:
@@ -73,18 +73,18 @@ class ChatMethods:
         after_seq: int | None = None,
         limit: int = DEFAULT_PAGE_ROWS,
     ) -> Page:
-        """Return a page of a conversation: the newest messages, or those before or after one."""
+        """Return a page of a conversation: the newest messages, or before or after a `seq`."""
         window = Window(before_seq, after_seq, limit)
         return await self.execute(_actor(user_id), FetchHistory(target, window))
 
     async def conversations(
         self, user_id: str, *, limit: int = DEFAULT_PAGE_ROWS, cursor: int | None = None
     ) -> ConversationPage:
-        """Return a page of a user's conversations, those with the newest activity first."""
+        """Return a page of a user's conversations, most recently active first."""
         return await self.execute(_actor(user_id), ListConversations(limit, cursor))
 
     async def mark_read(self, user_id: str, target: Target, seq: int) -> ReadMarked:
-        """Mark a conversation as read up to a message."""
+        """Mark a conversation as read up to a `seq`."""
         return await self.execute(_actor(user_id), MarkRead(target, seq))
 
     async def start_typing(self, user_id: str, target: Target) -> None:
@@ -92,7 +92,7 @@ class ChatMethods:
         await self.execute(_actor(user_id), StartTyping(target))
 
     async def stop_typing(self, user_id: str, target: Target) -> None:
-        """Show a user as typing no more."""
+        """Stop showing a user as typing."""
         await self.execute(_actor(user_id), StopTyping(target))
 
 

@@ -1,10 +1,10 @@
 """Merging stored messages with live events, in order and without duplicates.
 
 This is used when a connection opens, a user joins a room, or a client catches up. While the store
-is being read, live events are held back. Then the stored messages are sent, and after them the
-events held back: each conversation in ascending `seq`, each message once. A message can be both
-read from the store and broadcast, in either order; therefore the `seq` sent from the store is
-remembered until a live message of the conversation has passed it.
+is being read, live events are held back. Then the stored messages are sent, followed by the events
+held back: each conversation in ascending `seq`, each message once. A message can be both read from
+the store and broadcast, in either order; therefore the last `seq` sent from the store is remembered
+until a live message of the conversation has passed it.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,8 +18,8 @@ from socketio_app.domain.identifiers import UserId
 from socketio_app.domain.messaging import Message
 
 MAX_HELD = 4096
-"""Maximum number of events held back for one connection. Above it, the connection is closed; its
-client reconnects and catches up."""
+"""Maximum number of events held back for one connection. Beyond it, the connection is closed;
+its client reconnects and catches up."""
 
 MAX_HELD_BYTES = 4_194_304
 """Maximum size of the contents of messages held back, at four bytes per character."""
@@ -34,15 +34,15 @@ class LiveMerge:
     _dropped_rooms: dict[Room, UserId] = attrs.field(factory=dict, init=False)
     _held: list[Event] = attrs.field(factory=list, init=False)
     _held_bytes: int = attrs.field(default=0, init=False)
-    _given: dict[Conversation, int] = attrs.field(factory=dict, init=False)
-    """`seq` up to which a conversation was sent, until a live message has passed it."""
-    _answered: dict[Conversation, list[range]] = attrs.field(factory=dict, init=False)
-    """Ranges of `seq` that results of commands contained, of conversations that are held back."""
+    _last_sent: dict[Conversation, int] = attrs.field(factory=dict, init=False)
+    """Last `seq` of a conversation that was sent or skipped, until a live message has passed it."""
+    _in_results: dict[Conversation, list[range]] = attrs.field(factory=dict, init=False)
+    """Ranges of `seq` sent in results of commands, by conversation that is held back."""
 
     @property
     def is_over(self) -> bool:
         """Whether all later events are sent immediately."""
-        return not (self._holds_all or self._held_rooms or self._dropped_rooms or self._given)
+        return not (self._holds_all or self._held_rooms or self._dropped_rooms or self._last_sent)
 
     @property
     def is_full(self) -> bool:
@@ -50,7 +50,7 @@ class LiveMerge:
         return len(self._held) > MAX_HELD or self._held_bytes > MAX_HELD_BYTES
 
     def accepts(self, event: Event) -> bool:
-        """Return whether to send an event now; if not, it is held back or was sent before."""
+        """Return whether to send an event now. Otherwise it is held back or dropped."""
         if self._is_held(event):
             self._held.append(event)
             self._held_bytes += _size(event)
@@ -84,7 +84,7 @@ class LiveMerge:
         events: list[Event] = [
             MessageSent(message)
             for message in batch.messages
-            if not self._was_given(message) and not self._was_answered(message)
+            if not self._was_sent(message) and not self._was_in_result(message)
         ]
         for conversation, last_seq in batch.finished.items():
             events += self.release_room(conversation, last_seq)
@@ -94,7 +94,7 @@ class LiveMerge:
         """Stop holding back all events.
 
         Args:
-            given: ranges of `seq` that the connection got in the result of a command.
+            given: ranges of `seq` that were in the result of a command.
 
         Returns:
             The released events, to send now.
@@ -102,10 +102,10 @@ class LiveMerge:
         self._holds_all = False
         for conversation, seqs in (given or {}).items():
             if conversation in self._held_rooms:
-                self._answered.setdefault(conversation, []).append(seqs)
+                self._in_results.setdefault(conversation, []).append(seqs)
             else:
-                self._give(conversation, seqs[-1])
-        return self._new_ones(self._take(lambda event: not self._is_held(event)))
+                self._mark_sent(conversation, seqs[-1])
+        return self._without_sent(self._release(lambda event: not self._is_held(event)))
 
     def release_room(self, room: Conversation, given_seq: int) -> Sequence[Event]:
         """Stop holding back a conversation; skip its messages up to `given_seq`.
@@ -116,21 +116,23 @@ class LiveMerge:
         self._held_rooms.discard(room)
         if isinstance(room, Room):
             self._dropped_rooms.pop(room, None)
-        answered = (seqs[-1] for seqs in self._answered.pop(room, ()))
-        self._give(room, max([given_seq, *answered]))
-        return self._new_ones(self._take(lambda event: not self._is_held(event)))
+        last_seqs = (seqs[-1] for seqs in self._in_results.pop(room, ()))
+        self._mark_sent(room, max([given_seq, *last_seqs]))
+        return self._without_sent(self._release(lambda event: not self._is_held(event)))
 
     def skip(self, room: Room, last_seq: int) -> None:
-        """Drop a room's messages up to `last_seq`: the user has joined after them."""
-        self._give(room, last_seq)
+        """Drop a room's messages up to `last_seq`: the user joined after them."""
+        self._mark_sent(room, last_seq)
 
     def forget(self) -> None:
         """Forget what was sent and what is dropped, once no earlier broadcast can still arrive.
 
         Conversations of a backlog that is still being pushed are remembered.
         """
-        pushed = self._held_rooms & self._given.keys()
-        self._given = {conversation: self._given[conversation] for conversation in pushed}
+        unfinished = self._held_rooms & self._last_sent.keys()
+        self._last_sent = {
+            conversation: self._last_sent[conversation] for conversation in unfinished
+        }
         self._dropped_rooms.clear()
 
     def drop_room(self, room: Room, user_id: UserId, *, is_lagging: bool) -> None:
@@ -143,8 +145,8 @@ class LiveMerge:
                 to the event that the user has left.
         """
         self._held_rooms.discard(room)
-        self._answered.pop(room, None)
-        self._take(lambda event: conversation_of_event(event) == room)
+        self._in_results.pop(room, None)
+        self._release(lambda event: conversation_of_event(event) == room)
         if is_lagging:
             self._dropped_rooms[room] = user_id
 
@@ -162,31 +164,31 @@ class LiveMerge:
             return False
         return True
 
-    def _was_given(self, message: Message) -> bool:
-        return message.seq <= self._given.get(message.conversation, 0)
+    def _was_sent(self, message: Message) -> bool:
+        return message.seq <= self._last_sent.get(message.conversation, 0)
 
-    def _was_answered(self, message: Message) -> bool:
-        answered = self._answered.get(message.conversation, ())
-        return any(message.seq in seqs for seqs in answered)
+    def _was_in_result(self, message: Message) -> bool:
+        ranges = self._in_results.get(message.conversation, ())
+        return any(message.seq in seqs for seqs in ranges)
 
     def _is_new(self, message: Message) -> bool:
-        if self._was_given(message):
+        if self._was_sent(message):
             return False
-        self._given.pop(message.conversation, None)
+        self._last_sent.pop(message.conversation, None)
         return True
 
-    def _new_ones(self, events: Iterable[Event]) -> list[Event]:
+    def _without_sent(self, events: Iterable[Event]) -> list[Event]:
         return [
             event
             for event in events
             if not isinstance(event, MessageSent) or self._is_new(event.message)
         ]
 
-    def _give(self, conversation: Conversation, seq: int) -> None:
+    def _mark_sent(self, conversation: Conversation, seq: int) -> None:
         if seq:
-            self._given[conversation] = max(seq, self._given.get(conversation, 0))
+            self._last_sent[conversation] = max(seq, self._last_sent.get(conversation, 0))
 
-    def _take(self, wanted: Callable[[Event], bool]) -> Sequence[Event]:
+    def _release(self, wanted: Callable[[Event], bool]) -> Sequence[Event]:
         """Remove and return the events held back that match, in order."""
         taken = [event for event in self._held if wanted(event)]
         if taken:

@@ -1,4 +1,4 @@
-"""Which method carries out which command."""
+"""The methods that execute commands."""
 
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final, TypeVar
@@ -6,7 +6,7 @@ from typing import Any, Final, TypeVar
 from socketio_app.application.commands import Actor, Command
 
 UseCase = Callable[[Actor, Any], Coroutine[Any, Any, Any]]
-"""Carries out a command for an actor, and returns the command's result."""
+"""Executes a command for an actor, and returns its result."""
 
 Method = TypeVar("Method", bound=Callable[..., Coroutine[Any, Any, Any]])
 
@@ -14,7 +14,7 @@ _COMMAND: Final = "__command__"
 
 
 def carries_out(command: type[Command[Any]]) -> Callable[[Method], Method]:
-    """Mark a method as the use case of a command."""
+    """Mark the decorated method as the use case of a command."""
 
     def mark(method: Method) -> Method:
         setattr(method, _COMMAND, command)
@@ -24,10 +24,10 @@ def carries_out(command: type[Command[Any]]) -> Callable[[Method], Method]:
 
 
 def use_cases_of(*services: object) -> Mapping[type[Command[Any]], UseCase]:
-    """Return the use cases among the methods of some services, by their commands.
+    """Return the use cases of some services by the commands that they execute.
 
     Raises:
-        TypeError: a command has no use case, or two.
+        TypeError: a command has no use case, or more than one.
     """
     found: dict[type[Command[Any]], UseCase] = {}
     for service in services:
@@ -36,7 +36,7 @@ def use_cases_of(*services: object) -> Mapping[type[Command[Any]], UseCase]:
             if command is None:
                 continue
             if command in found:
-                raise TypeError(f"{command.__name__} has two use cases")
+                raise TypeError(f"{command.__name__} has more than one use case")
             found[command] = getattr(service, name)
     for command in Command.__subclasses__():
         if command not in found:

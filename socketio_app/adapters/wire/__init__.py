@@ -1,5 +1,5 @@
-"""The wire contract that all transports share: names and payloads (docs/wire.md).
+"""The wire contract, shared by all transports: names and payloads (docs/wire.md).
 
-Nothing here knows of sockets. Commands come in, through `incoming.parse`; acknowledgements,
-refusals and events go out, through `outgoing`, as plain dictionaries.
+Nothing here knows about sockets. `registry.parse` converts payloads to commands, and `outgoing`
+converts results, errors and events to plain dictionaries.
 """

@@ -1,4 +1,4 @@
-"""What a client sends. Fields that are not named here are ignored: so the contract can grow."""
+"""Payloads that clients send. Unknown fields are ignored, so that the contract can grow."""
 
 import re
 from functools import lru_cache
@@ -26,11 +26,11 @@ from socketio_app.domain.identifiers import (
 )
 
 Number = int | float
-"""An integer. Some languages write whole numbers as `1.0`, and JavaScript cannot tell."""
+"""An integer. Some languages write it as `1.0`, which JavaScript does not distinguish from `1`."""
 
 
 class PersonalMessagePayload(msgspec.Struct, kw_only=True):
-    """`send_personal_message`."""
+    """Payload of `send_personal_message`."""
 
     to_user_id: str | Number
     content: str
@@ -38,7 +38,7 @@ class PersonalMessagePayload(msgspec.Struct, kw_only=True):
 
 
 class GroupMessagePayload(msgspec.Struct, kw_only=True):
-    """`send_group_message`."""
+    """Payload of `send_group_message`."""
 
     room_id: str
     content: str
@@ -46,20 +46,20 @@ class GroupMessagePayload(msgspec.Struct, kw_only=True):
 
 
 class RoomPayload(msgspec.Struct):
-    """`join_room` and `leave_room`."""
+    """Payload of `join_room` and `leave_room`."""
 
     room_id: str
 
 
 class TargetPayload(msgspec.Struct, kw_only=True):
-    """`typing_start` and `typing_stop`: one of the two."""
+    """Payload of `typing_start` and `typing_stop`: exactly one of the fields."""
 
     to_user_id: str | Number | None = None
     room_id: str | None = None
 
 
 class HistoryPayload(TargetPayload, kw_only=True):
-    """`fetch_history`."""
+    """Payload of `fetch_history`."""
 
     before_seq: Number | None = None
     after_seq: Number | None = None
@@ -67,21 +67,21 @@ class HistoryPayload(TargetPayload, kw_only=True):
 
 
 class ConversationsPayload(msgspec.Struct, kw_only=True):
-    """`list_conversations`."""
+    """Payload of `list_conversations`."""
 
     limit: Number | None = None
     cursor: str | None = None
 
 
 class PositionPayload(msgspec.Struct, kw_only=True):
-    """One of the positions of `catch_up`."""
+    """Item of the `positions` of `catch_up`."""
 
     target: TargetPayload
     seq: Number
 
 
 class CatchUpPayload(msgspec.Struct, kw_only=True):
-    """`catch_up`."""
+    """Payload of `catch_up`."""
 
     epoch: str | None = None
     positions: list[PositionPayload] | None = None
@@ -90,32 +90,32 @@ class CatchUpPayload(msgspec.Struct, kw_only=True):
 
 
 class ReadPayload(TargetPayload, kw_only=True):
-    """`mark_read`."""
+    """Payload of `mark_read`."""
 
     seq: Number
 
 
 class TokenPayload(msgspec.Struct):
-    """`refresh_token`."""
+    """Payload of `refresh_token`."""
 
     token: str
 
 
 def personal_message(payload: PersonalMessagePayload) -> SendMessage:
-    """Return the `SendMessage` of a payload."""
+    """Return the `SendMessage` for a payload."""
     return SendMessage(_person(payload.to_user_id), payload.content, payload.client_message_id)
 
 
 def group_message(payload: GroupMessagePayload) -> SendMessage:
-    """Return the `SendMessage` of a payload."""
+    """Return the `SendMessage` for a payload."""
     return SendMessage(_room(payload.room_id), payload.content, payload.client_message_id)
 
 
 def _integer(field: str, number: Number) -> int:
-    """Return the integer that a number stands for.
+    """Return the integer that a number represents.
 
     Raises:
-        InvalidPayload: It has a fraction.
+        InvalidPayload: the number has a fraction.
     """
     if isinstance(number, float):
         if not number.is_integer():
@@ -136,7 +136,7 @@ def _person(to_user_id: str | Number) -> Person:
     if isinstance(to_user_id, str):
         return _named(to_user_id)
     number = _integer("to_user_id", to_user_id)
-    # First: Python refuses to write a number with thousands of digits.
+    # Checked first, because `str` fails for numbers with thousands of digits.
     if abs(number) >= 10**MAX_USER_ID_CHARS:
         raise InvalidPayload(
             f"to_user_id must have at most {MAX_USER_ID_CHARS} characters", field="to_user_id"
@@ -144,7 +144,7 @@ def _person(to_user_id: str | Number) -> Person:
     return _named(str(number))
 
 
-# The same targets come again and again: one value serves them all.
+# Clients send the same targets repeatedly.
 @lru_cache(maxsize=8192)
 def _named(user_id: str) -> Person:
     return Person(UserId(user_id))
@@ -156,7 +156,11 @@ def _room(room_id: str) -> Room:
 
 
 def target(payload: TargetPayload) -> Target:
-    """Return the person or the room that a payload names."""
+    """Return the person or room that a payload identifies.
+
+    Raises:
+        InvalidPayload: the payload does not have exactly one of the fields.
+    """
     match payload.to_user_id, payload.room_id:
         case None, str(room_id):
             return _room(room_id)
@@ -164,12 +168,12 @@ def target(payload: TargetPayload) -> Target:
             return _person(to_user_id)
         case _:
             raise InvalidPayload(
-                "exactly one of to_user_id and room_id names the target", field="to_user_id"
+                "exactly one of to_user_id and room_id is required", field="to_user_id"
             )
 
 
 def history(payload: HistoryPayload) -> FetchHistory:
-    """Return the `FetchHistory` of a payload."""
+    """Return the `FetchHistory` for a payload."""
     window = Window(
         _optional_integer("before_seq", payload.before_seq),
         _optional_integer("after_seq", payload.after_seq),
@@ -179,12 +183,12 @@ def history(payload: HistoryPayload) -> FetchHistory:
 
 
 def conversations(payload: ConversationsPayload) -> ListConversations:
-    """Return the `ListConversations` of a payload."""
+    """Return the `ListConversations` for a payload."""
     cursor = payload.cursor
     if cursor is None:
         return ListConversations(_limit(payload.limit))
     if _CURSOR.fullmatch(cursor) is None:
-        raise InvalidPayload("cursor must be a next_cursor of before", field="cursor")
+        raise InvalidPayload("cursor must be a next_cursor from an earlier page", field="cursor")
     return ListConversations(_limit(payload.limit), int(cursor))
 
 
@@ -192,7 +196,7 @@ _CURSOR = re.compile(r"[0-9]{1,18}")
 
 
 def catch_up(payload: CatchUpPayload) -> CatchUp:
-    """Return the `CatchUp` of a payload."""
+    """Return the `CatchUp` for a payload."""
     check_positions(len(payload.positions or ()))
     since = None if payload.since is None else parse_since(payload.since)
     epoch = payload.epoch if since is None else payload.epoch or since.epoch
@@ -206,29 +210,33 @@ def catch_up(payload: CatchUpPayload) -> CatchUp:
 
 
 def mark_read(payload: ReadPayload) -> MarkRead:
-    """Return the `MarkRead` of a payload."""
+    """Return the `MarkRead` for a payload."""
     return MarkRead(target(payload), _integer("seq", payload.seq))
 
 
 def shaped(payload: object, shape: type[msgspec.Struct]) -> msgspec.Struct:
-    """Convert a decoded JSON object to a payload."""
+    """Convert a decoded JSON object to a payload.
+
+    Raises:
+        InvalidPayload: a field is missing or has the wrong type.
+    """
     try:
         return msgspec.convert(payload, shape)
     except msgspec.ValidationError as error:
         raise invalid(error) from None
-    except UnicodeEncodeError:  # a field's name with a lone surrogate
-        raise InvalidPayload("the payload must be Unicode") from None
+    except UnicodeEncodeError:  # a field name with a lone surrogate
+        raise InvalidPayload("the payload must be valid Unicode") from None
 
 
 _FIELD = re.compile(r"(?:required field `|at `\$(?:\[1\])?\.)(\w+)")
-_AS_A_WHOLE = re.compile(r"at `\$\[1\]`|length 2")
+_WHOLE_PAYLOAD = re.compile(r"at `\$\[1\]`|length 2")
 
 
 def invalid(error: msgspec.ValidationError) -> InvalidPayload:
-    """The refusal in msgspec's words, which name the field and never the value."""
+    """Return the rejection for an error. msgspec's message names the field, never its value."""
     found = _FIELD.search(str(error))
     field = found.group(1) if found else None
-    if field is None and _AS_A_WHOLE.search(str(error)):
-        return InvalidPayload("the payload must be one JSON object")
+    if field is None and _WHOLE_PAYLOAD.search(str(error)):
+        return InvalidPayload("the payload must be a single JSON object")
     reason = str(error).partition(" - at ")[0]
     return InvalidPayload(f"{field}: {reason}" if field else reason, field=field)

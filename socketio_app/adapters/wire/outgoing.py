@@ -1,4 +1,4 @@
-"""What a client is told: acknowledgements, refusals and events."""
+"""Payloads that clients receive: acknowledgements, errors and events."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -44,21 +44,21 @@ from socketio_app.domain.messaging import Message, Stored
 from socketio_app.domain.typing_board import TypingStarted, TypingStopped
 
 Payload = dict[str, Any]
-"""One JSON object."""
+"""A JSON object."""
 
 
 def done(_result: None, _reader: UserId) -> Payload:
-    """The fields of an acknowledgement without any."""
+    """Return the fields of an acknowledgement without a result."""
     return {}
 
 
 def stored(result: Stored, _reader: UserId) -> Payload:
-    """The fields of an acknowledgement of `SendMessage`."""
+    """Return the fields of the acknowledgement of `SendMessage`."""
     return {"message": message_payload(result.message), "duplicate": result.duplicate}
 
 
 def room_joined(result: RoomJoined, _reader: UserId) -> Payload:
-    """The fields of an acknowledgement of `JoinRoom`."""
+    """Return the fields of the acknowledgement of `JoinRoom`."""
     room = {
         "room_id": result.room_id,
         "last_seq": result.last_seq,
@@ -68,12 +68,12 @@ def room_joined(result: RoomJoined, _reader: UserId) -> Payload:
 
 
 def room_left(result: RoomLeft, _reader: UserId) -> Payload:
-    """The fields of an acknowledgement of `LeaveRoom`."""
+    """Return the fields of the acknowledgement of `LeaveRoom`."""
     return {"left": result.left}
 
 
 def page(result: Page, _reader: UserId) -> Payload:
-    """The fields of an acknowledgement of `FetchHistory`."""
+    """Return the fields of the acknowledgement of `FetchHistory`."""
     return {
         "messages": [message_payload(message) for message in result.messages],
         "has_more": result.has_more,
@@ -82,14 +82,14 @@ def page(result: Page, _reader: UserId) -> Payload:
 
 
 def conversation_page(result: ConversationPage, reader: UserId) -> Payload:
-    """The fields of an acknowledgement of `ListConversations`."""
+    """Return the fields of the acknowledgement of `ListConversations`."""
     listed = [_summary(reader, each) for each in result.conversations]
     more = {} if result.next_cursor is None else {"next_cursor": str(result.next_cursor)}
     return {"conversations": listed, **more}
 
 
 def caught_up(result: CaughtUp, reader: UserId) -> Payload:
-    """The fields of an acknowledgement of `CatchUp`."""
+    """Return the fields of the acknowledgement of `CatchUp`."""
     if not result.recovered:
         return {"recovered": False}
     return {
@@ -101,12 +101,12 @@ def caught_up(result: CaughtUp, reader: UserId) -> Payload:
 
 
 def read_marked(result: ReadMarked, _reader: UserId) -> Payload:
-    """The fields of an acknowledgement of `MarkRead`."""
+    """Return the fields of the acknowledgement of `MarkRead`."""
     return {"read_seq": result.read_seq}
 
 
 def token_refreshed(result: TokenRefreshed, _reader: UserId) -> Payload:
-    """The fields of an acknowledgement of `RefreshToken`."""
+    """Return the fields of the acknowledgement of `RefreshToken`."""
     return {"token_expires_at": _time_or_none(result.token_expires_at)}
 
 
@@ -134,7 +134,7 @@ def _missed(reader: UserId, missed: MissedMessages) -> Payload:
 
 
 def refusal(error: ChatError) -> Payload:
-    """The error object of a command that was refused."""
+    """Return the error object for a rejected command."""
     payload: Payload = {"code": error.code, "message": error.message}
     for detail in ("field", "retry_after_ms"):
         value = getattr(error, detail, None)
@@ -144,10 +144,10 @@ def refusal(error: ChatError) -> Payload:
 
 
 def fault(error_id: str) -> Payload:
-    """The error object of a command that met a fault of ours."""
+    """Return the error object for an internal error."""
     return {
         "code": "internal",
-        "message": f"a fault of the server, which is in its log as {error_id}",
+        "message": f"internal error {error_id}; the server's log has the details",
     }
 
 
@@ -155,10 +155,10 @@ _COMMAND_NAME_CHARS = 64
 
 
 def error_event(error: Payload, event: str, payloads: Sequence[object]) -> Payload:
-    """The `error` event for a command that asked for no acknowledgement."""
-    told = dict(error)
+    """Return the payload of the `error` event, sent if no acknowledgement was requested."""
+    payload = dict(error)
     if event and is_unicode(event):
-        told["command"] = event[:_COMMAND_NAME_CHARS]
+        payload["command"] = event[:_COMMAND_NAME_CHARS]
     match payloads:
         case [
             {"client_message_id": str(given)}
@@ -166,12 +166,12 @@ def error_event(error: Payload, event: str, payloads: Sequence[object]) -> Paylo
             | GroupMessagePayload(client_message_id=str(given))
         ]:
             if 1 <= len(given) <= MAX_CLIENT_MESSAGE_ID_CHARS and is_unicode(given):
-                told["client_message_id"] = given
-    return told
+                payload["client_message_id"] = given
+    return payload
 
 
 def message_payload(message: Message) -> Payload:
-    """A message."""
+    """Return the payload of a message."""
     conversation = message.conversation
     payload: Payload
     if isinstance(conversation, Room):
@@ -199,9 +199,9 @@ def message_payload(message: Message) -> Payload:
 
 @lru_cache(maxsize=64)
 def time(moment: datetime) -> str:
-    """A moment as RFC 3339 in UTC with milliseconds: `2026-11-23T12:00:00.123Z`.
+    """Format a UTC time as RFC 3339 with milliseconds: `2026-11-23T12:00:00.123Z`.
 
-    `moment` must be in UTC. Much happens in one millisecond: the latest are remembered.
+    Results are cached, because many events have the same millisecond.
     """
     return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
@@ -315,4 +315,4 @@ EVENTS: Mapping[type[Event], Callable[[Any], tuple[str, Payload]]] = {
     UserJoined: _joined,
     UserLeft: _left,
 }
-"""By its type, what gives an event's name and payload."""
+"""Functions that return an event's name and payload, by the event's type."""

@@ -1,7 +1,8 @@
-"""All commands of the wire contract: a row for each.
+"""The commands of the wire contract, one row each.
 
-Decoders, metrics, the documentation's check and the tests derive from it; what a command is counted
-with and what carries it out belongs to its class.
+Decoders, metrics, the documentation check and the tests are derived from these rows. The kind of a
+command, which determines its rate limit, and its use case are declared elsewhere: in the command's
+class, and with `carries_out`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -37,13 +38,13 @@ class WireCommand:
 
     command: type[Command[Any]]
     payload: type[msgspec.Struct]
-    """The shape of its payload."""
+    """Type of its payload."""
     parse: Callable[[Any], Command[Any]]
-    """Makes the command from a payload of that shape."""
+    """Converts a payload to the command."""
     answer: Callable[[Any, UserId], Payload]
-    """Makes the fields of the acknowledgement from the result, for the user who reads it."""
+    """Converts the result to the fields of the acknowledgement, for the user who receives it."""
     queues_events: bool = False
-    """Whether events that are published meanwhile wait until the acknowledgement is written."""
+    """Whether events are held back until the acknowledgement is written."""
 
 
 COMMANDS: Final[Mapping[str, WireCommand]] = {
@@ -111,46 +112,48 @@ COMMANDS: Final[Mapping[str, WireCommand]] = {
 }
 
 QUEUING_EVENTS: Final = frozenset(name for name, row in COMMANDS.items() if row.queues_events)
-"""The commands that queue events."""
+"""Names of the commands during which events are held back."""
 
 PAYLOADS: Final[Mapping[str, "msgspec.json.Decoder[Any]"]] = {
     name: msgspec.json.Decoder(row.payload) for name, row in COMMANDS.items()
 }
-"""Decodes the payload of a command, by its name."""
+"""Decoders of payloads, by command name."""
 
 DECODERS: Final[Mapping[bytes, "msgspec.json.Decoder[tuple[str, Any]]"]] = {
     name.encode(): msgspec.json.Decoder(GenericAlias(tuple, (str, row.payload)))
     for name, row in COMMANDS.items()
 }
-"""Decodes an array of a command's name and its payload, by the name."""
+"""Decoders of arrays of a command's name and its payload, by the encoded name."""
 
 
 def parse(event: str, payloads: Sequence[object], *, is_readable: bool = True) -> Command[Any]:
-    """The command in a wire event.
+    """Return the command in a wire event.
 
     Args:
         event: the event's name.
-        payloads: what the client sent with it, as `DECODERS` or as plain JSON has it.
-        is_readable: whether that could be read.
+        payloads: the event's payloads, decoded to the type in its row or to plain JSON values.
+        is_readable: whether the payloads could be decoded.
 
     Raises:
         UnknownCommand: there is no such command.
-        InvalidPayload: `field` names the first thing that is wrong.
+        InvalidPayload: the payload is invalid; `field` names the first invalid field.
     """
     if not is_readable:
-        raise InvalidPayload("the payload must be one JSON object, not binary and not too deep")
+        raise InvalidPayload(
+            "the payload must be a single JSON object, not binary and not nested too deeply"
+        )
     row = COMMANDS.get(event)
     if row is None:
-        raise UnknownCommand("there is no such command")
+        raise UnknownCommand("unknown command")
     if len(payloads) == 1:
         payload = payloads[0]
         if isinstance(payload, row.payload):
             return row.parse(payload)
         if isinstance(payload, dict):
             return row.parse(shaped(payload, row.payload))
-    raise InvalidPayload("the payload must be one JSON object")
+    raise InvalidPayload("the payload must be a single JSON object")
 
 
 def acknowledgement(event: str, result: object, reader: UserId) -> Payload:
-    """Return the acknowledgement of a command that was carried out for `reader`."""
+    """Return the acknowledgement of a command that was executed for `reader`."""
     return {"ok": True, **COMMANDS[event].answer(result, reader)}

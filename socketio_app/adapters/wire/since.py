@@ -1,4 +1,4 @@
-"""The text that stands for a place in the activity of a store. Clients do not look into it."""
+"""The text form of a catch-up cursor, which clients treat as opaque."""
 
 import re
 
@@ -11,7 +11,7 @@ _TEXT = re.compile(
 
 
 def since_text(since: CatchUpCursor | None) -> str | None:
-    """Return the text for a client; `None` where there is no place."""
+    """Return the text of a cursor, `None` if there is no cursor."""
     if since is None:
         return None
     if since.is_first:
@@ -20,17 +20,17 @@ def since_text(since: CatchUpCursor | None) -> str | None:
 
 
 def parse_since(text: str) -> CatchUpCursor:
-    """Return the place in a client's text.
+    """Return the cursor in a client's text.
 
     Raises:
-        InvalidPayload: It is no text of ours.
+        InvalidPayload: the text is not a cursor.
     """
     found = _TEXT.fullmatch(text)
     if found is None:
-        raise InvalidPayload("since must be from connected or an earlier answer", field="since")
+        raise InvalidPayload("since must come from connected or catch_up", field="since")
     epoch, activity, given, settled_activity = found.groups()
     if given is None:
         return CatchUpCursor.at(epoch, int(activity))
-    # A walk goes forward only, whatever the client has made of the text.
-    place = int(activity)
-    return CatchUpCursor(epoch, place, max(place, int(given)), max(place, int(settled_activity)))
+    # A catch-up only moves forward, even if the client has modified the text.
+    start = int(activity)
+    return CatchUpCursor(epoch, start, max(start, int(given)), max(start, int(settled_activity)))
