@@ -1,1 +1,1 @@
-"""WebSockets (RFC 6455): frames, connections, and taking them over from uvicorn."""
+"""WebSockets (RFC 6455): frames, connections, and taking connections over from uvicorn."""

@@ -1,6 +1,6 @@
-"""A WebSocket of any ASGI server, with the face of one that was handed over.
+"""A WebSocket over plain ASGI, with the same interface as one taken over from the server.
 
-It costs what ASGI costs: two tasks, and a dictionary for each message.
+It has the usual cost of ASGI: two tasks per connection and a dictionary per message.
 """
 
 import asyncio
@@ -18,15 +18,15 @@ from socketio_app.application.cancellation import start_task
 
 log = logging.getLogger("socketio_app.socketio")
 
-MANY_UNSENT_BYTES = 65_536
-"""From here on the client counts as one that does not read."""
+HIGH_WATER_BYTES = 65_536
+"""High-water mark of unsent frames, in bytes; above it, the owner has to pause writing."""
 
 
 class AsgiWebSocket:
-    """An accepted WebSocket, until `serve` returns."""
+    """An accepted WebSocket, usable until `serve` returns."""
 
     write_joined: None = None
-    """ASGI sends one message at a time."""
+    """Always `None`: ASGI sends one message at a time."""
 
     def __init__(
         self,
@@ -38,56 +38,56 @@ class AsgiWebSocket:
         self._send = send
         self._max_bytes = max_bytes
         self.owner: FrameHandler
-        """Whose what comes is."""
+        """Handler of received messages."""
         self._unsent: list[Frame] = []
         self._unsent_bytes = 0
         self._is_full = False
-        self._deciding: asyncio.Handle | None = None
+        self._check: asyncio.Handle | None = None
         self._has_unsent = asyncio.Event()
         self._may_read = asyncio.Event()
         self._may_read.set()
         self._reading: asyncio.Task[None] | None = None
-        self._closing: int | None = None
+        self._close_code: int | None = None
 
     def hand_to(self, owner: FrameHandler) -> None:
-        """From now on what comes is the owner's."""
+        """Deliver everything received from now on to `owner`."""
         self.owner = owner
         if self._is_full:
             owner.pause_writing()
 
     def write(self, frame: Frame) -> None:
-        """Send a frame after those before it. Never waits."""
+        """Send a frame after earlier ones. Never waits."""
         self._unsent.append(frame)
         self._unsent_bytes += len(frame)
         self._has_unsent.set()
-        if self._unsent_bytes > MANY_UNSENT_BYTES and self._deciding is None and not self._is_full:
-            # Not now: what is written in one turn, the client cannot have begun to read.
-            self._deciding = asyncio.get_running_loop().call_soon(self._decide)
+        if self._unsent_bytes > HIGH_WATER_BYTES and self._check is None and not self._is_full:
+            # Deferred: the client cannot have read any of what is written in the same turn.
+            self._check = asyncio.get_running_loop().call_soon(self._check_high_water)
 
-    def _decide(self) -> None:
-        self._deciding = None
-        if self._unsent_bytes > MANY_UNSENT_BYTES and not self._is_full:
+    def _check_high_water(self) -> None:
+        self._check = None
+        if self._unsent_bytes > HIGH_WATER_BYTES and not self._is_full:
             self._is_full = True
             self.owner.pause_writing()
 
     def pause_reading(self) -> None:
-        """Let the client wait with what it sends."""
+        """Stop receiving messages."""
         self._may_read.clear()
 
     def resume_reading(self) -> None:
-        """Let it come again."""
+        """Receive messages again."""
         self._may_read.set()
 
     def close(self, code: int) -> None:
-        """Close it when what was written has been sent."""
-        if self._closing is None:
-            self._closing = code
+        """Close the WebSocket once all written frames have been sent."""
+        if self._close_code is None:
+            self._close_code = code
             self._has_unsent.set()
-            # Also after `serve`: the server may have more that is not read than goes.
+            # Outlasts `serve`: the server may still be flushing data that the client does not read.
             Deadline(CLOSE_SECONDS, self._stop)
 
     def abort(self) -> None:
-        """Close it now."""
+        """Close the WebSocket immediately, discarding unsent frames."""
         self._unsent.clear()
         self.close(frames.NORMAL_CLOSURE)
         self._stop()
@@ -100,7 +100,7 @@ class AsgiWebSocket:
             reset(transport)
 
     async def serve(self) -> None:
-        """Read and write until it is closed, by either side."""
+        """Receive and send until either side closes the WebSocket."""
         self._reading = start_task(self._read())
         writing = start_task(self._write())
         try:
@@ -110,25 +110,26 @@ class AsgiWebSocket:
                 task.cancel()
             await asyncio.wait([self._reading, writing])
             for task in (self._reading, writing):
-                _log_fault(task)
+                _log_exception(task)
             self.owner.lost()
 
     async def _read(self) -> None:
         turn = Turn()
         while True:
             if turn.is_over():
-                await asyncio.sleep(0)  # a server that has more does not wait in its `receive`
+                await asyncio.sleep(0)  # the server's `receive` does not yield while it has data
                 turn = Turn()
             await self._may_read.wait()
             event = await self._receive()
             if event["type"] != "websocket.receive":
                 return
-            message = _message_of(event)
+            message = _decode_event(event)
             if len(message[1]) > self._max_bytes:
                 log.info("connection closed: frame too large")
                 self.owner.flush()
                 self.close(frames.MESSAGE_TOO_BIG)
-                await asyncio.Event().wait()  # the writer closes, and that ends this
+                # Until `serve` cancels this task, after the Close frame.
+                await asyncio.Event().wait()
             self.owner.receive([message])
 
     async def _write(self) -> None:
@@ -137,38 +138,38 @@ class AsgiWebSocket:
             self._has_unsent.clear()
             unsent, self._unsent = self._unsent, []
             for frame in unsent:
-                if not await self._sent(_event_of(frame)):
+                if not await self._try_send(_encode_event(frame)):
                     return
                 self._unsent_bytes -= len(frame)
             if self._is_full and not self._unsent:
                 self._is_full = False
                 self.owner.resume_writing()
-            if self._closing is not None and not self._unsent:
-                await self._sent({"type": "websocket.close", "code": self._closing})
+            if self._close_code is not None and not self._unsent:
+                await self._try_send({"type": "websocket.close", "code": self._close_code})
                 return
 
-    async def _sent(self, event: dict[str, Any]) -> bool:
+    async def _try_send(self, event: dict[str, Any]) -> bool:
         try:
             await self._send(event)
-        except Exception:  # noqa: BLE001  (each server has its own for a client that is gone)
+        except Exception:  # noqa: BLE001  (every server raises its own error for a lost client)
             return False
         return True
 
 
-def _log_fault(task: asyncio.Task[None]) -> None:
+def _log_exception(task: asyncio.Task[None]) -> None:
     error = None if task.cancelled() else task.exception()
     if error is not None:
         log.error("fault while serving a WebSocket", exc_info=error)
 
 
-def _message_of(event: dict[str, Any]) -> tuple[int, bytes]:
+def _decode_event(event: dict[str, Any]) -> tuple[int, bytes]:
     text = event.get("text")
     if text is not None:
         return frames.TEXT, text.encode("utf-8", "surrogateescape")
     return frames.BINARY, event["bytes"]
 
 
-def _event_of(frame: Frame) -> dict[str, Any]:
+def _encode_event(frame: Frame) -> dict[str, Any]:
     opcode, payload = frames.contents(frame)
     if opcode == frames.TEXT:
         return {"type": "websocket.send", "text": payload.decode()}

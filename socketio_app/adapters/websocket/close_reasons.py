@@ -1,4 +1,4 @@
-"""Why connections end."""
+"""Reasons for closing connections, as logged."""
 
 from typing import Final
 
@@ -26,20 +26,20 @@ NOT_READING: Final = "not reading"
 RESTART: Final = "server restart"
 """The server is shutting down."""
 
-NOT_AUTHENTICATED: Final = "not let in"
+NOT_AUTHENTICATED: Final = "authentication timed out"
 """The client did not authenticate in time."""
 
 EXPIRED: Final = "token expired"
 """The token has expired."""
 
 WRITE_FAILED: Final = "write failed"
-"""A write failed, so the client has a gap."""
+"""A write failed, so the client has missed a frame."""
 
 TOO_MANY_REFUSALS: Final = "too many refusals"
-"""Too many of the client's commands were refused."""
+"""Too many of the client's commands were rejected."""
 
 TOO_FAR_BEHIND: Final = "too far behind"
 """Too many events were queued while the store was read for the connection."""
 
 DISCONNECTED: Final = "disconnected"
-"""The host disconnected the user."""
+"""The host application disconnected the user."""

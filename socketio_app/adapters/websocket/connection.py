@@ -1,4 +1,4 @@
-"""A WebSocket that an Engine.IO connection has taken over: frames out, messages in."""
+"""A WebSocket connection with buffering: writes frames and receives messages."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -16,13 +16,13 @@ class WebSocketConnection:
     """One client's WebSocket.
 
     Args:
-        websocket: it.
+        websocket: the WebSocket to write to.
         handle: handles a message.
         at_once, overtakes: see `Inbox`.
-        most_unread_bytes: how much may wait for a client that does not read.
+        max_unread_bytes: maximum size of the frames buffered while the client does not read.
         on_ignored: see `FrameHandler.ignored`.
-        on_pong: see `FrameHandler.ponged`; without it, pongs are ignored, too.
-        on_lost: the last thing to do, when the connection is gone and all that came is handled.
+        on_pong: see `FrameHandler.ponged`; by default, pongs are ignored like pings.
+        on_lost: called last, after the connection was lost and every message was handled.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class WebSocketConnection:
             resume=websocket.resume_reading,
         )
         self.receive: Callable[[Sequence[Message]], None] = self._inbox.take
-        """Takes what came."""
+        """See `FrameHandler.receive`."""
         self.ignored: Callable[[int], None] = on_ignored
         """See `FrameHandler.ignored`."""
         self.ponged: Callable[[int], None] = on_pong or on_ignored
@@ -57,23 +57,23 @@ class WebSocketConnection:
         self._unread: list[Frame] | None = None
         self._unread_bytes = 0
         self.direct: Write | None = websocket.write
-        """Writes a frame, while nothing is in the way of it."""
+        """Writes a frame to the WebSocket; `None` while frames are buffered or after the end."""
         self.on_direct: Callable[[FrameWriter | None], None] | None = None
-        """Called with what writes frames directly, if anything, whenever that changes."""
+        """Called whenever `direct_writer` changes, with its new value."""
         self.ending: str | None = None
-        """Why it was cut, if it was."""
+        """Reason for the reset, if the connection was reset."""
         self.dropped = 0
-        """How many frames were dropped, as the client did not read."""
+        """Number of frames dropped because the client did not read."""
 
     def write(self, frame: Frame) -> None:
-        """Send a frame after those before it, or keep it until the client reads again."""
+        """Send a frame after earlier ones, or buffer it until the client reads again."""
         if self.direct is not None:
             try:
                 self.direct(frame)
-            except Exception as error:  # noqa: BLE001  (logged there)
+            except Exception as error:  # noqa: BLE001  (`fail` logs it)
                 self.fail(error)
         elif self._unread is not None:
-            # One answer may be larger than that; there is never more than one.
+            # A single reply may be larger than the limit; there is never more than one.
             is_full = self._unread_bytes > self._max_unread_bytes
             self._unread.append(frame)
             self._unread_bytes += len(frame)
@@ -83,66 +83,66 @@ class WebSocketConnection:
                 self.reset(NOT_READING)
 
     async def finish(self) -> None:
-        """Read no more, and wait until all that came is handled."""
+        """Stop reading, and wait until every received message is handled."""
         self._inbox.stop_reading()
         await self._inbox.settled()
 
     def close(self, code: int = frames.NORMAL_CLOSURE) -> None:
-        """Close it, after what was kept for a client that did not read."""
+        """Close the connection after sending the buffered frames."""
         self.flush()
         self._stop_writing()
         self._websocket.close(code)
 
     @property
     def unread_bytes(self) -> int:
-        """How much waits for the client to read."""
+        """Size of the frames buffered for the client."""
         return 0 if self._unread is None else self._unread_bytes
 
     def reset(self, why: str) -> None:
-        """Cut it now."""
+        """Abort the connection, discarding buffered frames."""
         self.ending = why
         self._stop_writing()
         self._websocket.abort()
 
     def fail(self, error: Exception) -> None:
-        """Log that a write raised, and cut the connection, as its client has a gap."""
+        """Log a failed write and abort the connection, whose client has missed a frame."""
         log.error("fault while writing to a connection", exc_info=error)
         self.reset(WRITE_FAILED)
 
-    # What the protocol says.
+    # Called by the WebSocket (`FrameHandler`).
 
     def pause_writing(self) -> None:
-        """The client does not read: keep what comes, and let its commands wait."""
-        if self._on_lost is not None:  # else nothing would release it
+        """Buffer frames and hold incoming commands while the client does not read."""
+        if self._on_lost is not None:  # otherwise nothing would release the inbox
             self._inbox.hold()
         if self.direct is not None:
             self._unread, self._unread_bytes = [], 0
             self._set_direct(None)
 
     def resume_writing(self) -> None:
-        """It does again: write what was kept, and go on."""
-        kept, self._unread = self._unread, None
-        if kept is not None:
+        """Write the buffered frames and handle commands again."""
+        buffered, self._unread = self._unread, None
+        if buffered is not None:
             self._set_direct(self._websocket)
-            for frame in kept:
+            for frame in buffered:
                 self.write(frame)
             if self.direct is not None:
                 self._inbox.release()
 
     def flush(self) -> None:
-        """Write what was kept, whether the client reads or not: the end of the connection is near.
+        """Write the buffered frames although the client does not read: the connection is closing.
 
-        The WebSocket bounds the time that this takes.
+        The WebSocket bounds how long sending them takes.
         """
-        kept, self._unread = self._unread, None
+        buffered, self._unread = self._unread, None
         try:
-            for frame in kept or ():
+            for frame in buffered or ():
                 self._websocket.write(frame)
-        except Exception as error:  # noqa: BLE001  (logged there)
+        except Exception as error:  # noqa: BLE001  (`fail` logs it)
             self.fail(error)
 
     def lost(self) -> None:
-        """The connection is gone, or about to be."""
+        """Stop writing, and call `on_lost` once every received message is handled."""
         self._stop_writing()
         on_lost, self._on_lost = self._on_lost, None
         if on_lost is not None:
@@ -159,7 +159,7 @@ class WebSocketConnection:
 
     @property
     def direct_writer(self) -> FrameWriter | None:
-        """What writes a frame, while nothing is in the way of it."""
+        """The WebSocket, while frames can be written to it directly; `None` otherwise."""
         return None if self.direct is None else self._websocket
 
 

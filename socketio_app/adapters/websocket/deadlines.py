@@ -1,23 +1,23 @@
-"""Deadlines for clients, fair to them when the event loop was blocked.
+"""Deadlines for clients that allow for a blocked event loop.
 
-While the loop is blocked, by a host application's code say, what clients send waits in their
-sockets. A deadline that passes meanwhile must not expire before that has been read.
+While the loop is blocked, for example by a host application's code, data from clients waits in
+their sockets. A deadline that passes meanwhile must not expire before that data has been read.
 """
 
 import asyncio
 from collections.abc import Callable
 
 LATE_SECONDS = 0.25
-"""A timer that runs later than this was held up by a blocked loop."""
+"""A timer that fires later than this was delayed by a blocked loop."""
 
 GRACE_SECONDS = 1.0
-"""How much longer a deadline is then, once: time to read what has arrived."""
+"""One-time extension of a delayed deadline, for reading data that has already arrived."""
 
 
 class Deadline:
-    """Calls a function after some seconds, unless it is cancelled before.
+    """A timer that calls a function after some seconds, unless it is cancelled.
 
-    Where the loop was blocked at that moment, it does so after `GRACE_SECONDS` more.
+    If the loop was blocked when the timer was due, the call is delayed by `GRACE_SECONDS`.
     """
 
     __slots__ = ("_due", "_expire", "_timer")
@@ -29,7 +29,7 @@ class Deadline:
         self._timer = loop.call_later(seconds, self._check)
 
     def cancel(self) -> None:
-        """Do not call the function any more."""
+        """Cancel the call."""
         self._timer.cancel()
 
     def _check(self) -> None:

@@ -1,7 +1,7 @@
-"""WebSocket frames to and from bytes (RFC 6455, section 5). Nothing here knows of sockets.
+"""Parsing and serialization of WebSocket frames (RFC 6455, section 5), without I/O.
 
-Only what a server needs after the handshake, without extensions: frames to a client are unmasked
-and whole, frames from a client are masked.
+Covers what a server needs after the handshake, without extensions: frames to a client are unmasked
+and unfragmented; frames from a client are masked.
 """
 
 from struct import Struct
@@ -11,7 +11,7 @@ import attrs
 
 try:
     from websockets.speedups import apply_mask
-except ImportError:  # where it has no extension module
+except ImportError:  # websockets was installed without its extension module
     from websockets.utils import apply_mask
 
 CONTINUATION: Final = 0x0
@@ -30,22 +30,22 @@ INTERNAL_ERROR: Final = 1011
 SERVICE_RESTART: Final = 1012
 
 MAX_AT_ONCE: Final = 256
-"""How many frames are read before others have their turn."""
+"""Maximum number of frames parsed before the event loop serves other connections."""
 
 _FINAL: Final = 0x80
 _RESERVED: Final = 0x70
 _MASKED: Final = 0x80
 _MASK_BYTES: Final = 4
-_MOST_CONTROL_BYTES: Final = 125
+_MAX_CONTROL_BYTES: Final = 125
 _TWO_BYTE_LENGTH, _EIGHT_BYTE_LENGTH = 126, 127
 
 
 Frame = NewType("Frame", bytes)
-"""Exactly one whole frame to a client. Several frames joined are plain `bytes`."""
+"""Exactly one complete frame to a client. Several joined frames are plain `bytes`."""
 
 
 class FrameError(Exception):
-    """What came is not WebSocket, or too large. `code` is what to close with (section 7.4.1)."""
+    """Invalid or oversized data from a client. `code` is the close code (section 7.4.1)."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
@@ -53,17 +53,17 @@ class FrameError(Exception):
 
 
 def frame(opcode: int, payload: bytes) -> Frame:
-    """One whole frame to a client."""
+    """Return a complete frame to a client."""
     length = len(payload)
     if length < _TWO_BYTE_LENGTH:
         return Frame(_SHORT_HEADER(_FINAL | opcode, length) + payload)
     if length < 0x10000:
-        return Frame(_MIDDLE_HEADER(_FINAL | opcode, _TWO_BYTE_LENGTH, length) + payload)
+        return Frame(_MEDIUM_HEADER(_FINAL | opcode, _TWO_BYTE_LENGTH, length) + payload)
     return Frame(_LONG_HEADER(_FINAL | opcode, _EIGHT_BYTE_LENGTH, length) + payload)
 
 
 _SHORT_HEADER = Struct("!BB").pack
-_MIDDLE_HEADER = Struct("!BBH").pack
+_MEDIUM_HEADER = Struct("!BBH").pack
 _LONG_HEADER = Struct("!BBQ").pack
 
 
@@ -83,50 +83,50 @@ def contents(whole: Frame) -> tuple[int, bytes]:
 
 
 def close_frame(code: int) -> Frame:
-    """The frame that closes a connection."""
+    """Return a Close frame."""
     return frame(CLOSE, code.to_bytes(2, "big"))
 
 
 @attrs.define
 class FrameReader:
-    """Puts a client's frames together, out of whatever pieces arrive.
+    """Incremental parser of a client's frames.
 
-    The cost is linear in the bytes, however small the pieces are.
+    Parsing is linear in the number of bytes, however small the chunks are.
     """
 
     max_bytes: int
-    """How large a message may be, its fragments together."""
+    """Maximum size of a message, all fragments together."""
     _unread: bytes = attrs.field(default=b"", init=False)
-    """What arrived together with more frames than are read at once."""
-    _at: int = attrs.field(default=0, init=False)
-    """How far it has been read."""
-    _begun: bytearray | None = attrs.field(default=None, init=False)
-    """The beginning of a frame."""
-    _needed: int = attrs.field(default=0, init=False)
-    """How many bytes the frame has; at least, where the beginning does not say."""
+    """Data left over when `MAX_AT_ONCE` frames were parsed."""
+    _start: int = attrs.field(default=0, init=False)
+    """Offset of the next frame in `_unread`."""
+    _partial: bytearray | None = attrs.field(default=None, init=False)
+    """Start of an incomplete frame."""
+    _needed_bytes: int = attrs.field(default=0, init=False)
+    """Size of the incomplete frame; a lower bound until its header is complete."""
     _opcode: int | None = attrs.field(default=None, init=False)
-    """What kind of message is under way in fragments."""
+    """Opcode of the fragmented message being received."""
     _fragments: bytearray | None = attrs.field(default=None, init=False)
 
     def feed(self, data: bytes, found: list[tuple[int, bytes]]) -> bool:
-        """Find the messages, and control frames, that are complete with this.
+        """Parse the messages and control frames that `data` completes.
 
         Args:
-            data: what came.
-            found: gets the opcode and the payload of each, as far as all is well.
+            data: bytes received from the client.
+            found: list to append the opcode and payload of each to, up to the first error.
 
         Returns:
-            Whether there may be more: only so many frames are read at once. Feed nothing for them.
+            Whether `MAX_AT_ONCE` frames were parsed and more may be left. Feed `b""` to parse them.
 
         Raises:
-            FrameError: the client breaks the protocol, or the limit.
+            FrameError: the client violated the protocol or exceeded `max_bytes`.
         """
         at = 0
-        if self._begun is not None or self._unread:
-            data, at = self._after_the_rest(data)
-        end, left, needed = len(data), MAX_AT_ONCE, 2
+        if self._partial is not None or self._unread:
+            data, at = self._join_saved(data)
+        end, remaining, needed = len(data), MAX_AT_ONCE, 2
         try:
-            while end - at >= 2 and left:
+            while end - at >= 2 and remaining:
                 first, length, begin = data[at], data[at + 1], at + 2 + _MASK_BYTES
                 if not length & _MASKED:
                     raise FrameError(PROTOCOL_ERROR, "frame without a mask")
@@ -144,48 +144,48 @@ class FrameReader:
                 mask = data[begin - _MASK_BYTES : begin]
                 payload = apply_mask(data[begin : begin + length], mask)
                 at = begin + length
-                left -= 1
+                remaining -= 1
                 if first == _FINAL | TEXT and self._opcode is None:
                     if not payload.isascii():
                         _check_utf8(payload)
                     found.append((TEXT, payload))
                 else:
-                    self._take_other(first, payload, found)
+                    self._handle_other(first, payload, found)
         finally:
             self._unread = b""
             if at < end:
-                self._keep(data, at, needed if left else 0)
-        return left == 0
+                self._save(data, at, needed if remaining else 0)
+        return remaining == 0
 
-    def _keep(self, data: bytes, at: int, needed: int) -> None:
-        """Keep what is not read: the beginning of a frame, where it is `needed` bytes long."""
+    def _save(self, data: bytes, at: int, needed: int) -> None:
+        """Save unparsed data: the start of a frame of `needed` bytes, or any frames if it is 0."""
         if needed:
-            self._begun, self._needed = bytearray(data[at:]), needed
+            self._partial, self._needed_bytes = bytearray(data[at:]), needed
         else:
-            self._unread, self._at = data, at
+            self._unread, self._start = data, at
 
-    def _after_the_rest(self, data: bytes) -> tuple[bytes, int]:
-        """What is to be read, and from where on; nothing while a frame is not complete."""
-        if self._begun is None:
-            return (self._unread[self._at :] + data, 0) if data else (self._unread, self._at)
-        self._begun += data
-        if len(self._begun) < self._needed:
+    def _join_saved(self, data: bytes) -> tuple[bytes, int]:
+        """Return the data to parse and its offset; no data while a frame is incomplete."""
+        if self._partial is None:
+            return (self._unread[self._start :] + data, 0) if data else (self._unread, self._start)
+        self._partial += data
+        if len(self._partial) < self._needed_bytes:
             return b"", 0
-        data, self._begun = bytes(self._begun), None
+        data, self._partial = bytes(self._partial), None
         return data, 0
 
     @property
     def rest(self) -> bytes:
-        """What was fed and is not read, from the beginning of a frame."""
-        return bytes(self._begun) if self._begun is not None else self._unread[self._at :]
+        """Data that was fed and not parsed, from the start of a frame."""
+        return bytes(self._partial) if self._partial is not None else self._unread[self._start :]
 
-    def _take_other(self, first: int, payload: bytes, found: list[tuple[int, bytes]]) -> None:
-        """What is not simply a whole text message."""
+    def _handle_other(self, first: int, payload: bytes, found: list[tuple[int, bytes]]) -> None:
+        """Handle any frame other than an unfragmented text message."""
         opcode, is_final = first & 0x0F, bool(first & _FINAL)
         if first & _RESERVED:
             raise FrameError(PROTOCOL_ERROR, "frame with reserved bits set")
         if opcode in (CLOSE, PING, PONG):
-            if not is_final or len(payload) > _MOST_CONTROL_BYTES:
+            if not is_final or len(payload) > _MAX_CONTROL_BYTES:
                 raise FrameError(PROTOCOL_ERROR, "control frame fragmented or too long")
             if opcode == CLOSE:
                 _check_close(payload)
@@ -193,20 +193,20 @@ class FrameReader:
         elif opcode in (TEXT, BINARY, CONTINUATION):
             if (opcode == CONTINUATION) != (self._opcode is not None):
                 raise FrameError(PROTOCOL_ERROR, "unexpected continuation frame")
-            self._take_fragment(opcode, payload)
+            self._add_fragment(opcode, payload)
             if is_final:
-                found.append(self._whole())
+                found.append(self._join_fragments())
         else:
             raise FrameError(PROTOCOL_ERROR, "unknown opcode")
 
-    def _take_fragment(self, opcode: int, payload: bytes) -> None:
+    def _add_fragment(self, opcode: int, payload: bytes) -> None:
         if self._opcode is None or self._fragments is None:
             self._opcode, self._fragments = opcode, bytearray()
         self._fragments += payload
         if len(self._fragments) > self.max_bytes:
             raise FrameError(MESSAGE_TOO_BIG, "message too large")
 
-    def _whole(self) -> tuple[int, bytes]:
+    def _join_fragments(self) -> tuple[int, bytes]:
         assert self._opcode is not None  # noqa: S101  (a fragment set both)
         assert self._fragments is not None  # noqa: S101
         message = self._opcode, bytes(self._fragments)
@@ -218,18 +218,18 @@ class FrameReader:
 
 @attrs.define
 class CloseFinder:
-    """Waits for a client's Close frame, and reads nothing else.
+    """Incremental search for a client's Close frame, ignoring all other frames.
 
-    Where what arrives is not WebSocket, it may find none.
+    If the data is not valid WebSocket, it may not find any.
     """
 
     _head: bytes
-    """The beginning of a frame, whose header is not complete."""
+    """Start of a frame whose header is incomplete."""
     _skip: int = attrs.field(default=0, init=False)
-    """How many bytes of a frame are still to come."""
+    """Number of bytes left in the current frame."""
 
     def feed(self, data: bytes) -> bool:
-        """Skip frames; return whether there was a Close frame."""
+        """Skip frames; return whether one was a Close frame."""
         data, at = self._head + data, self._skip
         while len(data) - at >= 2:
             length, begin = data[at + 1] & 0x7F, at + 2
@@ -253,7 +253,7 @@ def _long_length(digits: bytes) -> int:
 
 
 def _check_utf8(text: bytes) -> None:
-    """Hold a text message to being UTF-8 (RFC 6455, section 8.1)."""
+    """Raise an error unless a text message is UTF-8 (RFC 6455, section 8.1)."""
     try:
         text.decode()
     except UnicodeDecodeError:
@@ -261,7 +261,7 @@ def _check_utf8(text: bytes) -> None:
 
 
 def _check_close(payload: bytes) -> None:
-    """Hold a close frame to what it may say (RFC 6455, sections 5.5.1 and 7.4)."""
+    """Raise an error for an invalid Close payload (RFC 6455, sections 5.5.1 and 7.4)."""
     if not payload:
         return
     code = int.from_bytes(payload[:2], "big") if len(payload) > 1 else 0

@@ -1,7 +1,7 @@
-"""Runs what comes over a connection: in order, a little at a time, and with a bound.
+"""Handles the messages of a connection: in order, in small batches, and with back pressure.
 
-What can be done at once is done at once, without a task: on a store in this process that is nearly
-everything.
+A message that can be handled without waiting is handled immediately, without a task. With a store
+in this process, that is nearly every message.
 """
 
 import asyncio
@@ -14,26 +14,26 @@ from socketio_app.adapters.websocket.turn import Turn
 from socketio_app.application.cancellation import start_task
 
 MAX_WAITING, RESUME_WAITING = 64, 32
-"""From how many messages on a connection is read no more, and when it is again."""
+"""High- and low-water marks of unhandled messages per connection."""
 
 MAX_WAITING_BYTES = 262_144
-"""From how many bytes of messages on a connection is read no more."""
+"""High-water mark of unhandled messages per connection, in bytes."""
 
 Message = TypeVar("Message")
 Work = Coroutine[Any, Any, None]
 
 
 class Inbox(Generic[Message]):
-    """The messages of one connection that are not handled yet.
+    """Queue of one connection's unhandled messages.
 
     Args:
-        handle: handles a message. It raises nothing, but for being cancelled.
-        at_once: whether handling a message may begin outside a task. It may where nothing on the
-            way asks which task it is in, as timeouts and a host application's code do.
-        size: the size of a message in bytes.
-        overtakes: handles a message that need not wait for those before it, while the inbox is
-            held; whether it was one.
-        pause, resume: stop the client's messages from coming, and let them come again.
+        handle: handles a message. It raises nothing unless it is cancelled.
+        at_once: whether handling a message may begin outside a task. It may if no code involved
+            asks for the current task, as timeouts and a host application's code do.
+        size: returns the size of a message in bytes.
+        overtakes: while the inbox is held, handles a message that need not wait for earlier ones;
+            returns whether it did.
+        pause, resume: pause and resume reading from the client.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Inbox(Generic[Message]):
         self._overtakes = overtakes
         self._pause = pause
         self._resume = resume
-        # Few wait, and mostly none: an empty list is a twelfth of an empty deque.
+        # Short and mostly empty: an empty list takes a twelfth of the memory of an empty deque.
         self._waiting: list[Message] = []
         self._waiting_bytes = 0
         self._task: asyncio.Task[None] | None = None
@@ -62,23 +62,23 @@ class Inbox(Generic[Message]):
         self._last: Callable[[], Work] | None = None
 
     def take(self, messages: Sequence[Message]) -> None:
-        """Handle messages after those before them."""
+        """Handle messages after earlier ones."""
         if self._task is None and not self._is_held:
-            begun = self._begin_some(messages)
+            begun = self._begin_outside_task(messages)
             if begun == len(messages):
                 return
             messages = messages[begun:]
         if self._is_held:
             messages = self._without_overtaking(messages)
         if messages:
-            self._wait_with(messages)
+            self._enqueue(messages)
 
     def _without_overtaking(self, messages: Sequence[Message]) -> list[Message]:
-        """Handle the messages that need not wait; return the others."""
+        """Handle the messages that may overtake earlier ones; return the rest."""
         return [each for each in messages if not self._overtakes(each)]
 
-    def _begin_some(self, messages: Sequence[Message]) -> int:
-        """Begin with messages until one of them waits or the turn is over; return how many."""
+    def _begin_outside_task(self, messages: Sequence[Message]) -> int:
+        """Begin handling messages until one waits or the turn is over; return how many began."""
         turn = Turn() if len(messages) > 1 else None
         for begun, message in enumerate(messages):
             if self._is_held or not self._at_once(message):
@@ -87,75 +87,75 @@ class Inbox(Generic[Message]):
                 return begun + 1
         return len(messages)
 
-    def _wait_with(self, messages: Sequence[Message]) -> None:
+    def _enqueue(self, messages: Sequence[Message]) -> None:
         self._waiting.extend(messages)
         self._waiting_bytes += sum(map(self._size, messages))
         if self._task is None:
-            self._task = start_task(self._work_off(None))
-        if self._has_many and not self._is_paused:
+            self._task = start_task(self._run(None))
+        if self._is_over_high_water and not self._is_paused:
             self._is_paused = True
             self._pause()
 
     @property
-    def _has_many(self) -> bool:
+    def _is_over_high_water(self) -> bool:
         return len(self._waiting) > MAX_WAITING or self._waiting_bytes > MAX_WAITING_BYTES
 
     @property
-    def _has_few(self) -> bool:
+    def _is_under_low_water(self) -> bool:
         return len(self._waiting) < RESUME_WAITING and self._waiting_bytes < MAX_WAITING_BYTES
 
     def hold(self) -> None:
-        """Begin with no more messages for now: the client does not read what they give."""
+        """Stop handling messages until `release`: the client does not read the replies."""
         self._is_held = True
         if self._waiting:
-            # Not now: it may be in the middle of a broadcast.
-            asyncio.get_running_loop().call_soon(self._let_overtake)
+            # Deferred: the caller may be in the middle of a broadcast.
+            asyncio.get_running_loop().call_soon(self._handle_overtaking)
 
-    def _let_overtake(self) -> None:
+    def _handle_overtaking(self) -> None:
         if self._is_held:
             self._waiting = self._without_overtaking(self._waiting)
             self._waiting_bytes = sum(map(self._size, self._waiting))
             self._resume_if_few()
 
     def _resume_if_few(self) -> None:
-        if self._is_paused and self._has_few:
+        if self._is_paused and self._is_under_low_water:
             self._is_paused = False
             self._resume()
 
     def release(self) -> None:
-        """Go on with them."""
+        """Handle messages again after `hold`."""
         self._is_held = False
         if self._released is not None:
             self._released.set()
             self._released = None
 
     def finish(self, last: Callable[[], Work]) -> None:
-        """Do something after all that has come, the last thing for this connection."""
+        """Run `last` after every received message is handled, as the connection's last work."""
         self._last = last
         self.release()
         if self._task is None:
-            self._task = start_task(self._work_off(None))
+            self._task = start_task(self._run(None))
 
     def stop_reading(self) -> None:
-        """Pause reading for good: handling what waits does not resume it."""
+        """Pause reading permanently, even when the queue becomes short."""
         self._resume = _stay_paused
         self._pause()
 
     async def settled(self) -> None:
-        """Wait until all that has come is handled."""
+        """Wait until every received message is handled."""
         while self._task is not None:
             await asyncio.wait([self._task])
 
     def _begin(self, work: Work) -> bool:
-        """Begin some work; whether it is done already. What has to wait goes on in a task."""
+        """Begin some work, which continues in a task if it waits; return whether it is done."""
         try:
             awaited = work.send(None)
         except StopIteration:
             return True
-        self._task = start_task(self._work_off(_Begun(work, awaited)))
+        self._task = start_task(self._run(_StartedWork(work, awaited)))
         return False
 
-    async def _work_off(self, begun: "_Begun | None") -> None:
+    async def _run(self, begun: "_StartedWork | None") -> None:
         try:
             if begun is not None:
                 await begun
@@ -164,7 +164,7 @@ class Inbox(Generic[Message]):
                 if self._is_held:
                     self._released = self._released or asyncio.Event()
                     await self._released.wait()
-                    continue  # all that waited may have overtaken meanwhile
+                    continue  # meanwhile, every queued message may have overtaken
                 message = self._waiting.pop(0)
                 self._waiting_bytes -= self._size(message)
                 await self._handle(message)
@@ -184,8 +184,8 @@ def _stay_paused() -> None:
 
 
 @attrs.define
-class _Begun:
-    """A coroutine that was begun outside a task and now waits: a task can go on with it."""
+class _StartedWork:
+    """A coroutine that began outside a task and now waits; awaiting it continues it in a task."""
 
     work: Work
     awaited: Any
@@ -197,7 +197,7 @@ class _Begun:
             result = None
             try:
                 result = yield awaited
-            except BaseException as error:  # noqa: BLE001  (whatever it is, it is the coroutine's)
+            except BaseException as error:  # noqa: BLE001  (passed on to the coroutine)
                 raised = error
             try:
                 awaited = self.work.send(result) if raised is None else self.work.throw(raised)

@@ -1,4 +1,4 @@
-"""What a WebSocket is to Engine.IO, whoever made it."""
+"""Interfaces between WebSockets and the code that uses them."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -9,94 +9,94 @@ EXTENSION = "socketio_app.connection"
 """Key of a `TakeoverWebSocket` in the `extensions` of a WebSocket scope."""
 
 Message = tuple[int, bytes]
-"""The opcode, text or binary, and the payload."""
+"""A message's opcode, text or binary, and its payload."""
 
 Write = Callable[[Frame], None]
-"""Writes one frame after those before it. Never waits."""
+"""Writes one frame after earlier ones. Never waits."""
 
 WriteJoined = Callable[[bytes], None]
-"""Writes several whole frames, joined into one piece of bytes. Never waits."""
+"""Writes several complete frames, joined into one `bytes`. Never waits."""
 
 CLOSE_SECONDS = 5.0
-"""How long a client has to read what was written before the Close frame, and to answer it."""
+"""Time-out for a client to read what precedes the Close frame, and to answer it."""
 
 
 class FrameHandler(Protocol):
-    """Who has taken a connection over."""
+    """Handler of a WebSocket's messages and flow control."""
 
     def receive(self, messages: Sequence[Message]) -> None:
-        """Take the messages, text or binary, that came together."""
+        """Handle text and binary messages that arrived together."""
         ...
 
     def ignored(self, count: int) -> None:
-        """Note that the client sent some pings, which have been answered."""
+        """Count pings from the client, which have been answered."""
         ...
 
     def ponged(self, count: int) -> None:
-        """Note that the client sent some pongs."""
+        """Count pongs from the client."""
         ...
 
     def pause_writing(self) -> None:
-        """Write no more for now: the client does not read."""
+        """Stop writing: the client does not read."""
         ...
 
     def resume_writing(self) -> None:
-        """Go on writing."""
+        """Resume writing."""
         ...
 
     def flush(self) -> None:
-        """Write what is kept for a client that does not read; `lost` or a close follows."""
+        """Write the frames buffered for a slow reader; `lost` or a close follows."""
         ...
 
     def lost(self) -> None:
-        """The connection is gone, or about to be: write nothing more. May be called again."""
+        """Stop writing: the connection is closed or closing. May be called more than once."""
         ...
 
 
 class FrameWriter(Protocol):
-    """What writes frames to a client."""
+    """Writer of frames to a client."""
 
     def write(self, frame: Frame) -> None:
-        """Send a frame after those before it. Never waits."""
+        """Send a frame after earlier ones. Never waits."""
         ...
 
     @property
     def write_joined(self) -> WriteJoined | None:
-        """Sends several joined frames; `None` where the transport takes one frame at a time."""
+        """Sends several joined frames; `None` if the transport takes one frame at a time."""
         ...
 
 
 class WebSocket(FrameWriter, Protocol):
-    """A WebSocket to a client: taken over from the server, or any that ASGI has."""
+    """A WebSocket to a client, either taken over from the server or plain ASGI."""
 
     def hand_to(self, owner: FrameHandler) -> None:
-        """From now on what comes is the owner's."""
+        """Deliver everything received from now on to `owner`."""
         ...
 
     def pause_reading(self) -> None:
-        """Let the client wait with what it sends."""
+        """Stop reading from the client."""
         ...
 
     def resume_reading(self) -> None:
-        """Let it come again."""
+        """Read from the client again."""
         ...
 
     def close(self, code: int) -> None:
-        """Close it when what was written has been read."""
+        """Close the WebSocket once the client has read what was written."""
         ...
 
     def abort(self) -> None:
-        """Close it now."""
+        """Close the WebSocket immediately, discarding unsent frames."""
         ...
 
 
 class TakeoverWebSocket(WebSocket, Protocol):
-    """A WebSocket of the server's own that may be taken over, after the accept."""
+    """A WebSocket of the server that can be taken over after it is accepted."""
 
     def take_over(self, max_bytes: int) -> bool:
-        """Read and write frames from now on; call `hand_to` next.
+        """Take over reading and writing frames from the server; call `hand_to` next.
 
         Returns:
-            Whether it could: not where somebody else has begun to read from it.
+            Whether it succeeded: it fails if other code has already begun to read.
         """
         ...

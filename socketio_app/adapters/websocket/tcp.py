@@ -1,4 +1,4 @@
-"""TCP connections that have to be cut, because their client does not read."""
+"""Resetting TCP connections of clients that do not read."""
 
 import asyncio
 import contextlib
@@ -6,28 +6,28 @@ import socket
 import struct
 from typing import cast
 
-_NO_LINGERING = struct.pack("ii", 1, 0)
+_NO_LINGER = struct.pack("ii", 1, 0)
 
 
 def reset(transport: asyncio.Transport) -> None:
-    """End a connection now, and what the client has not read with it.
+    """Reset a connection, discarding what the client has not read.
 
-    A reset, not a goodbye: that would wait in the system for a client that does not read. Where the
-    connection has ended already, nothing happens.
+    An orderly close would keep unread data in the kernel while the client does not read. If the
+    connection is already closed, nothing happens.
     """
     raw: socket.socket | None = transport.get_extra_info("socket")
     if raw is not None:
-        # It may be closed: asyncio's then has the one error, uvloop's the other.
+        # If the socket is closed, asyncio raises the former, uvloop the latter.
         with contextlib.suppress(OSError, ValueError):
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGERING)
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
     transport.abort()
 
 
 def transport_behind(receive: object) -> asyncio.Transport | None:
-    """The connection that an ASGI `receive` reads from, where that can be told.
+    """Return the transport that an ASGI `receive` reads from, or `None` if it cannot be found.
 
-    ASGI can close a connection and not cut it. But `receive` is often, as with uvicorn, a method of
-    the protocol that has the transport.
+    ASGI can close a connection but not reset it. However, `receive` is often, as with uvicorn, a
+    method of the protocol that has the transport.
     """
     transport = getattr(getattr(receive, "__self__", None), "transport", None)
     return cast("asyncio.Transport", transport) if hasattr(transport, "abort") else None

@@ -1,16 +1,16 @@
-"""How much of one connection's input is handled before the event loop serves others."""
+"""Limits on how much input of one connection is handled per turn of the event loop."""
 
 from time import perf_counter
 from typing import Final
 
 AT_ONCE: Final = 16
-"""Packets of a connection in one turn of the loop."""
+"""Maximum number of packets handled per connection and turn of the loop."""
 
 MAX_TURN_SECONDS: Final = 0.001
-"""Time of a connection in one turn of the loop. A packet that has begun is finished."""
+"""Maximum time per connection and turn of the loop. A packet in progress is completed."""
 
 MAX_TURN_BYTES: Final = 65_536
-"""Bytes read of a connection in one turn of the loop; a single read may return more."""
+"""Maximum bytes read per connection and turn of the loop; a single read may return more."""
 
 
 class Turn:
@@ -23,6 +23,6 @@ class Turn:
         self._ends_at = perf_counter() + MAX_TURN_SECONDS
 
     def is_over(self) -> bool:
-        """Count a packet that was handled; whether the others come first now."""
+        """Count a handled packet; return whether to let the loop serve other connections."""
         self._left -= 1
         return self._left <= 0 or perf_counter() >= self._ends_at

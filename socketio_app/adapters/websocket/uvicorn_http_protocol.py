@@ -1,7 +1,7 @@
-"""uvicorn's HTTP protocol, with a bound to what one connection takes of the event loop.
+"""uvicorn's HTTP protocol, with limits on how much of the event loop one connection uses.
 
-uvicorn parses all that was read at once, which may be ten thousand pipelined requests; and it waits
-for the end of a request's head for ever, whatever its size.
+uvicorn parses everything it has read at once, which may be ten thousand pipelined requests, and
+limits neither the size of a request's head nor the time it takes to arrive.
 """
 
 import asyncio
@@ -13,17 +13,17 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 log = logging.getLogger("socketio_app.socketio")
 
 MAX_PIECE_BYTES: Final = 4096
-"""Bytes that are parsed in one turn of the event loop: two hundred small requests at most."""
+"""Maximum bytes parsed in one turn of the event loop: at most two hundred small requests."""
 
 MAX_HEAD_BYTES: Final = 65_536
-"""Size of a request's line and headers; a connection that sends more is closed."""
+"""Maximum size of a request line with its headers; beyond, the connection is closed."""
 
 HEAD_TIMEOUT_SECONDS: Final = 20.0
-"""How long a client may take to send a request's head; then its connection is closed."""
+"""Time-out for receiving a request's head; after it, the connection is closed."""
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
-    """Parses a piece at a time, and none while a request is being answered."""
+    """Parses input in small pieces, and not while a response is in progress."""
 
     _unparsed = b""
     _is_in_head = True
@@ -32,18 +32,18 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     _head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
-        """Wait for the first request, for a while."""
+        """Start the time-out for the first request."""
         super().connection_made(transport)
         self._begin_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget what has not been parsed."""
+        """Discard unparsed input."""
         self._unparsed = b""
         self._end_head()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came, or the first piece of it."""
+        """Parse the input now if it is small, or piece by piece."""
         if not self._unparsed and len(data) <= MAX_PIECE_BYTES and not self._is_answering:
             self._feed(data)
             return
@@ -52,17 +52,17 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._feed_soon()
 
     def on_message_begin(self) -> None:
-        """Begin a request."""
+        """Start the limits for a request's head."""
         super().on_message_begin()
         self._begin_head()
 
     def on_headers_complete(self) -> None:
-        """Begin to answer it."""
+        """End the limits for a request's head, and start the response."""
         self._end_head()
         super().on_headers_complete()
 
     def on_response_complete(self) -> None:
-        """Go on with the next request."""
+        """Parse the next request."""
         super().on_response_complete()
         if self._unparsed:
             self.flow.pause_reading()
@@ -70,7 +70,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     @property
     def _is_answering(self) -> bool:
-        """Whether a request has come, all of it, and has not been answered."""
+        """Whether a complete request was received and its response is not complete."""
         cycle: RequestResponseCycle | None = self.cycle
         return cycle is not None and not (cycle.response_complete or cycle.more_body)
 
@@ -85,7 +85,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._unparsed = b""
         protocol = self.transport.get_protocol()
         if protocol is not self:
-            self._hand_to(protocol)
+            self._pass_to(protocol)
         elif self._unparsed and not self._is_answering:
             piece = self._unparsed[:MAX_PIECE_BYTES]
             self._unparsed = self._unparsed[MAX_PIECE_BYTES:]
@@ -95,8 +95,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             elif not self.transport.is_closing():
                 self.flow.resume_reading()
 
-    def _hand_to(self, protocol: Any) -> None:
-        """Give what came behind an upgrade to the WebSocket."""
+    def _pass_to(self, protocol: Any) -> None:
+        """Pass the input that followed an upgrade request to the WebSocket protocol."""
         unparsed, self._unparsed = self._unparsed, b""
         if unparsed and not self.transport.is_closing():
             self.flow.resume_reading()
@@ -115,7 +115,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._is_in_head = True
         self._head_bytes = 0
         if self._head_timer is None:
-            self._head_timer = self.loop.call_later(HEAD_TIMEOUT_SECONDS, self._end_slow_head)
+            self._head_timer = self.loop.call_later(HEAD_TIMEOUT_SECONDS, self._close_slow_head)
 
     def _end_head(self) -> None:
         self._is_in_head = False
@@ -123,6 +123,6 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._head_timer.cancel()
             self._head_timer = None
 
-    def _end_slow_head(self) -> None:
+    def _close_slow_head(self) -> None:
         log.info("connection closed: request timed out")
         self.transport.close()

@@ -1,8 +1,9 @@
-"""uvicorn's WebSocket protocol, handing its transport over to those who ask.
+"""uvicorn's WebSocket protocol, with connections that an application can take over.
 
-To an ASGI application it is what uvicorn's own is. One that finds `EXTENSION` in the scope may take
-the connection over: from then on what comes goes straight to it, and it writes frames to the
-transport. Nothing stands between, no task, queue or timer; the application's call may return.
+For other ASGI applications, it behaves like uvicorn's own. An application that finds `EXTENSION` in
+the scope can take the connection over: from then on, messages are delivered directly to its
+handler, and it writes frames directly to the transport, without a task, queue or timer in between.
+The application's ASGI call may return.
 """
 
 import asyncio
@@ -32,9 +33,9 @@ from socketio_app.adapters.websocket.turn import MAX_TURN_BYTES
 log = logging.getLogger("socketio_app.socketio")
 
 MAX_UNDECIDED_BYTES = 262_144
-"""A client that sends more before its connection is taken over is left to uvicorn."""
+"""Maximum bytes received before a takeover; beyond, uvicorn handles the connection."""
 
-_KEPT = (
+_RETAINED = (
     "_close_deadline",
     "_close_finder",
     "_gathered",
@@ -55,80 +56,80 @@ _KEPT = (
     "transport",
     "write",
 )
-"""What a connection needs that was taken over: half of what uvicorn has for it, or less."""
+"""Attributes kept after a takeover; the rest, at least half of uvicorn's state, is freed."""
 
 
 class TakeoverProtocol(WebSocketsSansIOProtocol):
-    """A WebSocket connection that may be taken over.
+    """A WebSocket connection that an application can take over.
 
-    Give it to uvicorn as `ws`, without compression (`ws_per_message_deflate=False`).
+    Pass it to uvicorn as `ws`, without compression (`ws_per_message_deflate=False`).
     """
 
     _owner: FrameHandler | None = None
     _reader: FrameReader | None = None
     _undecided: bytearray | None = None
-    """What came before it was clear who reads."""
+    """Data received between the offer of a takeover and its decision."""
     _has_connected = False
     _gathered: list[bytes] | None = None
     _is_behind = False
-    """More has come than was read at once; nothing is received until it has been."""
+    """Input is left to parse; the transport is paused until it is parsed."""
     _owner_reads = True
     _is_writing_paused = False
     _pong: bytes | None = None
-    """The answer to the newest ping, for when writing goes on."""
+    """Pong for the newest ping, to be written when writing resumes."""
     _is_closing = False
-    """The Close frame is written; what arrives is discarded."""
+    """The Close frame was written; received data is discarded."""
     _close_deadline: Deadline | None = None
     _close_finder: CloseFinder | None = None
     write: Callable[[bytes], None]
-    """Writes frames, one or several joined, after those before them. For the owner."""
+    """Writes one or several joined frames after earlier ones. For the owner."""
 
-    # Before somebody takes over.
+    # Before a takeover.
 
     def handle_connect(self, event: Any) -> None:
-        """Offer the connection, in the scope, to Engine.IO."""
+        """Offer a takeover of the connection in the scope."""
         super().handle_connect(event)
         self._offer()
 
     def _offer(self) -> None:
-        """Offer the connection before anything reads from it.
+        """Offer a takeover of the connection before anything reads from it.
 
-        Twice: a task that is eager has begun when uvicorn's `handle_connect` returns, and one that
-        is not begins after more may have been received.
+        Called twice: an eager task has already begun when uvicorn's `handle_connect` returns, and
+        any other task begins only after more data may have been received.
         """
         is_rejected = not hasattr(self, "scope")
         if is_rejected or self._has_connected or self._undecided is not None:
             return
-        # Where compression was agreed on, uvicorn does it.
-        if not self.conn.extensions and _may_be_taken():
+        # If compression was negotiated, only uvicorn can handle it.
+        if not self.conn.extensions and _is_takeover_supported():
             self._undecided = bytearray()
             extensions: dict[str, Any] = self.scope["extensions"]
             extensions[EXTENSION] = self
 
     async def receive(self) -> Any:
-        """See ASGI. To read on after the connect is to decide against taking over."""
+        """See ASGI. A call after `websocket.connect` was received rules out a takeover."""
         if self._reader is not None:
-            return await self._end_of_what_was_taken_over()
+            return await self._wait_for_disconnect()
         if self._has_connected:
             self._decline()
         self._has_connected = True
         return await super().receive()
 
     def _decline(self) -> None:
-        """Let the application read the connection: it is not taken over."""
+        """Leave the connection to uvicorn: it is not taken over."""
         early, self._undecided = self._undecided, None
         if early:
             super().data_received(bytes(early))
 
-    async def _end_of_what_was_taken_over(self) -> Any:
-        """Wait for the end, which is all that middleware that reads ahead can get."""
+    async def _wait_for_disconnect(self) -> Any:
+        """Wait for the disconnect, the only event that middleware can receive after a takeover."""
         queue: asyncio.Queue[Any] | None = self.__dict__.get("queue")
         if queue is None or (self.disconnected and queue.empty()):
-            return _disconnect()
+            return _disconnect_event()
         return await queue.get()
 
     async def run_asgi(self) -> None:
-        """Run the application; the connection outlasts it when it was taken over."""
+        """Run the application; a connection that was taken over outlasts it."""
         self._offer()
         try:
             await self.app(self.scope, self.receive, self.send)
@@ -150,18 +151,19 @@ class TakeoverProtocol(WebSocketsSansIOProtocol):
             self.transport.close()
 
     def take_over(self, max_bytes: int) -> bool:
-        """Read and write frames for an owner from now on, and for the application no more.
+        """Stop serving the application, and read and write frames for an owner.
 
-        Call it after the accept, and `hand_to` next. False where middleware has read ahead.
+        Call this after accepting the connection, and `hand_to` next. Returns false if middleware
+        has read ahead.
         """
         if self._undecided is None:
             return False
         self._reader = FrameReader(max_bytes)
-        self.write = self.transport.write if loop_gathers_writes(self.loop) else self._gather
+        self.write = self.transport.write if loop_gathers_writes(self.loop) else self._gather_write
         return True
 
     def hand_to(self, owner: FrameHandler) -> None:
-        """From now on what comes is the owner's; what has come already, too."""
+        """Deliver everything received to `owner`, including data that has already arrived."""
         self._owner = owner
         early, self._undecided = self._undecided, None
         if self._is_writing_paused:
@@ -172,20 +174,20 @@ class TakeoverProtocol(WebSocketsSansIOProtocol):
             owner.lost()
 
     def _free(self) -> None:
-        """Let go of what only the handshake needed."""
+        """Free the state that only the handshake needed."""
         self.stop_keepalive()
-        self.queue.put_nowait(_disconnect())
-        self.__dict__ = {name: self.__dict__[name] for name in _KEPT if name in self.__dict__}
+        self.queue.put_nowait(_disconnect_event())
+        self.__dict__ = {name: self.__dict__[name] for name in _RETAINED if name in self.__dict__}
 
-    # What the transport says.
+    # Called by the transport and the server.
 
     def data_received(self, data: bytes) -> None:
-        """Read what came, or keep it until it is clear who reads."""
+        """Parse received data, or buffer it until a takeover is decided on."""
         if self._is_closing:
             if self._close_finder is not None and self._close_finder.feed(data):
                 self.transport.close()
         elif self._reader is not None and self._undecided is None:
-            self._read(data, self._reader)
+            self._parse(data, self._reader)
         elif self._undecided is not None:
             self._undecided += data
             if len(self._undecided) > MAX_UNDECIDED_BYTES:
@@ -194,7 +196,7 @@ class TakeoverProtocol(WebSocketsSansIOProtocol):
             super().data_received(data)
 
     def pause_writing(self) -> None:
-        """The client does not read."""
+        """Ask the owner to pause writing."""
         self._is_writing_paused = True
         if self._owner is not None:
             self._owner.pause_writing()
@@ -202,7 +204,7 @@ class TakeoverProtocol(WebSocketsSansIOProtocol):
             super().pause_writing()
 
     def resume_writing(self) -> None:
-        """It does again."""
+        """Write a delayed pong, and ask the owner to resume writing."""
         self._is_writing_paused = False
         if self._is_closing:
             return
@@ -215,7 +217,7 @@ class TakeoverProtocol(WebSocketsSansIOProtocol):
             super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone."""
+        """Notify the owner of the lost connection."""
         owner = self._owner
         if owner is None:
             super().connection_lost(exc)
@@ -225,91 +227,91 @@ class TakeoverProtocol(WebSocketsSansIOProtocol):
         if self._close_deadline is not None:
             self._close_deadline.cancel()
         if "queue" in self.__dict__:  # the application's call has not returned
-            self.queue.put_nowait(_disconnect())
+            self.queue.put_nowait(_disconnect_event())
         owner.lost()
 
     def shutdown(self) -> None:
-        """The server ends; the client may connect again, to another."""
+        """Close the connection with a code that lets the client reconnect to another server."""
         if self._owner is None:
             super().shutdown()
         else:
-            self._end(self._owner, frames.SERVICE_RESTART)
+            self._close_for_owner(self._owner, frames.SERVICE_RESTART)
 
     # For the owner.
 
     @property
     def write_joined(self) -> WriteJoined:
-        """The transport takes bytes, however many frames they are."""
+        """See `FrameWriter.write_joined`: the transport takes any number of frames."""
         return self.write
 
     def close(self, code: int) -> None:
-        """Write a Close frame, and nothing after it; discard what still arrives.
+        """Write a Close frame, and nothing after it; discard data that still arrives.
 
-        To close the TCP connection while the client is sending would reset it, and the client might
-        not see the Close frame (RFC 6455, section 7.1.1). Only writing is shut down, until the
-        client has closed its side too, or the time is over.
+        Closing the TCP connection while the client is sending would reset it, and the client might
+        not receive the Close frame (RFC 6455, section 7.1.1). Therefore only the writing side is
+        shut down, until the client closes its side or `CLOSE_SECONDS` have passed.
         """
         if self._is_closing or self.transport.is_closing():
             return
-        self._write_last(code)
+        self._write_close(code)
         if self.transport.can_write_eof():
-            with contextlib.suppress(OSError):  # asyncio's, where the client has reset it
+            with contextlib.suppress(OSError):  # raised by asyncio if the client has reset it
                 self.transport.write_eof()
-        elif self._reader is not None:  # TLS: the client's own Close frame is the end
+        elif self._reader is not None:  # TLS has no half-close: wait for the client's Close frame
             self._close_finder = CloseFinder(self._reader.rest)
         self.transport.resume_reading()
 
-    def _write_last(self, code: int) -> None:
+    def _write_close(self, code: int) -> None:
         self.write(frames.close_frame(code))
-        self._write_gathered()
+        self._flush_gathered()
         self.write = _drop
         self._is_closing = True
         self._close_deadline = Deadline(CLOSE_SECONDS, self.abort)
 
     def pause_reading(self) -> None:
-        """Let the client wait with what it sends."""
+        """Stop reading from the client."""
         self._owner_reads = False
         if not (self._is_closing or self.transport.is_closing()):
             self.transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """Let it come again."""
+        """Read from the client again."""
         self._owner_reads = True
         if self._is_behind:
-            self.loop.call_soon(self._read_on)
+            self.loop.call_soon(self._parse_rest)
         elif not self.transport.is_closing():
             self.transport.resume_reading()
 
     def abort(self) -> None:
-        """Cut the connection now, and what the client has not read with it."""
+        """Reset the connection, discarding what the client has not read."""
         reset(self.transport)
 
-    def _gather(self, frame: bytes) -> None:
-        """Write a frame together with others of this turn of the loop."""
+    def _gather_write(self, frame: bytes) -> None:
+        """Write a frame together with others from the same turn of the loop."""
         if self._gathered is None:
             self._gathered = []
-            self.loop.call_soon(self._write_gathered)
+            self.loop.call_soon(self._flush_gathered)
         self._gathered.append(frame)
 
-    def _write_gathered(self) -> None:
+    def _flush_gathered(self) -> None:
         gathered, self._gathered = self._gathered, None
         if gathered:
             self.transport.write(b"".join(gathered))
 
-    def _read(self, data: bytes, reader: FrameReader) -> None:
+    def _parse(self, data: bytes, reader: FrameReader) -> None:
         assert self._owner is not None  # noqa: S101  (there is one with the reader)
         found: list[tuple[int, bytes]] = []
         fault: FrameError | None = None
         try:
-            # Where a read fills its buffer, uvloop reads again in the same turn, 32 times.
+            # If a read fills its buffer, uvloop reads again in the same turn, up to 32 times.
             if reader.feed(data, found) or len(data) >= MAX_TURN_BYTES:
-                self._read_on_soon()
+                self._schedule_parse_rest()
         except FrameError as error:
             fault = error
         is_closed = False
         for opcode, _ in found:
             if opcode != frames.TEXT:
-                found, is_closed = self._without_controls(found)
+                found, is_closed = self._handle_controls(found)
                 break
         if found:
             self._owner.receive(found)
@@ -317,51 +319,51 @@ class TakeoverProtocol(WebSocketsSansIOProtocol):
             self._answer_close()
         elif fault is not None:
             log.info("connection closed: %s", fault)
-            self._end(self._owner, fault.code)
+            self._close_for_owner(self._owner, fault.code)
 
-    def _end(self, owner: FrameHandler, code: int) -> None:
-        """Close the connection, which its owner has not asked for."""
+    def _close_for_owner(self, owner: FrameHandler, code: int) -> None:
+        """Close the connection on the server's initiative rather than its owner's."""
         owner.flush()
         owner.lost()
         self.close(code)
 
     def _answer_close(self) -> None:
-        """Answer the client's Close frame, after which it sends and expects nothing."""
+        """Answer the client's Close frame; after it, the client sends and expects nothing."""
         assert self._owner is not None  # noqa: S101  (there is one with the reader)
         self._owner.lost()
         if not (self._is_closing or self.transport.is_closing()):
-            self._write_last(frames.NORMAL_CLOSURE)
+            self._write_close(frames.NORMAL_CLOSURE)
             self.transport.close()
 
-    def _read_on_soon(self) -> None:
-        """Read what else has come when others have had their turn, and nothing new before."""
+    def _schedule_parse_rest(self) -> None:
+        """Parse the rest of the input in the next turn of the loop, and read no more until then."""
         self._is_behind = True
         if not self.transport.is_closing():
             self.transport.pause_reading()
-            self.loop.call_soon(self._read_on)
+            self.loop.call_soon(self._parse_rest)
 
-    def _read_on(self) -> None:
+    def _parse_rest(self) -> None:
         if self._reader is None or self._is_closing:
             return
         if not (self._is_behind and self._owner_reads):
             return
         self._is_behind = False
         if not self.transport.is_closing():
-            self._read(b"", self._reader)
+            self._parse(b"", self._reader)
             if not self._is_behind and self._owner_reads:
                 self.resume_reading()
 
-    def _answer(self, pong: bytes) -> None:
-        """Write a pong, or keep the newest until the client reads (RFC 6455, section 5.5.3)."""
+    def _write_pong(self, pong: bytes) -> None:
+        """Write a pong, or only the newest once the client reads (RFC 6455, section 5.5.3)."""
         if self._is_writing_paused:
             self._pong = pong
         else:
             self.write(pong)
 
-    def _without_controls(
+    def _handle_controls(
         self, found: Sequence[tuple[int, bytes]]
     ) -> tuple[list[tuple[int, bytes]], bool]:
-        """Answer pings; return the messages, and whether a Close frame came after them."""
+        """Answer pings; return the messages, and whether a Close frame follows them."""
         assert self._owner is not None  # noqa: S101  (there is one with the reader)
         messages: list[tuple[int, bytes]] = []
         pings = pongs = 0
@@ -369,7 +371,7 @@ class TakeoverProtocol(WebSocketsSansIOProtocol):
             if opcode in (frames.TEXT, frames.BINARY):
                 messages.append((opcode, payload))
             elif opcode == frames.PING:
-                self._answer(frames.frame(frames.PONG, payload))
+                self._write_pong(frames.frame(frames.PONG, payload))
                 pings += 1
             elif opcode == frames.CLOSE:
                 return messages, True
@@ -383,32 +385,32 @@ class TakeoverProtocol(WebSocketsSansIOProtocol):
 
 
 def _drop(_frame: bytes) -> None:
-    """Write nothing: the Close frame was the last."""
+    """Write nothing: no frame may follow the Close frame."""
 
 
 @cache
-def _may_be_taken() -> bool:
-    """Whether uvicorn is what this was built on: `ws` may name this class without having asked."""
+def _is_takeover_supported() -> bool:
+    """Whether this uvicorn is supported; `ws` may name this class without a previous check."""
     problems = takeover_problems()
     if problems:
         log.warning("WebSockets are not taken over from uvicorn: %s", ", ".join(problems))
     return not problems
 
 
-def _disconnect() -> Any:
+def _disconnect_event() -> Any:
     return {"type": "websocket.disconnect", "code": frames.NORMAL_CLOSURE}
 
 
 def loop_gathers_writes(loop: asyncio.AbstractEventLoop) -> bool:
-    """Whether what is written in one turn of the loop leaves in one system call.
+    """Whether everything written in one turn of the loop is sent in one system call.
 
-    uvloop before 0.23 gathers; later ones, and asyncio, write at once.
+    uvloop before 0.23 gathers writes; later versions and asyncio write immediately.
     """
     return type(loop).__module__.startswith("uvloop") and _uvloop_gathers_writes()
 
 
 @cache
 def _uvloop_gathers_writes() -> bool:
-    # Once: finding out reads the package's metadata from the disk.
+    # Cached: this reads the package's metadata from disk.
     major, minor = (int(part) for part in version("uvloop").split(".")[:2])
     return (major, minor) < (0, 23)
