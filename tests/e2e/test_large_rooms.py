@@ -70,7 +70,9 @@ async def test_a_connection_whose_write_raises_is_closed_and_the_others_get_ever
 
             with pytest.raises(ConnectionClosed):
                 await broken.receive_until_closed()
-    assert [each.message for each in caplog.records] == ["fault while writing to a connection"]
+    assert [each.message for each in caplog.records] == [
+        "internal error while writing to a connection"
+    ]
 
 
 def broken_write(_frame: bytes) -> None:

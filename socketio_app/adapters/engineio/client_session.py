@@ -1,7 +1,4 @@
-"""A client's session on a transport: writing, ending, pings and confirmations.
-
-The part of a session that does not depend on the protocol of its messages.
-"""
+"""The protocol-independent part of a session: writing, closing, pings and confirmations."""
 
 import asyncio
 import contextlib
@@ -26,21 +23,21 @@ log = logging.getLogger("socketio_app.socketio")
 
 
 class Transport(Protocol):
-    """What carries a session's messages."""
+    """Carrier of a session's messages."""
 
     @property
     def direct_writer(self) -> FrameWriter | None:
-        """What writes a frame while nothing is queued before it."""
+        """Writer of frames while nothing is queued; `None` otherwise."""
         ...
 
     @property
     def unread_bytes(self) -> int:
-        """Size of what the client has not taken."""
+        """Size of the data queued for the client, in bytes."""
         ...
 
     @property
     def is_blocked(self) -> bool:
-        """Whether the client has not taken everything."""
+        """Whether data is queued for the client."""
         ...
 
     def write(self, frame: Frame) -> None:
@@ -52,23 +49,23 @@ class Transport(Protocol):
         ...
 
     def add_receipt(self, unconfirmed: Unconfirmed, receipt: Any) -> None:
-        """Add the receipt of what was written last."""
+        """Add a receipt for the message written last."""
         ...
 
     async def finish(self) -> None:
-        """Handle what has arrived, and read no more."""
+        """Stop reading, and handle every received message."""
         ...
 
     def reset(self, reason: str) -> None:
-        """Cut the connection: the client does not answer."""
+        """Abort the connection: the client does not respond."""
         ...
 
     def fail(self, error: Exception) -> None:
-        """Log that a write failed, and cut the connection, whose client has a gap."""
+        """Log a failed write and abort the connection, whose client has missed a message."""
         ...
 
     def end(self, reason: str, close_code: int) -> None:
-        """Close the connection, after what is queued."""
+        """Close the connection after sending what is queued."""
         ...
 
 
@@ -107,11 +104,11 @@ class ClientSession:
         self._close_code = frames.NORMAL_CLOSURE
 
     def receiver_closed(self, reason: str) -> None:
-        """Clean up what handles the client's messages: the session ends."""
+        """Clean up the handler of the client's messages: the session is closing."""
         raise NotImplementedError
 
     def receiver_ignored(self, count: int) -> None:
-        """Count frames or packets that have no meaning."""
+        """Count meaningless frames or packets."""
         raise NotImplementedError
 
     def _enter(self, state: State) -> None:
@@ -121,12 +118,12 @@ class ClientSession:
 
     @property
     def closed(self) -> bool:
-        """Whether the session has ended."""
+        """Whether the session is closed."""
         return self.state is State.CLOSED
 
     @property
     def is_ending(self) -> bool:
-        """Whether the session has ended, or is about to."""
+        """Whether the session is closed or about to be closed."""
         return self.state is State.ENDING or self.state is State.CLOSED
 
     @property
@@ -149,43 +146,43 @@ class ClientSession:
 
     @property
     def unread_bytes(self) -> int:
-        """Size of what is queued for the client."""
+        """Size of the data queued for the client, in bytes."""
         return self.transport.unread_bytes
 
     def watch_direct(self, on_direct: Callable[[FrameWriter | None], None]) -> None:
-        """Call back, now and at every change, with what writes frames directly, if anything."""
+        """Call back with the direct writer, if any: now, and at each change."""
         self._on_direct = on_direct
         if self.transport.direct_writer is not None:
             on_direct(self.transport.direct_writer)
 
     def note_direct(self, writer: FrameWriter | None) -> None:
-        """Pass on what writes frames directly from now on, if anything."""
+        """Report a change of the direct writer."""
         if self._on_direct is not None:
             self._on_direct(writer)
         self.note_taken()
 
     async def until_taken(self) -> None:
-        """Wait until the client has taken what was written, or has gone."""
+        """Wait until the client has received everything queued, or the session is closed."""
         while self.transport.is_blocked and not self.closed:
             self._taken = self._taken or asyncio.Event()
             self._taken.clear()
             await self._taken.wait()
 
     def note_taken(self) -> None:
-        """Wake `until_taken`: the client has taken something."""
+        """Wake `until_taken`: the client has received queued data."""
         if self._taken is not None:
             self._taken.set()
 
-    # The end.
+    # Closing.
 
     def end(self, reason: str) -> None:
-        """End the session. `reason` is one of `close_reasons`."""
+        """Close the session. `reason` is one of `close_reasons`."""
         if self.closed:
             return
         try:
             self.receiver_closed(reason)
         except Exception:
-            log.exception("fault while a session ended")
+            log.exception("internal error while closing a session")
         self._enter(State.CLOSED)
         if self._stop_pings is not None:
             self._stop_pings()
@@ -195,7 +192,7 @@ class ClientSession:
         self.transport.end(reason, self._close_code)
 
     def end_soon(self, reason: str) -> None:
-        """End the session in the next turn of the loop: this one may be writing a broadcast."""
+        """Close the session in the next turn of the loop: this one may be writing a broadcast."""
         if not self.is_ending:
             self._enter(State.ENDING)
             asyncio.get_running_loop().call_soon(self.end, reason)
@@ -214,14 +211,14 @@ class ClientSession:
         self.transport.fail(error)
 
     def time_out(self) -> None:
-        """End the session: its client did not authenticate in time."""
+        """Close the session: its client did not authenticate in time."""
         log.info("connection closed: authentication timed out")
         self.dismiss(NOT_AUTHENTICATED)
 
     async def drain(self) -> None:
-        """Handle what the client has sent, and end, so that it connects to another server.
+        """Handle what the client has sent, and close so that it reconnects to another server.
 
-        Engine.IO's own close packet would keep some clients from reconnecting.
+        An Engine.IO close packet would keep some clients from reconnecting.
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FINISH_SECONDS):
@@ -232,18 +229,18 @@ class ClientSession:
     # Pings and confirmations.
 
     def schedule_ping(self) -> None:
-        """Begin to ping the client."""
+        """Start pinging the client."""
         if self._stop_pings is None:
             self._stop_pings = self.context.heartbeat.add(self)
 
     def ping(self) -> None:
-        """Ping the client. Over a WebSocket, its answer confirms all that was written before."""
+        """Ping the client. Over a WebSocket, the pong confirms everything written before it."""
         self.transport.write_ping()
         if self._unconfirmed is not None:
             self._unconfirmed.note_ping()
 
     def ping_timed_out(self) -> None:
-        """End the session: the client did not answer."""
+        """Close the session: the client did not answer a ping in time."""
         self.transport.reset(PING_TIMEOUT)
 
     def expect(self, receipt: Any) -> None:
@@ -258,7 +255,7 @@ class ClientSession:
         self._ping_if_needed()
 
     def _ping_if_needed(self) -> None:
-        """Ping for a confirmation. `Heartbeat` ends the session where none comes."""
+        """Ping for a confirmation. `Heartbeat` closes the session if the client does not answer."""
         if self._unconfirmed is None or not self._unconfirmed.needs_ping or self.closed:
             return
         if self.pinged_at is None and not self._was_just_pinged:
@@ -268,12 +265,12 @@ class ClientSession:
             self.ping()
 
     def note_pongs(self, count: int) -> None:
-        """Note some pongs that came together."""
+        """Handle pongs that arrived together."""
         for _ in range(count):
             self.note_pong()
 
     def note_pong(self) -> None:
-        """Report what the client has confirmed by answering a ping."""
+        """Report the receipts that a pong confirms."""
         if self.pinged_at is None:
             self.receiver_ignored(1)  # the client was not pinged
             return

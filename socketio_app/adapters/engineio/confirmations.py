@@ -1,8 +1,7 @@
-"""What was written to a client and has not been confirmed, and when to ask for a confirmation.
+"""Delivery confirmations: unconfirmed receipts, and when to ping for a confirmation.
 
-A client confirms without knowing it. It answers Engine.IO's pings in order, so a pong proves that
-everything written before the ping was received; and over polling, the next poll proves that the
-last answer was.
+Clients confirm implicitly. They answer Engine.IO's pings in order, so a pong proves that everything
+written before the ping was received; over polling, the next poll proves that the last response was.
 """
 
 import asyncio
@@ -11,26 +10,26 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 CONFIRMATION_INTERVAL_SECONDS = 1.0
-"""Minimum time between two pings that ask one connection for a confirmation."""
+"""Minimum time between two confirmation pings on one connection."""
 
 MAX_UNCONFIRMED = 1000
-"""Maximum number of receipts that wait for one connection's confirmations, on each transport.
+"""Maximum number of unconfirmed receipts per connection and transport.
 
 Further receipts are dropped: their messages count as delivered when a later one of the same
-conversation is confirmed, and are pushed to the next connection otherwise.
+conversation is confirmed; otherwise they are pushed to the next connection.
 """
 
 
 class Confirming(Protocol):
-    """A connection that is not pinged again before its interval is over."""
+    """A connection that is pinged at most once per interval."""
 
     def may_ping_again(self) -> None:
-        """Send the next ping, if something waits for a confirmation."""
+        """Send a ping if there are unconfirmed receipts."""
         ...
 
 
 class ConfirmationTimer:
-    """Reminds each connection when it may be pinged again, by one timer for all of them."""
+    """A single timer that notifies connections when they may be pinged again."""
 
     def __init__(self) -> None:
         self._resting: deque[tuple[float, Confirming]] = deque()
@@ -43,7 +42,7 @@ class ConfirmationTimer:
             self._wait()
 
     def stop(self) -> None:
-        """Call nobody any more."""
+        """Cancel all pending calls."""
         self._resting.clear()
         if self._timer is not None:
             self._timer.cancel()
@@ -66,51 +65,51 @@ class ConfirmationTimer:
 
 
 class Unconfirmed:
-    """One connection's receipts: what to report once the client has confirmed what it got."""
+    """One connection's receipts that the client has not confirmed."""
 
     __slots__ = ("_pinged", "_polled", "_written")
 
     def __init__(self) -> None:
         self._written: list[Any] = []
-        """Of what was written after the last ping."""
+        """Receipts of messages written since the last ping."""
         self._pinged: list[Any] = []
-        """Of what was written before the ping that is under way."""
+        """Receipts of messages written before the unanswered ping."""
         self._polled: deque[tuple[int, Any]] = deque()
-        """Of what was given to polls, or waits for them; and the number of its packet."""
+        """Packet numbers and receipts of messages sent in, or queued for, polling responses."""
 
     def add_written(self, receipt: Any) -> None:
-        """Report something as received once a ping that is still to be sent is answered."""
+        """Add the receipt of a message that the next ping's pong confirms."""
         if len(self._written) < MAX_UNCONFIRMED:
             self._written.append(receipt)
 
     def add_polled(self, receipt: Any, packet_number: int) -> None:
-        """Report something as received once the poll after the one with its packet comes."""
+        """Add the receipt of a packet that the poll after the one fetching it confirms."""
         if len(self._polled) < MAX_UNCONFIRMED:
             self._polled.append((packet_number, receipt))
 
     @property
     def needs_ping(self) -> bool:
-        """Whether something was written since the last ping."""
+        """Whether receipts were added since the last ping."""
         return bool(self._written)
 
     def note_ping(self) -> None:
-        """A ping was written behind all that was written so far."""
+        """Record that a ping was written after everything else so far."""
         self._pinged += self._written
         self._written = []
 
     def note_pong(self) -> Sequence[Any]:
-        """The ping was answered; what has been received by that."""
+        """Record the answer to the ping; return the receipts it confirms."""
         pinged, self._pinged = self._pinged, []
         return pinged
 
     def note_poll(self, taken: int) -> Sequence[Any]:
-        """A poll came, and earlier ones were given `taken` packets; what was received by that."""
+        """Record a poll after `taken` packets were fetched; return the receipts it confirms."""
         received: list[Any] = []
         while self._polled and self._polled[0][0] <= taken:
             received.append(self._polled.popleft()[1])
         return received
 
     def note_upgrade(self) -> None:
-        """The client has changed to a WebSocket. Only a pong confirms from now on."""
+        """Record an upgrade to a WebSocket, after which only pongs confirm."""
         self._written += [receipt for _, receipt in self._polled]
         self._polled.clear()

@@ -1,4 +1,4 @@
-"""How long a connection may stay open before its client is authenticated."""
+"""Time-out for clients to authenticate after the handshake."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,9 +7,9 @@ from socketio_app.adapters.websocket.deadlines import Deadline
 
 
 class ConnectTimeout:
-    """Connections that are not let in yet, each of which is given so many seconds.
+    """The authentication time-outs of all connections that are not authenticated.
 
-    One timer serves all: who comes first is late first.
+    A single timer suffices, because connections time out in the order in which they were added.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -18,7 +18,7 @@ class ConnectTimeout:
         self._timer: Deadline | None = None
 
     def add(self, on_late: Callable[[], None]) -> None:
-        """Call this when the time is over, once, unless it is discarded before."""
+        """Call `on_late` once when the time-out expires, unless it is discarded first."""
         if not self._seconds:
             return
         loop = asyncio.get_running_loop()
@@ -27,11 +27,11 @@ class ConnectTimeout:
             self._timer = Deadline(self._seconds, self._tick)
 
     def discard(self, on_late: Callable[[], None]) -> None:
-        """Let it stay, or it has gone."""
+        """Cancel the time-out of a connection that is authenticated or closed."""
         self._deadlines.pop(on_late, None)
 
     def stop(self) -> None:
-        """Wait for nobody any more."""
+        """Stop the timer."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

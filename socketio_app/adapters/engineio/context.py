@@ -1,4 +1,4 @@
-"""What all sessions of a server share."""
+"""State shared by all sessions of a server."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -23,24 +23,24 @@ class SessionContext:
     max_message_bytes: int
     """Maximum size of a message from a client."""
     max_unread_bytes: int
-    """Maximum size of what is queued for a client that does not read."""
+    """Maximum size of the data queued for a client that does not read."""
     ephemeral_unread_bytes: int
-    """While more than this is queued, ephemeral frames are dropped."""
+    """High-water mark of queued bytes per client; above it, ephemeral frames are dropped."""
     runs_outside_tasks: bool
-    """Whether a command may begin outside a task; not with a store that asks for its task, as
+    """Whether a command may begin outside a task; false if the store asks for the current task, as
     database drivers do for their time-outs."""
     on_confirmed: Callable[[Sequence[Any]], None]
     """Called with the receipts that a client has confirmed."""
     sessions: dict[str, "ClientSession"] = attrs.field(factory=dict, init=False)
-    """The sessions that have not ended, by id."""
+    """Open sessions, by id."""
     confirmations: ConfirmationTimer = attrs.field(factory=ConfirmationTimer, init=False)
     leftovers: Leftovers = attrs.field(factory=Leftovers, init=False)
     dropped_frames: int = attrs.field(default=0, init=False)
     """Number of frames dropped because their clients did not read."""
     is_draining: bool = attrs.field(default=False, init=False)
-    """Whether new connections are refused."""
+    """Whether new connections are rejected."""
     has_logged_plain: bool = attrs.field(default=False, init=False)
-    """Whether the log says that WebSockets are not taken over."""
+    """Whether the log already says that WebSockets are not taken over."""
 
     def stop(self) -> None:
         """Stop all timers."""

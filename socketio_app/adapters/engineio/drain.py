@@ -1,6 +1,7 @@
-"""Lets every client go when the server ends, in a way that makes them connect again.
+"""Draining: closes all connections at shutdown, so that clients reconnect elsewhere.
 
-They go a few at a time: those who come back all at once would be a load on whoever is still there.
+Connections are closed a few at a time, to spread the load of reconnecting clients on the remaining
+servers.
 """
 
 import asyncio
@@ -13,39 +14,39 @@ from socketio_app.application.cancellation import start_task
 log = logging.getLogger("socketio_app.socketio")
 
 MIN_PER_SECOND = 200
-"""So many at least go in a second: a few are no load, and need not be waited for."""
+"""Minimum rate of closing connections, so that draining a few of them is fast."""
 
 AT_ONCE = 100
-"""So many go before the loop has its turn."""
+"""Maximum number of connections closed before yielding to the event loop."""
 
 FINISH_SECONDS = 5.0
-"""How long what a client has sent may take to be done; then it goes all the same."""
+"""Time-out for handling what a client has sent before its connection is closed."""
 
-_SHORT_SECONDS = 0.01
-"""Less is not worth waiting for."""
+_MIN_SLEEP_SECONDS = 0.01
+"""Minimum sleep; shorter waits are skipped."""
 
 
 class Drainable(Protocol):
-    """A connection, as far as its retirement goes."""
+    """A connection that can be drained."""
 
     async def drain(self) -> None:
-        """Finish what its client has sent, and end."""
+        """Handle what the client has sent, and close."""
         ...
 
 
 async def drain_all(connections: Sequence[Drainable], seconds: float) -> None:
-    """End connections, spread over some seconds; the others are served meanwhile.
+    """Close connections, spread over some seconds; they are served until then.
 
     Args:
-        connections: which.
-        seconds: how long it may take, beside what is still to be finished.
+        connections: the connections to close.
+        seconds: maximum time to spread them over, excluding the time to handle received data.
     """
     clock = asyncio.get_running_loop().time
-    begin, apart = clock(), seconds_apart(len(connections), seconds)
+    begin, interval = clock(), seconds_apart(len(connections), seconds)
     draining: set[asyncio.Task[None]] = set()
     for number, connection in enumerate(connections):
-        wait = begin + number * apart - clock()
-        if wait > _SHORT_SECONDS:
+        wait = begin + number * interval - clock()
+        if wait > _MIN_SLEEP_SECONDS:
             await asyncio.sleep(wait)
         elif number % AT_ONCE == 0:
             await asyncio.sleep(0)
@@ -57,7 +58,7 @@ async def drain_all(connections: Sequence[Drainable], seconds: float) -> None:
 
 
 def seconds_apart(count: int, seconds: float) -> float:
-    """The time between one connection's end and the next one's."""
+    """Return the time between closing two connections, in seconds."""
     return min(seconds / count, 1 / MIN_PER_SECOND) if count else 0.0
 
 
@@ -65,4 +66,4 @@ async def _drain(connection: Drainable) -> None:
     try:
         await connection.drain()
     except Exception:
-        log.exception("fault while a connection was closed for the end of the server")
+        log.exception("internal error while draining a connection")

@@ -1,4 +1,4 @@
-"""ASGI requests as python-engineio takes them, which is as WSGI has them (PEP 3333)."""
+"""Conversion of ASGI requests to the WSGI environ (PEP 3333) that python-engineio expects."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,28 +9,28 @@ from starlette.types import Message, Receive, Scope, Send
 from socketio_app.domain.errors import Unauthenticated
 
 MAX_QUERY_BYTES = 8192
-"""Size of a query string, which a client may put anything into; a longer one is not parsed."""
+"""Maximum size of a query string, which clients control; a longer one is not parsed."""
 
 MAX_HEADERS = 200
-"""Headers of a request; with more of them it is refused."""
+"""Maximum number of headers; a request with more is rejected."""
 
 
 class TooLongError(Exception):
-    """A body is over the limit."""
+    """A request body or packet exceeds its limit."""
 
 
 class Body:
-    """A request's body, read when somebody asks for it."""
+    """A request body, read on demand."""
 
     def __init__(self, first: Message, receive: Receive) -> None:
         self._message = first
         self._receive = receive
 
     async def read(self, max_bytes: int) -> bytes | None:
-        """Read all of it; `None` where the client went before it had sent it.
+        """Return the entire body, or `None` if the client disconnects before sending all of it.
 
         Raises:
-            TooLongError: it has more than `max_bytes`.
+            TooLongError: the body is longer than `max_bytes`.
         """
         body = bytearray(self._message.get("body", b""))
         while len(body) <= max_bytes and self._message.get("more_body", False):
@@ -44,7 +44,7 @@ class Body:
 
 
 async def environ_of(scope: Scope, receive: Receive, send: Send) -> dict[str, Any] | None:
-    """A request's environ; `None` where the client has gone already."""
+    """Return a request's environ, or `None` if the client has already disconnected."""
     first = await receive()
     if first["type"] not in {"http.request", "websocket.connect"}:
         return None
@@ -63,7 +63,7 @@ async def environ_of(scope: Scope, receive: Receive, send: Send) -> dict[str, An
         key = _key(name.decode("latin-1"))
         text = value.decode("latin-1")
         environ[key] = f"{environ[key]},{text}" if key in environ else text
-    # What the server has made of the headers counts, and not what they say.
+    # Decided by the scope's type, not by the `Upgrade` header.
     environ.pop("HTTP_UPGRADE", None)
     if scope["type"] == "websocket":
         environ["HTTP_UPGRADE"] = "websocket"
@@ -74,17 +74,17 @@ async def environ_of(scope: Scope, receive: Receive, send: Send) -> dict[str, An
 
 
 def own_origins(environ: Mapping[str, Any]) -> list[str]:
-    """The web origins that are the server's own: by its own name, and by its outermost proxy's."""
+    """Return the server's own origins, by its own host name and its outermost proxy's."""
     hosts = (environ.get("HTTP_HOST", ""), _first(environ.get("HTTP_X_FORWARDED_HOST", "")))
     return [f"{environ['wsgi.url_scheme']}://{host}" for host in hosts if host]
 
 
 def is_allowed_origin(environ: Mapping[str, Any], named: Sequence[str] | None) -> bool:
-    """Whether a web origin may connect: one of those named, or the server's own.
+    """Whether a request's origin is allowed: one of those named, or the server's own.
 
     Args:
-        environ: the request's. Clients that are no web pages send no origin, and may connect.
-        named: the origins; `None`: only the server's own; `["*"]`: all.
+        environ: the request's environ. Clients other than browsers send no origin and are allowed.
+        named: allowed origins; `None`: only the server's own; `["*"]`: all.
     """
     origin = environ.get("HTTP_ORIGIN")
     if not origin or (named is not None and "*" in named):
@@ -98,9 +98,9 @@ def _is_too_large(scope: Scope) -> bool:
 
 
 def wrong_in(environ: dict[str, Any]) -> str | None:
-    """What is wrong in a request (Engine.IO protocol 4, "Query parameters"); `None`: nothing."""
+    """Return why a request is invalid (Engine.IO protocol 4, "Query parameters"), or `None`."""
     if _is_too_large(environ["asgi.scope"]):
-        return "Too many headers, or too long a query string"
+        return "Too many headers, or query string too long"
     query = parse_qs(environ["QUERY_STRING"])
     if query.get("EIO") != ["4"]:
         return "Unsupported protocol version"
@@ -114,12 +114,12 @@ def wrong_in(environ: dict[str, Any]) -> str | None:
 
 
 def token_of(auth: object, environ: Mapping[str, Any]) -> str:
-    """The token, from the CONNECT packet or the `Authorization` header (RFC 6750, section 2.1).
+    """Return the token from the CONNECT packet or `Authorization` header (RFC 6750, section 2.1).
 
-    Never from the query string, which ends up in logs.
+    The query string is not supported, because it ends up in logs.
 
     Raises:
-        Unauthenticated: there is none.
+        Unauthenticated: there is no token.
     """
     match auth:
         case {"token": str(token)}:
@@ -131,7 +131,7 @@ def token_of(auth: object, environ: Mapping[str, Any]) -> str:
 
 
 def _first(listed: str) -> str:
-    """The first item of a header, which the outermost proxy has added."""
+    """Return the first item of a header, which the outermost proxy has added."""
     return listed.partition(",")[0].strip()
 
 

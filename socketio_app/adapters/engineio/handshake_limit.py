@@ -1,4 +1,4 @@
-"""How often one address may open a connection."""
+"""Rate limit of handshakes per client address."""
 
 import logging
 from ipaddress import IPv6Address, ip_address
@@ -11,33 +11,33 @@ log = logging.getLogger("socketio_app.socketio")
 
 
 class HandshakeLimit:
-    """How often one address may open a connection."""
+    """Rate limit of handshakes per client address."""
 
     def __init__(self, rate: Rate | None) -> None:
         self._limiter = None if rate is None else RateLimiter(rate)
-        self._lines = RateLimiter(LINE_RATE)
+        self._log_limiter = RateLimiter(LINE_RATE)
 
     def accepts(self, address: str | None) -> bool:
-        """Count a handshake; whether it may go on.
+        """Count a handshake; return whether it is within the limit.
 
         Args:
-            address: the address or network that it came from; `None`, of which any number may come,
-                where the server does not know, as behind a Unix socket.
+            address: the client's address or network; `None`, which is not limited, if the server
+                does not know it, for example behind a Unix socket.
         """
         if self._limiter is None or address is None:
             return True
         now = monotonic()
         if not self._limiter.admit(address, now):
             return True
-        if not self._lines.admit(address, now):
+        if not self._log_limiter.admit(address, now):
             log.warning("too many handshakes", extra={"address": address})
         return False
 
 
 def network_of(host: str) -> str:
-    """What one customer of a provider has: an IPv4 address, or the first half of an IPv6 address.
+    """Return the unit of rate limiting for an address: the IPv4 address, or the IPv6 /64 network.
 
-    (RFC 6177: a site has a /64 at the least, and may use a new address for every connection.)
+    A site has at least a /64 (RFC 6177), and may use a new address for every connection.
     """
     if ":" not in host:
         return host

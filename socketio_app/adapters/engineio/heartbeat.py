@@ -1,8 +1,8 @@
-"""Asks every client whether it is still there, by one timer for all of them.
+"""Heartbeat: pings all clients from a single timer.
 
-Engine.IO protocol 4: the server sends a ping in each interval, and ends a connection that does not
-answer within the timeout. A task for each ping, as python-engineio has it, is most of what an idle
-connection costs.
+Engine.IO protocol 4: the server sends a ping in each interval, and closes a connection that does
+not answer within the time-out. One task per ping, as in python-engineio, would account for most of
+the cost of an idle connection.
 """
 
 import asyncio
@@ -17,34 +17,34 @@ import attrs
 from socketio_app.adapters.websocket.deadlines import LATE_SECONDS
 
 MAX_SLOTS = 25
-"""The clients are spread over so many moments of an interval."""
+"""Number of ticks per interval, over which the pings are spread."""
 
 
 class Pinged(Protocol):
-    """A connection, as far as pings go."""
+    """A connection that can be pinged."""
 
     pinged_at: float | None
-    """When it was asked what it has not answered yet."""
+    """Time of the unanswered ping, if any."""
 
     @property
     def closed(self) -> bool:
-        """Whether it has ended."""
+        """Whether the connection is closed."""
         ...
 
     def ping(self) -> None:
-        """Ask the client, without waiting."""
+        """Send a ping. Never waits."""
         ...
 
     def ping_timed_out(self) -> None:
-        """End the connection: the client did not answer."""
+        """Close the connection: the client did not answer in time."""
         ...
 
 
 class Heartbeat:
-    """Turns once in each interval; connections sit in its slots.
+    """A timer wheel that revolves once per interval and pings the connections in its slots.
 
-    Time is counted in turns, so that it stands still while the event loop is blocked. A turn that
-    is late ends no connection: the pongs that arrived meanwhile are read first.
+    Time-outs are counted in ticks, so that they stop while the event loop is blocked. A late tick
+    closes no connection: pongs that have arrived meanwhile are read first.
     """
 
     def __init__(self, interval_seconds: float, timeout_seconds: float) -> None:
@@ -52,18 +52,18 @@ class Heartbeat:
         self.timeout_seconds = timeout_seconds
         self._slots: list[set[Pinged]] = [set() for _ in range(MAX_SLOTS)]
         self._slot_seconds = interval_seconds / MAX_SLOTS
-        self._timeout_turns = ceil(timeout_seconds / self._slot_seconds)
+        self._timeout_ticks = ceil(timeout_seconds / self._slot_seconds)
         self._ticks = 0
         self._due = 0.0
         self._was_late = False
-        self._asked: deque[_Asked] = deque()
+        self._pinged: deque[_PingedSlot] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, connection: Pinged) -> Callable[[], None]:
-        """Ask a connection's client from now on, for the first time after one interval.
+        """Ping a connection once per interval, for the first time after one interval.
 
         Returns:
-            What to call to ask it no more.
+            A function that stops the pings.
         """
         slot = self._slots[(self._ticks - 1) % MAX_SLOTS]
         slot.add(connection)
@@ -72,7 +72,7 @@ class Heartbeat:
         return partial(slot.discard, connection)
 
     def stop(self) -> None:
-        """Ask nobody any more."""
+        """Stop all pings."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -87,36 +87,36 @@ class Heartbeat:
         is_late = now - self._due > LATE_SECONDS
         self._wait()
         self._ticks += 1
-        # Of two late turns in a row the second one does: between them everything was read once.
+        # The second of two late ticks does close: everything was read once in between.
         if self._was_late or not is_late:
-            self._end_silent()
+            self._close_silent()
         self._was_late = is_late and not self._was_late
-        # A connection that was pinged for a confirmation has as long to answer from now on.
+        # A pending confirmation ping counts as this interval's ping: its time-out starts now.
         connections = list(self._slots[self._ticks % MAX_SLOTS])
         for connection in connections:
             if connection.pinged_at is None:
                 connection.pinged_at = now
                 connection.ping()
         if connections:
-            self._asked.append(_Asked(now, self._ticks + self._timeout_turns, connections))
+            self._pinged.append(_PingedSlot(now, self._ticks + self._timeout_ticks, connections))
 
-    def _end_silent(self) -> None:
-        """End the connections whose clients have not answered in time."""
-        while self._asked and self._asked[0].last_tick <= self._ticks:
-            asked = self._asked.popleft()
-            for connection in asked.connections:
+    def _close_silent(self) -> None:
+        """Close the connections whose clients have not answered in time."""
+        while self._pinged and self._pinged[0].last_tick <= self._ticks:
+            slot = self._pinged.popleft()
+            for connection in slot.connections:
                 pinged_at = connection.pinged_at
-                # It may have answered that ping, and been asked again since.
-                is_silent = pinged_at is not None and pinged_at <= asked.at
+                # It may have answered that ping, and been pinged again since.
+                is_silent = pinged_at is not None and pinged_at <= slot.at
                 if is_silent and not connection.closed:
                     connection.ping_timed_out()
 
 
 @attrs.frozen
-class _Asked:
-    """The connections that were pinged in one turn."""
+class _PingedSlot:
+    """Connections pinged in the same tick."""
 
     at: float
     last_tick: int
-    """The turn in which those that have not answered are ended."""
+    """Tick in which the connections that have not answered are closed."""
     connections: Sequence[Pinged]

@@ -1,7 +1,7 @@
-"""What clients that poll may still fetch after their session has ended.
+"""Packets that polling clients can still fetch after their session is closed.
 
-A WebSocket is closed after what was written to it; a session that is polled may have ended between
-two polls, or with more packets than one answer holds.
+A WebSocket is closed after everything written to it has been sent. A polling session may be closed
+between two polls, or with more packets queued than fit into one response.
 """
 
 import asyncio
@@ -18,30 +18,30 @@ from socketio_app.adapters.websocket.interface import CLOSE_SECONDS
 class _Leftover:
     poll_queue: PollQueue
     deadline: Deadline
-    is_over: asyncio.Event
+    is_done: asyncio.Event
 
 
 class Leftovers:
-    """The packets of sessions that have ended, for `CLOSE_SECONDS` at most."""
+    """Queued packets of closed sessions, each retained for at most `CLOSE_SECONDS`."""
 
     def __init__(self) -> None:
         self._leftovers: dict[str, _Leftover] = {}
 
     def keep(self, sid: str, poll_queue: PollQueue) -> None:
-        """Keep what was not fetched of a session."""
+        """Retain the packets that a session's client has not fetched."""
         deadline = Deadline(CLOSE_SECONDS, lambda: self.drop(sid))
         self._leftovers[sid] = _Leftover(poll_queue, deadline, asyncio.Event())
 
     def __bool__(self) -> bool:
-        """Whether there is something left of any session."""
+        """Whether any session has packets left."""
         return bool(self._leftovers)
 
     def __contains__(self, sid: object) -> bool:
-        """Whether there is something left of a session."""
+        """Whether a session has packets left."""
         return sid in self._leftovers
 
     def take(self, sid: str) -> list[Packet]:
-        """The packets for the next poll, of which there are some."""
+        """Return the packets for the next poll of a session that has packets left."""
         poll_queue = self._leftovers[sid].poll_queue
         packets = [*poll_queue.take()]
         if not poll_queue.bytes:
@@ -49,18 +49,18 @@ class Leftovers:
         return packets
 
     def drop(self, sid: str) -> None:
-        """Keep nothing more of a session, if there was something."""
+        """Drop a session's remaining packets, if any."""
         leftover = self._leftovers.pop(sid, None)
         if leftover is not None:
             leftover.deadline.cancel()
-            leftover.is_over.set()
+            leftover.is_done.set()
 
     async def fetched(self) -> None:
-        """Wait until everything was fetched, or the time is over."""
+        """Wait until all packets are fetched or dropped."""
         for leftover in [*self._leftovers.values()]:
-            await leftover.is_over.wait()
+            await leftover.is_done.wait()
 
     def stop(self) -> None:
-        """Drop everything."""
+        """Drop all packets."""
         for sid in [*self._leftovers]:
             self.drop(sid)

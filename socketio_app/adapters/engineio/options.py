@@ -1,4 +1,4 @@
-"""The options of a server, whatever its transport."""
+"""Server options that apply to every transport."""
 
 from collections.abc import Callable, Sequence
 from secrets import token_urlsafe
@@ -14,36 +14,36 @@ from socketio_app.domain.rates import Rate
 
 
 def new_session_id() -> str:
-    """Return an id that nobody can guess."""
+    """Return an unguessable session id."""
     return token_urlsafe(15)
 
 
 @attrs.frozen
 class Options:
-    """How a server uses the network."""
+    """Network options of a server."""
 
     cors_origins: Sequence[str] | None = None
-    """The web origins that may connect; `None`: only the server's own; `["*"]`: all."""
+    """Allowed origins; `None`: only the server's own; `["*"]`: all."""
     max_frame_bytes: int = 65536
     ping_interval_seconds: float = 25
     ping_timeout_seconds: float = 20
     max_unread_bytes: int = 1_048_576
-    """Maximum size of what is queued for a client that does not read; beyond, it is cut off."""
+    """Maximum size of the data queued for a client; beyond, its connection is closed."""
     ephemeral_unread_bytes: int = 65_536
-    """While more than this is queued for a client, it gets no typing notifications."""
+    """High-water mark of queued bytes per client; above it, typing notifications are dropped."""
     connect_timeout_seconds: float = 20
     """Time-out of authentication; 0: none."""
     handshakes: Rate | None = None
-    """Rate of handshakes from one address; `None`: unlimited."""
+    """Rate limit of handshakes per address; `None`: unlimited."""
     connects: ConnectRates = ConnectRates()
-    """Rates of connecting to the namespace."""
+    """Rate limits of connecting to the namespace."""
     runs_outside_tasks: bool = False
     """See `SessionContext.runs_outside_tasks`."""
 
     def context(
         self, on_confirmed: Callable[[Sequence[Any]], None], *, is_traced: bool
     ) -> SessionContext:
-        """Return what the sessions of a server share."""
+        """Create the shared state of a server's sessions."""
         return SessionContext(
             Heartbeat(self.ping_interval_seconds, self.ping_timeout_seconds),
             ConnectTimeout(self.connect_timeout_seconds),

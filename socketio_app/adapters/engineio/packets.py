@@ -1,4 +1,4 @@
-"""Engine.IO packets of messages that wait for a poll."""
+"""Engine.IO packets of messages queued for polling clients."""
 
 from engineio.packet import MESSAGE
 from engineio.packet import Packet as EnginePacket
@@ -7,16 +7,16 @@ from socketio_app.adapters.websocket.frames import Frame, contents
 
 
 class MessagePacket(EnginePacket):
-    """A message that waits for a polling client."""
+    """A message queued for a polling client."""
 
     packet_type = MESSAGE
 
     def __init__(self, frame: Frame) -> None:
-        """Take the message as the WebSocket frame that it is everywhere else."""
+        """Wrap a message, given as the WebSocket frame used everywhere else."""
         self.frame = frame
 
-    def encode(self, b64: bool = False) -> str:  # noqa: FBT001, FBT002  (python-engineio's own)
-        """The Engine.IO packet, for python-engineio."""
+    def encode(self, b64: bool = False) -> str:  # noqa: FBT001, FBT002  (python-engineio's signature)
+        """Encode the packet for python-engineio."""
         del b64
         _, encoded = contents(self.frame)
         return encoded.decode()

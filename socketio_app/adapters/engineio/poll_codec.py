@@ -1,4 +1,4 @@
-"""Engine.IO packets between polling requests and the rest, which has WebSocket frames."""
+"""Conversion between Engine.IO packets in polling requests and WebSocket messages and frames."""
 
 from base64 import b64decode
 from collections.abc import Sequence
@@ -13,13 +13,13 @@ from socketio_app.adapters.websocket.frames import Frame
 from socketio_app.adapters.websocket.interface import Message
 
 RECORD_SEPARATOR = b"\x1e"
-"""Stands between the packets of one polling request (Engine.IO protocol 4, "Packet encoding")."""
+"""Separator of the packets in a polling request (Engine.IO protocol 4, "Packet encoding")."""
 
 
 MAX_POST_PACKETS = 16
-"""Packets in a polling request that is larger than the limit of one packet.
+"""Maximum number of packets in a polling request that is larger than the limit of one packet.
 
-python-engineio's client puts that many into a request, whatever `maxPayload` says.
+python-engineio's client sends this many in a request, regardless of `maxPayload`.
 """
 
 
@@ -32,7 +32,7 @@ def packets_in(body: bytes, max_packet_bytes: int) -> Sequence[bytes]:
     """Return the packets of a polling request.
 
     Raises:
-        TooLongError: a packet is over the limit, or there are too many large ones.
+        TooLongError: a packet exceeds the limit, or a large request has too many packets.
     """
     if len(body) <= max_packet_bytes:
         return body.split(RECORD_SEPARATOR)
@@ -43,15 +43,15 @@ def packets_in(body: bytes, max_packet_bytes: int) -> Sequence[bytes]:
 
 
 async def given_up_by(receive: Receive) -> None:
-    """Wait until a client gives its poll up."""
+    """Wait until the client disconnects from a poll."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
 def message_of(packet: bytes) -> Message:
-    """A polling client's packet; binary content is in base 64, after a `b`.
+    """Decode a polling client's packet; binary content is in base64, after a `b`.
 
-    What is neither that nor UTF-8 becomes an empty packet, which is not Engine.IO.
+    Invalid base64 or UTF-8 becomes an empty packet, which is not valid Engine.IO.
     """
     if packet.startswith(b"b"):
         try:
@@ -70,7 +70,7 @@ def _is_utf8(text: bytes) -> bool:
 
 
 def frame_of(packet: EnginePacket) -> Frame:
-    """What waited for a poll, as a WebSocket frame: the client has changed to one."""
+    """Convert a packet queued for polling to a WebSocket frame, for an upgraded client."""
     if isinstance(packet, MessagePacket):
         return packet.frame
     encoded = packet.encode()

@@ -1,4 +1,4 @@
-"""What waits for a polling client to fetch it."""
+"""Queue of packets for a polling client."""
 
 import asyncio
 from collections import deque
@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from engineio.packet import MESSAGE, Packet
 
 MAX_POLL_PACKETS = 16
-"""python-engineio's client takes no more packets in one answer."""
+"""Maximum number of packets in a response; python-engineio's client accepts no more."""
 
 MAX_POLL_BYTES = 262_144
-"""About so many bytes go into one answer, beyond its first packet."""
+"""Approximate maximum size of a response, exceeded by at most one packet."""
 
 
 class PollQueue:
-    """Packets in their order, until they are fetched."""
+    """FIFO queue of packets until the client fetches them."""
 
     __slots__ = (
         "_fetched",
@@ -34,18 +34,18 @@ class PollQueue:
         self._fetched: asyncio.Event | None = None
         self._is_ended = False
         self.bytes = 0
-        """How many bytes wait, about."""
+        """Approximate size of the queued packets, in bytes."""
         self.overdue_bytes = 0
-        """How many of them came when others waited already from an earlier turn of the loop: what
-        comes in one turn, the client cannot have begun to fetch."""
+        """How many of these bytes were queued behind packets from an earlier turn of the loop. The
+        client cannot have begun to fetch packets from the same turn."""
         self._has_waited = False
         self.put_packets = 0
-        """Number of packets that were ever put."""
+        """Total number of packets put."""
         self.taken_packets = 0
-        """Number of packets that were ever taken for an answer."""
+        """Total number of packets taken for responses."""
 
     def put(self, packet: Packet, size: int) -> None:
-        """Let a packet of about `size` bytes wait after those before it."""
+        """Queue a packet of approximately `size` bytes."""
         if self._packets is None:
             self._packets = deque()
         if not self._packets:
@@ -59,37 +59,37 @@ class PollQueue:
 
     @property
     def has_messages(self) -> bool:
-        """Whether something other than Engine.IO's own packets waits."""
+        """Whether any queued packet is a message, not one of Engine.IO's control packets."""
         return any(packet.packet_type == MESSAGE for packet, _ in self._packets or ())
 
     def end(self) -> None:
-        """Let nobody wait for packets any more."""
+        """Wake all waiters, and make `filled` and `fetched` return immediately from now on."""
         self._is_ended = True
         self._wake()
         self._wake_waiting_for_fetch()
 
     def clear(self) -> None:
-        """Forget all that waits."""
+        """Drop all packets."""
         self._packets = None
         self.bytes = self.overdue_bytes = 0
         self._has_waited = False
         self._wake_waiting_for_fetch()
 
     async def fetched(self, max_bytes: int) -> None:
-        """Wait until no more than so many bytes wait, or nothing will be fetched any more."""
+        """Wait until at most `max_bytes` are queued or the queue has ended."""
         while self.bytes > max_bytes and not self._is_ended:
             self._fetched = self._fetched or asyncio.Event()
             await self._fetched.wait()
 
     async def filled(self) -> None:
-        """Wait until there is something, or nothing will come any more."""
+        """Wait until a packet is queued or the queue has ended."""
         if not self._packets and not self._is_ended:
             self._filled = self._filled or asyncio.Event()
             self._filled.clear()
             await self._filled.wait()
 
     def take(self) -> Sequence[Packet]:
-        """What goes into one answer: the first packets, as many as a client takes."""
+        """Take the packets for one response: as many of the first as a client accepts."""
         taken: list[Packet] = []
         taken_bytes = 0
         while self._packets and len(taken) < MAX_POLL_PACKETS and taken_bytes < MAX_POLL_BYTES:
@@ -104,7 +104,7 @@ class PollQueue:
         return taken
 
     def take_all(self) -> Sequence[Packet]:
-        """All that waits, for another transport."""
+        """Take all packets, for another transport."""
         packets = [packet for packet, _ in self._packets or ()]
         self.clear()
         return packets

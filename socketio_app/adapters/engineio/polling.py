@@ -37,17 +37,17 @@ if TYPE_CHECKING:
 log = logging.getLogger("socketio_app.socketio")
 
 FETCH_SECONDS = 5.0
-"""How long a polling client's commands wait for it to fetch earlier answers."""
+"""Maximum time a polling client's commands wait for it to fetch earlier responses."""
 
 CONTROL_PACKET_BYTES = 64
-"""Approximate size of an Engine.IO packet that is no message."""
+"""Approximate size of an Engine.IO packet that is not a message."""
 
 REASONS_OF_CLIENTS = frozenset({CLIENT_DISCONNECT, PING_TIMEOUT, TRANSPORT_CLOSE, TRANSPORT_ERROR})
-"""Close reasons after which no client fetches the rest of its queue."""
+"""Close reasons after which a client does not fetch the rest of its queue."""
 
 
 class PollingTransport:
-    """The polling requests of a session."""
+    """The polling transport of a session."""
 
     __slots__ = (
         "_has_broken_protocol",
@@ -70,7 +70,7 @@ class PollingTransport:
         """Whether a POST request is being read or handled."""
 
     direct_writer = None
-    """Frames are never written directly: they wait for a poll."""
+    """Always `None`: frames are queued until a poll."""
 
     # To the client.
 
@@ -83,11 +83,11 @@ class PollingTransport:
         self.write_packet(EnginePacket(PING))
 
     def write_packet(self, packet: EnginePacket) -> None:
-        """Queue an Engine.IO packet that is no message."""
+        """Queue an Engine.IO packet that is not a message."""
         self._put(packet, CONTROL_PACKET_BYTES)
 
     def _put(self, packet: EnginePacket, size: int) -> None:
-        """Queue a packet; close the session of a client that does not poll."""
+        """Queue a packet; close the session if the client does not poll."""
         if self._session.is_ending:
             return
         self.queue.put(packet, size)
@@ -98,41 +98,41 @@ class PollingTransport:
 
     @property
     def unread_bytes(self) -> int:
-        """Size of what the client has not fetched."""
+        """Approximate size of the packets that the client has not fetched, in bytes."""
         return self.queue.bytes
 
     @property
     def is_blocked(self) -> bool:
-        """Whether the client has something to fetch."""
+        """Whether packets are queued."""
         return self.queue.bytes > 0
 
     def add_receipt(self, unconfirmed: Unconfirmed, receipt: Any) -> None:
-        """Add the receipt of what was queued last."""
+        """Add a receipt for the message queued last."""
         unconfirmed.add_polled(receipt, self.queue.put_packets)
 
     def take_all(self) -> Sequence[EnginePacket]:
-        """Take everything from the queue, for another transport."""
+        """Take all queued packets, for another transport."""
         return self.queue.take_all()
 
-    # The end.
+    # Closing.
 
     async def finish(self) -> None:
-        """Wait until what the client has posted is handled."""
+        """Wait until the packets of a POST request in progress are handled."""
         if self._posting is not None:
             async with self._posting:
                 return
 
     def reset(self, reason: str) -> None:
-        """End the session: its client does not answer."""
+        """Close the session: its client does not respond."""
         self._session.end_soon(reason)
 
     def fail(self, error: Exception) -> None:
-        """Log that a write failed, and end the session, whose client has a gap."""
-        log.error("fault while writing to a connection", exc_info=error)
+        """Log a failed write and close the session, whose client has missed a message."""
+        log.error("internal error while writing to a connection", exc_info=error)
         self._session.end_soon(WRITE_FAILED)
 
     def end(self, reason: str, _close_code: int) -> None:
-        """Answer an open poll. Let a client that is still there fetch the rest of the queue."""
+        """Answer an open poll. A client that is still connected can fetch the rest of the queue."""
         self.queue.end()
         self._keeps_leftovers = not (self._has_broken_protocol or reason in REASONS_OF_CLIENTS)
         if not self.is_polled:
@@ -147,10 +147,10 @@ class PollingTransport:
     async def poll(self, receive: Receive) -> Sequence[EnginePacket]:
         """Answer a poll.
 
-        Two at once are an error: the server could not know which of them gets what.
+        Two concurrent polls are an error: it would be undefined which of them gets which packet.
 
         Raises:
-            QueueEmpty: there is no answer, and the session has ended.
+            QueueEmpty: the client has given up the poll or sent two; the session is closed.
         """
         session = self._session
         if self.is_polled:
@@ -169,14 +169,14 @@ class PollingTransport:
                 self._keep_leftovers()
 
     async def fetch(self, receive: Receive) -> Sequence[EnginePacket]:
-        """Wait for packets; the next ping is one, and so is the end of the session.
+        """Wait for packets. The next ping or closing the session ends the wait.
 
         Returns:
-            At least one packet, if need be a NOOP: clients report an empty payload as an error.
+            At least one packet, if necessary a NOOP: clients treat an empty payload as an error.
 
         Raises:
-            QueueEmpty: the client has given the poll up. That ends its session, as it cannot know
-                what it missed.
+            QueueEmpty: the client has given up the poll. This closes its session, because the
+                client cannot know which packets it missed.
         """
         if self.queue.bytes:
             return self._take()
@@ -202,18 +202,18 @@ class PollingTransport:
         """Handle the packets of a POST request.
 
         Raises:
-            EngineIOError: it cannot be read, or another one is under way: the order of the two
-                would be anybody's guess (Engine.IO protocol 4, "Sending data").
+            EngineIOError: the request cannot be read, or another one is in progress: the order of
+                the two would be undefined (Engine.IO protocol 4, "Sending data").
         """
         if self.is_posted:
             raise EngineIOError
         self.is_posted = True
         try:
             packets = await self._read(environ)
-            # To completion, also where the server stops waiting for the answer.
+            # To completion, even if the server stops waiting for the response.
             await run_to_completion(self._handle(packets))
         except EngineIOError:
-            if not self._session.closed:  # otherwise there is nothing left to end
+            if not self._session.closed:  # otherwise there is nothing left to close
                 self._has_broken_protocol = True
                 raise
         finally:
@@ -221,38 +221,39 @@ class PollingTransport:
 
     async def _read(self, environ: dict[str, Any]) -> Sequence[bytes]:
         max_bytes = self._session.context.max_message_bytes
-        # Only an authenticated client sends several commands at once.
+        # Only authenticated clients need to send several large packets at once.
         is_authenticated = self._session.is_authenticated
         try:
             body: bytes | None = await environ["wsgi.input"].read(
                 max_post_bytes(max_bytes) if is_authenticated else max_bytes
             )
             if body is None:
-                raise EngineIOError  # a part of a request could mean something else
+                raise EngineIOError  # a truncated request could have another meaning
             return packets_in(body, max_bytes)
         except TooLongError:
-            log.info("connection closed: a polling request is too large")
+            log.info("connection closed: polling request too large")
             raise ContentTooLongError from None
 
     async def _handle(self, packets: Sequence[bytes]) -> None:
         self._posting = self._posting or asyncio.Lock()
         async with self._posting:
-            turn, waits = Turn(), True
+            turn, can_wait = Turn(), True
             for packet in packets:
                 if self._session.closed:
                     return
                 await self._session.handle(message_of(packet))
-                if waits and self.queue.bytes > self._max_unfetched_bytes:
-                    waits = await self._wait_for_polls()
+                if can_wait and self.queue.bytes > self._max_unfetched_bytes:
+                    can_wait = await self._wait_for_polls()
                 if turn.is_over():
                     await asyncio.sleep(0)
                     turn = Turn()
 
     async def _wait_for_polls(self) -> bool:
-        """Let commands wait while the client does not fetch earlier answers.
+        """Delay commands while the client does not fetch earlier responses.
 
         Returns:
-            Whether it polls. A client that polls only after its request was answered waits once.
+            Whether it fetched them in time. A client that polls only after its POST request is
+            answered is delayed only once.
         """
         try:
             async with asyncio.timeout(FETCH_SECONDS):
@@ -263,5 +264,5 @@ class PollingTransport:
 
     @property
     def _max_unfetched_bytes(self) -> int:
-        """Above this, commands wait: as much as one poll takes."""
+        """High-water mark of unfetched bytes, about one poll; above it, commands are delayed."""
         return min(MAX_POLL_BYTES, self._session.context.max_unread_bytes // 2)

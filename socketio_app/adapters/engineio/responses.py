@@ -1,17 +1,17 @@
-"""Answers to requests, by the ASGI message that fits the request."""
+"""HTTP responses to polling requests and WebSocket handshakes."""
 
 from typing import Any
 
 DENIAL = "websocket.http.response"
-"""ASGI's extension "Websocket Denial Response": HTTP as the answer to a WebSocket handshake."""
+"""ASGI extension "Websocket Denial Response": an HTTP response to a WebSocket handshake."""
 
 
 async def make_response(
     status: str, headers: list[tuple[str, str]], body: bytes, environ: dict[str, Any]
 ) -> None:
-    """Send an HTTP response, also to a WebSocket handshake where the server can do that.
+    """Send an HTTP response, also to a WebSocket handshake if the server supports that.
 
-    Another server closes the handshake, which its client gets as a 403.
+    Other servers reject the handshake with status 403.
     """
     scope, send = environ["asgi.scope"], environ["asgi.send"]
     kind = "http.response"

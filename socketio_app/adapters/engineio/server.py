@@ -1,4 +1,4 @@
-"""python-engineio's server, with connections that cost little."""
+"""A subclass of python-engineio's server with lightweight sessions."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -28,14 +28,14 @@ from socketio_app.domain.rates import RateLimiter
 
 log = logging.getLogger("socketio_app.socketio")
 
-_LONGEST_ORIGIN = 200
+_MAX_ORIGIN_CHARS = 200
 
 ELSEWHERE = {
     "status": "503 SERVICE UNAVAILABLE",
     "headers": [("Content-Type", "text/plain"), ("Connection", "close"), ("Retry-After", "1")],
     "response": b"The server is shutting down.",
 }
-"""The answer to a handshake while the server ends: over this connection, others do not come."""
+"""Response to a handshake during shutdown; closes the connection, so that retries go elsewhere."""
 
 
 TOO_MANY = {
@@ -43,20 +43,20 @@ TOO_MANY = {
     "headers": [("Content-Type", "text/plain"), ("Connection", "close"), ("Retry-After", "1")],
     "response": b"Too many handshakes from this address.",
 }
-"""The answer to a handshake from an address that makes too many (RFC 6585, section 4)."""
+"""Response to a handshake from an address over its rate limit (RFC 6585, section 4)."""
 
 
 class EngineServer(engineio.AsyncServer):
-    """Answers Engine.IO's requests, and opens sessions.
+    """Engine.IO server: answers requests and opens sessions.
 
     Args:
-        context: what the sessions share.
-        handshakes: limits the handshakes of each address.
-        new_session_id: makes the id of a session.
-        open_receiver: makes the receiver of a new session from the request's environ.
-        on_too_many: called when a handshake is refused because its address makes too many.
-        on_shutdown: called when uvicorn, which serves polls, shuts down.
-        cors_origins: the web origins that may connect; `None`: only the server's own.
+        context: state shared by the sessions.
+        handshakes: rate limit of handshakes per address.
+        new_session_id: returns a new session id.
+        open_receiver: creates the receiver of a new session from the request's environ.
+        on_too_many: called when a handshake is rejected by the rate limit.
+        on_shutdown: called when uvicorn shuts down, if it has served an HTTP request.
+        cors_origins: allowed origins; `None`: only the server's own.
     """
 
     def __init__(
@@ -70,23 +70,23 @@ class EngineServer(engineio.AsyncServer):
         on_shutdown: Callable[[], None],
         cors_origins: Sequence[str] | None,
     ) -> None:
-        anywhere = cors_origins is not None and "*" in cors_origins
+        allows_any_origin = cors_origins is not None and "*" in cors_origins
         super().__init__(
             async_mode="asgi",
             logger=False,
             max_http_buffer_size=context.max_message_bytes,
             ping_interval=context.heartbeat.interval_seconds,
             ping_timeout=context.heartbeat.timeout_seconds,
-            cors_allowed_origins="*" if anywhere else cors_origins,
-            # The chat uses no cookies; they are for proxies, from origins that were named.
-            cors_credentials=not anywhere,
-            # Compressing the answer to a poll would block the event loop.
+            cors_allowed_origins="*" if allows_any_origin else cors_origins,
+            # The chat uses no cookies, but proxies may; they are allowed for named origins only.
+            cors_credentials=not allows_any_origin,
+            # Compressing a polling response would block the event loop.
             http_compression=False,
         )
         self.start_service_task = False
         self._async = {
             **self._async,
-            "translate_request": _as_it_is,
+            "translate_request": _unchanged,
             "make_response": make_response,
         }
         self.context = context
@@ -95,36 +95,36 @@ class EngineServer(engineio.AsyncServer):
         self.generate_id = new_session_id  # type: ignore[method-assign]
         self._open_receiver = open_receiver
         self._on_too_many = on_too_many
-        self._lines = RateLimiter(LINE_RATE)
+        self._log_limiter = RateLimiter(LINE_RATE)
         self.shutdown_notice = ShutdownNotice(on_shutdown)
 
     def _log_error_once(self, message: str, message_key: str) -> None:
-        """Say what an operator may have to set right, now and then; requests are refused all day.
+        """Log rejected origins, at a limited rate: an operator may have to allow them.
 
-        python-engineio's own lines name sessions.
+        Other invalid requests are routine, and python-engineio's own log lines contain session ids.
         """
-        if message_key == "bad-origin" and not self._lines.admit(message_key, monotonic()):
-            log.warning("refused a web origin: %s", message[:_LONGEST_ORIGIN])
+        if message_key == "bad-origin" and not self._log_limiter.admit(message_key, monotonic()):
+            log.warning("refused a web origin: %s", message[:_MAX_ORIGIN_CHARS])
 
     async def handle_request(self, *request: Any) -> object:
-        """Answer a request, or serve a WebSocket: ASGI's scope, receive and send."""
+        """Answer a request or serve a WebSocket, given ASGI's scope, receive and send."""
         environ = await environ_of(*request)
         if environ is None:
             return None
         if environ["asgi.scope"]["type"] == "http":
             self.shutdown_notice.watch(environ["asgi.receive"])
-        wrong = wrong_in(environ)
-        if wrong is not None:
-            return await self._make_response(self._bad_request(wrong), environ)
+        problem = wrong_in(environ)
+        if problem is not None:
+            return await self._make_response(self._bad_request(problem), environ)
         sid = self._sid_with_leftovers(environ)
         if sid is not None:
             return await self._make_response(
-                await self._answer_after_the_end(sid, environ), environ
+                await self._answer_closed_session(sid, environ), environ
             )
         return await super().handle_request(environ)
 
     def _sid_with_leftovers(self, environ: dict[str, Any]) -> str | None:
-        """The session of a polling request, where it has ended and something is left of it."""
+        """Return the id of a polling request's session if it is closed and has packets left."""
         if not self.context.leftovers or environ["REQUEST_METHOD"] not in {"GET", "POST"}:
             return None
         sid = parse_qs(environ["QUERY_STRING"]).get("sid", [""])[0]
@@ -133,8 +133,8 @@ class EngineServer(engineio.AsyncServer):
         origin, allowed = environ.get("HTTP_ORIGIN"), self._cors_allowed_origins(environ)
         return sid if not origin or allowed is None or origin in allowed else None
 
-    async def _answer_after_the_end(self, sid: str, environ: dict[str, Any]) -> dict[str, Any]:
-        """Give a poll what is left of its session; discard what a client sends."""
+    async def _answer_closed_session(self, sid: str, environ: dict[str, Any]) -> dict[str, Any]:
+        """Answer a poll with the packets its session has left; discard what the client sends."""
         if environ["REQUEST_METHOD"] == "GET":
             return self._ok(self.context.leftovers.take(sid))
         try:
@@ -146,7 +146,7 @@ class EngineServer(engineio.AsyncServer):
     async def _handle_connect(
         self, environ: dict[str, Any], transport: str, jsonp_index: int | None = None
     ) -> Any:
-        """Open a connection (Engine.IO protocol 4, "Handshake")."""
+        """Open a session (Engine.IO protocol 4, "Handshake")."""
         if self.context.is_draining:
             return ELSEWHERE
         client = environ["asgi.scope"].get("client")
@@ -187,19 +187,19 @@ class EngineServer(engineio.AsyncServer):
         headers: list[tuple[str, str]] | None = None,
         jsonp_index: int | None = None,
     ) -> dict[str, Any]:
-        """Answer a poll with packets, or say that what was sent has come ("Sending data")."""
+        """Answer a poll with packets, or acknowledge a POST request ("Sending data")."""
         answer = super()._ok(packets, headers, jsonp_index)
         return answer if packets is not None else {**answer, "response": b"ok"}
 
     def _method_not_found(self) -> dict[str, Any]:
-        """Answer a method that is neither GET nor POST, as any other wrong request."""
+        """Answer a method other than GET and POST like any other invalid request."""
         return self._bad_request("Invalid method")
 
     def _cors_allowed_origins(self, environ: dict[str, Any]) -> list[str] | None:
-        """The web origins that may connect from here, the server's own always among them."""
+        """Return the allowed origins, which always include the server's own."""
         named = super()._cors_allowed_origins(environ)
         return None if named is None else [*named, *own_origins(environ)]
 
 
-def _as_it_is(environ: dict[str, Any]) -> dict[str, Any]:
+def _unchanged(environ: dict[str, Any]) -> dict[str, Any]:
     return environ

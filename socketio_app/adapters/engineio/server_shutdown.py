@@ -1,7 +1,8 @@
-"""Noticing that uvicorn shuts down, before it waits for open requests.
+"""Detection of uvicorn's shutdown before it waits for open requests.
 
-uvicorn ends the lifespan when the last request has ended, and a long poll does not end by itself.
-But first it calls `shutdown` on each of its connections. One of ours among them notices in time.
+uvicorn ends the lifespan only after the last request is complete, and a long poll does not complete
+by itself. Before that, however, it calls `shutdown` on each of its connections, including the
+pseudo-connection added here.
 """
 
 from collections.abc import Callable
@@ -10,16 +11,16 @@ from socketio_app.adapters.websocket.tcp import transport_behind
 
 
 class ShutdownNotice:
-    """Stands among uvicorn's connections, and calls `on_shutdown` when they are shut down."""
+    """A pseudo-connection of uvicorn's that calls `on_shutdown` when uvicorn shuts down."""
 
     def __init__(self, on_shutdown: Callable[[], None]) -> None:
         self._on_shutdown = on_shutdown
         self._connections: set[object] = set()
 
     def watch(self, receive: object) -> None:
-        """Join the connections of the server that a request came from, if it is uvicorn.
+        """Add this object to the connections of the server that `receive` belongs to, if uvicorn.
 
-        Other servers have no such set, and neither has a `receive` that middleware has wrapped.
+        Nothing happens with other servers, or if middleware has wrapped `receive`.
         """
         transport = transport_behind(receive)
         if transport is None:
@@ -31,10 +32,10 @@ class ShutdownNotice:
             self._connections = connections
 
     def leave(self) -> None:
-        """Leave the server's connections, as it waits until none is left."""
+        """Remove this object: the server waits until no connection is left."""
         self._connections.discard(self)
 
     def shutdown(self) -> None:
-        """Called by uvicorn."""
+        """Call `on_shutdown`. Called by uvicorn."""
         self.leave()
         self._on_shutdown()

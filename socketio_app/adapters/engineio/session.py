@@ -1,7 +1,7 @@
-"""An Engine.IO session: no task, and on a WebSocket no queue.
+"""An Engine.IO session, without a task, and on a WebSocket without a queue.
 
-All messages take the same path, whichever transport they come over. A client that breaks the
-protocol ends its own session and affects no other.
+Messages are handled alike on every transport. If a client violates the protocol, its session is
+closed; no other session is affected.
 """
 
 import asyncio
@@ -35,10 +35,10 @@ log = logging.getLogger("socketio_app.socketio")
 
 
 class Receiver(Protocol):
-    """Handles what comes over one session."""
+    """Handler of one session's messages."""
 
     def receive_text(self, data: bytes) -> Coroutine[Any, Any, object]:
-        """Handle a text message, with Engine.IO's packet type before it."""
+        """Handle a text message, including its leading Engine.IO packet type."""
         ...
 
     def receive_binary(self, data: bytes) -> Coroutine[Any, Any, object]:
@@ -46,25 +46,22 @@ class Receiver(Protocol):
         ...
 
     def ignore(self, count: int) -> None:
-        """Count packets and frames that have no meaning."""
+        """Count meaningless packets or frames."""
         ...
 
     def closed(self, reason: str) -> None:
-        """Clean up: the session has ended."""
+        """Clean up: the session is closed."""
         ...
 
 
 class EngineSession(ClientSession):
-    """An Engine.IO session.
-
-    Names of python-engineio's are what its server asks of a session.
-    """
+    """An Engine.IO session, with the interface that python-engineio's server expects."""
 
     __slots__ = ("_is_probed", "_probes", "receiver")
 
     transport: PollingTransport | WebSocketTransport
     receiver: Receiver
-    """Handles what the client sends; set before the handshake is answered."""
+    """Handler of the client's messages; set before the handshake is answered."""
 
     def __init__(self, context: SessionContext, sid: str, address: str | None = None) -> None:
         super().__init__(context, sid, address)
@@ -97,17 +94,17 @@ class EngineSession(ClientSession):
         self.transport.write_packet(pkt)
 
     def end_with_notice(self, reason: str) -> None:
-        """End the session, after Engine.IO's close packet."""
+        """Send an Engine.IO close packet, and close the session."""
         if not self.closed:
             self.transport.write_packet(EnginePacket(CLOSE))
             self.end(reason)
 
     async def close(self, **_options: object) -> None:
-        """End the session for python-engineio."""
+        """Close the session, as called by python-engineio."""
         self.end_with_notice(SERVER_DISCONNECT)
 
     def note_poll(self, taken_packets: int) -> None:
-        """Report what was given to the polls before this one."""
+        """Report the receipts that a poll confirms: those of all earlier responses."""
         if self._unconfirmed is not None:
             self._report(self._unconfirmed.note_poll(taken_packets))
 
@@ -123,7 +120,7 @@ class EngineSession(ClientSession):
         return await transport.poll(environ["asgi.receive"])
 
     async def fetch(self, receive: Receive) -> Sequence[EnginePacket]:
-        """Wait for the packets that answer the handshake (`PollingTransport.fetch`)."""
+        """Wait for the packets of the handshake's response (`PollingTransport.fetch`)."""
         if not isinstance(self.transport, PollingTransport):
             raise QueueEmpty
         return await self.transport.fetch(receive)
@@ -135,7 +132,7 @@ class EngineSession(ClientSession):
         await self.transport.post(environ)
 
     async def _open_websocket(self, environ: dict[str, Any]) -> Any:
-        """Open a WebSocket, or return the refusal of an upgrade."""
+        """Open a WebSocket, or return a response that rejects the upgrade."""
         if self._is_probed or self._probes >= MAX_PROBES:
             return UPGRADE_REFUSED
         self._is_probed = self.connected
@@ -148,7 +145,7 @@ class EngineSession(ClientSession):
         return ""
 
     def begin_polling(self) -> None:
-        """Go on by polling: the handshake was a polling request."""
+        """Use polling: the handshake was a polling request."""
         self._enter(State.POLLING)
 
     @property
@@ -157,19 +154,19 @@ class EngineSession(ClientSession):
         return self.state is State.UPGRADING
 
     def begin_upgrade(self) -> None:
-        """Answer an open poll, so that the client begins no other."""
+        """Answer an open poll, so that the client stops polling."""
         if self.state is State.POLLING:
             self._enter(State.UPGRADING)
         self.transport.write_packet(EnginePacket(NOOP))
 
     def cancel_upgrade(self) -> None:
-        """Go on polling."""
+        """Use polling again."""
         self._is_probed = False
         if self.state is State.UPGRADING:
             self._enter(State.POLLING)
 
     def end_on(self, websocket: WebSocket) -> None:
-        """Close a WebSocket that came too late, after what the client has not fetched."""
+        """Write the unfetched packets to a WebSocket of a closed session, and close it."""
         for packet in self.transport.take_all():
             if packet.packet_type not in (NOOP, PING):
                 websocket.write(frame_of(packet))
@@ -177,7 +174,7 @@ class EngineSession(ClientSession):
         websocket.close(self._close_code)
 
     def use_websocket(self, websocket: WebSocket) -> WebSocketTransport:
-        """Use a WebSocket from now on, also for what is queued."""
+        """Use a WebSocket from now on, also for the packets queued for polling."""
         self._enter(State.WEBSOCKET)
         polling = self.transport
         runs_outside_tasks = self.context.runs_outside_tasks
@@ -191,7 +188,7 @@ class EngineSession(ClientSession):
             on_lost=self._lost,
         )
         transport.on_direct = self.note_direct
-        # First: messages that arrive early are kept in order, and a slow reader is noticed.
+        # Before writing: early messages stay in order, and a slow reader is detected.
         websocket.hand_to(transport)
         for packet in polling.take_all():
             if packet.packet_type != NOOP:
@@ -224,12 +221,12 @@ class EngineSession(ClientSession):
         except asyncio.CancelledError:
             if is_current_task_cancelled():
                 raise
-            log.exception("cancelled while handling what a client sent")
+            log.exception("cancelled while handling a client's message")
         except Exception:
-            log.exception("fault while handling what a client sent")
+            log.exception("internal error while handling a client's message")
 
     def _take_pong(self, message: Message) -> bool:
-        """Take a pong, which shows that the client is there although its commands wait."""
+        """Handle a pong, which proves that the client is alive while its commands wait."""
         if not _is_pong(message):
             return False
         self.note_pong()
@@ -244,10 +241,10 @@ class EngineSession(ClientSession):
 
 
 def _is_pong(message: Message) -> bool:
-    """Whether it is a pong. Nothing that handles one asks which task it is in."""
+    """Whether a message is a pong. Handling one never asks for the current task."""
     return message == (frames.TEXT, b"3")
 
 
 def _is_event_or_pong(message: Message) -> bool:
-    """Whether it is a pong or a Socket.IO event; a CONNECT may call the host's code."""
+    """Whether a message is a pong or a Socket.IO event; a CONNECT may call the host's code."""
     return message[1].startswith(b"42") or message == (frames.TEXT, b"3")

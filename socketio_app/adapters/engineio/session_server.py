@@ -1,4 +1,4 @@
-"""What every server of client sessions does: counting, draining and stopping them."""
+"""Counting, draining and stopping of client sessions, for any protocol."""
 
 import logging
 from collections.abc import Sequence
@@ -18,12 +18,12 @@ class SessionServer:
 
     @property
     def sessions(self) -> Sequence[ClientSession]:
-        """The sessions that have not ended."""
+        """The open sessions."""
         return [*self.context.sessions.values()]
 
     @property
     def unread_bytes(self) -> int:
-        """Size of what is queued for all clients."""
+        """Size of the data queued for all clients, in bytes."""
         return sum(session.unread_bytes for session in self.context.sessions.values())
 
     @property
@@ -32,21 +32,21 @@ class SessionServer:
         return self.context.dropped_frames
 
     def start(self) -> None:
-        """Accept connections: at the beginning, and again after `stop`."""
+        """Accept connections, initially or again after `stop`."""
         self.context.is_draining = False
 
     async def drain(self, seconds: float) -> None:
-        """Refuse new connections, and close the existing ones so that they reconnect elsewhere.
+        """Reject new connections, and close existing ones so that clients reconnect elsewhere.
 
         Args:
-            seconds: over how long they are closed. They are served meanwhile, and polling clients
-                can then fetch what is queued for them.
+            seconds: time over which connections are closed. They are served until then, and
+                afterwards polling clients can fetch what is queued for them.
         """
         await self.close_sessions(seconds)
         await self.context.leftovers.fetched()
 
     async def close_sessions(self, seconds: float) -> None:
-        """Refuse new connections, and close the existing ones over some seconds."""
+        """Reject new connections, and close existing ones over some seconds."""
         self.context.is_draining = True
         sessions = self.sessions
         await drain_all(sessions, seconds)

@@ -6,20 +6,20 @@ from typing import Final
 
 
 class State(Enum):
-    """What a session is doing."""
+    """State of a session."""
 
     OPENING = auto()
     """The handshake is not answered yet."""
     POLLING = auto()
-    """The client polls."""
+    """The client uses polling."""
     UPGRADING = auto()
-    """The client is changing from polling to a WebSocket, and polls no more."""
+    """The client is upgrading from polling to a WebSocket, and has stopped polling."""
     WEBSOCKET = auto()
     """The client uses a WebSocket."""
     ENDING = auto()
-    """The session ends in the next turn of the event loop. What the client sends is ignored."""
+    """The session closes in the next turn of the event loop, and ignores received messages."""
     CLOSED = auto()
-    """The session has ended."""
+    """The session is closed."""
 
 
 TRANSITIONS: Final[Mapping[State, frozenset[State]]] = {

@@ -1,4 +1,4 @@
-"""WebSockets for sessions: the only transport, or an upgrade from polling."""
+"""WebSockets of sessions: either the initial transport or an upgrade from polling."""
 
 import logging
 from collections.abc import Sequence
@@ -21,36 +21,36 @@ if TYPE_CHECKING:
 log = logging.getLogger("socketio_app.socketio")
 
 UPGRADE_SECONDS = 10.0
-"""Time-out of an upgrade. Meanwhile the client gets nothing over the old transport."""
+"""Time-out of an upgrade, during which the client receives nothing over polling."""
 
 MAX_PROBES = 5
-"""Maximum number of upgrades that one session may begin; official clients begin one.
+"""Maximum index of upgrades that a session may attempt; official clients attempt one.
 
-Each costs an HTTP upgrade, and only new sessions are limited by address.
+Each attempt costs an HTTP upgrade, and rate limits per address apply only to new sessions.
 """
 
 UPGRADE_REFUSED: Final = {
     "status": "400 BAD REQUEST",
     "headers": [("Content-Type", "text/plain")],
-    "response": b'"An upgrade is under way, or too many failed"',
+    "response": b'"An upgrade is in progress, or too many failed"',
 }
-"""The response to an upgrade while another is under way, or after `MAX_PROBES` of them."""
+"""Response to an upgrade while another is in progress, or after `MAX_PROBES` attempts."""
 
 MAX_IGNORED = 100
-"""Maximum number of control frames during an upgrade."""
+"""Maximum index of control frames during an upgrade."""
 
 
 async def open_websocket(session: "EngineSession", environ: dict[str, Any]) -> None:
-    """Accept a WebSocket: the session's transport, or one to upgrade to."""
+    """Accept a WebSocket as the session's transport, or as the target of an upgrade."""
     send, receive = environ["asgi.send"], environ["asgi.receive"]
     is_upgrade = session.connected
     await send({"type": "websocket.accept"})
     max_bytes = session.context.max_message_bytes
-    offered: TakeoverWebSocket | None = (environ["asgi.scope"].get("extensions") or {}).get(
+    takeover: TakeoverWebSocket | None = (environ["asgi.scope"].get("extensions") or {}).get(
         EXTENSION
     )
-    if offered is not None and offered.take_over(max_bytes):
-        _begin(session, offered, is_upgrade=is_upgrade)
+    if takeover is not None and takeover.take_over(max_bytes):
+        _begin(session, takeover, is_upgrade=is_upgrade)
     else:
         _log_plain(session.context)
         websocket = AsgiWebSocket(receive, send, max_bytes)
@@ -61,7 +61,7 @@ async def open_websocket(session: "EngineSession", environ: dict[str, Any]) -> N
 def _begin(session: "EngineSession", websocket: WebSocket, *, is_upgrade: bool) -> None:
     if is_upgrade:
         websocket.hand_to(Probe(websocket, session))
-    elif session.is_ending:  # it ended while the accept waited
+    elif session.is_ending:  # it closed while the accept waited
         session.end_on(websocket)
     else:
         session.use_websocket(websocket)
@@ -80,7 +80,7 @@ def _log_plain(context: SessionContext) -> None:
 class Probe:
     """An upgrade from polling (Engine.IO protocol 4, "Upgrade").
 
-    The client tests the new WebSocket with `2probe`, gets `3probe`, and changes to it with `5`.
+    The client tests the new WebSocket with `2probe`, receives `3probe`, and switches with `5`.
     """
 
     def __init__(self, websocket: WebSocket, session: "EngineSession") -> None:
@@ -91,16 +91,16 @@ class Probe:
         self._deadline = Deadline(UPGRADE_SECONDS, self._fail)
 
     def receive(self, messages: Sequence[Message]) -> None:
-        """Take the next steps."""
+        """Handle the next steps of the upgrade."""
         if self._is_over:
             return
-        for number, message in enumerate(messages):
+        for index, message in enumerate(messages):
             if message == (frames.TEXT, b"2probe") and not self._was_tested:
                 self._was_tested = True
                 self._websocket.write(frames.frame(frames.TEXT, b"3probe"))
                 self._session.begin_upgrade()
             elif message == (frames.TEXT, b"5") and self._was_tested:
-                self._upgrade(messages[number + 1 :])
+                self._upgrade(messages[index + 1 :])
                 return
             else:
                 self._fail()
@@ -110,12 +110,12 @@ class Probe:
         if self._session.may_upgrade:
             self._deadline.cancel()
             self._session.use_websocket(self._websocket).receive(messages)
-        else:  # the session has ended
+        else:  # the session is closed
             self._end()
             self._session.end_on(self._websocket)
 
     def ignored(self, count: int) -> None:
-        """Count control frames. No client needs more than a few during an upgrade."""
+        """Count control frames, and fail if there are too many: an upgrade needs only a few."""
         self._ignored += count
         if self._ignored > MAX_IGNORED:
             self._fail()
@@ -123,13 +123,13 @@ class Probe:
     ponged = ignored
 
     def pause_writing(self) -> None:
-        """Go on: only a few bytes are written during an upgrade."""
+        """Do nothing: only a few bytes are written during an upgrade."""
 
     def resume_writing(self) -> None:
-        """Likewise."""
+        """Do nothing, as in `pause_writing`."""
 
     def flush(self) -> None:
-        """Do nothing: nothing is queued here."""
+        """Do nothing: nothing is buffered during an upgrade."""
 
     def lost(self) -> None:
         """Cancel the upgrade: the WebSocket was closed."""

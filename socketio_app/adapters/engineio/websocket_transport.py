@@ -1,4 +1,4 @@
-"""The WebSocket of a session (Engine.IO protocol 4, "WebSocket")."""
+"""WebSocket transports of sessions (Engine.IO protocol 4, "WebSocket")."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -22,11 +22,11 @@ class MessageTransport(WebSocketConnection):
         return self.direct is None
 
     def add_receipt(self, unconfirmed: Unconfirmed, receipt: Any) -> None:
-        """Add the receipt of what was written last."""
+        """Add a receipt for the message written last."""
         unconfirmed.add_written(receipt)
 
     def end(self, _reason: str, close_code: int) -> None:
-        """Close the WebSocket, after what is queued for a slow reader."""
+        """Close the WebSocket after sending the frames buffered for a slow reader."""
         self.close(close_code)
 
 
@@ -34,13 +34,13 @@ class WebSocketTransport(MessageTransport):
     """A WebSocket that carries Engine.IO packets."""
 
     def write_ping(self) -> None:
-        """Send a ping of Engine.IO's, which is a message."""
+        """Send an Engine.IO ping, which is a message."""
         self.write(_PING)
 
     def write_packet(self, packet: EnginePacket) -> None:
-        """Send an Engine.IO packet that is no message."""
+        """Send an Engine.IO packet that is not a message."""
         self.write(frame_of(packet))
 
     def take_all(self) -> Sequence[EnginePacket]:
-        """Take nothing: nothing is queued for another transport."""
+        """Return nothing: a WebSocket's packets never move to another transport."""
         return ()

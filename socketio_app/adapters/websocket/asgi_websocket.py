@@ -159,7 +159,7 @@ class AsgiWebSocket:
 def _log_exception(task: asyncio.Task[None]) -> None:
     error = None if task.cancelled() else task.exception()
     if error is not None:
-        log.error("fault while serving a WebSocket", exc_info=error)
+        log.error("internal error while serving a WebSocket", exc_info=error)
 
 
 def _decode_event(event: dict[str, Any]) -> tuple[int, bytes]:

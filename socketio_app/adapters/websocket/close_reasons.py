@@ -1,4 +1,4 @@
-"""Reasons for closing connections, as logged."""
+"""Reasons for closing connections, in the log and, with underscores, in metrics."""
 
 from typing import Final
 

@@ -106,7 +106,7 @@ class WebSocketConnection:
 
     def fail(self, error: Exception) -> None:
         """Log a failed write and abort the connection, whose client has missed a frame."""
-        log.error("fault while writing to a connection", exc_info=error)
+        log.error("internal error while writing to a connection", exc_info=error)
         self.reset(WRITE_FAILED)
 
     # Called by the WebSocket (`FrameHandler`).

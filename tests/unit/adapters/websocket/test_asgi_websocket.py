@@ -84,4 +84,6 @@ async def test_joined_frames_are_a_fault_that_is_logged_once(
     sent = await serve([joined])
 
     assert sent == []
-    assert [record.message for record in caplog.records] == ["fault while serving a WebSocket"]
+    assert [record.message for record in caplog.records] == [
+        "internal error while serving a WebSocket"
+    ]
