@@ -21,7 +21,7 @@ conversation is confirmed; otherwise they are pushed to the next connection.
 
 
 class Confirming(Protocol):
-    """A connection that is pinged at most once per interval."""
+    """A connection that gets at most one confirmation ping per interval."""
 
     def may_ping_again(self) -> None:
         """Send a ping if there are unconfirmed receipts."""
@@ -32,35 +32,35 @@ class ConfirmationTimer:
     """A single timer that notifies connections when they may be pinged again."""
 
     def __init__(self) -> None:
-        self._resting: deque[tuple[float, Confirming]] = deque()
+        self._scheduled: deque[tuple[float, Confirming]] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self, connection: Confirming, now: float) -> None:
         """Call the connection's `may_ping_again` after one interval."""
-        self._resting.append((now + CONFIRMATION_INTERVAL_SECONDS, connection))
+        self._scheduled.append((now + CONFIRMATION_INTERVAL_SECONDS, connection))
         if self._timer is None:
             self._wait()
 
     def stop(self) -> None:
         """Cancel all pending calls."""
-        self._resting.clear()
+        self._scheduled.clear()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def _wait(self) -> None:
         loop = asyncio.get_running_loop()
-        self._timer = loop.call_at(self._resting[0][0], self._fire)
+        self._timer = loop.call_at(self._scheduled[0][0], self._fire)
 
     def _fire(self) -> None:
         self._timer = None
         now = asyncio.get_running_loop().time()
         due: list[Confirming] = []
-        while self._resting and self._resting[0][0] <= now:
-            due.append(self._resting.popleft()[1])
+        while self._scheduled and self._scheduled[0][0] <= now:
+            due.append(self._scheduled.popleft()[1])
         for connection in due:
             connection.may_ping_again()
-        if self._resting and self._timer is None:
+        if self._scheduled and self._timer is None:
             self._wait()
 
 
@@ -93,7 +93,7 @@ class Unconfirmed:
         return bool(self._written)
 
     def note_ping(self) -> None:
-        """Record that a ping was written after everything else so far."""
+        """Record that a ping was written, after every message added so far."""
         self._pinged += self._written
         self._written = []
 

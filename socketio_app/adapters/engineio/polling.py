@@ -50,7 +50,7 @@ class PollingTransport:
     """The polling transport of a session."""
 
     __slots__ = (
-        "_has_broken_protocol",
+        "_has_violated_protocol",
         "_keeps_leftovers",
         "_posting",
         "_session",
@@ -62,7 +62,7 @@ class PollingTransport:
     def __init__(self, session: "EngineSession") -> None:
         self._session = session
         self._posting: asyncio.Lock | None = None
-        self._has_broken_protocol = self._keeps_leftovers = False
+        self._has_violated_protocol = self._keeps_leftovers = False
         self.queue = PollQueue()
         self.is_polled = False
         """Whether a poll is open."""
@@ -134,7 +134,7 @@ class PollingTransport:
     def end(self, reason: str, _close_code: int) -> None:
         """Answer an open poll. A client that is still connected can fetch the rest of the queue."""
         self.queue.end()
-        self._keeps_leftovers = not (self._has_broken_protocol or reason in REASONS_OF_CLIENTS)
+        self._keeps_leftovers = not (self._has_violated_protocol or reason in REASONS_OF_CLIENTS)
         if not self.is_polled:
             self._keep_leftovers()
 
@@ -214,7 +214,7 @@ class PollingTransport:
             await run_to_completion(self._handle(packets))
         except EngineIOError:
             if not self._session.closed:  # otherwise there is nothing left to close
-                self._has_broken_protocol = True
+                self._has_violated_protocol = True
                 raise
         finally:
             self.is_posted = False

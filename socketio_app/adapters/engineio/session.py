@@ -100,7 +100,7 @@ class EngineSession(ClientSession):
             self.end(reason)
 
     async def close(self, **_options: object) -> None:
-        """Close the session, as called by python-engineio."""
+        """Close the session. Called by python-engineio."""
         self.end_with_notice(SERVER_DISCONNECT)
 
     def note_poll(self, taken_packets: int) -> None:

@@ -12,7 +12,7 @@ TRANSPORT_CLOSE: Final = "transport close"
 """The WebSocket or its TCP connection was closed."""
 
 TRANSPORT_ERROR: Final = "transport error"
-"""The client broke the protocol, or did not read."""
+"""The client violated the protocol, or did not read."""
 
 SERVER_DISCONNECT: Final = "server disconnect"
 """The server closed the session."""
