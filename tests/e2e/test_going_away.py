@@ -161,8 +161,26 @@ async def test_a_server_that_begins_again_takes_connections_again() -> None:
 async def test_pythons_client_comes_back_by_itself(transport: Transport, tmp_path: Path) -> None:
     port = str(free_port())
     connected: asyncio.Queue[Any] = asyncio.Queue()
-    client = socketio.AsyncClient(reconnection_delay=0.05, reconnection_delay_max=0.1)
-    client.on("connected", connected.put)
+    # The client would leave a session of its own open whenever it cannot reconnect.
+    async with aiohttp.ClientSession() as http:
+        client = reconnecting_client(http)
+        client.on("connected", connected.put)
+        await come_back(client, connected, transport, tmp_path, port)
+
+
+def reconnecting_client(http: aiohttp.ClientSession) -> socketio.AsyncClient:
+    return socketio.AsyncClient(
+        reconnection_delay=0.05, reconnection_delay_max=0.1, http_session=http
+    )
+
+
+async def come_back(
+    client: socketio.AsyncClient,
+    connected: asyncio.Queue[Any],
+    transport: Transport,
+    tmp_path: Path,
+    port: str,
+) -> None:
     async with served(tmp_path, SECRET_KEY=SECRET, SOCKETIO_PORT=port) as first:
         auth = {"token": token("ada")}
         await client.connect(first.url, auth=auth, transports=transports(transport))
@@ -294,7 +312,8 @@ class Listener:
         self._is_member = False
         self._there = asyncio.Event()
         self._changed = asyncio.Event()
-        self._client = socketio.AsyncClient(reconnection_delay=0.05, reconnection_delay_max=0.1)
+        self._http = aiohttp.ClientSession()
+        self._client = reconnecting_client(self._http)
         self._client.on("connected", self._on_connected)
         self._client.on("receive_group_message", self._on_message)
         self._waiting: list[Any] | None = []
@@ -317,6 +336,7 @@ class Listener:
 
     async def leave(self) -> None:
         await self._client.disconnect()
+        await self._http.close()
 
     async def _on_connected(self, _connected: Any) -> None:
         self._waiting = []
