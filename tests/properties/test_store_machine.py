@@ -364,14 +364,17 @@ class PostgresMachine(StoreMachine):
         assert isinstance(store, PostgresStore)
         store.messages.commits._waiting.clear()
         store._connector.terminate()
-        await store.messages.commits.drain()
-        await store.deliveries.drain()
-        # A commit may be in progress: wait until all sessions have ended. Meanwhile background work
-        # of the killed chat, such as repairs, opens new sessions.
+        # Nothing of a killed process goes on: one of its tasks could open a session after its end.
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        # A commit may be in progress on the server: wait until all sessions have ended.
         connection = await asyncpg.connect(self.url)
-        while await connection.fetchval(_OTHERS):
-            store._connector.terminate()
-            await asyncio.sleep(0.001)
+        async with asyncio.timeout(60):
+            while await connection.fetchval(_OTHERS):
+                await asyncio.sleep(0.001)
         await connection.close()
 
 
