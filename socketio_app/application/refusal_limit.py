@@ -8,7 +8,7 @@ from socketio_app.domain.errors import ChatError, Unavailable
 from socketio_app.domain.rates import Rate, RateLimiter
 
 BYTES_PER_REFUSAL: Final = 16_384
-"""A rejected packet counts once more for every so many bytes. No valid message is much larger."""
+"""Bytes of a rejected packet that count as one more rejection; valid messages are hardly larger."""
 
 
 class RefusalLimit:

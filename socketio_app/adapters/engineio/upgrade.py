@@ -24,7 +24,7 @@ UPGRADE_SECONDS = 10.0
 """Time-out of an upgrade, during which the client receives nothing over polling."""
 
 MAX_PROBES = 5
-"""Maximum index of upgrades that a session may attempt; official clients attempt one.
+"""Maximum number of upgrades that a session may attempt; official clients attempt one.
 
 Each attempt costs an HTTP upgrade, and rate limits per address apply only to new sessions.
 """
@@ -37,7 +37,7 @@ UPGRADE_REFUSED: Final = {
 """Response to an upgrade while another is in progress, or after `MAX_PROBES` attempts."""
 
 MAX_IGNORED = 100
-"""Maximum index of control frames during an upgrade."""
+"""Maximum number of control frames during an upgrade."""
 
 
 async def open_websocket(session: "EngineSession", environ: dict[str, Any]) -> None:

@@ -142,7 +142,7 @@ class MemoryMessages:
     def state(
         self, user_id: UserId, conversation: Conversation, read_seq: int
     ) -> ConversationState:
-        """Return the state of a conversation for a user who has marked `read_seq` as read."""
+        """Return a user's state of a conversation that is marked as read up to `read_seq`."""
         record = self._conversations[conversation]
         delivered_seq = last_seq = record.transcript.last_seq
         if isinstance(conversation, Pair):
