@@ -12,6 +12,7 @@ import attrs
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.typing import Subprotocol
 
 from socketio_app.adapters.jsonsocket.session import MAX_REFUSED
 from socketio_app.entrypoints.asgi import application
@@ -20,6 +21,7 @@ from socketio_app.entrypoints.settings import Settings
 from tests.e2e.clients import PythonClient, until
 from tests.e2e.json_client import PATH, JsonClient
 from tests.e2e.serving import serving
+from tests.e2e.test_coming_and_going import SlowVerifier
 from tests.tokens import SECRET, token
 
 pytestmark = pytest.mark.anyio
@@ -108,6 +110,25 @@ class TestAuthentication:
             answer = await ada.call("connect", {"token": token("ada")})
 
         assert answer["error"]["code"] == "invalid_payload"
+
+    async def test_connect_while_the_handshakes_token_is_verified_is_refused(self) -> None:
+        verifier = SlowVerifier()
+        composition = compose(SETTINGS, verify_token=verifier)
+        async with serving(application(composition)) as url:
+            async with plain(url, subprotocols=[Subprotocol("bearer.ada")]) as socket:
+                await verifier.asked.wait()
+                payload = {"token": "ada"}
+
+                answer = await asked(socket, id=1, command="connect", payload=payload)
+                verifier.answer.set()
+                connected = json.loads(await socket.recv())
+
+                assert answer["error"]["code"] == "invalid_payload"
+                assert connected["payload"]["user_id"] == "ada"
+                assert composition.chat.connection_count == 1
+            async with asyncio.timeout(60):
+                while composition.chat.connection_count:
+                    await asyncio.sleep(0)
 
     async def test_many_refusals_before_connect_close_the_connection(self, url: str) -> None:
         async with plain(url) as socket:

@@ -61,7 +61,7 @@ class JsonSession(ClientSession):
         websocket: an accepted WebSocket that can send pings.
     """
 
-    __slots__ = ("_connection", "_dispatcher", "_refused", "_registry")
+    __slots__ = ("_connection", "_dispatcher", "_is_connecting", "_refused", "_registry")
 
     transport: JsonTransport
 
@@ -78,6 +78,7 @@ class JsonSession(ClientSession):
         self._registry = registry
         self._dispatcher = dispatcher
         self._connection: Connection | None = None
+        self._is_connecting = False
         self._refused = 0
         self._enter(State.WEBSOCKET)
         self.transport = JsonTransport(
@@ -167,19 +168,23 @@ class JsonSession(ClientSession):
     # Authentication.
 
     async def _handle_connect(self, envelope: Envelope) -> None:
-        if self._connection is not None:
+        # The token of the handshake may be under verification.
+        if self._connection is not None or self._is_connecting:
             await self._refuse(envelope, InvalidPayload("the client is already connected"))
             return
         await self.connect(partial(token_in, envelope), envelope)
 
     async def connect(self, token: Callable[[], str], envelope: Envelope | None = None) -> None:
         """Authenticate the client with the token of its `connect` or of its handshake."""
+        self._is_connecting = True
         try:
             connection = await self._registry.connect(self, token, is_first=not self._refused)
         except ConnectRefusedError as refused:
             self._write_refusal(envelope, refused.error)
             self._count_refused()
             return
+        finally:
+            self._is_connecting = False
         if self.closed:  # the client has disconnected meanwhile
             self._registry.abandon(connection)
             return
