@@ -1,11 +1,23 @@
 """Counting, draining and stopping of client sessions, for any protocol."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 from socketio_app.adapters.engineio.client_session import ClientSession
-from socketio_app.adapters.engineio.context import SessionContext
 from socketio_app.adapters.engineio.drain import drain_all
+from socketio_app.adapters.engineio.handshake_limit import HandshakeLimit
+from socketio_app.adapters.engineio.options import Options, new_session_id
+from socketio_app.adapters.fanout.connect_limit import ConnectLimit
+from socketio_app.adapters.fanout.dispatcher import CommandDispatcher
+from socketio_app.adapters.fanout.encoding import Encoding
+from socketio_app.adapters.fanout.hub import Hub
+from socketio_app.adapters.fanout.refusal_log import RefusalLog
+from socketio_app.adapters.fanout.registry import ConnectionRegistry
+from socketio_app.application.chat import Chat
+from socketio_app.application.metrics import Metrics
+from socketio_app.application.ports import TokenVerifier
+from socketio_app.application.tracing import Tracing
 
 log = logging.getLogger("socketio_app.socketio")
 
@@ -13,8 +25,34 @@ log = logging.getLogger("socketio_app.socketio")
 class SessionServer:
     """A server of client sessions over one transport."""
 
-    def __init__(self, context: SessionContext) -> None:
-        self.context = context
+    encoding: ClassVar[Encoding]
+    """How the transport writes events."""
+
+    def __init__(
+        self,
+        chat: Chat,
+        hub: Hub,
+        verifier: TokenVerifier,
+        options: Options,
+        metrics: Metrics | None = None,
+        tracing: Tracing | None = None,
+        new_id: Callable[[], str] = new_session_id,
+    ) -> None:
+        self.context = options.context(chat.delivery.received, is_traced=tracing is not None)
+        refusals, limit = RefusalLog(), ConnectLimit(options.connects)
+        self.registry = ConnectionRegistry(
+            chat, hub, verifier, limit, refusals, self.encoding, new_id, metrics
+        )
+        self.dispatcher = CommandDispatcher(chat, refusals, metrics, tracing)
+        self.handshakes = HandshakeLimit(options.handshakes)
+        self.cors_origins = options.cors_origins
+        self.new_id = new_id
+        self._metrics = metrics
+
+    def count_too_many_handshakes(self) -> None:
+        """Count a handshake that is refused because its address makes too many."""
+        if self._metrics is not None:
+            self._metrics.refused["too_many_handshakes"] += 1
 
     @property
     def sessions(self) -> Sequence[ClientSession]:

@@ -1,30 +1,20 @@
 """The chat's plain WebSocket server."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
 from starlette.types import Receive, Scope, Send
 
 from socketio_app.adapters.engineio.environ import environ_of, is_allowed_origin, token_of
-from socketio_app.adapters.engineio.handshake_limit import HandshakeLimit, network_of
-from socketio_app.adapters.engineio.options import Options, new_session_id
+from socketio_app.adapters.engineio.handshake_limit import network_of
 from socketio_app.adapters.engineio.responses import make_response
 from socketio_app.adapters.engineio.session_server import SessionServer
-from socketio_app.adapters.fanout.connect_limit import ConnectLimit
-from socketio_app.adapters.fanout.dispatcher import CommandDispatcher
-from socketio_app.adapters.fanout.hub import Hub
-from socketio_app.adapters.fanout.refusal_log import RefusalLog
-from socketio_app.adapters.fanout.registry import ConnectionRegistry
 from socketio_app.adapters.jsonsocket.codec import JSON_ENCODING
 from socketio_app.adapters.jsonsocket.session import JsonSession
 from socketio_app.adapters.websocket import frames
 from socketio_app.adapters.websocket.interface import EXTENSION, TakeoverWebSocket
-from socketio_app.application.chat import Chat
-from socketio_app.application.metrics import Metrics
-from socketio_app.application.ports import TokenVerifier
-from socketio_app.application.tracing import Tracing
 
 log = logging.getLogger("socketio_app.socketio")
 
@@ -35,26 +25,7 @@ SUBPROTOCOL_PREFIX: Final = "bearer."
 class JsonSocketServer(SessionServer):
     """Serves the chat as JSON over plain WebSockets."""
 
-    def __init__(
-        self,
-        chat: Chat,
-        hub: Hub,
-        verifier: TokenVerifier,
-        options: Options,
-        metrics: Metrics | None = None,
-        tracing: Tracing | None = None,
-        new_id: Callable[[], str] = new_session_id,
-    ) -> None:
-        super().__init__(options.context(chat.delivery.received, is_traced=tracing is not None))
-        refusals, limit = RefusalLog(), ConnectLimit(options.connects)
-        self._registry = ConnectionRegistry(
-            chat, hub, verifier, limit, refusals, JSON_ENCODING, new_id, metrics
-        )
-        self._dispatcher = CommandDispatcher(chat, refusals, metrics, tracing)
-        self._handshakes = HandshakeLimit(options.handshakes)
-        self._cors_origins = options.cors_origins
-        self._metrics = metrics
-        self._new_id = new_id
+    encoding = JSON_ENCODING
 
     async def handle_request(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a WebSocket."""
@@ -83,11 +54,10 @@ class JsonSocketServer(SessionServer):
     ) -> tuple[HTTPStatus, str] | None:
         if self.context.is_draining:
             return HTTPStatus.SERVICE_UNAVAILABLE, "The server is shutting down."
-        if not is_allowed_origin(environ, self._cors_origins):
+        if not is_allowed_origin(environ, self.cors_origins):
             return HTTPStatus.FORBIDDEN, "The origin is not allowed."
-        if not self._handshakes.accepts(address):
-            if self._metrics is not None:
-                self._metrics.refused["too_many_handshakes"] += 1
+        if not self.handshakes.accepts(address):
+            self.count_too_many_handshakes()
             return HTTPStatus.TOO_MANY_REQUESTS, "Too many handshakes from this address."
         if EXTENSION not in (environ["asgi.scope"].get("extensions") or {}):
             log.warning("plain WebSockets need uvicorn with TakeoverProtocol (docs/running.md)")
@@ -101,10 +71,8 @@ class JsonSocketServer(SessionServer):
         environ: Mapping[str, Any],
         protocol: str | None,
     ) -> None:
-        sid = self._new_id()
-        session = JsonSession(
-            self._registry, self._dispatcher, self.context, sid, address, websocket
-        )
+        sid = self.new_id()
+        session = JsonSession(self.registry, self.dispatcher, self.context, sid, address, websocket)
         self.context.sessions[sid] = session
         session.schedule_ping()
         self.context.connect_timeout.add(session.time_out)

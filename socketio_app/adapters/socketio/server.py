@@ -7,16 +7,11 @@ from typing import Any
 import engineio
 
 from socketio_app.adapters.compatibility import check_engine
-from socketio_app.adapters.engineio.handshake_limit import HandshakeLimit
 from socketio_app.adapters.engineio.options import Options, new_session_id
 from socketio_app.adapters.engineio.server import EngineServer
 from socketio_app.adapters.engineio.session import EngineSession
 from socketio_app.adapters.engineio.session_server import SessionServer
-from socketio_app.adapters.fanout.connect_limit import ConnectLimit
-from socketio_app.adapters.fanout.dispatcher import CommandDispatcher
 from socketio_app.adapters.fanout.hub import Hub
-from socketio_app.adapters.fanout.refusal_log import RefusalLog
-from socketio_app.adapters.fanout.registry import ConnectionRegistry
 from socketio_app.adapters.socketio.encoding import SOCKETIO_ENCODING
 from socketio_app.adapters.socketio.session import Services, Session
 from socketio_app.application.cancellation import start_task
@@ -29,6 +24,8 @@ from socketio_app.application.tracing import Tracing
 class SocketIOServer(SessionServer):
     """Serves the chat in Socket.IO's namespace `/`."""
 
+    encoding = SOCKETIO_ENCODING
+
     def __init__(
         self,
         chat: Chat,
@@ -40,44 +37,23 @@ class SocketIOServer(SessionServer):
         new_id: Callable[[], str] = new_session_id,
     ) -> None:
         check_engine(engineio.AsyncServer)
-        context = options.context(chat.delivery.received, is_traced=tracing is not None)
-        super().__init__(context)
-        self._metrics = metrics
+        super().__init__(chat, hub, verifier, options, metrics, tracing, new_id)
         self._draining: asyncio.Task[None] | None = None
-        refusals = RefusalLog()
-        registry = ConnectionRegistry(
-            chat,
-            hub,
-            verifier,
-            ConnectLimit(options.connects),
-            refusals,
-            SOCKETIO_ENCODING,
-            new_id,
-            metrics,
-        )
-        self._services = Services(
-            registry,
-            CommandDispatcher(chat, refusals, metrics, tracing),
-            context.connect_timeout,
-        )
+        self._services = Services(self.registry, self.dispatcher, self.context.connect_timeout)
         self._engine = EngineServer(
-            context,
-            HandshakeLimit(options.handshakes),
+            self.context,
+            self.handshakes,
             new_session_id=new_id,
             open_receiver=self._open_session,
-            on_too_many=self._count_too_many_handshakes,
+            on_too_many=self.count_too_many_handshakes,
             on_shutdown=self._drain_soon,
-            cors_origins=options.cors_origins,
+            cors_origins=self.cors_origins,
         )
         self.handle_request = self._engine.handle_request
         """Responds to a request or serves a WebSocket, given ASGI's scope, receive and send."""
 
     def _open_session(self, engine: EngineSession, environ: Mapping[str, Any]) -> Session:
         return Session(self._services, engine, environ)
-
-    def _count_too_many_handshakes(self) -> None:
-        if self._metrics is not None:
-            self._metrics.refused["too_many_handshakes"] += 1
 
     def start(self) -> None:
         """See `SessionServer.start`."""
