@@ -39,10 +39,14 @@ class RefusalLimit:
 
     def exceeded_by_ignored(self, actor: Actor, count: int = 1, size: int = 0) -> bool:
         """Count packets that are not commands as rejections, like `exceeded`."""
-        cost, now = count + size // BYTES_PER_REFUSAL, self._clock.now().timestamp()
+        last_cost, now = 1 + size // BYTES_PER_REFUSAL, self._clock.now().timestamp()
+        # The last one apart: `admit` allows any number at once to who has been quiet.
+        costs = (last_cost,) if count == 1 else (count - 1, last_cost)
         exceeded = False
-        if self._of_connections is not None:
-            exceeded = self._of_connections.admit(actor.connection_id, now, cost) > 0
-        if self._of_users is not None:
-            exceeded = self._of_users.admit(actor.user_id, now, cost) > 0 or exceeded
+        for limiter, key in (
+            (self._of_connections, actor.connection_id),
+            (self._of_users, actor.user_id),
+        ):
+            if limiter is not None:
+                exceeded = any(limiter.admit(key, now, cost) > 0 for cost in costs) or exceeded
         return exceeded

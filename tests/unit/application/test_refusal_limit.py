@@ -46,6 +46,13 @@ def test_ignored_packets_count() -> None:
     assert exceeded_each == [False, False, False, True]
 
 
+def test_ignored_packets_that_arrive_together_count_one_by_one() -> None:
+    refusal_limit = RefusalLimit(ManualClock(), TWO_A_SECOND)
+
+    assert not refusal_limit.exceeded_by_ignored(LAPTOP, 3)
+    assert refusal_limit.exceeded_by_ignored(PHONE, 4)
+
+
 def test_large_packet_counts_as_several() -> None:
     refusal_limit = RefusalLimit(ManualClock(), TWO_A_SECOND)
 
