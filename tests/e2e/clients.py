@@ -15,6 +15,7 @@ import aiohttp
 import attrs
 import socketio
 
+from tests.e2e import open_clients
 from tests.tokens import token
 
 Json = dict[str, Any]
@@ -105,6 +106,7 @@ class PythonClient:
         self._lost = asyncio.Event()
         self._client.on("connect_error", self._on_error)
         self._client.on("disconnect", self._on_disconnect)
+        open_clients.track(self)
 
     async def open(self, url: str, transport: Transport, options: Json) -> Self:
         try:
@@ -118,6 +120,7 @@ class PythonClient:
             )
         except BaseException as error:
             await self._http.close()
+            open_clients.untrack(self)
             if self._error is None or not isinstance(error, socketio.exceptions.ConnectionError):
                 raise
             raise Refused(self._error["message"], self._error.get("data")) from None
@@ -159,6 +162,12 @@ class PythonClient:
                 await self._client.disconnect()
         finally:
             await self._http.close()
+            open_clients.untrack(self)
+
+    async def release(self) -> None:
+        await self._http.close()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await self._client.eio.wait()
 
 
 class NodeProcess:

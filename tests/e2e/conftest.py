@@ -12,6 +12,7 @@ import pytest
 from socketio_app.adapters.websocket.uvicorn_protocol import TakeoverProtocol
 from socketio_app.entrypoints.settings import Settings
 from socketio_app.main import create_socketio_app
+from tests.e2e import open_clients
 from tests.e2e.clients import (
     Client,
     NodeProcess,
@@ -65,6 +66,14 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     for reason in sorted(skipped):
         if "NOT TESTED" in reason and NO_NODE not in reason:
             terminalreporter.section(reason.removeprefix("Skipped: "), sep="!", red=True)
+
+
+@pytest.fixture(autouse=True)
+async def release_clients(anyio_backend: object) -> AsyncIterator[None]:
+    """Release the clients that a failed test has left open."""
+    open_clients.forget_all()
+    yield
+    await open_clients.release_all()
 
 
 @pytest.fixture(params=KINDS, ids=str)

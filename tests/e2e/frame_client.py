@@ -18,6 +18,8 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN
 from websockets.uri import parse_uri
 
+from tests.e2e import open_clients
+
 Transport = Literal["polling", "websocket"]
 Packet = str | bytes
 """An Engine.IO packet: text, or the bytes of an attachment."""
@@ -44,6 +46,7 @@ class FrameSocket:
         self._reader, self._writer, self._protocol = reader, writer, protocol
         self._early: list[Frame] = []
         self.is_at_end = False
+        open_clients.track(self)
 
     @classmethod
     async def open(cls, url: str, has_small_buffer: bool) -> Self:
@@ -92,6 +95,10 @@ class FrameSocket:
         """Go without a word."""
         self._writer.transport.abort()
         self.is_at_end = True
+        open_clients.untrack(self)
+
+    async def release(self) -> None:
+        self.abort()
 
     async def read(self) -> list[Frame]:
         """The frames that come next, or what is left of them at the end."""
@@ -107,6 +114,7 @@ class FrameSocket:
             self._protocol.receive_eof()
             self.is_at_end = True
             self._writer.close()
+            open_clients.untrack(self)
         if not self.is_at_end:
             self._flush()
         return [event for event in self._protocol.events_received() if isinstance(event, Frame)]
@@ -118,7 +126,7 @@ class FrameSocket:
         self._writer.write(b"".join(self._protocol.data_to_send()))
 
 
-@attrs.define
+@attrs.define(eq=False)
 class FrameClient:
     """One Engine.IO connection."""
 
@@ -135,6 +143,9 @@ class FrameClient:
     websocket: FrameSocket | None = None
     is_at_end: bool = False
     _acks: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        open_clients.track(self)
 
     @classmethod
     async def open(
@@ -275,6 +286,7 @@ class FrameClient:
             await self._read()
         self.is_at_end = True
         await self.http.close()
+        open_clients.untrack(self)
 
 
 def _requests(packets: Sequence[Packet]) -> Iterator[bytes]:

@@ -7,6 +7,7 @@ from typing import Any, Self
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from tests.e2e import open_clients
 from tests.e2e.clients import PATIENCE_SECONDS, Inbox, Json, Refused, Transport
 
 PATH = "/ws"
@@ -31,6 +32,7 @@ class JsonClient:
             ping_interval=None,
         )
         self._reading = asyncio.create_task(self._read())
+        open_clients.track(self)
         if "auth" in options or not {"extraHeaders", "subprotocols"} & options.keys():
             await self._connect(options.get("auth"))
         return self
@@ -79,4 +81,9 @@ class JsonClient:
     async def close(self) -> None:
         """Close the WebSocket."""
         await self.socket.close()
+        await self._reading
+        open_clients.untrack(self)
+
+    async def release(self) -> None:
+        self.socket.transport.abort()
         await self._reading
