@@ -28,6 +28,8 @@ pytestmark = pytest.mark.anyio
 
 SETTINGS = Settings(secret_key=SECRET, rate_limits=False, websocket_path=PATH)
 LOBBY = {"room_id": "lobby"}
+BROWSER: dict[str, Any] = {"subprotocols": [Subprotocol("bearer.ada")]}
+HEADER: dict[str, Any] = {"additional_headers": {"Authorization": "Bearer ada"}}
 
 
 @pytest.fixture
@@ -62,6 +64,15 @@ async def plain(url: str, **options: Any) -> AsyncIterator[ClientConnection]:
 async def asked(socket: ClientConnection, **request: Any) -> Any:
     await socket.send(json.dumps(request))
     return json.loads(await socket.recv())
+
+
+async def received(socket: ClientConnection) -> None:
+    """Wait until the server has read everything sent so far."""
+    await (await socket.ping())
+
+
+async def next_frames(socket: ClientConnection, count: int) -> list[Any]:
+    return [json.loads(await socket.recv()) for _ in range(count)]
 
 
 class TestAuthentication:
@@ -111,24 +122,85 @@ class TestAuthentication:
 
         assert answer["error"]["code"] == "invalid_payload"
 
-    async def test_connect_while_the_handshakes_token_is_verified_is_refused(self) -> None:
+    async def test_second_connect_while_the_handshakes_token_is_verified_is_refused(self) -> None:
         verifier = SlowVerifier()
         composition = compose(SETTINGS, verify_token=verifier)
         async with serving(application(composition)) as url:
-            async with plain(url, subprotocols=[Subprotocol("bearer.ada")]) as socket:
+            async with plain(url, **BROWSER) as socket:
                 await verifier.asked.wait()
-                payload = {"token": "ada"}
-
-                answer = await asked(socket, id=1, command="connect", payload=payload)
+                await socket.send('{"id":1,"command":"connect","payload":{"token":"ada"}}')
+                await received(socket)
                 verifier.answer.set()
-                connected = json.loads(await socket.recv())
 
-                assert answer["error"]["code"] == "invalid_payload"
+                connected, answer = await next_frames(socket, 2)
+
                 assert connected["payload"]["user_id"] == "ada"
+                assert (answer["id"], answer["error"]["code"]) == (1, "invalid_payload")
                 assert composition.chat.connection_count == 1
             async with asyncio.timeout(60):
                 while composition.chat.connection_count:
                     await asyncio.sleep(0)
+
+    @pytest.mark.parametrize("handshake", [BROWSER, HEADER], ids=["subprotocol", "header"])
+    async def test_commands_wait_while_the_handshakes_token_is_verified(
+        self, handshake: dict[str, Any]
+    ) -> None:
+        verifier = SlowVerifier()
+        async with serving(application(compose(SETTINGS, verify_token=verifier))) as url:
+            async with plain(url, **handshake) as socket:
+                await verifier.asked.wait()
+                await socket.send('{"id":1,"command":"list_conversations"}')
+                await socket.send('{"id":2,"command":"list_conversations"}')
+                await received(socket)
+                verifier.answer.set()
+
+                connected, *answers = await next_frames(socket, 3)
+
+        assert connected["payload"]["user_id"] == "ada"
+        assert [(answer["id"], answer["ok"]) for answer in answers] == [(1, True), (2, True)]
+
+    async def test_commands_that_waited_for_a_rejected_token_are_refused(self) -> None:
+        verifier = SlowVerifier()
+        async with serving(application(compose(SETTINGS, verify_token=verifier))) as url:
+            async with plain(url, subprotocols=[Subprotocol("bearer.")]) as socket:
+                await verifier.asked.wait()
+                await socket.send('{"id":1,"command":"list_conversations"}')
+                await socket.send('{"id":2,"command":"connect","payload":{"token":"ada"}}')
+                await received(socket)
+                verifier.answer.set()
+
+                rejected, refused, connected = await next_frames(socket, 3)
+
+        assert (rejected["event"], rejected["payload"]["code"]) == ("error", "unauthenticated")
+        assert (refused["id"], refused["error"]["code"]) == (1, "unauthenticated")
+        assert (connected["id"], connected["user_id"]) == (2, "ada")
+
+    async def test_commands_wait_while_the_token_of_connect_is_verified(self) -> None:
+        verifier = SlowVerifier()
+        async with serving(application(compose(SETTINGS, verify_token=verifier))) as url:
+            async with plain(url) as socket:
+                await socket.send('{"id":1,"command":"connect","payload":{"token":"ada"}}')
+                await verifier.asked.wait()
+                await socket.send('{"id":2,"command":"list_conversations"}')
+                await received(socket)
+                verifier.answer.set()
+
+                connected, answer = await next_frames(socket, 2)
+
+        assert (connected["id"], connected["user_id"]) == (1, "ada")
+        assert (answer["id"], answer["ok"]) == (2, True)
+
+    async def test_authorization_header_without_a_bearer_token_is_refused(self, url: str) -> None:
+        async with plain(url, additional_headers={"Authorization": "Basic YWRhOg=="}) as socket:
+            (error,) = await next_frames(socket, 1)
+
+        assert (error["event"], error["payload"]["code"]) == ("error", "unauthenticated")
+
+    async def test_refusal_before_connect_names_the_command(self, url: str) -> None:
+        async with plain(url) as socket:
+            error = await asked(socket, command="join_room", payload=LOBBY)
+
+        assert (error["event"], error["payload"]["command"]) == ("error", "join_room")
 
     async def test_many_refusals_before_connect_close_the_connection(self, url: str) -> None:
         async with plain(url) as socket:

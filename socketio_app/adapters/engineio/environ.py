@@ -122,12 +122,18 @@ def token_of(auth: object, environ: Mapping[str, Any]) -> str:
         Unauthenticated: there is no token.
     """
     match auth:
-        case {"token": str(token)}:
-            return token
+        case {"token": str(given)}:
+            return given
+    token = bearer_token(environ)
+    if token is None:
+        raise Unauthenticated("there is no token: give it as auth.token", reason="no token")
+    return token
+
+
+def bearer_token(environ: Mapping[str, Any]) -> str | None:
+    """Return the token from the `Authorization` header, if any."""
     scheme, _, token = str(environ.get("HTTP_AUTHORIZATION", "")).partition(" ")
-    if scheme.lower() == "bearer" and token:
-        return token.strip()
-    raise Unauthenticated("there is no token: give it as auth.token", reason="no token")
+    return token.strip() if scheme.lower() == "bearer" and token else None
 
 
 def _first(listed: str) -> str:

@@ -7,6 +7,7 @@ import msgspec
 
 from socketio_app.adapters.fanout.encoding import Encoding
 from socketio_app.adapters.websocket.frames import TEXT, Frame, frame
+from socketio_app.adapters.websocket.interface import Message
 from socketio_app.adapters.wire import outgoing
 from socketio_app.adapters.wire.incoming import invalid
 from socketio_app.adapters.wire.outgoing import Payload, error_event
@@ -73,6 +74,15 @@ def greeting(event: Connected, request_id: int | str | None) -> Frame:
 
 
 JSON_ENCODING: Final = Encoding(event_frame=event_frame, goodbye=None)
+
+
+CONNECT: Final = "connect"
+"""The command that authenticates a client. Other commands are rejected before it."""
+
+
+def connect_message(token: str | None) -> Message:
+    """Return the `connect` with the token of a handshake; `None` if its header has no token."""
+    return TEXT, _encode({"command": CONNECT, "payload": {"token": token}})
 
 
 class _Token(msgspec.Struct):

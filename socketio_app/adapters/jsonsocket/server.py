@@ -1,20 +1,20 @@
 """The chat's plain WebSocket server."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
 from starlette.types import Receive, Scope, Send
 
-from socketio_app.adapters.engineio.environ import environ_of, is_allowed_origin, token_of
+from socketio_app.adapters.engineio.environ import bearer_token, environ_of, is_allowed_origin
 from socketio_app.adapters.engineio.handshake_limit import network_of
 from socketio_app.adapters.engineio.responses import make_response
 from socketio_app.adapters.engineio.session_server import SessionServer
-from socketio_app.adapters.jsonsocket.codec import JSON_ENCODING
+from socketio_app.adapters.jsonsocket.codec import JSON_ENCODING, connect_message
 from socketio_app.adapters.jsonsocket.session import JsonSession
 from socketio_app.adapters.websocket import frames
-from socketio_app.adapters.websocket.interface import EXTENSION, TakeoverWebSocket
+from socketio_app.adapters.websocket.interface import EXTENSION, Message, TakeoverWebSocket
 
 log = logging.getLogger("socketio_app.socketio")
 
@@ -47,7 +47,7 @@ class JsonSocketServer(SessionServer):
             log.warning("connection closed: middleware has read from the WebSocket")
             await send({"type": "websocket.close", "code": frames.INTERNAL_ERROR})
             return
-        await self._serve(websocket, address, environ, protocol)
+        self._serve(websocket, address, _token_messages(protocol, environ))
 
     def _refusal(
         self, environ: Mapping[str, Any], address: str | None
@@ -64,22 +64,17 @@ class JsonSocketServer(SessionServer):
             return HTTPStatus.NOT_IMPLEMENTED, "The server cannot send WebSocket pings."
         return None
 
-    async def _serve(
-        self,
-        websocket: TakeoverWebSocket,
-        address: str | None,
-        environ: Mapping[str, Any],
-        protocol: str | None,
+    def _serve(
+        self, websocket: TakeoverWebSocket, address: str | None, received: Sequence[Message]
     ) -> None:
+        """Open a session. `received` comes before everything that the client sends."""
         sid = self.new_id()
         session = JsonSession(self.registry, self.dispatcher, self.context, sid, address, websocket)
         self.context.sessions[sid] = session
         session.schedule_ping()
         self.context.connect_timeout.add(session.time_out)
-        if protocol is not None:
-            await session.connect(lambda: protocol.removeprefix(SUBPROTOCOL_PREFIX))
-        elif "HTTP_AUTHORIZATION" in environ:
-            await session.connect(lambda: token_of(None, environ))
+        session.transport.receive(received)
+        websocket.hand_to(session.transport)
 
 
 def _token_protocol(scope: Scope) -> str | None:
@@ -88,3 +83,12 @@ def _token_protocol(scope: Scope) -> str | None:
         if protocol.startswith(SUBPROTOCOL_PREFIX):
             return str(protocol)
     return None
+
+
+def _token_messages(protocol: str | None, environ: Mapping[str, Any]) -> Sequence[Message]:
+    """Return the `connect` with the token of the handshake, if it has one."""
+    if protocol is not None:
+        return [connect_message(protocol.removeprefix(SUBPROTOCOL_PREFIX))]
+    if "HTTP_AUTHORIZATION" in environ:
+        return [connect_message(bearer_token(environ))]
+    return []

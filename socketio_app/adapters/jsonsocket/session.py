@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from functools import partial
 from typing import Any, Final
 
@@ -17,9 +17,9 @@ from socketio_app.adapters.fanout.registry import (
     ConnectRefusedError,
 )
 from socketio_app.adapters.jsonsocket.codec import (
+    CONNECT,
     Envelope,
     JsonRequest,
-    answer_frame,
     envelope_of,
     greeting,
     named_event_frame,
@@ -33,9 +33,6 @@ from socketio_app.application.cancellation import is_current_task_cancelled
 from socketio_app.domain.errors import ChatError, InvalidPayload, Unauthenticated
 
 log = logging.getLogger("socketio_app.socketio")
-
-CONNECT: Final = "connect"
-"""The command that authenticates a client. Other commands are rejected before it."""
 
 MAX_REFUSED: Final = 10
 """Maximum number of rejections before a client is authenticated."""
@@ -58,10 +55,10 @@ class JsonSession(ClientSession):
         registry, dispatcher, context: shared by all sessions of a server.
         sid: the session's id.
         address: the client's address; `None` if unknown.
-        websocket: an accepted WebSocket that can send pings.
+        websocket: an accepted WebSocket that can send pings. It is to be handed to `transport`.
     """
 
-    __slots__ = ("_connection", "_dispatcher", "_is_connecting", "_refused", "_registry")
+    __slots__ = ("_connection", "_dispatcher", "_refused", "_registry")
 
     transport: JsonTransport
 
@@ -78,7 +75,6 @@ class JsonSession(ClientSession):
         self._registry = registry
         self._dispatcher = dispatcher
         self._connection: Connection | None = None
-        self._is_connecting = False
         self._refused = 0
         self._enter(State.WEBSOCKET)
         self.transport = JsonTransport(
@@ -92,7 +88,6 @@ class JsonSession(ClientSession):
             on_lost=self._lost,
         )
         self.transport.on_direct = self.note_direct
-        websocket.hand_to(self.transport)
 
     def _runs_outside_tasks(self, _message: Message) -> bool:
         return self.context.runs_outside_tasks and self._connection is not None
@@ -159,36 +154,28 @@ class JsonSession(ClientSession):
         self.receiver_ignored(1)
 
     def _write_refusal(self, envelope: Envelope | None, error: outgoing.Payload) -> None:
-        if envelope is not None and envelope.id is not None:
-            self.write(answer_frame(envelope.id, {"ok": False, "error": error}))
+        if envelope is None:
+            self.write(named_event_frame("error", error))
         else:
-            command = {} if envelope is None else {"command": CONNECT}
-            self.write(named_event_frame("error", {**error, **command}))
+            self.write(JsonRequest(envelope, 0).refusal(error))
 
     # Authentication.
 
     async def _handle_connect(self, envelope: Envelope) -> None:
-        # The token of the handshake may be under verification.
-        if self._connection is not None or self._is_connecting:
+        if self._connection is not None:
             await self._refuse(envelope, InvalidPayload("the client is already connected"))
             return
-        await self.connect(partial(token_in, envelope), envelope)
-
-    async def connect(self, token: Callable[[], str], envelope: Envelope | None = None) -> None:
-        """Authenticate the client with the token of its `connect` or of its handshake."""
-        self._is_connecting = True
         try:
-            connection = await self._registry.connect(self, token, is_first=not self._refused)
+            connection = await self._registry.connect(
+                self, partial(token_in, envelope), is_first=not self._refused
+            )
         except ConnectRefusedError as refused:
             self._write_refusal(envelope, refused.error)
             self._count_refused()
             return
-        finally:
-            self._is_connecting = False
         if self.closed:  # the client has disconnected meanwhile
             self._registry.abandon(connection)
             return
         self._connection = connection
         self.context.connect_timeout.discard(self.time_out)
-        request_id = None if envelope is None else envelope.id
-        self._registry.open(self, connection, greeting(connection.opening.connected, request_id))
+        self._registry.open(self, connection, greeting(connection.opening.connected, envelope.id))
