@@ -12,10 +12,11 @@ from starlette.requests import HTTPConnection
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from socketio_app.adapters.engineio.session_server import SessionServer
 from socketio_app.adapters.http import HEALTH, ready
 from socketio_app.application.chat import Chat
 from socketio_app.application.ports import Store
-from socketio_app.entrypoints.composition import Composition, TransportServer, compose
+from socketio_app.entrypoints.composition import Composition, compose
 from socketio_app.entrypoints.mounted_app import HostRoute, host_lifespan
 from socketio_app.entrypoints.not_started import NotStarted
 from socketio_app.entrypoints.settings import Settings
@@ -74,7 +75,7 @@ def application(
     """
     not_started = NotStarted()
 
-    def started(server: TransportServer) -> ASGIApp:
+    def started(server: SessionServer) -> ASGIApp:
         async def serve(scope: Scope, receive: Receive, send: Send) -> None:
             if composition.chat.was_started:
                 await server.handle_request(scope, receive, send)

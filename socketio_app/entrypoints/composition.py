@@ -4,24 +4,22 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 import attrs
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
 from socketio_app.adapters.custom_verifier import CustomVerifier
 from socketio_app.adapters.engineio.options import Options
+from socketio_app.adapters.engineio.session_server import SessionServer
 from socketio_app.adapters.fanout.connect_limit import ConnectRates
 from socketio_app.adapters.fanout.hub import Hub
 from socketio_app.adapters.fanout.hub_group import HubGroup
 from socketio_app.adapters.fanout.large_rooms import SLICE_CONNECTIONS
-from socketio_app.adapters.jsonsocket.codec import JSON_ENCODING
 from socketio_app.adapters.jsonsocket.server import JsonSocketServer
 from socketio_app.adapters.jwt import JwtVerifier, KeyConfigurationError, KeySet
 from socketio_app.adapters.memory import MemoryStore
 from socketio_app.adapters.prometheus import metrics_route
-from socketio_app.adapters.socketio.encoding import SOCKETIO_ENCODING
 from socketio_app.adapters.socketio.server import SocketIOServer
 from socketio_app.adapters.sql.postgres.store import PostgresStore
 from socketio_app.adapters.sql.sqlite.store import SqliteStore
@@ -51,34 +49,10 @@ class StartableStore(Protocol):
         ...
 
 
-class TransportServer(Protocol):
-    """Serves the chat over one transport."""
-
-    @property
-    def unread_bytes(self) -> int:
-        """Size of what is queued for all clients."""
-        ...
-
-    @property
-    def dropped_frames(self) -> int:
-        """Number of frames dropped because their clients did not read."""
-        ...
-
-    async def handle_request(self, scope: Scope, receive: Receive, send: Send) -> object:
-        """Answer an ASGI request, or serve a WebSocket."""
-        ...
-
-    def start(self) -> None:
-        """Accept connections."""
-        ...
-
-    async def drain(self, seconds: float) -> None:
-        """Refuse new connections, and close the existing ones over some seconds."""
-        ...
-
-    async def stop(self) -> None:
-        """Close all connections immediately."""
-        ...
+WEBSOCKET_TRANSPORTS: Final[Mapping[type[SessionServer], Callable[[Settings], str]]] = {
+    JsonSocketServer: lambda settings: settings.websocket_path,
+}
+"""Transports over plain WebSockets, each with its path; a transport with an empty path is off."""
 
 
 @attrs.frozen
@@ -90,11 +64,11 @@ class Composition:
     store: Store
     metrics_route: Route | None = None
     """`GET /metrics`, if metrics are enabled."""
-    websockets: Mapping[str, TransportServer] = attrs.field(factory=dict)
+    websockets: Mapping[str, SessionServer] = attrs.field(factory=dict)
     """The servers of plain WebSockets, by path."""
 
     @property
-    def servers(self) -> Sequence[TransportServer]:
+    def servers(self) -> Sequence[SessionServer]:
         """All servers."""
         return [self.server, *self.websockets.values()]
 
@@ -162,9 +136,14 @@ def compose(
     )
     metrics = Metrics(COMMANDS) if settings.metrics_port else None
     tracing = configured_tracing()
-    hub = Hub(SOCKETIO_ENCODING, slice_connections, metrics)
-    json_hub = Hub(JSON_ENCODING, slice_connections, metrics)
-    broadcast = HubGroup([hub, json_hub]) if settings.websocket_path else hub
+    hub = Hub(SocketIOServer.encoding, slice_connections, metrics)
+    websocket_hubs = {
+        path: (transport, Hub(transport.encoding, slice_connections, metrics))
+        for transport, path_in in WEBSOCKET_TRANSPORTS.items()
+        if (path := path_in(settings))
+    }
+    hubs = [hub, *(each for _, each in websocket_hubs.values())]
+    broadcast = HubGroup(hubs) if len(hubs) > 1 else hub
     store = store or configured_store(settings)
     chat = Chat(store, broadcast, verifier, clock, new_message_id, settings.limits())
     options = Options(
@@ -180,11 +159,10 @@ def compose(
         runs_outside_tasks=isinstance(store, MemoryStore | SqliteStore),
     )
     server = SocketIOServer(chat, hub, verifier, options, metrics, tracing)
-    websockets: dict[str, TransportServer] = {}
-    if settings.websocket_path:
-        websockets[settings.websocket_path] = JsonSocketServer(
-            chat, json_hub, verifier, options, metrics, tracing
-        )
+    websockets = {
+        path: transport(chat, each, verifier, options, metrics, tracing)
+        for path, (transport, each) in websocket_hubs.items()
+    }
     servers = [server, *websockets.values()]
     metrics_route = None if metrics is None else create_metrics_route(metrics, chat, servers, store)
     return Composition(chat, server, store, metrics_route, websockets)
@@ -200,7 +178,7 @@ def configured_tracing() -> Tracing | None:
 
 
 def create_metrics_route(
-    metrics: Metrics, chat: Chat, servers: Sequence[TransportServer], store: Store
+    metrics: Metrics, chat: Chat, servers: Sequence[SessionServer], store: Store
 ) -> Route:
     """Return `GET /metrics` with the metrics, and gauges of the chat, the server and the store."""
     gauges: dict[str, tuple[str, Callable[[], float]]] = {

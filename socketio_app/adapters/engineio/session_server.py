@@ -1,8 +1,10 @@
 """Counting, draining and stopping of client sessions, for any protocol."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import ClassVar
+
+from starlette.types import Receive, Scope, Send
 
 from socketio_app.adapters.engineio.client_session import ClientSession
 from socketio_app.adapters.engineio.drain import drain_all
@@ -27,6 +29,8 @@ class SessionServer:
 
     encoding: ClassVar[Encoding]
     """How the transport writes events."""
+    handle_request: Callable[[Scope, Receive, Send], Awaitable[object]]
+    """Answers an ASGI request, or serves a WebSocket."""
 
     def __init__(
         self,

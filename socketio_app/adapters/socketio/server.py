@@ -50,7 +50,6 @@ class SocketIOServer(SessionServer):
             cors_origins=self.cors_origins,
         )
         self.handle_request = self._engine.handle_request
-        """Responds to a request or serves a WebSocket, given ASGI's scope, receive and send."""
 
     def _open_session(self, engine: EngineSession, environ: Mapping[str, Any]) -> Session:
         return Session(self._services, engine, environ)
