@@ -10,6 +10,7 @@ import attrs
 from socketio_app.adapters.memory import MemoryStore
 from socketio_app.application.commands import RoomJoined
 from socketio_app.application.ports import ConversationSeq, MessageLog, RoomRepository
+from socketio_app.application.store_capabilities import StoreCapabilities
 from socketio_app.domain.conversations import Conversation
 from socketio_app.domain.errors import Unavailable
 from socketio_app.domain.history import Page, Window
@@ -63,6 +64,8 @@ class FaultyStore:
     `seq`s, and joins and leaves of a room return in the order in which they took effect.
     """
 
+    capabilities = StoreCapabilities()
+
     def __init__(self) -> None:
         self.memory: MemoryStore = memory_store()
         self.epoch = self.memory.epoch
@@ -77,6 +80,12 @@ class FaultyStore:
         """Messages of appends that failed before their effect, which may still take place."""
         self.on_effect: Callable[[Call], None] = lambda _call: None
         self.on_answer: Callable[[Call], None] = lambda _call: None
+
+    async def start(self) -> None:
+        """Do nothing."""
+
+    async def close(self) -> None:
+        """Do nothing."""
 
     async def check(self) -> None:
         """Always succeed."""

@@ -15,6 +15,7 @@ from socketio_app.application.ports import (
     MessageLog,
     RoomRepository,
 )
+from socketio_app.application.store_capabilities import StoreCapabilities
 from socketio_app.domain.activity import Change, Mark
 from socketio_app.domain.conversations import Conversation
 from socketio_app.domain.errors import Unavailable
@@ -42,6 +43,8 @@ class HookedStore:
     As in a database, the effect of a call is visible to others before the call returns.
     """
 
+    capabilities = StoreCapabilities()
+
     def __init__(self, before: Hook = nothing, after: Hook = nothing) -> None:
         store = memory_store()
         self.epoch = store.epoch
@@ -51,6 +54,12 @@ class HookedStore:
         self.activity = HookedActivity(store.activity, before, after)
         self.rooms: RoomRepository = HookedRooms(store.rooms, before, after)
         self._before = before
+
+    async def start(self) -> None:
+        """Do nothing."""
+
+    async def close(self) -> None:
+        """Do nothing."""
 
     async def check(self) -> None:
         await self._before("check")

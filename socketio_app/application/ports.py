@@ -11,6 +11,7 @@ import attrs
 
 from socketio_app.application.commands import RoomJoined
 from socketio_app.application.events import Audience, DisconnectReason, Event, OneConnection, Users
+from socketio_app.application.store_capabilities import StoreCapabilities
 from socketio_app.domain.activity import Change, Mark
 from socketio_app.domain.conversations import Conversation
 from socketio_app.domain.history import ConversationState, Page, ReadMarker, Recent, Window
@@ -247,6 +248,24 @@ class RoomRepository(Protocol):
 
 class Store(Protocol):
     """Persistent state."""
+
+    @property
+    def capabilities(self) -> StoreCapabilities:
+        """What callers may assume about this store."""
+        ...
+
+    async def start(self) -> None:
+        """Open the store. A second call does nothing.
+
+        Raises:
+            StoreError: the store cannot be used.
+            Unavailable: the store does not respond now.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Store everything that was accepted, and close the store. It can be started again."""
+        ...
 
     async def check(self) -> None:
         """Check that the store responds and, if its last write failed, that it can write again.

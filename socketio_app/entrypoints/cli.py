@@ -13,12 +13,11 @@ from pathlib import Path
 import attrs
 
 from socketio_app.adapters.jwt import KeyConfigurationError, sign_token
-from socketio_app.adapters.sql.migrations import SchemaError, migrate_postgres
-from socketio_app.adapters.sql.postgres.session import ConnectFailedError
+from socketio_app.adapters.sql.migrations import migrate_postgres
 from socketio_app.adapters.sql.sqlite.backup import back_up
-from socketio_app.adapters.sql.sqlite.file import StoreFileError
 from socketio_app.adapters.system import SystemClock
 from socketio_app.application.commands import Actor
+from socketio_app.application.store_capabilities import StoreError
 from socketio_app.domain.errors import InvalidPayload, Unavailable
 from socketio_app.domain.identifiers import UserId
 from socketio_app.entrypoints.composition import key_set, sqlite_path
@@ -30,15 +29,12 @@ MAX_LIFETIME = timedelta(days=36_500)
 """Maximum token lifetime if the settings have none: dates end in the year 9999."""
 
 
-STORE_ERRORS = (StoreFileError, SchemaError, ConnectFailedError, Unavailable)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status: 2 for a usage, configuration or store error."""
     options = _parser().parse_args(arguments)
     try:
         status: int = options.run(options)
-    except (SettingsError, UsageError, *STORE_ERRORS) as error:
+    except (SettingsError, UsageError, StoreError, Unavailable) as error:
         print(f"socketio-app: {error}", file=sys.stderr)
         return 2
     return status

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, Protocol, runtime_checkable
+from typing import Final
 
 import attrs
 from starlette.routing import Route
@@ -36,19 +36,6 @@ from socketio_app.entrypoints.worker_lock import WORKER_LOCK
 log = logging.getLogger("socketio_app")
 
 
-@runtime_checkable
-class StartableStore(Protocol):
-    """A store that must be opened before use and closed afterwards."""
-
-    async def start(self) -> None:
-        """Open the store. Idempotent."""
-        ...
-
-    async def close(self) -> None:
-        """Close the store."""
-        ...
-
-
 WEBSOCKET_TRANSPORTS: Final[Mapping[type[SessionServer], Callable[[Settings], str]]] = {
     JsonSocketServer: lambda settings: settings.websocket_path,
 }
@@ -76,13 +63,12 @@ class Composition:
         """Open the store, and start the chat and the server.
 
         Raises:
-            StoreFileError, SchemaError, Unavailable: the store cannot be opened.
-            SettingsError: the store is in memory, and another worker of the server is running.
+            StoreError, Unavailable: the store cannot be opened.
+            SettingsError: the store is not persistent, and another worker of the server is running.
         """
-        if isinstance(self.store, MemoryStore):
+        if not self.store.capabilities.is_persistent:
             await WORKER_LOCK.acquire(self.chat)
-        if isinstance(self.store, StartableStore):
-            await self.store.start()
+        await self.store.start()
         self.chat.open()
         for server in self.servers:
             server.start()
@@ -106,9 +92,8 @@ class Composition:
 
     async def close(self) -> None:
         """Close the store, after it has committed everything that was accepted."""
-        if isinstance(self.store, StartableStore):
-            await self.store.close()
-        if isinstance(self.store, MemoryStore):
+        await self.store.close()
+        if not self.store.capabilities.is_persistent:
             WORKER_LOCK.release(self.chat)
 
 
@@ -156,7 +141,7 @@ def compose(
         connect_timeout_seconds=settings.connect_timeout_seconds,
         handshakes=settings.handshake_rate,
         connects=ConnectRates(*settings.connect_rates),
-        runs_outside_tasks=isinstance(store, MemoryStore | SqliteStore),
+        runs_outside_tasks=store.capabilities.runs_outside_tasks,
     )
     server = SocketIOServer(chat, hub, verifier, options, metrics, tracing)
     websockets = {
@@ -188,10 +173,11 @@ def create_metrics_route(
             lambda: sum(server.unread_bytes for server in servers),
         ),
     }
-    if isinstance(store, SqliteStore | PostgresStore):
-        store.watch_commits(metrics.count_commit)
+    transactions = store.capabilities.transactions
+    if transactions is not None:
+        transactions.watch(metrics.count_commit)
         waiting = "Writes waiting to be committed."
-        gauges["chat_commit_waiting"] = (waiting, lambda: store.waiting_writes)
+        gauges["chat_commit_waiting"] = (waiting, lambda: transactions.waiting)
     dropped = "Frames dropped because clients did not read."
     counters: dict[str, tuple[str, Callable[[], float]]] = {
         "chat_frames_dropped": (dropped, lambda: sum(each.dropped_frames for each in servers))

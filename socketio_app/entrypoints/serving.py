@@ -108,7 +108,7 @@ def serve(settings: Settings) -> None:
 
     Raises:
         SettingsError: a setting is invalid.
-        StoreFileError, SchemaError, Unavailable: the store cannot be opened.
+        StoreError, Unavailable: the store cannot be opened.
         SystemExit: the port cannot be bound; uvicorn has logged why.
     """
     logging.config.dictConfig(log_config(settings.log_level, log_format(settings)))

@@ -22,27 +22,21 @@ async def memory(_path: Path) -> AsyncIterator[Store]:
 
 @asynccontextmanager
 async def sqlite(path: Path) -> AsyncIterator[Store]:
-    store = SqliteStore(path / "chat.db", ROOMS_PER_USER)
-    await store.start()
-    try:
-        yield store
-    finally:
-        await store.close()
+    yield SqliteStore(path / "chat.db", ROOMS_PER_USER)
 
 
 @asynccontextmanager
 async def in_postgres(_path: Path) -> AsyncIterator[Store]:
     async with postgres_database() as url:
-        store = PostgresStore(url, ROOMS_PER_USER)
+        yield PostgresStore(url, ROOMS_PER_USER)
+
+
+@pytest.fixture(params=[memory, sqlite, in_postgres])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    create: Callable[[Path], AbstractAsyncContextManager[Store]] = request.param
+    async with create(tmp_path) as store:
         await store.start()
         try:
             yield store
         finally:
             await store.close()
-
-
-@pytest.fixture(params=[memory, sqlite, in_postgres])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    opened: Callable[[Path], AbstractAsyncContextManager[Store]] = request.param
-    async with opened(tmp_path) as store:
-        yield store

@@ -6,6 +6,7 @@ from socketio_app.adapters.memory.activity import MemoryActivity
 from socketio_app.adapters.memory.conversations import MemoryConversations
 from socketio_app.adapters.memory.messages import MemoryMessages
 from socketio_app.adapters.memory.rooms import MemoryRooms
+from socketio_app.application.store_capabilities import StoreCapabilities
 from socketio_app.domain.rooms import Memberships
 
 
@@ -13,11 +14,13 @@ class MemoryStore:
     """Implements `Store`. Its data, and its epoch, last until the process ends.
 
     Args:
-        kept_messages: Maximum number of messages of all conversations; beyond, the oldest are
+        max_messages: maximum number of messages of all conversations; beyond, the oldest are
             dropped.
-        conversations: Maximum number of conversations; beyond, new ones are rejected.
-        rooms_per_user: Maximum number of rooms per user.
+        conversations: maximum number of conversations; beyond, new ones are rejected.
+        rooms_per_user: maximum number of rooms per user.
     """
+
+    capabilities = StoreCapabilities(is_persistent=False, runs_outside_tasks=True)
 
     def __init__(self, max_messages: int, conversations: int, rooms_per_user: int) -> None:
         self.epoch = uuid4().hex
@@ -26,6 +29,12 @@ class MemoryStore:
         self.conversations = MemoryConversations(self.messages, memberships)
         self.rooms = MemoryRooms(memberships, self.messages, self.conversations)
         self.activity = MemoryActivity(self.messages, self.conversations, self.rooms)
+
+    async def start(self) -> None:
+        """See `Store.start`. Memory needs no opening."""
+
+    async def close(self) -> None:
+        """See `Store.close`. The data remains for another start."""
 
     async def check(self) -> None:
         """See `Store.check`. Memory always answers."""

@@ -16,6 +16,7 @@ from typing import Generic, TypeVar
 
 from socketio_app.adapters.sql.outage import Outage
 from socketio_app.application.cancellation import start_task
+from socketio_app.application.store_capabilities import OnCommit, StoreTransactions
 from socketio_app.domain.errors import Unavailable
 
 log = logging.getLogger("socketio_app.store")
@@ -26,9 +27,6 @@ Outcome = TypeVar("Outcome")
 Settle = Callable[[Outcome | Exception], None]
 """Callback for the outcome of a write."""
 
-OnCommit = Callable[[int, float], None]
-"""Callback for the number of writes in a transaction, and its duration in seconds."""
-
 
 class GroupCommit(Generic[Write, Outcome]):
     """Gathers writes into batches, and commits one batch at a time.
@@ -37,8 +35,8 @@ class GroupCommit(Generic[Write, Outcome]):
         commit: Commits a batch and returns the outcome of each write, in order: an exception if
             only that write failed. If `commit` raises, nothing of the batch was stored.
         max_waiting: Maximum number of waiting writes; further ones are rejected.
-        largest_batch: Maximum number of writes in a transaction.
-        largest_background: Maximum number of background writes in a transaction; `None` for no
+        max_batch_writes: Maximum number of writes in a transaction.
+        max_background_writes: Maximum number of background writes in a transaction; `None` for no
             separate limit. They follow the other writes of the transaction, so this bounds how much
             they delay those.
     """
@@ -58,8 +56,7 @@ class GroupCommit(Generic[Write, Outcome]):
         self._waiting: deque[tuple[Write, Settle[Outcome]]] = deque()
         self._background: deque[tuple[Write, Settle[Outcome]]] = deque()
         self._committing: asyncio.Task[None] | None = None
-        self.on_commit: OnCommit | None = None
-        """Called after each transaction, whether it succeeded or failed."""
+        self._on_commit: OnCommit | None = None
         self._outage = Outage()
 
     async def submit(self, write: Write) -> Outcome:
@@ -95,8 +92,12 @@ class GroupCommit(Generic[Write, Outcome]):
 
     @property
     def waiting(self) -> int:
-        """Number of writes that wait for a transaction."""
+        """See `StoreTransactions.waiting`."""
         return len(self._waiting) + len(self._background)
+
+    def watch(self, on_commit: OnCommit) -> None:
+        """See `StoreTransactions.watch`."""
+        self._on_commit = on_commit
 
     @property
     def is_failing(self) -> bool:
@@ -129,8 +130,8 @@ class GroupCommit(Generic[Write, Outcome]):
                 except Exception as error:  # noqa: BLE001  (passed to every waiting caller)
                     outcomes = [error] * size
                     self._outage.note(error)
-                if self.on_commit is not None:
-                    self.on_commit(size, perf_counter() - start)
+                if self._on_commit is not None:
+                    self._on_commit(size, perf_counter() - start)
                 for (_, settle), outcome in zip(batch, outcomes, strict=True):
                     try:
                         settle(outcome)
@@ -138,6 +139,23 @@ class GroupCommit(Generic[Write, Outcome]):
                         log.exception("unexpected error after a commit")
         finally:
             self._committing = None
+
+
+class AllTransactions:
+    """Implements `StoreTransactions` for a store that has several kinds of them."""
+
+    def __init__(self, *kinds: StoreTransactions) -> None:
+        self._kinds = kinds
+
+    @property
+    def waiting(self) -> int:
+        """See `StoreTransactions.waiting`."""
+        return sum(each.waiting for each in self._kinds)
+
+    def watch(self, on_commit: OnCommit) -> None:
+        """See `StoreTransactions.watch`."""
+        for each in self._kinds:
+            each.watch(on_commit)
 
 
 def _settle(future: asyncio.Future[Outcome], outcome: Outcome | Exception) -> None:

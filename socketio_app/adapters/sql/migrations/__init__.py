@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from socketio_app.adapters.sql import schema
 from socketio_app.adapters.sql.postgres.session import Connector
 from socketio_app.adapters.sql.postgres.url import parse_postgres_url
+from socketio_app.application.store_capabilities import StoreError
 
 HEAD = "0002"
 """The revision that this code requires."""
@@ -17,7 +18,7 @@ HEAD = "0002"
 VERSION_TABLE = "chat_alembic_version"
 
 
-class SchemaError(Exception):
+class SchemaError(StoreError):
     """The database has another schema than this code requires. The message is one line."""
 
 

@@ -17,6 +17,7 @@ import attrs
 
 from socketio_app.adapters.sql.postgres.url import ConnectionParameters
 from socketio_app.application.cancellation import start_task
+from socketio_app.application.store_capabilities import StoreError
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -51,7 +52,7 @@ RECONNECT_SECONDS = 1.0
 DISCONNECT_TIMEOUT_SECONDS = 5.0
 
 
-class ConnectFailedError(ConnectionError):
+class ConnectFailedError(StoreError, ConnectionError):
     """The database cannot be reached, or rejects the login.
 
     The message is one line without secrets.

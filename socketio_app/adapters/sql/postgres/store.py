@@ -2,7 +2,7 @@
 
 import asyncpg
 
-from socketio_app.adapters.sql.group_commit import OnCommit
+from socketio_app.adapters.sql.group_commit import AllTransactions
 from socketio_app.adapters.sql.migrations import HEAD, VERSION_TABLE, SchemaError
 from socketio_app.adapters.sql.postgres.activity import ActivityMarks, PostgresActivity
 from socketio_app.adapters.sql.postgres.conversations import PostgresConversations
@@ -13,6 +13,7 @@ from socketio_app.adapters.sql.postgres.pool import PostgresPool
 from socketio_app.adapters.sql.postgres.rooms import PostgresRooms
 from socketio_app.adapters.sql.postgres.session import Connector
 from socketio_app.adapters.sql.postgres.url import parse_postgres_url
+from socketio_app.application.store_capabilities import StoreCapabilities
 
 
 class PostgresStore:
@@ -33,6 +34,9 @@ class PostgresStore:
         self.conversations = PostgresConversations(self._pool)
         self.activity = PostgresActivity(self._pool, self._marks)
         self.rooms = PostgresRooms(self._pool, self._epoch, rooms_per_user)
+        self.capabilities = StoreCapabilities(
+            transactions=AllTransactions(self.messages.commits, self.deliveries.commits)
+        )
 
     @property
     def epoch(self) -> str:
@@ -85,16 +89,6 @@ class PostgresStore:
             if is_failing:
                 await connection.execute(_TRY_TO_WRITE)
         self._epoch.update(epoch)
-
-    def watch_commits(self, on_commit: OnCommit) -> None:
-        """Call `on_commit` after each transaction."""
-        self.messages.commits.on_commit = on_commit
-        self.deliveries.commits.on_commit = on_commit
-
-    @property
-    def waiting_writes(self) -> int:
-        """Number of writes that wait for a transaction."""
-        return self.messages.commits.waiting + self.deliveries.commits.waiting
 
     async def close(self) -> None:
         """Commit waiting writes, and disconnect. The store can be started again."""

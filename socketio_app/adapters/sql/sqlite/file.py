@@ -13,6 +13,8 @@ from sqlalchemy import Connection, create_engine
 from sqlalchemy.exc import DatabaseError as SqlalchemyDatabaseError
 from sqlalchemy.pool import StaticPool
 
+from socketio_app.application.store_capabilities import StoreError
+
 LOCK_TIMEOUT_SECONDS = 5.0
 """Maximum time that a write waits for another process, such as a backup, to unlock the file."""
 
@@ -27,7 +29,7 @@ LOG_BYTES = 64 * 1024 * 1024
 """Size to which the write-ahead log is truncated after a foreign reader made it grow."""
 
 
-class StoreFileError(Exception):
+class StoreFileError(StoreError):
     """The file cannot be used. The message is one line with its path."""
 
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from socketio_app.adapters.sql.group_commit import GroupCommit, OnCommit
+from socketio_app.adapters.sql.group_commit import GroupCommit
 from socketio_app.adapters.sql.migrations import migrate, read_epoch
 from socketio_app.adapters.sql.sqlite.file import (
     Ownership,
@@ -26,6 +26,7 @@ from socketio_app.adapters.sql.sqlite.ports import (
 from socketio_app.adapters.sql.sqlite.readers import SqliteReaders
 from socketio_app.adapters.sql.sqlite.writer import SqliteWriter, Write
 from socketio_app.adapters.sql.statements import all_memberships
+from socketio_app.application.store_capabilities import StoreCapabilities
 from socketio_app.domain.identifiers import RoomId, UserId
 
 MAX_WAITING = 20_000
@@ -54,6 +55,7 @@ class SqliteStore:
             max_batch_writes=MAX_BATCH_WRITES,
             max_background_writes=MAX_BACKGROUND_WRITES,
         )
+        self.capabilities = StoreCapabilities(runs_outside_tasks=True, transactions=self._commits)
         self._ownership: Ownership | None = None
         self._writer: SqliteWriter | None = None
         self._readers = SqliteReaders(path)
@@ -106,15 +108,6 @@ class SqliteStore:
         await self._readers.run(lambda reader: reader.check())
         if self._commits.is_failing:
             await self._commits.submit(lambda writer: writer.check())
-
-    def watch_commits(self, on_commit: OnCommit) -> None:
-        """Call `on_commit` after each transaction."""
-        self._commits.on_commit = on_commit
-
-    @property
-    def waiting_writes(self) -> int:
-        """Number of writes that wait for a transaction."""
-        return self._commits.waiting
 
     async def _commit(self, writes: Sequence[Write]) -> Sequence[Any]:
         if self._writer is None:

@@ -1,0 +1,71 @@
+"""What the composition takes from what a store states about itself."""
+
+import attrs
+import pytest
+
+from socketio_app.application.store_capabilities import StoreCapabilities
+from socketio_app.entrypoints import composition
+from socketio_app.entrypoints.composition import compose
+from socketio_app.entrypoints.settings import Settings
+from tests.stores import HookedStore
+from tests.tokens import SECRET
+
+pytestmark = pytest.mark.anyio
+
+SETTINGS = Settings(secret_key=SECRET)
+
+
+class StatingStore(HookedStore):
+    """A store of a host application."""
+
+    def __init__(self, calls: list[str], capabilities: StoreCapabilities) -> None:
+        super().__init__()
+        self.capabilities = capabilities
+        self._calls = calls
+
+    async def start(self) -> None:
+        self._calls.append("start")
+
+    async def close(self) -> None:
+        self._calls.append("close")
+
+
+@attrs.define
+class RecordingLock:
+    """A worker lock that records its use."""
+
+    calls: list[str]
+
+    async def acquire(self, _chat: object) -> None:
+        self.calls.append("acquire")
+
+    def release(self, _chat: object) -> None:
+        self.calls.append("release")
+
+
+@pytest.mark.parametrize(
+    ("is_persistent", "expected"),
+    [(True, ["start", "close"]), (False, ["acquire", "start", "close", "release"])],
+)
+async def test_worker_lock_is_held_for_stores_that_are_not_persistent(
+    is_persistent: bool, expected: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    monkeypatch.setattr(composition, "WORKER_LOCK", RecordingLock(calls))
+    store = StatingStore(calls, StoreCapabilities(is_persistent=is_persistent))
+    composed = compose(SETTINGS, store=store)
+
+    await composed.start()
+    await composed.stop()
+    await composed.close()
+
+    assert calls == expected
+
+
+@pytest.mark.parametrize("runs_outside_tasks", [True, False])
+def test_commands_run_outside_tasks_only_if_the_store_allows_it(runs_outside_tasks: bool) -> None:
+    store = StatingStore([], StoreCapabilities(runs_outside_tasks=runs_outside_tasks))
+
+    composed = compose(SETTINGS, store=store)
+
+    assert composed.server.context.runs_outside_tasks is runs_outside_tasks
