@@ -14,7 +14,7 @@ ROUNDS ?= 5
 IDLE_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-stress test-lowest test-newest test-pythons mutants soak fuzz bench bench-stores bench-hostile bench-check check format lock clean
+.PHONY: help setup run test test-stress test-lowest test-newest test-pythons mutants soak fuzz bench bench-stores bench-hostile bench-check check format snapshots lock clean
 
 help: ## Say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -81,6 +81,9 @@ check: setup ## Format, lint, types, import directions
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+snapshots: setup ## List the wire contract and the public API anew in docs/contracts/
+	$(BIN)/python -m tests.snapshots
 
 format: setup ## Put the code in the house's format
 	$(BIN)/ruff format .

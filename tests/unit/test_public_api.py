@@ -8,7 +8,6 @@ import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
 
-import socketio_app
 from socketio_app import Chat, NotAMember, Person, Room, Settings, chat_of, get_chat
 from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import compose
@@ -18,46 +17,6 @@ ROOT = Path(__file__).parent.parent.parent
 pytestmark = pytest.mark.anyio
 
 
-PUBLIC = [
-    "Actor",
-    "CatchUp",
-    "Chat",
-    "ChatError",
-    "Conflict",
-    "ContentTooLong",
-    "FetchHistory",
-    "Identity",
-    "InvalidPayload",
-    "JoinRoom",
-    "LeaveRoom",
-    "ListConversations",
-    "MarkRead",
-    "NotAMember",
-    "Person",
-    "Position",
-    "RateLimited",
-    "RefreshToken",
-    "Room",
-    "SendMessage",
-    "Settings",
-    "SettingsError",
-    "StartTyping",
-    "StopTyping",
-    "TokenExpired",
-    "TokenRejected",
-    "TooManyConnections",
-    "Unauthenticated",
-    "Unavailable",
-    "UnknownCommand",
-    "Window",
-    "WrongEventLoopError",
-    "chat_of",
-    "create_socketio_app",
-    "get_chat",
-]
-"""Changing this list is a change of the public API, which belongs in the changelog."""
-
-
 @pytest.fixture
 async def chat() -> AsyncIterator[Chat]:
     composition = compose(Settings(secret_key=SECRET))
@@ -65,11 +24,6 @@ async def chat() -> AsyncIterator[Chat]:
     yield composition.chat
     await composition.stop()
     await composition.close()
-
-
-def test_public_names_are_those_listed() -> None:
-    assert sorted(socketio_app.__all__) == sorted(PUBLIC)
-    assert all(hasattr(socketio_app, name) for name in PUBLIC)
 
 
 def test_examples_of_the_readme_import_public_names_only() -> None:

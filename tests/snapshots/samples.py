@@ -1,0 +1,52 @@
+"""Sample values of types: at least one for each alternative that a type has."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import product
+from types import NoneType, UnionType
+from typing import Any, Literal, NewType, Union, get_args, get_origin, get_type_hints
+
+import attrs
+
+_PLAIN: dict[object, Sequence[object]] = {
+    NoneType: [None],
+    bool: [False, True],
+    int: [7],
+    str: ["ada"],
+    datetime: [datetime(2026, 11, 23, 12, tzinfo=UTC)],
+    timedelta: [timedelta(seconds=7)],
+}
+
+
+class Choice(str):
+    """A value of a `Literal`."""
+
+    __slots__ = ()
+
+
+def samples(a_type: Any) -> Sequence[Any]:
+    """Return values of a type, at least one for each alternative."""
+    if a_type in _PLAIN:
+        return _PLAIN[a_type]
+    if isinstance(a_type, NewType):
+        return samples(a_type.__supertype__)
+    origin = get_origin(a_type)
+    if origin is Literal:
+        return [Choice(each) for each in get_args(a_type)]
+    if origin is Union or origin is UnionType:
+        return [value for each in get_args(a_type) for value in samples(each)]
+    if origin is Sequence:
+        return [samples(get_args(a_type)[0])]
+    if attrs.has(a_type):
+        return _instances(a_type)
+    raise TypeError(f"no samples of {a_type}")
+
+
+def _instances(a_class: type) -> Sequence[Any]:
+    """Return an instance for each combination of the samples of its fields."""
+    types = get_type_hints(a_class)
+    names = [field.name for field in attrs.fields(a_class)]
+    return [
+        a_class(**dict(zip(names, values, strict=True)))
+        for values in product(*(samples(types[name]) for name in names))
+    ]
