@@ -1,7 +1,11 @@
-"""Events, and the audiences they are published to."""
+"""Events, and the audiences they are published to.
+
+Each event states the conversation that it belongs to: a connection receives the events of a
+conversation in order, and none while the conversation is held back.
+"""
 
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, ClassVar, Final, Literal
 
 import attrs
 
@@ -41,6 +45,7 @@ class Connected:
     limits: ClientLimits
     since: CatchUpCursor | None = None
     """Cursor for catching up after this connection; `None` if the store does not know it yet."""
+    conversation: ClassVar[None] = None
 
 
 @attrs.frozen
@@ -49,6 +54,7 @@ class TokenExpiring:
 
     token_expires_at: datetime
     expires_in: timedelta
+    conversation: ClassVar[None] = None
 
 
 @attrs.frozen
@@ -57,6 +63,11 @@ class MessageSent:
 
     message: Message
 
+    @property
+    def conversation(self) -> Conversation:
+        """The message's conversation."""
+        return self.message.conversation
+
 
 @attrs.frozen
 class MessageDelivered:
@@ -64,6 +75,11 @@ class MessageDelivered:
 
     message: Message
     delivered_at: datetime
+
+    @property
+    def conversation(self) -> Conversation:
+        """The message's conversation."""
+        return self.message.conversation
 
 
 @attrs.frozen
@@ -76,6 +92,12 @@ class MessageRead:
     read_at: datetime
 
 
+def _room_field() -> Any:
+    """Return the field of an event's room as a conversation, which `room_id` determines."""
+    room = attrs.Factory(lambda event: Room(event.room_id), takes_self=True)
+    return attrs.field(default=room, init=False, repr=False, eq=False)
+
+
 @attrs.frozen
 class UserJoined:
     """A user became a member of a room."""
@@ -84,6 +106,7 @@ class UserJoined:
     user_id: UserId
     joined_at: datetime
     member_count: int
+    conversation: Room = _room_field()
 
 
 @attrs.frozen
@@ -95,6 +118,7 @@ class UserLeft:
     left_at: datetime
     member_count: int
     reason: LeaveReason
+    conversation: Room = _room_field()
 
 
 Event = (
@@ -110,15 +134,8 @@ Event = (
 )
 
 
-def conversation_of_event(event: Event) -> Conversation | None:
-    """Return the conversation that an event belongs to, if any."""
-    if isinstance(event, MessageSent | MessageDelivered):
-        return event.message.conversation
-    if isinstance(event, UserJoined | UserLeft):
-        return Room(event.room_id)
-    if isinstance(event, MessageRead | TypingStarted | TypingStopped):
-        return event.conversation
-    return None
+EPHEMERAL: Final = (TypingStarted, TypingStopped)
+"""Events that may be dropped: clients end the typing state by themselves (docs/wire.md)."""
 
 
 @attrs.frozen
@@ -147,6 +164,18 @@ class OneConnection:
 
 
 Audience = Users | Members | OneConnection
+
+
+def audience_of(
+    conversation: Conversation, except_connection: ConnectionId | None = None
+) -> Users | Members:
+    """Return everybody in a conversation, except for one connection."""
+    if isinstance(conversation, Room):
+        return Members(conversation.room_id, except_connection)
+    if conversation.first == conversation.second:
+        return Users((conversation.first,), except_connection)
+    return Users((conversation.first, conversation.second), except_connection)
+
 
 DisconnectReason = Literal["token_expired", "disconnected"]
 """Why connections are closed: their token has expired, or the operator disconnected the user and

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import attrs
 
 from socketio_app.application.backlog import Backlog, Batch
-from socketio_app.application.events import Event, MessageSent, UserLeft, conversation_of_event
+from socketio_app.application.events import Event, MessageSent, UserLeft
 from socketio_app.domain.conversations import Conversation, Room
 from socketio_app.domain.identifiers import UserId
 from socketio_app.domain.messaging import Message
@@ -146,17 +146,17 @@ class LiveMerge:
         """
         self._held_rooms.discard(room)
         self._in_results.pop(room, None)
-        self._release(lambda event: conversation_of_event(event) == room)
+        self._release(lambda event: event.conversation == room)
         if is_lagging:
             self._dropped_rooms[room] = user_id
 
     def _is_held(self, event: Event) -> bool:
         return self._holds_all or (
-            bool(self._held_rooms) and conversation_of_event(event) in self._held_rooms
+            bool(self._held_rooms) and event.conversation in self._held_rooms
         )
 
     def _is_dropped(self, event: Event) -> bool:
-        room = conversation_of_event(event)
+        room = event.conversation
         if not isinstance(room, Room) or room not in self._dropped_rooms:
             return False
         if isinstance(event, UserLeft) and event.user_id == self._dropped_rooms[room]:

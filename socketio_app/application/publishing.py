@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from functools import partial
 
 from socketio_app.application.delivery import Delivery
-from socketio_app.application.events import Audience, Members, MessageSent, Users
+from socketio_app.application.events import MessageSent, audience_of
 from socketio_app.application.ports import Broadcast, Store
 from socketio_app.application.repairs import Repairs
 from socketio_app.application.typing_indicator import TypingIndicator
@@ -103,19 +103,9 @@ class Publisher:
 
     def _send(self, message: Message, sending: ConnectionId | None) -> None:
         self._typing.end(message.from_user_id, message.conversation)
-        self._broadcast.publish(MessageSent(message), _readers(message, sending))
+        if message.to_user_id == message.from_user_id:
+            sending = None  # a user who writes to themselves gets it on every connection
+        audience = audience_of(message.conversation, sending)
+        self._broadcast.publish(MessageSent(message), audience)
         if message.to_user_id is None:
             self._delivery.written_to_room(message)
-
-
-def _readers(message: Message, sending: ConnectionId | None) -> Audience:
-    """Return the conversation's users, except for the sending connection.
-
-    A user who writes to themselves gets the message on the sending connection too.
-    """
-    conversation = message.conversation
-    if isinstance(conversation, Room):
-        return Members(conversation.room_id, except_connection=sending)
-    if conversation.first == conversation.second:
-        return Users((conversation.first,))
-    return Users((conversation.first, conversation.second), except_connection=sending)

@@ -16,12 +16,12 @@ from socketio_app.application.commands import (
     MissedMessages,
     ReadMarked,
 )
-from socketio_app.application.events import Audience, Members, MessageRead, Users
+from socketio_app.application.events import Audience, Members, MessageRead, Users, audience_of
 from socketio_app.application.limits import Limits
 from socketio_app.application.ports import Broadcast, Clock, Store
 from socketio_app.application.use_cases import carries_out
 from socketio_app.domain.activity import CatchUpCursor
-from socketio_app.domain.conversations import Conversation, Room, conversation_of
+from socketio_app.domain.conversations import Conversation, conversation_of
 from socketio_app.domain.history import ConversationState, Page, Recent
 from socketio_app.domain.identifiers import UserId
 from socketio_app.domain.messaging import Message, content_bytes, newest_within
@@ -174,12 +174,12 @@ class Reading:
     async def _receipt_audience(self, actor: Actor, conversation: Conversation) -> Audience:
         """Return who gets the read receipt: in a large room, only the reader's connections."""
         reader, reading = actor.user_id, actor.connection_id
-        if not isinstance(conversation, Room):
-            users = tuple({conversation.first, conversation.second})
-            return Users(users, except_connection=reading)
-        if await self._store.rooms.member_count(conversation.room_id) <= self._receipt_members:
-            return Members(conversation.room_id, except_connection=reading)
-        return Users((reader,), except_connection=reading)
+        audience = audience_of(conversation, except_connection=reading)
+        if isinstance(audience, Members):
+            members = await self._store.rooms.member_count(audience.room_id)
+            if members > self._receipt_members:
+                return Users((reader,), except_connection=reading)
+        return audience
 
 
 def _within_count(

@@ -17,16 +17,12 @@ from socketio_app.application.events import (
     DisconnectReason,
     Event,
     Members,
-    MessageDelivered,
-    MessageRead,
     MessageSent,
     OneConnection,
-    UserJoined,
-    UserLeft,
     Users,
 )
 from socketio_app.application.metrics import Metrics
-from socketio_app.domain.conversations import Conversation, Room
+from socketio_app.domain.conversations import Room
 from socketio_app.domain.identifiers import ConnectionId, RoomId, UserId
 
 
@@ -124,7 +120,7 @@ class Hub:
             self._metrics.count_broadcast(event, recipients)
 
     def _publish_to_users(self, event: Event, audience: Users) -> None:
-        if self._large_rooms.rooms and (room_id := _room_of(event)) in self._large_rooms.rooms:
+        if self._large_rooms.rooms and (room_id := self._lagging_room(event)) is not None:
             self._queue_for_users(event, audience, room_id)
             return
         frame: Frame | None = None
@@ -147,6 +143,13 @@ class Hub:
                         subscriber.fail(error)
         if self._metrics is not None:
             self._metrics.count_broadcast(event, recipients)
+
+    def _lagging_room(self, event: Event) -> RoomId | None:
+        """Return the event's room if earlier events of the room are still being delivered."""
+        room = event.conversation
+        if isinstance(room, Room) and room.room_id in self._large_rooms.rooms:
+            return room.room_id
+        return None
 
     def _queue_for_users(self, event: Event, audience: Users, room_id: RoomId) -> None:
         subscribers = self._subscribers_of(audience)
@@ -260,15 +263,3 @@ class Hub:
 
 
 _NO_SUBSCRIBERS: Mapping[ConnectionId, Subscriber] = {}
-
-
-def _room_of(event: Event) -> RoomId | None:
-    """Return the room of an event that is published to users."""
-    conversation: Conversation | None = None
-    if isinstance(event, UserJoined | UserLeft):
-        return event.room_id
-    if isinstance(event, MessageDelivered):
-        conversation = event.message.conversation
-    elif isinstance(event, MessageRead):
-        conversation = event.conversation
-    return conversation.room_id if isinstance(conversation, Room) else None

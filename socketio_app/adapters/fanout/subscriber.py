@@ -13,13 +13,12 @@ from socketio_app.adapters.websocket.close_reasons import TOO_FAR_BEHIND
 from socketio_app.adapters.websocket.frames import Frame
 from socketio_app.adapters.websocket.interface import FrameWriter, Write, WriteJoined
 from socketio_app.application.backlog import Batch
-from socketio_app.application.events import Event, MessageSent
+from socketio_app.application.events import EPHEMERAL, Event, MessageSent
 from socketio_app.application.live_merge import LiveMerge
 from socketio_app.application.opening import Opening
 from socketio_app.domain.conversations import Conversation, Room
 from socketio_app.domain.identifiers import ConnectionId, UserId
 from socketio_app.domain.messaging import Message
-from socketio_app.domain.typing_board import TypingStarted, TypingStopped
 
 log = logging.getLogger("socketio_app.socketio")
 
@@ -188,7 +187,3 @@ class Subscriber:
         if merge.is_over:
             self._merge = None
             self._update_direct()
-
-
-EPHEMERAL = (TypingStarted, TypingStopped)
-"""Events that may be dropped: clients end the typing state by themselves (docs/wire.md)."""
