@@ -90,8 +90,9 @@ def _errors() -> Sequence[ChatError]:
 
 
 def _error_classes(base: type[ChatError]) -> list[type[ChatError]]:
-    """Return all errors with a code."""
-    own = [base] if hasattr(base, "code") else []
+    """Return all errors of the chat that have a code."""
+    is_own = hasattr(base, "code") and base.__module__.startswith("socketio_app.")
+    own = [base] if is_own else []
     return own + [found for each in base.__subclasses__() for found in _error_classes(each)]
 
 
