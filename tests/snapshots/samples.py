@@ -45,8 +45,8 @@ def samples(a_type: Any) -> Sequence[Any]:
 def _instances(a_class: type) -> Sequence[Any]:
     """Return an instance for each combination of the samples of its fields."""
     types = get_type_hints(a_class)
-    names = [field.name for field in attrs.fields(a_class)]
+    fields = [field for field in attrs.fields(a_class) if field.init]
     return [
-        a_class(**dict(zip(names, values, strict=True)))
-        for values in product(*(samples(types[name]) for name in names))
+        a_class(**dict(zip((field.alias for field in fields), values, strict=True)))
+        for values in product(*(samples(types[field.name]) for field in fields))
     ]
