@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator
 
 import pytest
 
 from socketio_app.adapters.websocket import uvicorn_http_protocol
+from socketio_app.adapters.websocket.shared_turn import MAX_PER_TURN
 from socketio_app.adapters.websocket.uvicorn_http_protocol import (
     MAX_HEAD_BYTES,
     BoundedHttpProtocol,
@@ -70,6 +72,32 @@ async def test_of_pipelined_requests_one_piece_is_parsed_at_a_time(
 
     assert sum(parsed) == len(sent)
     assert max(parsed) <= uvicorn_http_protocol.MAX_PIECE_BYTES
+
+
+async def test_first_requests_of_many_connections_are_spread_over_turns_of_the_loop(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fed_by_turn: Counter[int] = Counter()
+    turn, feed, loop = 0, BoundedHttpProtocol._feed, asyncio.get_running_loop()
+
+    def count_turns() -> None:
+        nonlocal turn, counting
+        turn += 1
+        counting = loop.call_soon(count_turns)
+
+    def feed_noting(protocol: BoundedHttpProtocol, piece: bytes) -> None:
+        fed_by_turn[turn] += 1
+        feed(protocol, piece)
+
+    monkeypatch.setattr(BoundedHttpProtocol, "_feed", feed_noting)
+    counting = loop.call_soon(count_turns)
+
+    answers = await asyncio.gather(*[answer(url, LAST) for _ in range(50)])
+
+    counting.cancel()
+    assert all(received.startswith(b"HTTP/1.1 200") for received in answers)
+    assert sum(fed_by_turn.values()) == 50
+    assert max(fed_by_turn.values()) <= 2 * MAX_PER_TURN  # a turn of ours may be two of the test's
 
 
 async def test_a_large_body_comes_as_a_whole(url: str) -> None:

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from socketio_app.adapters.websocket.shared_turn import shared_turn
+
 log = logging.getLogger("socketio_app.socketio")
 
 MAX_PIECE_BYTES: Final = 4096
@@ -23,9 +25,13 @@ HEAD_TIMEOUT_SECONDS: Final = 20.0
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
-    """Parses input in small pieces, and not while a response is in progress."""
+    """Parses input in small pieces, and not while a response is in progress.
+
+    The first requests of all connections share the turns of the event loop (`SharedTurn`).
+    """
 
     _unparsed = b""
+    _has_requested = False
     _is_in_head = True
     _head_bytes = 0
     _is_feeding_soon = False
@@ -44,7 +50,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse the input now if it is small, or piece by piece."""
-        if not self._unparsed and len(data) <= MAX_PIECE_BYTES and not self._is_answering:
+        is_small = not self._unparsed and len(data) <= MAX_PIECE_BYTES and not self._is_answering
+        if is_small and (self._has_requested or shared_turn(self.loop).take()):
             self._feed(data)
             return
         self._unparsed += data
@@ -58,6 +65,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """End the limits for a request's head, and start the response."""
+        self._has_requested = True
         self._end_head()
         super().on_headers_complete()
 
@@ -77,7 +85,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def _feed_soon(self) -> None:
         if not self._is_feeding_soon:
             self._is_feeding_soon = True
-            self.loop.call_soon(self._feed_next)
+            if self._has_requested:
+                self.loop.call_soon(self._feed_next)
+            else:
+                shared_turn(self.loop).wait(self._feed_next)
 
     def _feed_next(self) -> None:
         self._is_feeding_soon = False
