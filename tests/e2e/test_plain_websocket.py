@@ -90,9 +90,10 @@ class TestAuthentication:
             assert ada.inbox.of("connected")[0]["user_id"] == "ada"
 
     async def test_token_of_a_subprotocol(self, url: str) -> None:
-        async with json_client(url, "ada", subprotocols=[f"bearer.{token('ada')}"]) as ada:
+        subprotocol = f"bearer.{token('ada')}"
+        async with json_client(url, "ada", subprotocols=[subprotocol]) as ada:
             assert ada.inbox.of("connected")[0]["user_id"] == "ada"
-            assert ada.socket.subprotocol == f"bearer.{token('ada')}"
+            assert ada.socket.subprotocol == subprotocol
 
     async def test_connect_without_an_id_is_answered_with_the_event(self, url: str) -> None:
         async with plain(url) as socket:
