@@ -78,19 +78,20 @@ async def test_first_requests_of_many_connections_are_spread_over_turns_of_the_l
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fed_by_turn: Counter[int] = Counter()
-    turn, feed, loop = 0, BoundedHttpProtocol._feed, asyncio.get_running_loop()
+    turn, feed = 0, BoundedHttpProtocol._feed
 
-    def count_turns() -> None:
-        nonlocal turn, counting
-        turn += 1
-        counting = loop.call_soon(count_turns)
+    async def count_turns() -> None:
+        nonlocal turn
+        while True:
+            turn += 1
+            await asyncio.sleep(0)
 
     def feed_noting(protocol: BoundedHttpProtocol, piece: bytes) -> None:
         fed_by_turn[turn] += 1
         feed(protocol, piece)
 
     monkeypatch.setattr(BoundedHttpProtocol, "_feed", feed_noting)
-    counting = loop.call_soon(count_turns)
+    counting = asyncio.create_task(count_turns())
 
     answers = await asyncio.gather(*[answer(url, LAST) for _ in range(50)])
 
