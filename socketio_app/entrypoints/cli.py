@@ -15,12 +15,13 @@ import attrs
 from socketio_app.adapters.jwt import KeyConfigurationError, sign_token
 from socketio_app.adapters.sql.migrations import migrate_postgres
 from socketio_app.adapters.sql.sqlite.backup import back_up
+from socketio_app.adapters.sql.sqlite.url import sqlite_file
 from socketio_app.adapters.system import SystemClock
 from socketio_app.application.commands import Actor
 from socketio_app.application.store_capabilities import StoreError
 from socketio_app.domain.errors import InvalidPayload, Unavailable
 from socketio_app.domain.identifiers import UserId
-from socketio_app.entrypoints.composition import key_set, sqlite_path
+from socketio_app.entrypoints.composition import key_set
 from socketio_app.entrypoints.settings import Settings, SettingsError
 
 DEV_USERS = (UserId("ada"), UserId("bob"))
@@ -130,9 +131,10 @@ def _migrate(_options: argparse.Namespace) -> int:
 
 
 def _backup(options: argparse.Namespace) -> int:
-    path = sqlite_path(Settings.from_environment(os.environ))
-    if path is None:
+    url = Settings.from_environment(os.environ).database_url
+    if not url.startswith("sqlite://"):
         raise UsageError("only SQLite is supported; DATABASE_URL is not a SQLite file")
+    path = Path(sqlite_file(url))
     back_up(path, options.file)
     print(f"Copied {path} to {options.file}.")
     return 0

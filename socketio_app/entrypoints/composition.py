@@ -1,7 +1,9 @@
-"""The composition root: the only module that names concrete adapters and connects them."""
+"""The composition root: names the concrete adapters and connects them.
+
+The stores are in a table of their own, `stores`.
+"""
 
 import asyncio
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -18,11 +20,8 @@ from socketio_app.adapters.fanout.hub_group import HubGroup
 from socketio_app.adapters.fanout.large_rooms import SLICE_CONNECTIONS
 from socketio_app.adapters.jsonsocket.server import JsonSocketServer
 from socketio_app.adapters.jwt import JwtVerifier, KeyConfigurationError, KeySet
-from socketio_app.adapters.memory import MemoryStore
 from socketio_app.adapters.prometheus import metrics_route
 from socketio_app.adapters.socketio.server import SocketIOServer
-from socketio_app.adapters.sql.postgres.store import PostgresStore
-from socketio_app.adapters.sql.sqlite.store import SqliteStore
 from socketio_app.adapters.system import SystemClock, new_message_id
 from socketio_app.adapters.wire.registry import COMMANDS
 from socketio_app.application.cancellation import start_task
@@ -31,10 +30,8 @@ from socketio_app.application.metrics import Metrics
 from socketio_app.application.ports import Clock, Store, TokenVerifier
 from socketio_app.application.tracing import Tracing
 from socketio_app.entrypoints.settings import Settings, SettingsError
+from socketio_app.entrypoints.stores import create_store
 from socketio_app.entrypoints.worker_lock import WORKER_LOCK
-
-log = logging.getLogger("socketio_app")
-
 
 WEBSOCKET_TRANSPORTS: Final[Mapping[type[SessionServer], Callable[[Settings], str]]] = {
     JsonSocketServer: lambda settings: settings.websocket_path,
@@ -129,7 +126,7 @@ def compose(
     }
     hubs = [hub, *(each for _, each in websocket_hubs.values())]
     broadcast = HubGroup(hubs) if len(hubs) > 1 else hub
-    store = store or configured_store(settings)
+    store = store or create_store(settings.database_url, settings)
     chat = Chat(store, broadcast, verifier, clock, new_message_id, settings.limits())
     options = Options(
         cors_origins=settings.backend_cors_origins or None,
@@ -183,32 +180,6 @@ def create_metrics_route(
         "chat_frames_dropped": (dropped, lambda: sum(each.dropped_frames for each in servers))
     }
     return metrics_route(metrics, gauges, counters)
-
-
-def configured_store(settings: Settings) -> Store:
-    """Create the store that `DATABASE_URL` names."""
-    path = sqlite_path(settings)
-    if path is not None:
-        return SqliteStore(path, settings.chat_rooms_per_user)
-    if settings.database_url.startswith("postgresql://"):
-        return PostgresStore(settings.database_url, settings.chat_rooms_per_user)
-    log.info("messages are stored in memory and lost when this process exits (DATABASE_URL)")
-    return memory_store(settings)
-
-
-def sqlite_path(settings: Settings) -> Path | None:
-    """Return the path of the SQLite file in `DATABASE_URL`, if any."""
-    scheme, _, rest = settings.database_url.partition("://")
-    return Path(rest.removeprefix("/")) if scheme == "sqlite" else None
-
-
-def memory_store(settings: Settings) -> MemoryStore:
-    """Create the in-memory store."""
-    return MemoryStore(
-        settings.chat_memory_messages,
-        settings.chat_memory_conversations,
-        settings.chat_rooms_per_user,
-    )
 
 
 def jwt_verifier(settings: Settings, clock: Clock) -> TokenVerifier:

@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 import attrs
 
-from socketio_app.adapters.sql.postgres.url import parse_postgres_url
 from socketio_app.domain.identifiers import is_unicode
 
 T = TypeVar("T")
@@ -135,49 +134,6 @@ def log_level(given: object) -> str:
     if isinstance(given, int) and not isinstance(given, bool):
         return known(logging.getLevelName(given))
     return known(given)
-
-
-_DATABASE_SCHEMES = {"memory", "sqlite", "postgres", "postgresql"}
-
-
-def database_url(given: object) -> str:
-    """Accept a store's URL; ignore its driver, which the host may have set for its own use."""
-    scheme, separator, rest = text(given).partition("://")
-    database = scheme.partition("+")[0]
-    if not separator or database not in _DATABASE_SCHEMES:
-        raise ValueError("must begin with memory://, sqlite:/// or postgresql://")
-    if database == "sqlite":
-        return f"sqlite:///{_sqlite_file(rest)}"
-    if database in {"postgres", "postgresql"}:
-        url = f"postgresql://{rest}"
-        parse_postgres_url(url)
-        return url
-    return f"{database}://{rest}"
-
-
-_IGNORED_SQLITE_PARAMETERS = {
-    "cached_statements",
-    "check_same_thread",
-    "detect_types",
-    "isolation_level",
-    "timeout",
-}
-"""Parameters that a host may have set for its own connections; they do not apply to the chat."""
-
-
-def _sqlite_file(rest: str) -> str:
-    """Return the path in the part of a URL after `sqlite://`."""
-    name, _, query = rest.partition("?")
-    file = name.removeprefix("/")
-    if file == ":memory:" or rest == "":
-        raise ValueError("must name a file, as in sqlite:///chat.db, or be memory://")
-    if not name.startswith("/") or not file or file.startswith("file:"):
-        raise ValueError("must name a file, as in sqlite:///chat.db")
-    unknown = {parameter.partition("=")[0] for parameter in query.split("&") if parameter}
-    unknown -= _IGNORED_SQLITE_PARAMETERS
-    if unknown:
-        raise ValueError(f"has a parameter that SQLite does not support: {min(unknown)}")
-    return file
 
 
 def switch(given: object) -> bool:

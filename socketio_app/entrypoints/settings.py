@@ -16,7 +16,6 @@ from dotenv import dotenv_values
 from socketio_app.entrypoints.limit_settings import LimitSettings
 from socketio_app.entrypoints.parsing import (
     SettingsError,
-    database_url,
     integer,
     log_level,
     one_of,
@@ -29,6 +28,7 @@ from socketio_app.entrypoints.parsing import (
     url_path,
     words,
 )
+from socketio_app.entrypoints.stores import database_url
 
 __all__ = ["Settings", "SettingsError"]
 

@@ -7,13 +7,13 @@ import pytest
 
 from socketio_app.application.ports import Store
 from socketio_app.domain.messaging import Draft, Stored
-from socketio_app.entrypoints.composition import memory_store
 from socketio_app.entrypoints.settings import Settings
 from socketio_app.main import create_socketio_app
 from tests.e2e.clients import settled, until
 from tests.e2e.conftest import Connect
 from tests.e2e.json_client import PATH
 from tests.e2e.serving import serving
+from tests.stores import memory_store
 from tests.tokens import SECRET
 
 pytestmark = pytest.mark.anyio
@@ -210,7 +210,7 @@ class TestWithABrokenStore:
 
     @pytest.fixture
     async def url(self, settings: Settings) -> Any:
-        store: Any = memory_store(settings)
+        store: Any = memory_store()
         deliveries, store.messages = store.messages, BrokenMessages()
         store.deliveries = deliveries
         broken: Store = store

@@ -3,10 +3,15 @@
 import attrs
 import pytest
 
+from socketio_app.adapters.memory import MemoryStore
+from socketio_app.adapters.sql.postgres.store import PostgresStore
+from socketio_app.adapters.sql.sqlite.store import SqliteStore
+from socketio_app.application.ports import Store
 from socketio_app.application.store_capabilities import StoreCapabilities
 from socketio_app.entrypoints import composition
 from socketio_app.entrypoints.composition import compose
-from socketio_app.entrypoints.settings import Settings
+from socketio_app.entrypoints.settings import Settings, SettingsError
+from socketio_app.entrypoints.stores import STORES
 from tests.stores import HookedStore
 from tests.tokens import SECRET
 
@@ -69,3 +74,39 @@ def test_commands_run_outside_tasks_only_if_the_store_allows_it(runs_outside_tas
     composed = compose(SETTINGS, store=store)
 
     assert composed.server.context.runs_outside_tasks is runs_outside_tasks
+
+
+def test_each_kind_of_store_is_named_when_a_url_names_none() -> None:
+    with pytest.raises(SettingsError) as error:
+        Settings(secret_key=SECRET, database_url="mysql://chat")
+
+    reason = "must begin with memory://, sqlite:/// or postgresql://"
+    assert str(error.value) == f"DATABASE_URL {reason}"
+    assert all(kind.prefix in reason for kind in STORES)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("memory://", MemoryStore),
+        ("sqlite:///chat.db", SqliteStore),
+        ("postgresql://chat@db/chat", PostgresStore),
+        ("postgres://chat@db/chat", PostgresStore),
+    ],
+)
+def test_store_is_the_one_that_database_url_names(url: str, expected: type[Store]) -> None:
+    composed = compose(Settings(secret_key=SECRET, database_url=url))
+
+    assert type(composed.store) is expected
+
+
+def test_messages_in_memory_are_announced_as_lost(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+
+    compose(Settings(secret_key=SECRET, database_url="memory://"))
+    compose(Settings(secret_key=SECRET, database_url="sqlite:///chat.db"))
+
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines == [
+        "messages are stored in memory and lost when this process exits (DATABASE_URL)"
+    ]

@@ -1,0 +1,92 @@
+"""The stores that `DATABASE_URL` can name, one row each."""
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+import attrs
+
+from socketio_app.adapters.memory import MemoryStore
+from socketio_app.adapters.sql.postgres.store import PostgresStore
+from socketio_app.adapters.sql.postgres.url import parse_postgres_url
+from socketio_app.adapters.sql.sqlite.store import SqliteStore
+from socketio_app.adapters.sql.sqlite.url import sqlite_file
+from socketio_app.application.ports import Store
+from socketio_app.entrypoints.limit_settings import LimitSettings
+from socketio_app.entrypoints.parsing import text
+
+log = logging.getLogger("socketio_app")
+
+
+def _unchanged(url: str) -> str:
+    return url
+
+
+def _checked_postgres_url(url: str) -> str:
+    parse_postgres_url(url)
+    return url
+
+
+@attrs.frozen
+class StoreKind:
+    """A kind of store."""
+
+    prefix: str
+    """How its URLs begin."""
+    create: Callable[[str, LimitSettings], Store]
+    """Creates a store from a normalized URL and the limits."""
+    normalize: Callable[[str], str] = _unchanged
+    """Returns a URL without what does not apply to the chat; raises ValueError saying what the URL
+    must be."""
+
+    @property
+    def scheme(self) -> str:
+        """The scheme of its URLs."""
+        return self.prefix.partition("://")[0]
+
+
+STORES: Final[Sequence[StoreKind]] = (
+    StoreKind(
+        "memory://",
+        lambda _url, limits: MemoryStore(
+            limits.chat_memory_messages,
+            limits.chat_memory_conversations,
+            limits.chat_rooms_per_user,
+        ),
+    ),
+    StoreKind(
+        "sqlite:///",
+        lambda url, limits: SqliteStore(Path(sqlite_file(url)), limits.chat_rooms_per_user),
+        lambda url: f"sqlite:///{sqlite_file(url)}",
+    ),
+    StoreKind(
+        "postgresql://",
+        lambda url, limits: PostgresStore(url, limits.chat_rooms_per_user),
+        _checked_postgres_url,
+    ),
+)
+
+_BY_SCHEME: Final = {kind.scheme: kind for kind in STORES}
+
+_SYNONYMS: Final = {"postgres": "postgresql"}
+"""Other names of schemes, which hosting providers use."""
+
+
+def database_url(given: object) -> str:
+    """Accept a store's URL; ignore its driver, which the host may have set for its own use."""
+    scheme, separator, rest = text(given).partition("://")
+    database = scheme.partition("+")[0]
+    kind = _BY_SCHEME.get(_SYNONYMS.get(database, database))
+    if not separator or kind is None:
+        *others, last = [each.prefix for each in STORES]
+        raise ValueError(f"must begin with {', '.join(others)} or {last}")
+    return kind.normalize(f"{kind.scheme}://{rest}")
+
+
+def create_store(url: str, limits: LimitSettings) -> Store:
+    """Create the store that a normalized URL names."""
+    store = _BY_SCHEME[url.partition("://")[0]].create(url, limits)
+    if not store.capabilities.is_persistent:
+        log.info("messages are stored in memory and lost when this process exits (DATABASE_URL)")
+    return store
