@@ -102,6 +102,7 @@ def application(
             WebSocketRoute(path, _AsgiEndpoint(started(server)))
             for path, server in composition.websockets.items()
         ),
+        *composition.routes,
         *beside,
     ]
     starlette = Starlette(routes=routes, lifespan=lifespan)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import attrs
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from socketio_app.adapters.custom_verifier import CustomVerifier
 from socketio_app.adapters.engineio.options import Options
@@ -38,6 +38,9 @@ WEBSOCKET_TRANSPORTS: Final[Mapping[type[SessionServer], Callable[[Settings], st
 }
 """Transports over plain WebSockets, each with its path; a transport with an empty path is off."""
 
+HTTP_ROUTES: Final[Sequence[Callable[[Chat, TokenVerifier], BaseRoute]]] = ()
+"""Functions that create HTTP routes of the chat; these precede the host application's."""
+
 
 @attrs.frozen
 class Composition:
@@ -50,6 +53,8 @@ class Composition:
     """`GET /metrics`, if metrics are enabled."""
     websockets: Mapping[str, SessionServer] = attrs.field(factory=dict)
     """The servers of plain WebSockets, by path."""
+    routes: Sequence[BaseRoute] = ()
+    """HTTP routes of the chat."""
 
     @property
     def servers(self) -> Sequence[SessionServer]:
@@ -147,7 +152,8 @@ def compose(
     }
     servers = [server, *websockets.values()]
     metrics_route = None if metrics is None else create_metrics_route(metrics, chat, servers, store)
-    return Composition(chat, server, store, metrics_route, websockets)
+    routes = [create_route(chat, verifier) for create_route in HTTP_ROUTES]
+    return Composition(chat, server, store, metrics_route, websockets, routes)
 
 
 def configured_tracing() -> Tracing | None:
