@@ -3,13 +3,13 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
 from socketio_app.adapters.engineio.confirmations import Unconfirmed
 from socketio_app.adapters.engineio.context import SessionContext
 from socketio_app.adapters.engineio.drain import FINISH_SECONDS
-from socketio_app.adapters.engineio.state import TRANSITIONS, State
+from socketio_app.adapters.engineio.state import TRANSITIONS, State, following
 from socketio_app.adapters.websocket import frames
 from socketio_app.adapters.websocket.close_reasons import (
     NOT_AUTHENTICATED,
@@ -17,7 +17,8 @@ from socketio_app.adapters.websocket.close_reasons import (
     RESTART,
 )
 from socketio_app.adapters.websocket.frames import Frame
-from socketio_app.adapters.websocket.interface import FrameWriter
+from socketio_app.adapters.websocket.interface import FrameWriter, Message
+from socketio_app.application.cancellation import is_current_task_cancelled
 
 log = logging.getLogger("socketio_app.socketio")
 
@@ -103,6 +104,10 @@ class ClientSession:
         self._taken: asyncio.Event | None = None
         self._close_code = frames.NORMAL_CLOSURE
 
+    def receive(self, message: Message) -> Coroutine[Any, Any, object] | None:
+        """Handle a message from the client. Return a coroutine that handles the rest, if any."""
+        raise NotImplementedError
+
     def receiver_closed(self, reason: str) -> None:
         """Clean up the handler of the client's messages: the session is closing."""
         raise NotImplementedError
@@ -112,9 +117,7 @@ class ClientSession:
         raise NotImplementedError
 
     def _enter(self, state: State) -> None:
-        if state not in TRANSITIONS[self.state]:
-            raise RuntimeError(f"a session cannot go from {self.state.name} to {state.name}")
-        self.state = state
+        self.state = following(TRANSITIONS, self.state, state)
 
     @property
     def closed(self) -> bool:
@@ -130,6 +133,23 @@ class ClientSession:
     def is_authenticated(self) -> bool:
         """Whether a subscriber writes to this session."""
         return self._on_direct is not None
+
+    # From the client.
+
+    async def handle(self, message: Message) -> None:
+        """Handle a message, unless the session is ending. Raise nothing unless cancelled."""
+        if self.is_ending:
+            return
+        try:
+            rest = self.receive(message)
+            if rest is not None:
+                await rest
+        except asyncio.CancelledError:
+            if is_current_task_cancelled():
+                raise
+            log.exception("cancelled while handling a client's message")
+        except Exception:
+            log.exception("internal error while handling a client's message")
 
     # To the client.
 

@@ -4,7 +4,6 @@ Messages are handled alike on every transport. If a client violates the protocol
 closed; no other session is affected.
 """
 
-import asyncio
 import logging
 from collections.abc import Coroutine, Sequence
 from typing import Any, Protocol
@@ -25,11 +24,9 @@ from socketio_app.adapters.websocket import frames
 from socketio_app.adapters.websocket.close_reasons import (
     CLIENT_DISCONNECT,
     SERVER_DISCONNECT,
-    TRANSPORT_CLOSE,
     TRANSPORT_ERROR,
 )
 from socketio_app.adapters.websocket.interface import Message, WebSocket
-from socketio_app.application.cancellation import is_current_task_cancelled
 
 log = logging.getLogger("socketio_app.socketio")
 
@@ -179,15 +176,11 @@ class EngineSession(ClientSession):
         polling = self.transport
         runs_outside_tasks = self.context.runs_outside_tasks
         transport = self.transport = WebSocketTransport(
+            self,
             websocket,
-            self.handle,
             at_once=_is_event_or_pong if runs_outside_tasks else _is_pong,
             overtakes=self._take_pong,
-            max_unread_bytes=self.context.max_unread_bytes,
-            on_ignored=self.receiver.ignore,
-            on_lost=self._lost,
         )
-        transport.on_direct = self.note_direct
         # Before writing: early messages stay in order, and a slow reader is detected.
         websocket.hand_to(transport)
         for packet in polling.take_all():
@@ -201,29 +194,21 @@ class EngineSession(ClientSession):
 
     # From the client.
 
-    async def handle(self, message: Message) -> None:
-        """Handle a message. Raises nothing unless it is cancelled."""
-        if self.is_ending:
-            return
+    def receive(self, message: Message) -> Coroutine[Any, Any, object] | None:
+        """See `ClientSession.receive`."""
         opcode, payload = message
-        try:
-            if opcode == frames.BINARY:
-                await self.receiver.receive_binary(payload)
-            elif payload.startswith(b"4"):
-                await self.receiver.receive_text(payload)
-            elif payload == b"3":
-                self.note_pong()
-            elif payload == b"1":
-                self.end(CLIENT_DISCONNECT)
-            else:
-                log.info("connection closed: not an Engine.IO packet")
-                self.end(TRANSPORT_ERROR)
-        except asyncio.CancelledError:
-            if is_current_task_cancelled():
-                raise
-            log.exception("cancelled while handling a client's message")
-        except Exception:
-            log.exception("internal error while handling a client's message")
+        if opcode == frames.BINARY:
+            return self.receiver.receive_binary(payload)
+        if payload.startswith(b"4"):
+            return self.receiver.receive_text(payload)
+        if payload == b"3":
+            self.note_pong()
+        elif payload == b"1":
+            self.end(CLIENT_DISCONNECT)
+        else:
+            log.info("connection closed: not an Engine.IO packet")
+            self.end(TRANSPORT_ERROR)
+        return None
 
     def _take_pong(self, message: Message) -> bool:
         """Handle a pong, which proves that the client is alive while its commands wait."""
@@ -231,13 +216,6 @@ class EngineSession(ClientSession):
             return False
         self.note_pong()
         return True
-
-    async def _lost(self) -> None:
-        reason = TRANSPORT_CLOSE
-        if isinstance(self.transport, WebSocketTransport):
-            self.context.dropped_frames += self.transport.dropped
-            reason = self.transport.ending or reason
-        self.end(reason)
 
 
 def _is_pong(message: Message) -> bool:

@@ -1,8 +1,8 @@
-"""The states of an Engine.IO session, and the transitions between them."""
+"""The states of a client's session, and the transitions between them."""
 
 from collections.abc import Mapping
 from enum import Enum, auto
-from typing import Final
+from typing import Final, TypeVar
 
 
 class State(Enum):
@@ -31,3 +31,18 @@ TRANSITIONS: Final[Mapping[State, frozenset[State]]] = {
     State.CLOSED: frozenset(),
 }
 """The states that may follow each state."""
+
+AnyState = TypeVar("AnyState", bound=Enum)
+
+
+def following(
+    transitions: Mapping[AnyState, frozenset[AnyState]], current: AnyState, state: AnyState
+) -> AnyState:
+    """Return `state`, which follows the current one.
+
+    Raises:
+        RuntimeError: it may not follow.
+    """
+    if state not in transitions[current]:
+        raise RuntimeError(f"a session cannot go from {current.name} to {state.name}")
+    return state

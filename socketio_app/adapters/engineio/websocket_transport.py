@@ -1,20 +1,58 @@
 """WebSocket transports of sessions (Engine.IO protocol 4, "WebSocket")."""
 
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 from engineio.packet import Packet as EnginePacket
 
 from socketio_app.adapters.engineio.confirmations import Unconfirmed
 from socketio_app.adapters.engineio.poll_codec import frame_of
+from socketio_app.adapters.websocket.close_reasons import TRANSPORT_CLOSE
 from socketio_app.adapters.websocket.connection import WebSocketConnection
 from socketio_app.adapters.websocket.frames import TEXT, frame
+from socketio_app.adapters.websocket.interface import Message, WebSocket
+
+if TYPE_CHECKING:
+    from socketio_app.adapters.engineio.client_session import ClientSession
 
 _PING: Final = frame(TEXT, b"2")
 
 
 class MessageTransport(WebSocketConnection):
-    """A WebSocket that carries the messages of a session."""
+    """A WebSocket that carries the messages of a session.
+
+    Args:
+        session: the session.
+        websocket: an accepted WebSocket. It is to be handed to this transport.
+        at_once, overtakes: see `Inbox`.
+        on_pong: called with a number of WebSocket pongs; by default, pongs are ignored.
+    """
+
+    def __init__(
+        self,
+        session: "ClientSession",
+        websocket: WebSocket,
+        *,
+        at_once: Callable[[Message], bool],
+        overtakes: Callable[[Message], bool],
+        on_pong: Callable[[int], None] | None = None,
+    ) -> None:
+        super().__init__(
+            websocket,
+            session.handle,
+            at_once=at_once,
+            overtakes=overtakes,
+            max_unread_bytes=session.context.max_unread_bytes,
+            on_ignored=session.receiver_ignored,
+            on_pong=on_pong,
+            on_lost=self._end_session,
+        )
+        self.on_direct = session.note_direct
+        self._session = session
+
+    async def _end_session(self) -> None:
+        self._session.context.dropped_frames += self.dropped
+        self._session.end(self.ending or TRANSPORT_CLOSE)
 
     @property
     def is_blocked(self) -> bool:

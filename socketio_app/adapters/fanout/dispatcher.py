@@ -1,7 +1,8 @@
 """Executes the commands of connections, and answers each exactly once."""
 
 import logging
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -78,15 +79,11 @@ class CommandDispatcher:
         self._chat = chat
         self._refusals = refusals
         self._metrics = metrics
-        self._tracing = tracing
-
-    def dispatch(
-        self, actor: Actor, subscriber: Subscriber, request: Request
-    ) -> Coroutine[Any, Any, object]:
-        """Execute the command of a request, and acknowledge or reject it."""
-        if self._tracing is None:
-            return self._run_untraced(actor, subscriber, request)
-        return self._run_traced(self._tracing, actor, subscriber, request)
+        self.dispatch: Callable[[Actor, Subscriber, Request], Coroutine[Any, Any, object]]
+        self.dispatch = (
+            self._run_untraced if tracing is None else partial(self._run_traced, tracing)
+        )
+        """Executes the command of a request, and acknowledges or rejects it."""
 
     async def _run_traced(
         self, tracing: Tracing, actor: Actor, subscriber: Subscriber, request: Request

@@ -1,6 +1,5 @@
 """A client's session over a plain WebSocket: from frames to commands."""
 
-import asyncio
 import logging
 from collections.abc import Coroutine
 from functools import partial
@@ -26,10 +25,9 @@ from socketio_app.adapters.jsonsocket.codec import (
     token_in,
 )
 from socketio_app.adapters.websocket import frames
-from socketio_app.adapters.websocket.close_reasons import MALFORMED, TRANSPORT_CLOSE
+from socketio_app.adapters.websocket.close_reasons import MALFORMED
 from socketio_app.adapters.websocket.interface import Message, WebSocket
 from socketio_app.adapters.wire import outgoing
-from socketio_app.application.cancellation import is_current_task_cancelled
 from socketio_app.domain.errors import ChatError, InvalidPayload, Unauthenticated
 
 log = logging.getLogger("socketio_app.socketio")
@@ -78,16 +76,12 @@ class JsonSession(ClientSession):
         self._refused = 0
         self._enter(State.WEBSOCKET)
         self.transport = JsonTransport(
+            self,
             websocket,
-            self.handle,
             at_once=self._runs_outside_tasks,
             overtakes=lambda _message: False,
-            max_unread_bytes=context.max_unread_bytes,
-            on_ignored=self.receiver_ignored,
             on_pong=self.note_pongs,
-            on_lost=self._lost,
         )
-        self.transport.on_direct = self.note_direct
 
     def _runs_outside_tasks(self, _message: Message) -> bool:
         return self.context.runs_outside_tasks and self._connection is not None
@@ -112,26 +106,10 @@ class JsonSession(ClientSession):
             log.info("connection closed: too many rejections before authentication")
             self.dismiss(MALFORMED)
 
-    async def _lost(self) -> None:
-        self.context.dropped_frames += self.transport.dropped
-        self.end(self.transport.ending or TRANSPORT_CLOSE)
-
     # From the client.
 
-    async def handle(self, message: Message) -> None:
-        """Handle a frame. Raise no exception unless cancelled."""
-        if self.is_ending:
-            return
-        try:
-            await self._handle(message)
-        except asyncio.CancelledError:
-            if is_current_task_cancelled():
-                raise
-            log.exception("cancelled while handling a client's frame")
-        except Exception:
-            log.exception("internal error while handling a client's frame")
-
-    def _handle(self, message: Message) -> Coroutine[Any, Any, object]:
+    def receive(self, message: Message) -> Coroutine[Any, Any, object]:
+        """See `ClientSession.receive`."""
         opcode, text = message
         if opcode != frames.TEXT:
             return self._refuse(None, InvalidPayload("frames must be text"))

@@ -18,6 +18,7 @@ from socketio import packet as kinds
 from socketio_app.adapters.engineio.connect_timeout import ConnectTimeout
 from socketio_app.adapters.engineio.environ import token_of
 from socketio_app.adapters.engineio.session import EngineSession
+from socketio_app.adapters.engineio.state import following
 from socketio_app.adapters.fanout.dispatcher import CommandDispatcher
 from socketio_app.adapters.fanout.registry import (
     Connection,
@@ -92,9 +93,7 @@ class Session:
         self._ignored_packets = 0
 
     def _enter(self, state: State) -> None:
-        if state not in TRANSITIONS[self.state]:
-            raise RuntimeError(f"invalid session transition from {self.state.name} to {state.name}")
-        self.state = state
+        self.state = following(TRANSITIONS, self.state, state)
 
     # From the client.
 

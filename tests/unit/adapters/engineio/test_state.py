@@ -2,7 +2,7 @@
 
 import pytest
 
-from socketio_app.adapters.engineio.state import TRANSITIONS, State
+from socketio_app.adapters.engineio.state import TRANSITIONS, State, following
 
 
 def test_every_state_has_its_transitions() -> None:
@@ -30,3 +30,9 @@ def test_a_session_that_has_ended_stays_ended() -> None:
 
 def test_a_session_that_has_upgraded_never_polls_again() -> None:
     assert TRANSITIONS[State.WEBSOCKET].isdisjoint({State.POLLING, State.UPGRADING})
+
+
+def test_other_transitions_raise() -> None:
+    assert following(TRANSITIONS, State.POLLING, State.UPGRADING) is State.UPGRADING
+    with pytest.raises(RuntimeError, match="from CLOSED to POLLING"):
+        following(TRANSITIONS, State.CLOSED, State.POLLING)
