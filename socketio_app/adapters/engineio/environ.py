@@ -73,23 +73,26 @@ async def environ_of(scope: Scope, receive: Receive, send: Send) -> dict[str, An
     return environ
 
 
-def own_origins(environ: Mapping[str, Any]) -> list[str]:
-    """Return the server's own origins, by its own host name and its outermost proxy's."""
+def allowed_origins(environ: Mapping[str, Any], named: Sequence[str] | None) -> list[str] | None:
+    """Return the origins that are allowed for a request; `None`: all.
+
+    The server's own are always allowed, by its own host name and its outermost proxy's.
+
+    Args:
+        environ: the request's environ.
+        named: other allowed origins; `None`: none; `["*"]`: all.
+    """
+    if named is not None and "*" in named:
+        return None
     hosts = (environ.get("HTTP_HOST", ""), _first(environ.get("HTTP_X_FORWARDED_HOST", "")))
-    return [f"{environ['wsgi.url_scheme']}://{host}" for host in hosts if host]
+    own = [f"{environ['wsgi.url_scheme']}://{host}" for host in hosts if host]
+    return [*(named or ()), *own]
 
 
 def is_allowed_origin(environ: Mapping[str, Any], named: Sequence[str] | None) -> bool:
-    """Whether a request's origin is allowed: one of those named, or the server's own.
-
-    Args:
-        environ: the request's environ. Clients other than browsers send no origin and are allowed.
-        named: allowed origins; `None`: only the server's own; `["*"]`: all.
-    """
-    origin = environ.get("HTTP_ORIGIN")
-    if not origin or (named is not None and "*" in named):
-        return True
-    return origin in (named or ()) or origin in own_origins(environ)
+    """Whether a request's origin is allowed. Clients other than browsers send none."""
+    origin, allowed = environ.get("HTTP_ORIGIN"), allowed_origins(environ, named)
+    return not origin or allowed is None or origin in allowed
 
 
 def _is_too_large(scope: Scope) -> bool:

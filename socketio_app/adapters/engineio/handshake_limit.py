@@ -4,6 +4,8 @@ import logging
 from ipaddress import IPv6Address, ip_address
 from time import monotonic
 
+from starlette.types import Scope
+
 from socketio_app.adapters.log_rate import LINE_RATE
 from socketio_app.domain.rates import Rate, RateLimiter
 
@@ -32,6 +34,12 @@ class HandshakeLimit:
         if not self._log_limiter.admit(address, now):
             log.warning("too many handshakes", extra={"address": address})
         return False
+
+
+def client_network(scope: Scope) -> str | None:
+    """Return the unit of rate limiting for a request's client; `None` if its address is unknown."""
+    client = scope.get("client")
+    return network_of(client[0]) if client else None
 
 
 def network_of(host: str) -> str:

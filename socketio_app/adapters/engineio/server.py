@@ -14,12 +14,13 @@ from engineio.packet import Packet as EnginePacket
 from socketio_app.adapters.engineio.context import SessionContext
 from socketio_app.adapters.engineio.environ import (
     TooLongError,
+    allowed_origins,
     environ_of,
-    own_origins,
+    is_allowed_origin,
     wrong_in,
 )
-from socketio_app.adapters.engineio.handshake_limit import HandshakeLimit, network_of
-from socketio_app.adapters.engineio.responses import make_response
+from socketio_app.adapters.engineio.handshake_limit import client_network
+from socketio_app.adapters.engineio.responses import Response, make_response
 from socketio_app.adapters.engineio.server_shutdown import ShutdownNotice
 from socketio_app.adapters.engineio.session import EngineSession, Receiver
 from socketio_app.adapters.log_rate import LINE_RATE
@@ -30,31 +31,15 @@ log = logging.getLogger("socketio_app.socketio")
 
 _MAX_ORIGIN_CHARS = 200
 
-ELSEWHERE = {
-    "status": "503 SERVICE UNAVAILABLE",
-    "headers": [("Content-Type", "text/plain"), ("Connection", "close"), ("Retry-After", "1")],
-    "response": b"The server is shutting down.",
-}
-"""Response to a handshake during shutdown; closes the connection, so that retries go elsewhere."""
-
-
-TOO_MANY = {
-    "status": "429 TOO MANY REQUESTS",
-    "headers": [("Content-Type", "text/plain"), ("Connection", "close"), ("Retry-After", "1")],
-    "response": b"Too many handshakes from this address.",
-}
-"""Response to a handshake from an address over its rate limit (RFC 6585, section 4)."""
-
 
 class EngineServer(engineio.AsyncServer):
     """Engine.IO server: answers requests and opens sessions.
 
     Args:
         context: state shared by the sessions.
-        handshakes: rate limit of handshakes per address.
         new_session_id: returns a new session id.
         open_receiver: creates the receiver of a new session from the request's environ.
-        on_too_many: called when a handshake is rejected by the rate limit.
+        rejection_of: returns the response that rejects a handshake from an address, or `None`.
         on_shutdown: called when uvicorn shuts down, if it has served an HTTP request.
         cors_origins: allowed origins; `None`: only the server's own.
     """
@@ -62,11 +47,10 @@ class EngineServer(engineio.AsyncServer):
     def __init__(
         self,
         context: SessionContext,
-        handshakes: HandshakeLimit,
         *,
         new_session_id: Callable[[], str],
         open_receiver: Callable[[EngineSession, dict[str, Any]], Receiver],
-        on_too_many: Callable[[], None],
+        rejection_of: Callable[[str | None], Response | None],
         on_shutdown: Callable[[], None],
         cors_origins: Sequence[str] | None,
     ) -> None:
@@ -91,10 +75,10 @@ class EngineServer(engineio.AsyncServer):
         }
         self.context = context
         self.sockets = context.sessions
-        self._handshakes = handshakes
+        self._named_origins = cors_origins
+        self._rejection_of = rejection_of
         self.generate_id = new_session_id  # type: ignore[method-assign]
         self._open_receiver = open_receiver
-        self._on_too_many = on_too_many
         self._log_limiter = RateLimiter(LINE_RATE)
         self.shutdown_notice = ShutdownNotice(on_shutdown)
 
@@ -130,8 +114,7 @@ class EngineServer(engineio.AsyncServer):
         sid = parse_qs(environ["QUERY_STRING"]).get("sid", [""])[0]
         if sid not in self.context.leftovers or environ["asgi.scope"]["type"] != "http":
             return None
-        origin, allowed = environ.get("HTTP_ORIGIN"), self._cors_allowed_origins(environ)
-        return sid if not origin or allowed is None or origin in allowed else None
+        return sid if is_allowed_origin(environ, self._named_origins) else None
 
     async def _answer_closed_session(self, sid: str, environ: dict[str, Any]) -> dict[str, Any]:
         """Answer a poll with the packets its session has left; discard what the client sends."""
@@ -147,13 +130,10 @@ class EngineServer(engineio.AsyncServer):
         self, environ: dict[str, Any], transport: str, jsonp_index: int | None = None
     ) -> Any:
         """Open a session (Engine.IO protocol 4, "Handshake")."""
-        if self.context.is_draining:
-            return ELSEWHERE
-        client = environ["asgi.scope"].get("client")
-        address = network_of(client[0]) if client else None
-        if not self._handshakes.accepts(address):
-            self._on_too_many()
-            return TOO_MANY
+        address = client_network(environ["asgi.scope"])
+        rejection = self._rejection_of(address)
+        if rejection is not None:
+            return rejection
         sid = self.generate_id()
         session = self.context.sessions[sid] = EngineSession(self.context, sid, address)
         session.receiver = self._open_receiver(session, environ)
@@ -197,8 +177,7 @@ class EngineServer(engineio.AsyncServer):
 
     def _cors_allowed_origins(self, environ: dict[str, Any]) -> list[str] | None:
         """Return the allowed origins, which always include the server's own."""
-        named = super()._cors_allowed_origins(environ)
-        return None if named is None else [*named, *own_origins(environ)]
+        return allowed_origins(environ, self._named_origins)
 
 
 def _unchanged(environ: dict[str, Any]) -> dict[str, Any]:

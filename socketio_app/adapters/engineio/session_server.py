@@ -10,6 +10,11 @@ from socketio_app.adapters.engineio.client_session import ClientSession
 from socketio_app.adapters.engineio.drain import drain_all
 from socketio_app.adapters.engineio.handshake_limit import HandshakeLimit
 from socketio_app.adapters.engineio.options import Options, new_session_id
+from socketio_app.adapters.engineio.responses import (
+    SHUTTING_DOWN,
+    TOO_MANY_HANDSHAKES,
+    Response,
+)
 from socketio_app.adapters.fanout.connect_limit import ConnectLimit
 from socketio_app.adapters.fanout.dispatcher import CommandDispatcher
 from socketio_app.adapters.fanout.encoding import Encoding
@@ -48,15 +53,20 @@ class SessionServer:
             chat, hub, verifier, limit, refusals, self.encoding, new_id, metrics
         )
         self.dispatcher = CommandDispatcher(chat, refusals, metrics, tracing)
-        self.handshakes = HandshakeLimit(options.handshakes)
+        self._handshakes = HandshakeLimit(options.handshakes)
         self.cors_origins = options.cors_origins
         self.new_id = new_id
         self._metrics = metrics
 
-    def count_too_many_handshakes(self) -> None:
-        """Count a handshake that is refused because its address makes too many."""
+    def rejection_of(self, address: str | None) -> Response | None:
+        """Return the response that rejects a handshake from an address; `None` to accept it."""
+        if self.context.is_draining:
+            return SHUTTING_DOWN
+        if self._handshakes.accepts(address):
+            return None
         if self._metrics is not None:
             self._metrics.refused["too_many_handshakes"] += 1
+        return TOO_MANY_HANDSHAKES
 
     @property
     def sessions(self) -> Sequence[ClientSession]:

@@ -2,9 +2,11 @@
 
 import logging
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from socketio_app.adapters.engineio.context import SessionContext
+from socketio_app.adapters.engineio.responses import rejection
 from socketio_app.adapters.websocket import frames
 from socketio_app.adapters.websocket.asgi_websocket import AsgiWebSocket
 from socketio_app.adapters.websocket.deadlines import Deadline
@@ -29,11 +31,9 @@ MAX_PROBES = 5
 Each attempt costs an HTTP upgrade, and rate limits per address apply only to new sessions.
 """
 
-UPGRADE_REFUSED: Final = {
-    "status": "400 BAD REQUEST",
-    "headers": [("Content-Type", "text/plain")],
-    "response": b'"An upgrade is in progress, or too many failed"',
-}
+UPGRADE_REFUSED: Final = rejection(
+    HTTPStatus.BAD_REQUEST, '"An upgrade is in progress, or too many failed"'
+)
 """Response to an upgrade while another is in progress, or after `MAX_PROBES` attempts."""
 
 MAX_IGNORED = 100

@@ -8,8 +8,8 @@ from typing import Any, Final
 from starlette.types import Receive, Scope, Send
 
 from socketio_app.adapters.engineio.environ import bearer_token, environ_of, is_allowed_origin
-from socketio_app.adapters.engineio.handshake_limit import network_of
-from socketio_app.adapters.engineio.responses import make_response
+from socketio_app.adapters.engineio.handshake_limit import client_network
+from socketio_app.adapters.engineio.responses import Response, rejection, respond
 from socketio_app.adapters.engineio.session_server import SessionServer
 from socketio_app.adapters.jsonsocket.codec import JSON_ENCODING, connect_message
 from socketio_app.adapters.jsonsocket.session import JsonSession
@@ -20,6 +20,9 @@ log = logging.getLogger("socketio_app.socketio")
 
 SUBPROTOCOL_PREFIX: Final = "bearer."
 """Prefix of the subprotocol that carries a token: browsers cannot set headers on WebSockets."""
+
+WRONG_ORIGIN: Final = rejection(HTTPStatus.FORBIDDEN, "The origin is not allowed.")
+NO_PINGS: Final = rejection(HTTPStatus.NOT_IMPLEMENTED, "The server cannot send WebSocket pings.")
 
 
 class JsonSocketServer(SessionServer):
@@ -32,13 +35,10 @@ class JsonSocketServer(SessionServer):
         environ = await environ_of(scope, receive, send)
         if environ is None:
             return
-        client = scope.get("client")
-        address = network_of(client[0]) if client else None
-        refusal = self._refusal(environ, address)
-        if refusal is not None:
-            status, reason = refusal
-            line = f"{status.value} {status.phrase}"
-            await make_response(line, [("Content-Type", "text/plain")], reason.encode(), environ)
+        address = client_network(scope)
+        rejected = self._rejection(environ, address)
+        if rejected is not None:
+            await respond(rejected, environ)
             return
         protocol = _token_protocol(scope)
         await send({"type": "websocket.accept", "subprotocol": protocol})
@@ -49,20 +49,14 @@ class JsonSocketServer(SessionServer):
             return
         self._serve(websocket, address, _token_messages(protocol, environ))
 
-    def _refusal(
-        self, environ: Mapping[str, Any], address: str | None
-    ) -> tuple[HTTPStatus, str] | None:
-        if self.context.is_draining:
-            return HTTPStatus.SERVICE_UNAVAILABLE, "The server is shutting down."
+    def _rejection(self, environ: Mapping[str, Any], address: str | None) -> Response | None:
         if not is_allowed_origin(environ, self.cors_origins):
-            return HTTPStatus.FORBIDDEN, "The origin is not allowed."
-        if not self.handshakes.accepts(address):
-            self.count_too_many_handshakes()
-            return HTTPStatus.TOO_MANY_REQUESTS, "Too many handshakes from this address."
-        if EXTENSION not in (environ["asgi.scope"].get("extensions") or {}):
+            return WRONG_ORIGIN
+        rejected = self.rejection_of(address)
+        if rejected is None and EXTENSION not in (environ["asgi.scope"].get("extensions") or {}):
             log.warning("plain WebSockets need uvicorn with TakeoverProtocol (docs/running.md)")
-            return HTTPStatus.NOT_IMPLEMENTED, "The server cannot send WebSocket pings."
-        return None
+            return NO_PINGS
+        return rejected
 
     def _serve(
         self, websocket: TakeoverWebSocket, address: str | None, received: Sequence[Message]

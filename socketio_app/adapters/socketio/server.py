@@ -42,10 +42,9 @@ class SocketIOServer(SessionServer):
         self._services = Services(self.registry, self.dispatcher, self.context.connect_timeout)
         self._engine = EngineServer(
             self.context,
-            self.handshakes,
             new_session_id=new_id,
             open_receiver=self._open_session,
-            on_too_many=self.count_too_many_handshakes,
+            rejection_of=self.rejection_of,
             on_shutdown=self._drain_soon,
             cors_origins=self.cors_origins,
         )
