@@ -75,7 +75,7 @@ class Figures:
     p99_ms: float
 
 
-async def metric(append: Callable[[], Awaitable[object]], callers: int, messages: int) -> Figures:
+async def measure(append: Callable[[], Awaitable[object]], callers: int, messages: int) -> Figures:
     """Append messages, each caller one after the other."""
     durations: list[float] = []
     turns = iter(range(messages))
@@ -188,17 +188,13 @@ async def compare(database: Database, messages: int, rounds: int) -> dict[str, F
 
     found: dict[str, list[Figures]] = {}
     for turn in range(rounds + 1):
-        create_metrics_route = {"64 callers": await metric(append, CALLERS, messages)}
-        create_metrics_route["one caller"] = await metric(append, 1, messages // 10)
-        create_metrics_route["a plain commit"] = await metric(
-            database.single_commit, 1, messages // 10
-        )
+        of_round = {"64 callers": await measure(append, CALLERS, messages)}
+        of_round["one caller"] = await measure(append, 1, messages // 10)
+        of_round["a plain commit"] = await measure(database.single_commit, 1, messages // 10)
         with a_commit_each(database.commits):
-            create_metrics_route["64 callers, a commit each"] = await metric(
-                append, CALLERS, messages // 10
-            )
+            of_round["64 callers, a commit each"] = await measure(append, CALLERS, messages // 10)
         if turn:  # the first warms up
-            for name, figures in create_metrics_route.items():
+            for name, figures in of_round.items():
                 found.setdefault(name, []).append(figures)
     return {name: _median(figures) for name, figures in found.items()}
 

@@ -14,7 +14,7 @@ import attrs
 from benchmarks.figures import Figures, median, ratio
 from benchmarks.load.options import Load, add_options
 from benchmarks.load.scenarios import SCENARIOS
-from benchmarks.running import metric
+from benchmarks.running import measure
 from benchmarks.servers import SERVERS, Server
 
 
@@ -44,7 +44,7 @@ def compare(servers: Sequence[Server], load: Load, rounds: int) -> Comparison:
     for _ in range(rounds):
         for server in servers:
             began = time.monotonic()
-            found[server.name].append(metric(server, load))
+            found[server.name].append(measure(server, load))
             _say(f"{load.scenario}, {load.clients} clients, {server.name}", began)
     return Comparison(load, found)
 

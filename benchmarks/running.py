@@ -32,7 +32,7 @@ class Running:
     pid: int
 
 
-def metric(server: Server, load: Load) -> Figures:
+def measure(server: Server, load: Load) -> Figures:
     """Start the server, put the load on it, end it.
 
     Raises:
@@ -40,14 +40,15 @@ def metric(server: Server, load: Load) -> Figures:
     """
     with running(server) as found, on_processor(1):
         options = [f"--port={found.port}", f"--pid={found.pid}"]
-        command = [sys.executable, "-m", "benchmarks.load", *load.as_arguments(), *options]
-        refusal_limit = PATIENCE_SECONDS * 4 + load.seconds + load.warm_up
+        arguments = attrs.evolve(load, transport=server.transport).as_arguments()
+        command = [sys.executable, "-m", "benchmarks.load", *arguments, *options]
+        timeout_seconds = PATIENCE_SECONDS * 4 + load.seconds + load.warm_up
         try:
             done = subprocess.run(
                 command,
                 env=_environment(),
                 stdout=subprocess.PIPE,
-                timeout=refusal_limit,
+                timeout=timeout_seconds,
                 check=True,
             )
         except subprocess.SubprocessError as error:

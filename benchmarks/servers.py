@@ -18,6 +18,8 @@ class Server:
     name: str
     command: tuple[str, ...]
     settings: Mapping[str, str] = attrs.field(factory=dict)
+    transport: str = "socketio"
+    """What the clients use to connect to it."""
 
 
 def ours(name: str = "socketio-app", database_url: str = "memory://") -> Server:
@@ -27,8 +29,14 @@ def ours(name: str = "socketio-app", database_url: str = "memory://") -> Server:
 
 
 OURS = ours()
+OVER_JSON = attrs.evolve(
+    OURS,
+    name="socketio-app, plain WebSocket",
+    settings={**OURS.settings, "WEBSOCKET_PATH": "/ws"},
+    transport="json",
+)
 PLAIN = Server("plain python-socketio", (sys.executable, "-m", "benchmarks.peers.plain"))
 NODE = Server("Node", ("node", str(HERE / "peers/node/chat.js")))
 FLOOR = Server("floor", (sys.executable, "-m", "benchmarks.peers.floor"))
 
-SERVERS = {"ours": OURS, "plain": PLAIN, "node": NODE, "floor": FLOOR}
+SERVERS = {"ours": OURS, "json": OVER_JSON, "plain": PLAIN, "node": NODE, "floor": FLOOR}

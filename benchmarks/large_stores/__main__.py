@@ -76,8 +76,8 @@ async def main() -> None:
     found: dict[str, Mapping[str, Figures]] = {}
     for conversations in given.conversations:
         size = Size(conversations, given.messages)
-        for name, metric in (("SQLite", on_sqlite), ("PostgreSQL", on_postgres)):
-            found[f"{name}, {conversations:,}"] = await metric(size, given.runs)
+        for name, measure in (("SQLite", on_sqlite), ("PostgreSQL", on_postgres)):
+            found[f"{name}, {conversations:,}"] = await measure(size, given.runs)
     text = section(found, given.messages)
     print(text)
     if not given.print:

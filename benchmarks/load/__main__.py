@@ -18,9 +18,9 @@ from benchmarks.load.process import ServerProcess
 from benchmarks.load.scenarios import SCENARIOS, prepare
 
 
-async def metric(load: Load, port: int, pid: int) -> dict[str, float]:
+async def measure(load: Load, port: int, pid: int) -> dict[str, float]:
     """Connect the clients and run the scenario; what connecting cost is among its figures."""
-    crowd, server = Crowd(port, os.environ["SECRET_KEY"]), ServerProcess(pid)
+    crowd, server = Crowd(port, os.environ["SECRET_KEY"], load.transport), ServerProcess(pid)
     await prepare(crowd, load)
     cpu, began = server.cpu_seconds(), time.perf_counter()
     await crowd.connect(load.clients)
@@ -47,7 +47,7 @@ def main() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     gc.disable()  # a pause of the clients' would look like one of the server's
-    print(json.dumps(uvloop.run(metric(Load.of(given), given.port, given.pid))))
+    print(json.dumps(uvloop.run(measure(Load.of(given), given.port, given.pid))))
 
 
 if __name__ == "__main__":

@@ -1,46 +1,54 @@
-"""One client: Engine.IO 4 over a WebSocket, frame by frame, with as little work as can be.
+"""Clients that do as little as possible for each frame.
 
 picows reads and writes the frames in C. What an official client does for each event would cost more
-than the server's part, and it would be the clients that are measured.
+than the server's part, so that the clients would be measured.
 """
 
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import ClassVar
 
 import attrs
 import picows
 
-RECEIVED = b'42["receive_'
-DELIVERED = (b'42["group_message_delivered"', b'42["personal_message_delivered"')
-REFUSED = b'42["error"'
 SENT_AT = b"#sent at "
-"""Stands in a message's content before the sender's clock, in nanoseconds, and another `#`."""
+"""Precedes, in a message's content, the sender's clock in nanoseconds and another `#`."""
 
 
 class RefusedError(Exception):
-    """The server did not let a client in, or let it go."""
+    """The server rejected or closed a connection."""
 
 
 @attrs.define
 class Tally:
-    """What all clients have seen, together."""
+    """Counts of all clients together."""
 
     frames: int = 0
     deliveries: int = 0
     refusals: list[bytes] = attrs.field(factory=list)
     lost: int = 0
     latencies_ms: list[float] | None = None
-    """Of the deliveries while this is a list, in the order of their coming."""
+    """Latencies of deliveries, in the order of arrival, while this is a list."""
     when_delivered: Callable[["Client"], None] | None = None
-    """Called with the sender when the server says that a message has been delivered."""
+    """Called with the sender when the server confirms the delivery of a message."""
     when_received: Callable[["Client"], None] | None = None
-    """Called with the recipient when a message has come to it."""
+    """Called with the recipient when it receives a message."""
 
 
-class Client(picows.WSListener):
-    """A connection of a user's."""
+class Client(picows.WSListener, ABC):
+    """A user's connection."""
+
+    path: ClassVar[str]
+    """Path and query of the server's URL."""
+    received: ClassVar[bytes]
+    """Beginning of the frames with messages."""
+    delivered: ClassVar[tuple[bytes, ...]]
+    """Beginnings of the frames that confirm a delivery."""
+    refused: ClassVar[bytes]
+    """Beginning of the frames with errors."""
 
     def __init__(self, user_id: str, token: str, tally: Tally) -> None:
         loop = asyncio.get_running_loop()
@@ -51,62 +59,58 @@ class Client(picows.WSListener):
         self._is_closing = False
         self._transport: picows.WSTransport
 
-    def send(self, packet: str) -> None:
-        """Send an Engine.IO packet as it stands."""
-        self._transport.send(picows.WSMsgType.TEXT, packet.encode())
+    @abstractmethod
+    def command(self, name: str, *, asks: bool = False, **payload: object) -> str:
+        """Return the frame of a command, which asks for an answer or does not."""
 
-    def emit(self, event: str, **payload: object) -> None:
-        """Send an event."""
-        self.send("42" + json.dumps([event, payload]))
+    @abstractmethod
+    def _on_other(self, frame: bytes) -> None:
+        """Handle a frame that is neither a message, a confirmation nor an error."""
 
-    async def ask(self, event: str, **payload: object) -> None:
-        """Send an event and wait until it is acknowledged; one at a time."""
+    def send(self, frame: str) -> None:
+        """Send a frame."""
+        self._transport.send(picows.WSMsgType.TEXT, frame.encode())
+
+    def emit(self, name: str, **payload: object) -> None:
+        """Send a command."""
+        self.send(self.command(name, asks=False, **payload))
+
+    async def ask(self, name: str, **payload: object) -> None:
+        """Send a command and wait for its answer; one at a time."""
         self._answer = asyncio.get_running_loop().create_future()
-        self.send("421" + json.dumps([event, payload]))
+        self.send(self.command(name, asks=True, **payload))
         await self._answer
 
     def close(self) -> None:
-        """Drop the connection without a word."""
+        """Drop the connection without a Close frame."""
         self._is_closing = True
         self._transport.disconnect(graceful=False)
 
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
-        """Keep what to write to."""
+        """See picows."""
         self._transport = transport
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
-        """Count it; what comes most is looked for first."""
-        packet, tally = frame.get_payload_as_bytes(), self._tally
+        """Count a frame; the most frequent kinds are tested first."""
+        data, tally = frame.get_payload_as_bytes(), self._tally
         tally.frames += 1
-        if packet.startswith(RECEIVED):
+        if data.startswith(self.received):
             tally.deliveries += 1
-            if tally.latencies_ms is not None and (mark := packet.find(SENT_AT)) > 0:
-                sent = int(packet[mark + len(SENT_AT) :].split(b"#", 1)[0])
+            if tally.latencies_ms is not None and (mark := data.find(SENT_AT)) > 0:
+                sent = int(data[mark + len(SENT_AT) :].split(b"#", 1)[0])
                 tally.latencies_ms.append((time.perf_counter_ns() - sent) / 1e6)
             if tally.when_received is not None:
                 tally.when_received(self)
-        elif packet.startswith(DELIVERED):
+        elif data.startswith(self.delivered):
             if tally.when_delivered is not None:
                 tally.when_delivered(self)
-        elif packet == b"2":
-            transport.send(picows.WSMsgType.TEXT, b"3")
-        elif packet.startswith(REFUSED):
-            tally.refusals.append(packet)
+        elif data.startswith(self.refused):
+            tally.refusals.append(data)
         else:
-            self._on_other(packet)
-
-    def _on_other(self, packet: bytes) -> None:
-        if packet.startswith(b"0{"):
-            self.send("40" + json.dumps({"token": self._token}))
-        elif packet.startswith(b"40"):
-            self.ready.set_result(None)
-        elif packet.startswith(b"431") and self._answer is not None:
-            self._answer.set_result(None)
-        elif packet.startswith(b"44"):
-            self._fail(RefusedError(packet.decode()))
+            self._on_other(data)
 
     def on_ws_disconnected(self, transport: picows.WSTransport) -> None:
-        """Count it, and let nobody wait for what will not come."""
+        """Count a lost connection, and fail what waits for it."""
         if self._is_closing:
             return
         self._tally.lost += 1
@@ -116,3 +120,59 @@ class Client(picows.WSListener):
         for future in (self.ready, self._answer):
             if future is not None and not future.done():
                 future.set_exception(error)
+
+
+class SocketIOClient(Client):
+    """A connection over Socket.IO (Engine.IO 4 over a WebSocket)."""
+
+    path = "/socket.io/?EIO=4&transport=websocket"
+    received = b'42["receive_'
+    delivered = (b'42["group_message_delivered"', b'42["personal_message_delivered"')
+    refused = b'42["error"'
+
+    def command(self, name: str, *, asks: bool = False, **payload: object) -> str:
+        """See `Client.command`."""
+        return ("421" if asks else "42") + json.dumps([name, payload])
+
+    def _on_other(self, frame: bytes) -> None:
+        if frame == b"2":
+            self.send("3")
+        elif frame.startswith(b"0{"):
+            self.send("40" + json.dumps({"token": self._token}))
+        elif frame.startswith(b"40"):
+            self.ready.set_result(None)
+        elif frame.startswith(b"431") and self._answer is not None:
+            self._answer.set_result(None)
+        elif frame.startswith(b"44"):
+            self._fail(RefusedError(frame.decode()))
+
+
+class JsonClient(Client):
+    """A connection over a plain WebSocket, with one JSON object per frame."""
+
+    path = "/ws"
+    received = b'{"event":"receive_'
+    delivered = (b'{"event":"group_message_delivered"', b'{"event":"personal_message_delivered"')
+    refused = b'{"event":"error"'
+
+    def command(self, name: str, *, asks: bool = False, **payload: object) -> str:
+        """See `Client.command`."""
+        identified = {"id": 1} if asks else {}
+        return json.dumps({**identified, "command": name, "payload": payload})
+
+    def on_ws_connected(self, transport: picows.WSTransport) -> None:
+        """Authenticate."""
+        super().on_ws_connected(transport)
+        self.send(self.command("connect", asks=True, token=self._token))
+
+    def _on_other(self, frame: bytes) -> None:
+        if not frame.startswith(b'{"id":1,'):
+            return
+        if not self.ready.done():
+            self.ready.set_result(None)
+        elif self._answer is not None:
+            self._answer.set_result(None)
+
+
+CLIENTS: Mapping[str, type[Client]] = {"socketio": SocketIOClient, "json": JsonClient}
+"""The clients, by transport."""

@@ -8,7 +8,7 @@ from typing import TypeVar
 import picows
 from jose import jwt
 
-from benchmarks.load.client import Client, RefusedError, Tally
+from benchmarks.load.client import CLIENTS, Client, RefusedError, Tally
 
 AT_A_TIME = 50
 """So many clients connect, or join, before the next do: a crowd, not an attack."""
@@ -24,11 +24,12 @@ Each = TypeVar("Each")
 class Crowd:
     """All clients of one load, and their one tally."""
 
-    def __init__(self, port: int, secret: str) -> None:
+    def __init__(self, port: int, secret: str, transport: str = "socketio") -> None:
         self.clients: list[Client] = []
         self.tally = Tally()
         self.port = port
-        self._url = f"ws://127.0.0.1:{port}/socket.io/?EIO=4&transport=websocket"
+        self._client = CLIENTS[transport]
+        self._url = f"ws://127.0.0.1:{port}{self._client.path}"
         self._secret = secret
 
     async def connect(self, size: int) -> None:
@@ -40,7 +41,7 @@ class Crowd:
         """A client that is not of the crowd, with a tally of its own or the crowd's."""
         claims = {"sub": user_id, "exp": int(time.time()) + 3600}
         token = jwt.encode(claims, self._secret, algorithm="HS256")
-        client = Client(user_id, token, tally or self.tally)
+        client = self._client(user_id, token, tally or self.tally)
         await picows.ws_connect(
             lambda: client, self._url, websocket_handshake_timeout=PATIENCE_SECONDS
         )

@@ -11,8 +11,6 @@ from benchmarks.load.crowd import Crowd
 IN_FLIGHT = 1024
 """So many of the flooder's messages wait for the server at any time."""
 
-POST = '42["send_group_message",{"room_id":"flood","content":"' + "x" * 64 + '"}]'
-
 
 @attrs.define
 class Flooder:
@@ -32,13 +30,14 @@ async def flooding(crowd: Crowd) -> AsyncIterator[Flooder]:
 
     def post_another(client: Client) -> None:
         flooder.answered += 1
-        client.send(POST)
+        client.send(packet)
 
     client = await crowd.connect_one("flooder", tally)
+    packet = client.command("send_group_message", room_id="flood", content="x" * 64)
     await client.ask("join_room", room_id="flood")
     tally.when_delivered = post_another
     for _ in range(IN_FLIGHT):
-        client.send(POST)
+        client.send(packet)
     yield flooder
     tally.when_delivered = None
     client.close()

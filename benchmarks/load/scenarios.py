@@ -52,8 +52,9 @@ async def direct(crowd: Crowd, load: Load, server: ServerProcess) -> dict[str, f
     content = "x" * load.size
     neighbours = [*crowd.clients[1:], crowd.clients[0]]
     packets = {
-        client: f'42["send_personal_message",{{"to_user_id":"{neighbour.user_id}",'
-        f'"content":"{content}"}}]'
+        client: client.command(
+            "send_personal_message", to_user_id=neighbour.user_id, content=content
+        )
         for client, neighbour in zip(crowd.clients, neighbours, strict=True)
     }
     senders = dict(zip(neighbours, crowd.clients, strict=True))
@@ -149,10 +150,10 @@ SCENARIOS: Mapping[str, Scenario] = {
 
 
 async def _fanout(crowd: Crowd, load: Load, server: ServerProcess) -> dict[str, float]:
-    content = "x" * load.size
+    packet = crowd.clients[0].command("send_group_message", room_id=ROOM, content="x" * load.size)
 
     def post(client: Client) -> None:
-        client.send(f'42["send_group_message",{{"room_id":"{ROOM}","content":"{content}"}}]')
+        client.send(packet)
 
     return await _closed_loop(crowd, load, server, crowd.clients[: load.senders], post)
 
