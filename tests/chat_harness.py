@@ -16,7 +16,7 @@ from socketio_app.application.limits import Limits
 from socketio_app.application.ports import Identity, Store
 from socketio_app.domain.identifiers import ConnectionId, MessageId, UserId
 from tests.clocks import ManualClock
-from tests.recording import Listener, RecordingBroadcast
+from tests.recording import RecordingBroadcast, RecordingConnection
 from tests.stores import HookedStore, memory_store
 
 Kind = TypeVar("Kind", bound=Event)
@@ -26,48 +26,48 @@ Kind = TypeVar("Kind", bound=Event)
 class Device:
     """An open connection of a user."""
 
-    listener: Listener
+    connection: RecordingConnection
     chat: Chat
     broadcast: RecordingBroadcast
 
     @property
     def user_id(self) -> UserId:
-        return self.listener.user_id
+        return self.connection.user_id
 
     @property
     def connection_id(self) -> ConnectionId:
-        return self.listener.connection_id
+        return self.connection.connection_id
 
     @property
-    def dismissed(self) -> DisconnectReason | None:
+    def disconnect_reason(self) -> DisconnectReason | None:
         """Why the chat closed the connection, if it did."""
-        return self.listener.dismissed
+        return self.connection.disconnect_reason
 
     @property
-    def told(self) -> Sequence[Event]:
+    def events(self) -> Sequence[Event]:
         """The received events, in order."""
-        return self.listener.told
+        return self.connection.events
 
     def of(self, kind: type[Kind]) -> list[Kind]:
         """Return the received events of a type, in order."""
-        return [event for event in self.told if isinstance(event, kind)]
+        return [event for event in self.events if isinstance(event, kind)]
 
-    async def do(self, command: Command[Result]) -> Result:
+    async def execute(self, command: Command[Result]) -> Result:
         """Send a command over this connection."""
         result = await self.chat.execute(Actor(self.user_id, self.connection_id), command)
-        self.listener.unconfirmed += messages_to(self.user_id, result)
+        self.connection.unconfirmed += messages_to(self.user_id, result)
         return result
 
     def confirm(self) -> None:
         """Confirm everything written so far, as a client does by answering a ping."""
-        messages = list(self.listener.unconfirmed)
-        self.listener.unconfirmed.clear()
+        messages = list(self.connection.unconfirmed)
+        self.connection.unconfirmed.clear()
         if messages:
             self.chat.delivery.received(messages)
 
     def close(self) -> None:
         """Close the connection, as a transport does."""
-        self.broadcast.end(self.listener)
+        self.broadcast.close(self.connection)
         self.chat.sessions.close(self.user_id, self.connection_id)
 
 
@@ -99,22 +99,22 @@ class LiveChat:
     async def connect(self, user_id: UserId, token_ends: datetime | None = None) -> Device:
         """Open a connection, as a transport does."""
         self._start()
-        listener = self.broadcast.listen(
+        connection = self.broadcast.open(
             user_id, ConnectionId(f"connection-{next(self._connections)}")
         )
         try:
             opening = await self.chat.sessions.prepare(
-                Identity(user_id, token_ends), listener.connection_id
+                Identity(user_id, token_ends), connection.connection_id
             )
         except BaseException:
-            self.broadcast.end(listener)
+            self.broadcast.close(connection)
             raise
-        listener.release(opening)
+        connection.release(opening)
         self.chat.sessions.open(opening)
         while not opening.backlog.is_empty:
             await self.chat.sessions.read_next_batch(opening.backlog)
-            listener.write(listener.merge.push(opening.backlog.take()))
-        return Device(listener, self.chat, self.broadcast)
+            connection.write(connection.merge.push(opening.backlog.take()))
+        return Device(connection, self.chat, self.broadcast)
 
     async def settled(self) -> None:
         """Wait until every delivery has been stored or has failed."""

@@ -23,7 +23,7 @@ class RecordingWriter:
     """Whether it takes joined frames, as a connection that was taken over does."""
     expected: list[Any] = attrs.field(factory=list)
     """What is to be reported once its client confirms."""
-    ended: str | None = None
+    close_reason: str | None = None
     """Why it was ended, if it was."""
     fault: Exception | None = None
     """What its writes raise, if they do."""
@@ -54,7 +54,7 @@ class RecordingWriter:
     def dismiss(self, reason: str, goodbye: Frame | None) -> None:
         if goodbye is not None:
             self.write(goodbye)
-        self.ended = reason
+        self.close_reason = reason
 
     def fail(self, error: Exception) -> None:
         self.faults.append(error)

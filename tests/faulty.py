@@ -24,7 +24,7 @@ Result = TypeVar("Result")
 
 @attrs.define(eq=False)
 class Call:
-    """A pending call to the store."""
+    """An unfinished call to the store."""
 
     name: str
     order: Hashable
@@ -37,7 +37,7 @@ class Call:
     _continuation: "asyncio.Future[bool] | None" = None
 
     async def stop(self) -> None:
-        """Wait for `go_on`.
+        """Wait for `proceed` or `fail`.
 
         Raises:
             Unavailable: The test made the call fail.
@@ -46,15 +46,21 @@ class Call:
         if not await self._continuation:
             raise Unavailable("the store is down")
 
-    def go_on(self, *, well: bool) -> None:
-        """Continue to the effect or to the answer, or fail here."""
-        assert self._continuation is not None
-        self._continuation.set_result(well)
-        self._continuation = None
+    def proceed(self) -> None:
+        """Continue to the effect, or to the result."""
+        self._continue(succeeds=True)
+
+    def fail(self) -> None:
+        self._continue(succeeds=False)
 
     @property
     def is_waiting(self) -> bool:
         return self._continuation is not None
+
+    def _continue(self, *, succeeds: bool) -> None:
+        assert self._continuation is not None
+        self._continuation.set_result(succeeds)
+        self._continuation = None
 
 
 class FaultyStore:
@@ -75,7 +81,7 @@ class FaultyStore:
         self.messages: MessageLog = FaultyMessages(self)
         self.rooms: RoomRepository = FaultyRooms(self)
         self.calls: list[Call] = []
-        """Pending calls, oldest first."""
+        """Unfinished calls, oldest first."""
         self.late: list[Draft] = []
         """Messages of appends that failed before their effect, which may still take place."""
         self.on_effect: Callable[[Call], None] = lambda _call: None
@@ -90,18 +96,18 @@ class FaultyStore:
     async def check(self) -> None:
         """Always succeed."""
 
-    def movable(self) -> Sequence[Call]:
-        """Return the calls that can continue now."""
+    def pending(self) -> Sequence[Call]:
+        """Return the calls that can proceed now."""
         ahead: set[Hashable] = set()
-        found = []
+        pending = []
         for call in sorted(self.calls, key=lambda call: not call.in_effect):
             if call.order is not None:
                 if call.order in ahead:
                     continue
                 ahead.add(call.order)
             if call.is_waiting:
-                found.append(call)
-        return found
+                pending.append(call)
+        return pending
 
     async def call(
         self,

@@ -28,7 +28,7 @@ from socketio_app.domain.conversations import Room
 from socketio_app.domain.identifiers import ConnectionId, RoomId, UserId
 from tests.builders import draft
 from tests.fake_writer import RecordingWriter
-from tests.recording import Listener, RecordingBroadcast
+from tests.recording import RecordingBroadcast, RecordingConnection
 
 ADA, BOB, EVE = UserId("ada"), UserId("bob"), UserId("eve")
 LOBBY = RoomId("lobby")
@@ -45,31 +45,31 @@ OPENING = Opening(
 )
 
 
-class Listening(Protocol):
+class Connections(Protocol):
     """A broadcast adapter, with connections that count its events."""
 
     broadcast: Broadcast
 
-    def listen(self, user_id: UserId, connection_id: str) -> Callable[[], int]:
+    def open(self, user_id: UserId, connection_id: str) -> Callable[[], int]:
         """Open a connection; return a function that counts the events it got since."""
         ...
 
-    def end(self, connection_id: str) -> None:
+    def close(self, connection_id: str) -> None:
         """Close a connection."""
         ...
 
-    def was_ended(self, connection_id: str) -> bool:
+    def is_closed(self, connection_id: str) -> bool:
         """Whether the broadcast has closed a connection."""
         ...
 
 
 @attrs.define
-class ListeningToHub:
+class HubConnections:
     broadcast: Hub = attrs.field(factory=lambda: Hub(SOCKETIO_ENCODING))
     subscribers: dict[str, Subscriber] = attrs.field(factory=dict)
     writers: dict[str, RecordingWriter] = attrs.field(factory=dict)
 
-    def listen(self, user_id: UserId, connection_id: str) -> Callable[[], int]:
+    def open(self, user_id: UserId, connection_id: str) -> Callable[[], int]:
         writer = self.writers[connection_id] = RecordingWriter()
         subscriber = Subscriber(ConnectionId(connection_id), user_id, writer, SOCKETIO_ENCODING)
         self.subscribers[connection_id] = subscriber
@@ -78,37 +78,37 @@ class ListeningToHub:
         writer.frames.clear()
         return lambda: len(writer.frames)
 
-    def end(self, connection_id: str) -> None:
+    def close(self, connection_id: str) -> None:
         self.broadcast.detach(self.subscribers[connection_id])
 
-    def was_ended(self, connection_id: str) -> bool:
-        return self.writers[connection_id].ended is not None
+    def is_closed(self, connection_id: str) -> bool:
+        return self.writers[connection_id].close_reason is not None
 
 
 @attrs.define
-class ListeningToRecording:
+class RecordingConnections:
     """The broadcast that other tests use, which must follow the same rules."""
 
     broadcast: RecordingBroadcast = attrs.field(factory=RecordingBroadcast)
-    listeners: dict[str, Listener] = attrs.field(factory=dict)
+    connections: dict[str, RecordingConnection] = attrs.field(factory=dict)
 
-    def listen(self, user_id: UserId, connection_id: str) -> Callable[[], int]:
-        listener = self.broadcast.listen(user_id, ConnectionId(connection_id))
-        self.listeners[connection_id] = listener
-        listener.release(OPENING)
-        opened = len(listener.told)
-        return lambda: len(listener.told) - opened
+    def open(self, user_id: UserId, connection_id: str) -> Callable[[], int]:
+        connection = self.broadcast.open(user_id, ConnectionId(connection_id))
+        self.connections[connection_id] = connection
+        connection.release(OPENING)
+        opened = len(connection.events)
+        return lambda: len(connection.events) - opened
 
-    def end(self, connection_id: str) -> None:
-        self.broadcast.end(self.listeners[connection_id])
+    def close(self, connection_id: str) -> None:
+        self.broadcast.close(self.connections[connection_id])
 
-    def was_ended(self, connection_id: str) -> bool:
-        return self.listeners[connection_id].dismissed is not None
+    def is_closed(self, connection_id: str) -> bool:
+        return self.connections[connection_id].disconnect_reason is not None
 
 
-@pytest.fixture(params=[ListeningToHub, ListeningToRecording])
-def listening(request: pytest.FixtureRequest) -> Listening:
-    made: Listening = request.param()
+@pytest.fixture(params=[HubConnections, RecordingConnections])
+def connections(request: pytest.FixtureRequest) -> Connections:
+    made: Connections = request.param()
     return made
 
 
@@ -120,19 +120,19 @@ def sent(seq: int) -> Event:
     return MessageSent(draft(Room(LOBBY)).at(seq))
 
 
-def test_event_for_a_user_reaches_all_of_their_connections(listening: Listening) -> None:
-    laptop, phone = listening.listen(ADA, "1"), listening.listen(ADA, "2")
+def test_event_for_a_user_reaches_all_of_their_connections(connections: Connections) -> None:
+    laptop, phone = connections.open(ADA, "1"), connections.open(ADA, "2")
 
-    listening.broadcast.publish(event(), Users((ADA,)))
+    connections.broadcast.publish(event(), Users((ADA,)))
 
     assert (laptop(), phone()) == (1, 1)
 
 
-def test_event_for_a_user_reaches_no_other_user(listening: Listening) -> None:
-    listening.listen(ADA, "1")
-    bob = listening.listen(BOB, "2")
+def test_event_for_a_user_reaches_no_other_user(connections: Connections) -> None:
+    connections.open(ADA, "1")
+    bob = connections.open(BOB, "2")
 
-    listening.broadcast.publish(event(), Users((ADA,)))
+    connections.broadcast.publish(event(), Users((ADA,)))
 
     assert bob() == 0
 
@@ -140,222 +140,226 @@ def test_event_for_a_user_reaches_no_other_user(listening: Listening) -> None:
 @pytest.mark.parametrize(
     "audience", [Users((ADA, BOB), ConnectionId("1")), Members(LOBBY, ConnectionId("1"))]
 )
-def test_one_connection_can_be_excluded(listening: Listening, audience: Audience) -> None:
-    laptop, phone, bob = (listening.listen(u, c) for u, c in ((ADA, "1"), (ADA, "2"), (BOB, "3")))
+def test_one_connection_can_be_excluded(connections: Connections, audience: Audience) -> None:
+    laptop, phone, bob = (connections.open(u, c) for u, c in ((ADA, "1"), (ADA, "2"), (BOB, "3")))
     for user_id in (ADA, BOB):
-        listening.broadcast.subscribe(LOBBY, user_id)
+        connections.broadcast.subscribe(LOBBY, user_id)
 
-    listening.broadcast.publish(event(), audience)
+    connections.broadcast.publish(event(), audience)
 
     assert (laptop(), phone(), bob()) == (0, 1, 1)
 
 
-def test_one_user_can_be_excluded_in_a_room(listening: Listening) -> None:
-    laptop, phone, bob = (listening.listen(u, c) for u, c in ((ADA, "1"), (ADA, "2"), (BOB, "3")))
+def test_one_user_can_be_excluded_in_a_room(connections: Connections) -> None:
+    laptop, phone, bob = (connections.open(u, c) for u, c in ((ADA, "1"), (ADA, "2"), (BOB, "3")))
     for user_id in (ADA, BOB):
-        listening.broadcast.subscribe(LOBBY, user_id)
+        connections.broadcast.subscribe(LOBBY, user_id)
 
-    listening.broadcast.publish(event(), Members(LOBBY, except_user=ADA))
+    connections.broadcast.publish(event(), Members(LOBBY, except_user=ADA))
 
     assert (laptop(), phone(), bob()) == (0, 0, 1)
 
 
-def test_room_events_reach_a_user_from_subscribe_to_unsubscribe(listening: Listening) -> None:
-    ada = listening.listen(ADA, "1")
-    listening.broadcast.publish(event(), Members(LOBBY))
-    listening.broadcast.subscribe(LOBBY, ADA)
-    listening.broadcast.publish(event(), Members(LOBBY))
-    listening.broadcast.unsubscribe(LOBBY, ADA)
-    listening.broadcast.publish(event(), Members(LOBBY))
+def test_room_events_reach_a_user_from_subscribe_to_unsubscribe(connections: Connections) -> None:
+    ada = connections.open(ADA, "1")
+    connections.broadcast.publish(event(), Members(LOBBY))
+    connections.broadcast.subscribe(LOBBY, ADA)
+    connections.broadcast.publish(event(), Members(LOBBY))
+    connections.broadcast.unsubscribe(LOBBY, ADA)
+    connections.broadcast.publish(event(), Members(LOBBY))
 
     assert ada() == 1
 
 
-def test_connection_that_opens_later_is_subscribed_to_its_users_rooms(listening: Listening) -> None:
-    listening.listen(ADA, "1")
-    listening.broadcast.subscribe(LOBBY, ADA)
-    phone = listening.listen(ADA, "2")
+def test_connection_that_opens_later_is_subscribed_to_its_users_rooms(
+    connections: Connections,
+) -> None:
+    connections.open(ADA, "1")
+    connections.broadcast.subscribe(LOBBY, ADA)
+    phone = connections.open(ADA, "2")
 
-    listening.broadcast.publish(event(), Members(LOBBY))
+    connections.broadcast.publish(event(), Members(LOBBY))
 
     assert phone() == 1
 
 
-def test_subscribing_twice_delivers_events_once(listening: Listening) -> None:
-    ada = listening.listen(ADA, "1")
-    listening.broadcast.subscribe(LOBBY, ADA)
-    listening.broadcast.subscribe(LOBBY, ADA)
+def test_subscribing_twice_delivers_events_once(connections: Connections) -> None:
+    ada = connections.open(ADA, "1")
+    connections.broadcast.subscribe(LOBBY, ADA)
+    connections.broadcast.subscribe(LOBBY, ADA)
 
-    listening.broadcast.publish(event(), Members(LOBBY))
+    connections.broadcast.publish(event(), Members(LOBBY))
 
     assert ada() == 1
 
 
-def test_closed_connection_gets_no_events(listening: Listening) -> None:
-    ada, bob = listening.listen(ADA, "1"), listening.listen(BOB, "2")
+def test_closed_connection_gets_no_events(connections: Connections) -> None:
+    ada, bob = connections.open(ADA, "1"), connections.open(BOB, "2")
     for user_id in (ADA, BOB):
-        listening.broadcast.subscribe(LOBBY, user_id)
-    listening.end("1")
+        connections.broadcast.subscribe(LOBBY, user_id)
+    connections.close("1")
 
-    listening.broadcast.publish(event(), Members(LOBBY))
-    listening.broadcast.publish(event(), Users((ADA, BOB)))
+    connections.broadcast.publish(event(), Members(LOBBY))
+    connections.broadcast.publish(event(), Users((ADA, BOB)))
 
     assert (ada(), bob()) == (0, 2)
 
 
-def test_event_for_one_connection_reaches_only_that_connection(listening: Listening) -> None:
-    laptop, phone, bob = (listening.listen(u, c) for u, c in ((ADA, "1"), (ADA, "2"), (BOB, "3")))
+def test_event_for_one_connection_reaches_only_that_connection(connections: Connections) -> None:
+    laptop, phone, bob = (connections.open(u, c) for u, c in ((ADA, "1"), (ADA, "2"), (BOB, "3")))
 
-    listening.broadcast.publish(event(), OneConnection(ADA, ConnectionId("2")))
-    listening.broadcast.publish(event(), OneConnection(ADA, ConnectionId("gone")))
+    connections.broadcast.publish(event(), OneConnection(ADA, ConnectionId("2")))
+    connections.broadcast.publish(event(), OneConnection(ADA, ConnectionId("gone")))
 
     assert (laptop(), phone(), bob()) == (0, 1, 0)
 
 
 def test_disconnecting_a_user_closes_all_of_their_connections_only(
-    listening: Listening,
+    connections: Connections,
 ) -> None:
     for user_id, connection_id in ((ADA, "1"), (ADA, "2"), (BOB, "3")):
-        listening.listen(user_id, connection_id)
+        connections.open(user_id, connection_id)
 
-    listening.broadcast.disconnect(Users((ADA,)), "disconnected")
+    connections.broadcast.disconnect(Users((ADA,)), "disconnected")
 
-    assert [listening.was_ended(each) for each in ("1", "2", "3")] == [True, True, False]
+    assert [connections.is_closed(each) for each in ("1", "2", "3")] == [True, True, False]
 
 
-def test_one_connection_can_be_disconnected(listening: Listening) -> None:
+def test_one_connection_can_be_disconnected(connections: Connections) -> None:
     for user_id, connection_id in ((ADA, "1"), (ADA, "2"), (BOB, "3")):
-        listening.listen(user_id, connection_id)
+        connections.open(user_id, connection_id)
 
-    listening.broadcast.disconnect(OneConnection(ADA, ConnectionId("1")), "token_expired")
+    connections.broadcast.disconnect(OneConnection(ADA, ConnectionId("1")), "token_expired")
 
-    assert [listening.was_ended(each) for each in ("1", "2", "3")] == [True, False, False]
+    assert [connections.is_closed(each) for each in ("1", "2", "3")] == [True, False, False]
 
 
-def test_disconnected_user_gets_no_more_events(listening: Listening) -> None:
-    ada = listening.listen(ADA, "1")
-    listening.broadcast.subscribe(LOBBY, ADA)
-    listening.broadcast.disconnect(Users((ADA,)), "token_expired")
+def test_disconnected_user_gets_no_more_events(connections: Connections) -> None:
+    ada = connections.open(ADA, "1")
+    connections.broadcast.subscribe(LOBBY, ADA)
+    connections.broadcast.disconnect(Users((ADA,)), "token_expired")
 
-    listening.broadcast.publish(event(), Members(LOBBY))
-    listening.broadcast.publish(event(), Users((ADA,)))
+    connections.broadcast.publish(event(), Members(LOBBY))
+    connections.broadcast.publish(event(), Users((ADA,)))
 
     assert ada() == 0
 
 
-def test_disconnecting_an_absent_user_does_nothing(listening: Listening) -> None:
-    bob = listening.listen(BOB, "1")
+def test_disconnecting_an_absent_user_does_nothing(connections: Connections) -> None:
+    bob = connections.open(BOB, "1")
 
-    listening.broadcast.disconnect(Users((EVE,)), "disconnected")
-    listening.broadcast.disconnect(OneConnection(BOB, ConnectionId("gone")), "disconnected")
-    listening.broadcast.publish(event(), Users((BOB,)))
+    connections.broadcast.disconnect(Users((EVE,)), "disconnected")
+    connections.broadcast.disconnect(OneConnection(BOB, ConnectionId("gone")), "disconnected")
+    connections.broadcast.publish(event(), Users((BOB,)))
 
     assert bob() == 1
 
 
-def test_unsubscribing_without_a_subscription_does_nothing(listening: Listening) -> None:
-    ada = listening.listen(ADA, "1")
+def test_unsubscribing_without_a_subscription_does_nothing(connections: Connections) -> None:
+    ada = connections.open(ADA, "1")
 
-    listening.broadcast.unsubscribe(LOBBY, ADA)
-    listening.broadcast.unsubscribe(LOBBY, EVE)
-    listening.broadcast.publish(event(), Members(LOBBY))
+    connections.broadcast.unsubscribe(LOBBY, ADA)
+    connections.broadcast.unsubscribe(LOBBY, EVE)
+    connections.broadcast.publish(event(), Members(LOBBY))
 
     assert ada() == 0
 
 
-def test_events_of_a_paused_room_are_delivered_by_subscribe(listening: Listening) -> None:
-    laptop = listening.listen(ADA, "1")
-    listening.broadcast.pause(LOBBY, ADA)
-    phone, bob = listening.listen(ADA, "2"), listening.listen(BOB, "3")
-    listening.broadcast.subscribe(LOBBY, BOB)
+def test_events_of_a_paused_room_are_delivered_by_subscribe(connections: Connections) -> None:
+    laptop = connections.open(ADA, "1")
+    connections.broadcast.pause(LOBBY, ADA)
+    phone, bob = connections.open(ADA, "2"), connections.open(BOB, "3")
+    connections.broadcast.subscribe(LOBBY, BOB)
 
-    listening.broadcast.publish(event(), Members(LOBBY))
-    listening.broadcast.publish(event(), Users((ADA, BOB)))
+    connections.broadcast.publish(event(), Members(LOBBY))
+    connections.broadcast.publish(event(), Users((ADA, BOB)))
     assert (laptop(), phone(), bob()) == (0, 0, 2)
-    assert not listening.broadcast.is_subscribed(LOBBY, ADA)
+    assert not connections.broadcast.is_subscribed(LOBBY, ADA)
 
-    listening.broadcast.subscribe(LOBBY, ADA)
-    listening.broadcast.publish(event(), Members(LOBBY))
+    connections.broadcast.subscribe(LOBBY, ADA)
+    connections.broadcast.publish(event(), Members(LOBBY))
 
     assert (laptop(), phone(), bob()) == (3, 3, 3)
-    assert listening.broadcast.is_subscribed(LOBBY, ADA)
+    assert connections.broadcast.is_subscribed(LOBBY, ADA)
 
 
 def test_events_of_a_paused_room_are_dropped_by_unsubscribe(
-    listening: Listening,
+    connections: Connections,
 ) -> None:
-    ada = listening.listen(ADA, "1")
-    listening.broadcast.subscribe(LOBBY, ADA)
-    listening.broadcast.pause(LOBBY, ADA)
-    listening.broadcast.publish(event(), Members(LOBBY))
+    ada = connections.open(ADA, "1")
+    connections.broadcast.subscribe(LOBBY, ADA)
+    connections.broadcast.pause(LOBBY, ADA)
+    connections.broadcast.publish(event(), Members(LOBBY))
 
-    listening.broadcast.unsubscribe(LOBBY, ADA)
-    listening.broadcast.publish(event(), Members(LOBBY))
+    connections.broadcast.unsubscribe(LOBBY, ADA)
+    connections.broadcast.publish(event(), Members(LOBBY))
 
     assert ada() == 0
-    assert not listening.broadcast.is_subscribed(LOBBY, ADA)
-    listening.broadcast.publish(event(), Users((ADA,)))
+    assert not connections.broadcast.is_subscribed(LOBBY, ADA)
+    connections.broadcast.publish(event(), Users((ADA,)))
     assert ada() == 1
 
 
-def test_messages_up_to_given_seq_are_not_delivered(listening: Listening) -> None:
-    ada = listening.listen(ADA, "1")
-    listening.broadcast.pause(LOBBY, ADA)
+def test_messages_up_to_given_seq_are_not_delivered(connections: Connections) -> None:
+    ada = connections.open(ADA, "1")
+    connections.broadcast.pause(LOBBY, ADA)
     for seq in (2, 3):
-        listening.broadcast.publish(sent(seq), Members(LOBBY))
+        connections.broadcast.publish(sent(seq), Members(LOBBY))
 
-    listening.broadcast.subscribe(LOBBY, ADA, given_seq=4)
-    listening.broadcast.publish(sent(4), Members(LOBBY))
+    connections.broadcast.subscribe(LOBBY, ADA, given_seq=4)
+    connections.broadcast.publish(sent(4), Members(LOBBY))
     assert ada() == 0
 
-    listening.broadcast.publish(sent(5), Members(LOBBY))
+    connections.broadcast.publish(sent(5), Members(LOBBY))
     assert ada() == 1
 
 
 def test_connection_that_opens_later_gets_no_messages_up_to_given_seq(
-    listening: Listening,
+    connections: Connections,
 ) -> None:
-    listening.listen(ADA, "1")
-    listening.broadcast.subscribe(LOBBY, ADA, 2)
-    phone = listening.listen(ADA, "2")
+    connections.open(ADA, "1")
+    connections.broadcast.subscribe(LOBBY, ADA, 2)
+    phone = connections.open(ADA, "2")
 
     for seq in (2, 3):
-        listening.broadcast.publish(MessageSent(draft(Room(LOBBY)).at(seq)), Members(LOBBY))
+        connections.broadcast.publish(MessageSent(draft(Room(LOBBY)).at(seq)), Members(LOBBY))
 
     assert phone() == 1
 
 
-def test_user_who_comes_back_gets_no_messages_up_to_given_seq(listening: Listening) -> None:
-    listening.listen(ADA, "1")
-    listening.broadcast.subscribe(LOBBY, ADA, 2)
-    listening.end("1")
-    phone = listening.listen(ADA, "2")
-    listening.broadcast.subscribe(LOBBY, ADA)
+def test_user_who_comes_back_gets_no_messages_up_to_given_seq(connections: Connections) -> None:
+    connections.open(ADA, "1")
+    connections.broadcast.subscribe(LOBBY, ADA, 2)
+    connections.close("1")
+    phone = connections.open(ADA, "2")
+    connections.broadcast.subscribe(LOBBY, ADA)
 
     for seq in (2, 3):
-        listening.broadcast.publish(MessageSent(draft(Room(LOBBY)).at(seq)), Members(LOBBY))
+        connections.broadcast.publish(MessageSent(draft(Room(LOBBY)).at(seq)), Members(LOBBY))
 
     assert phone() == 1
 
 
-def test_pausing_for_an_absent_user_queues_no_events(listening: Listening) -> None:
-    listening.broadcast.pause(LOBBY, EVE)
-    eve = listening.listen(EVE, "1")
-    listening.broadcast.publish(event(), Members(LOBBY))
-    assert not listening.broadcast.is_subscribed(LOBBY, EVE)
+def test_pausing_for_an_absent_user_queues_no_events(connections: Connections) -> None:
+    connections.broadcast.pause(LOBBY, EVE)
+    eve = connections.open(EVE, "1")
+    connections.broadcast.publish(event(), Members(LOBBY))
+    assert not connections.broadcast.is_subscribed(LOBBY, EVE)
 
-    listening.broadcast.subscribe(LOBBY, EVE)
-    listening.broadcast.publish(event(), Members(LOBBY))
+    connections.broadcast.subscribe(LOBBY, EVE)
+    connections.broadcast.publish(event(), Members(LOBBY))
 
     assert eve() == 1
 
 
-def test_queue_of_a_paused_room_is_dropped_with_the_last_connection(listening: Listening) -> None:
-    listening.listen(ADA, "1")
-    listening.broadcast.pause(LOBBY, ADA)
-    listening.end("1")
-    ada = listening.listen(ADA, "2")
+def test_queue_of_a_paused_room_is_dropped_with_the_last_connection(
+    connections: Connections,
+) -> None:
+    connections.open(ADA, "1")
+    connections.broadcast.pause(LOBBY, ADA)
+    connections.close("1")
+    ada = connections.open(ADA, "2")
 
-    listening.broadcast.publish(event(), Users((ADA,)))
+    connections.broadcast.publish(event(), Users((ADA,)))
 
     assert ada() == 1

@@ -233,27 +233,27 @@ class MergeMachine(RuleBasedStateMachine):
     def change_membership(self, which: int, name: str) -> None:
         self.command(self.pick_idle(which), name, {"room_id": LOBBY.room_id})
 
-    @precondition(lambda self: self.store.movable())
+    @precondition(lambda self: self.store.pending())
     @rule(which=st.integers(0, 9), times=st.integers(1, 4))
     def complete_calls(self, which: int, times: int) -> None:
         for _ in range(times):
-            movable = self.store.movable()
-            if movable:
-                self.pick(movable, which).go_on(well=True)
+            pending = self.store.pending()
+            if pending:
+                self.pick(pending, which).proceed()
                 self.turn()
 
-    @precondition(lambda self: self.store.movable())
+    @precondition(lambda self: self.store.pending())
     @rule()
     def complete_oldest_call(self) -> None:
         self.complete_calls(0, 1)
 
-    @precondition(lambda self: self.store.movable())
+    @precondition(lambda self: self.store.pending())
     @rule(which=st.integers(0, 9))
     def fail(self, which: int) -> None:
-        call = self.pick(self.store.movable(), which)
+        call = self.pick(self.store.pending(), which)
         if call.name in {"join", "leave", "membership"}:
             self.memberships_failed = True
-        call.go_on(well=False)
+        call.fail()
         self.turn()
 
     @precondition(lambda self: self.store.late)
@@ -271,8 +271,8 @@ class MergeMachine(RuleBasedStateMachine):
     def settle(self) -> None:
         for _ in range(3):
             while self.store.calls:
-                for call in self.store.movable():
-                    call.go_on(well=True)
+                for call in self.store.pending():
+                    call.proceed()
                 self.turn()
             self.pass_time()
         assert not self.store.calls

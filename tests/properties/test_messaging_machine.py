@@ -104,7 +104,7 @@ class MessagingMachine(RuleBasedStateMachine):
             self.loop.run_until_complete(self._confirm(self.open[which % len(self.open)]))
 
     async def _confirm(self, device: Device) -> None:
-        self.confirmed.update(device.listener.unconfirmed)
+        self.confirmed.update(device.connection.unconfirmed)
         device.confirm()
         await self.live.settled()
 

@@ -46,7 +46,7 @@ def live() -> LiveChat:
 async def refused(device: Device, command: Command[Any]) -> int:
     """Send a command that exceeds its rate; return `retry_after_ms`."""
     with pytest.raises(RateLimited) as limited:
-        await device.do(command)
+        await device.execute(command)
     return limited.value.retry_after_ms
 
 
@@ -57,45 +57,45 @@ class TestRates:
     ) -> None:
         ada = await live.connect(ADA)
         for _ in range(3):
-            await ada.do(command)
+            await ada.execute(command)
 
         assert await refused(ada, command) == 250
 
     async def test_command_is_accepted_after_retry_delay(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
         for _ in range(3):
-            await ada.do(SEND)
+            await ada.execute(SEND)
 
         live.clock.advance(timedelta(milliseconds=249))
         assert await refused(ada, SEND) == 1
 
         live.clock.advance(MOMENT)
-        assert not (await ada.do(SEND)).duplicate
+        assert not (await ada.execute(SEND)).duplicate
         assert await refused(ada, SEND) == 250
 
     async def test_rejected_command_has_no_effect(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         for _ in range(3):
-            await ada.do(SEND)
-        before = list(bob.told)
+            await ada.execute(SEND)
+        before = list(bob.events)
 
         await refused(ada, SEND)
 
-        assert bob.told == before
+        assert bob.events == before
         live.clock.advance(timedelta(seconds=1))
-        assert (await ada.do(SEND)).message.seq == 4
+        assert (await ada.execute(SEND)).message.seq == 4
 
     async def test_connections_of_user_share_rate(self, live: LiveChat) -> None:
         ada, adas_phone = await live.connect(ADA), await live.connect(ADA)
         for device in (ada, adas_phone, ada):
-            await device.do(SEND)
+            await device.execute(SEND)
 
         await refused(adas_phone, SEND)
 
     async def test_reconnecting_does_not_reset_rate(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
         for _ in range(3):
-            await ada.do(SEND)
+            await ada.execute(SEND)
         ada.close()
 
         await refused(await live.connect(ADA), SEND)
@@ -103,18 +103,18 @@ class TestRates:
     async def test_users_are_limited_separately(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         for _ in range(3):
-            await ada.do(SEND)
+            await ada.execute(SEND)
 
-        await bob.do(SEND)
+        await bob.execute(SEND)
 
         await refused(ada, SEND)
 
     async def test_kinds_of_commands_are_limited_separately(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
         for _ in range(3):
-            await ada.do(SEND)
-            await ada.do(JOIN)
-            await ada.do(START)
+            await ada.execute(SEND)
+            await ada.execute(JOIN)
+            await ada.execute(START)
 
         for command in (SEND, JOIN, START):
             await refused(ada, command)
@@ -125,7 +125,7 @@ class TestRates:
     ) -> None:
         ada = await live.connect(ADA)
         for command in (one, other, one):
-            await ada.do(command)
+            await ada.execute(command)
 
         await refused(ada, other)
 
@@ -133,7 +133,7 @@ class TestRates:
         live = LiveChat(Limits(rates={"membership": OF_A_USER}))
         ada = await live.connect(ADA)
 
-        sent = [await ada.do(SEND) for _ in range(1000)]
+        sent = [await ada.execute(SEND) for _ in range(1000)]
 
         assert sent[-1].message.seq == 1000
 
@@ -148,7 +148,7 @@ class TestRates:
             await live.host(ADA, SEND)
 
         for _ in range(3):
-            await ada.do(SEND)
+            await ada.execute(SEND)
 
         await refused(ada, SEND)
 
@@ -157,11 +157,11 @@ class TestRates:
         live = LiveChat(Limits(rates={"send": of_both}))
         ada, adas_phone = await live.connect(ADA), await live.connect(ADA)
         for _ in range(3):
-            await ada.do(SEND)
+            await ada.execute(SEND)
 
         assert await refused(ada, SEND) == 250
         for _ in range(3):
-            await adas_phone.do(SEND)
+            await adas_phone.execute(SEND)
         assert await refused(await live.connect(ADA), SEND) == 250
 
     @pytest.mark.parametrize(
@@ -177,14 +177,14 @@ class TestRates:
         of_a_connection = DEFAULT_RATES[kind].per_connection
         assert of_a_connection is not None
         for _ in range(of_a_connection.burst):
-            await ada.do(command)
+            await ada.execute(command)
 
         for _ in range(100):
             assert await refused(ada, command) == wait
             live.clock.advance(timedelta(milliseconds=wait - 1))
             assert await refused(ada, command) == 1
             live.clock.advance(MOMENT)
-            await ada.do(command)
+            await ada.execute(command)
 
 
 class TestClosing:
@@ -193,13 +193,13 @@ class TestClosing:
         self, live: LiveChat, command: Command[Any]
     ) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
-        before = [list(device.told) for device in (ada, bob)]
+        before = [list(device.events) for device in (ada, bob)]
         live.chat.close()
 
         with pytest.raises(Unavailable):
-            await ada.do(command)
+            await ada.execute(command)
 
-        assert [device.told for device in (ada, bob)] == before
+        assert [device.events for device in (ada, bob)] == before
         assert await live.store.messages.last_seq(Pair.of(ADA, BOB)) == 0
 
     async def test_host_commands_are_rejected_after_close(self, live: LiveChat) -> None:
@@ -222,7 +222,7 @@ class TestClosing:
         live = LiveChat(store=HookedStore(before=gate))
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         gate.hold_next("append")
-        sending = asyncio.create_task(ada.do(SEND))
+        sending = asyncio.create_task(ada.execute(SEND))
         await gate.reached()
 
         live.chat.close()

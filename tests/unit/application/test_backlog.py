@@ -145,10 +145,10 @@ async def test_reading_backlog_can_be_retried() -> None:
     live = LiveChat(Limits(rates={}, push_batch_bytes=10), HookedStore(before=outage))
     for _ in range(3):
         await live.host(ADA, personal(BOB, "x" * 10))
-    listener = live.broadcast.listen(BOB, (await live.connect(EVE)).connection_id)
+    connection = live.broadcast.open(BOB, (await live.connect(EVE)).connection_id)
     missed = await live.store.deliveries.undelivered(BOB, 10)
     backlog = Backlog.of(BOB, missed, 10)
-    listener.write(listener.merge.open(backlog))
+    connection.write(connection.merge.open(backlog))
 
     outage.down = {"page"}
     with pytest.raises(Unavailable):
@@ -156,6 +156,8 @@ async def test_reading_backlog_can_be_retried() -> None:
     outage.down = set()
     while not backlog.is_empty:
         await live.chat.sessions.read_next_batch(backlog)
-        listener.write(listener.merge.push(backlog.take()))
+        connection.write(connection.merge.push(backlog.take()))
 
-    assert [event.message for event in listener.told if isinstance(event, MessageSent)] == missed
+    assert [
+        event.message for event in connection.events if isinstance(event, MessageSent)
+    ] == missed

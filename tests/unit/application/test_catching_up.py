@@ -294,11 +294,11 @@ async def test_returned_messages_are_delivered() -> None:
     adas_phone = await live.connect(ADA)
     (connected,) = adas_phone.of(Connected)
     adas_phone.close()
-    await bob.do(personal(ADA))
+    await bob.execute(personal(ADA))
     assert bob.of(MessageDelivered) == []
     adas_phone = await live.connect(ADA)
 
-    await adas_phone.do(CatchUp(live.store.epoch, since=connected.since))
+    await adas_phone.execute(CatchUp(live.store.epoch, since=connected.since))
     adas_phone.confirm()
 
     assert [event.message.seq for event in bob.of(MessageDelivered)] == [1]

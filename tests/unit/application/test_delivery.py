@@ -26,7 +26,7 @@ class TestOnlineRecipient:
     async def test_all_connections_of_sender_are_notified(self, live: LiveChat) -> None:
         ada, adas_phone, bob = [await live.connect(user) for user in (ADA, ADA, BOB)]
 
-        sent = await ada.do(personal(BOB))
+        sent = await ada.execute(personal(BOB))
         bob.confirm()
 
         assert delivered(ada) == delivered(adas_phone) == [sent.message.message_id]
@@ -34,14 +34,14 @@ class TestOnlineRecipient:
     async def test_sender_is_not_notified_before_confirmation(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
 
-        await ada.do(personal(BOB))
+        await ada.execute(personal(BOB))
 
         assert bob.of(MessageSent)
         assert delivered(ada) == []
 
     async def test_unconfirmed_message_is_pushed_to_next_connection(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
-        sent = await ada.do(personal(BOB))
+        sent = await ada.execute(personal(BOB))
         bob.close()
 
         bob = await live.connect(BOB)
@@ -51,7 +51,7 @@ class TestOnlineRecipient:
 
     async def test_confirmed_message_is_not_pushed_to_other_device(self, live: LiveChat) -> None:
         ada, bob, bobs_phone = [await live.connect(user) for user in (ADA, BOB, BOB)]
-        await ada.do(personal(BOB))
+        await ada.execute(personal(BOB))
         bob.confirm()
         bobs_phone.close()
 
@@ -64,7 +64,7 @@ class TestOnlineRecipient:
     ) -> None:
         ada, *bobs = [await live.connect(user) for user in (ADA, BOB, BOB, BOB)]
 
-        sent = await ada.do(personal(BOB))
+        sent = await ada.execute(personal(BOB))
         for bob in bobs:
             bob.confirm()
 
@@ -73,26 +73,26 @@ class TestOnlineRecipient:
     async def test_other_users_are_not_notified(self, live: LiveChat) -> None:
         ada, bob, eve = [await live.connect(user) for user in (ADA, BOB, EVE)]
 
-        await ada.do(personal(BOB))
+        await ada.execute(personal(BOB))
         bob.confirm()
 
         assert delivered(bob) == delivered(eve) == []
 
     async def test_receipt_has_message_and_time(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
-        sent = await ada.do(personal(BOB, client_message_id="m1"))
+        sent = await ada.execute(personal(BOB, client_message_id="m1"))
         live.clock.advance(timedelta(seconds=1))
 
         bob.confirm()
 
-        assert ada.told[-1] == MessageDelivered(sent.message, delivered_at=live.clock.now())
+        assert ada.events[-1] == MessageDelivered(sent.message, delivered_at=live.clock.now())
 
     async def test_retry_is_not_delivered_again(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
-        sent = await ada.do(personal(BOB, client_message_id="m1"))
+        sent = await ada.execute(personal(BOB, client_message_id="m1"))
         bob.confirm()
 
-        await ada.do(personal(BOB, client_message_id="m1"))
+        await ada.execute(personal(BOB, client_message_id="m1"))
         bob.confirm()
 
         assert delivered(ada) == [sent.message.message_id]
@@ -100,7 +100,7 @@ class TestOnlineRecipient:
     async def test_message_to_self_is_delivered(self, live: LiveChat) -> None:
         ada, adas_phone = await live.connect(ADA), await live.connect(ADA)
 
-        sent = await ada.do(personal(ADA))
+        sent = await ada.execute(personal(ADA))
         adas_phone.confirm()
 
         assert delivered(ada) == delivered(adas_phone) == [sent.message.message_id]
@@ -119,13 +119,13 @@ class TestOfflineRecipient:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         bob.close()
 
-        await ada.do(personal(BOB))
+        await ada.execute(personal(BOB))
 
         assert delivered(ada) == []
 
     async def test_sender_is_notified_when_recipient_reconnects(self, live: LiveChat) -> None:
         ada, adas_phone = await live.connect(ADA), await live.connect(ADA)
-        sent = await ada.do(personal(BOB, client_message_id="m1"))
+        sent = await ada.execute(personal(BOB, client_message_id="m1"))
         live.clock.advance(timedelta(hours=1))
 
         (await live.connect(BOB)).confirm()
@@ -135,7 +135,7 @@ class TestOfflineRecipient:
 
     async def test_missed_messages_are_delivered_once_in_order(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
-        sent = [(await ada.do(personal(BOB))).message.message_id for _ in range(3)]
+        sent = [(await ada.execute(personal(BOB))).message.message_id for _ in range(3)]
 
         for _ in range(2):
             bob = await live.connect(BOB)
@@ -146,7 +146,7 @@ class TestOfflineRecipient:
 
     async def test_second_connection_delivers_nothing_again(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
-        sent = await ada.do(personal(BOB))
+        sent = await ada.execute(personal(BOB))
         (await live.connect(BOB)).confirm()
 
         (await live.connect(BOB)).confirm()
@@ -155,7 +155,7 @@ class TestOfflineRecipient:
 
     async def test_offline_sender_gets_no_receipt_later(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
-        await ada.do(personal(BOB))
+        await ada.execute(personal(BOB))
         ada.close()
         (await live.connect(BOB)).confirm()
 
@@ -187,7 +187,9 @@ class TestBeforeTheAcknowledgement:
     ) -> None:
         ada = await live.connect(ADA)
         gate.hold_next("append")
-        sending = asyncio.create_task(ada.do(personal(BOB, client_message_id=client_message_id)))
+        sending = asyncio.create_task(
+            ada.execute(personal(BOB, client_message_id=client_message_id))
+        )
         await gate.reached()
 
         (await live.connect(BOB)).confirm()
@@ -204,10 +206,10 @@ class TestBeforeTheAcknowledgement:
         self, live: LiveChat, gate: Gate
     ) -> None:
         ada = await live.connect(ADA)
-        sent = await ada.do(personal(BOB, client_message_id="m1"))
+        sent = await ada.execute(personal(BOB, client_message_id="m1"))
         bob = await live.connect(BOB)
         gate.hold_next("append")
-        retrying = asyncio.create_task(ada.do(personal(BOB, client_message_id="m1")))
+        retrying = asyncio.create_task(ada.execute(personal(BOB, client_message_id="m1")))
         await gate.reached()
 
         bob.confirm()
@@ -228,7 +230,7 @@ class TestBeforeTheAcknowledgement:
         outage.down = {"append"}
 
         with pytest.raises(Unavailable):
-            await ada.do(personal(BOB, client_message_id="m1"))
+            await ada.execute(personal(BOB, client_message_id="m1"))
         bob.confirm()
         await live.settled()
 
@@ -241,37 +243,37 @@ class TestRoom:
     ) -> None:
         devices = [await live.connect(user) for user in (ADA, ADA, BOB, EVE)]
         for device in devices:
-            await device.do(JoinRoom(LOBBY))
+            await device.execute(JoinRoom(LOBBY))
         ada, adas_phone, bob, eve = devices
 
-        sent = await ada.do(group(LOBBY))
+        sent = await ada.execute(group(LOBBY))
 
         assert delivered(ada) == delivered(adas_phone) == [sent.message.message_id]
         assert delivered(bob) == delivered(eve) == []
 
     async def test_room_receipt_has_message_and_time(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
-        await ada.do(JoinRoom(LOBBY))
+        await ada.execute(JoinRoom(LOBBY))
 
-        sent = await ada.do(group(LOBBY, client_message_id="m1"))
+        sent = await ada.execute(group(LOBBY, client_message_id="m1"))
 
-        assert ada.told[-1] == MessageDelivered(sent.message, delivered_at=live.clock.now())
+        assert ada.events[-1] == MessageDelivered(sent.message, delivered_at=live.clock.now())
 
     async def test_retry_is_not_delivered_again(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
-        await ada.do(JoinRoom(LOBBY))
-        sent = await ada.do(group(LOBBY, client_message_id="m1"))
+        await ada.execute(JoinRoom(LOBBY))
+        sent = await ada.execute(group(LOBBY, client_message_id="m1"))
 
-        await ada.do(group(LOBBY, client_message_id="m1"))
+        await ada.execute(group(LOBBY, client_message_id="m1"))
 
         assert delivered(ada) == [sent.message.message_id]
 
     async def test_reconnecting_member_delivers_nothing_again(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         for device in (ada, bob):
-            await device.do(JoinRoom(LOBBY))
+            await device.execute(JoinRoom(LOBBY))
         bob.close()
-        sent = await ada.do(group(LOBBY))
+        sent = await ada.execute(group(LOBBY))
 
         bob = await live.connect(BOB)
 
@@ -294,7 +296,7 @@ class TestUnavailableStore:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         outage.down = {"delivered"}
 
-        sent = await ada.do(personal(BOB))
+        sent = await ada.execute(personal(BOB))
 
         await live.settled()
         assert not sent.duplicate
@@ -306,7 +308,7 @@ class TestUnavailableStore:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         outage.down = {"delivered"}
 
-        await ada.do(personal(BOB))
+        await ada.execute(personal(BOB))
         bob.confirm()
 
         await live.settled()
@@ -317,7 +319,7 @@ class TestUnavailableStore:
     ) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         outage.down = {"delivered"}
-        sent = await ada.do(personal(BOB))
+        sent = await ada.execute(personal(BOB))
         bob.confirm()
         await live.settled()
         outage.down = set()
@@ -334,11 +336,11 @@ class TestUnavailableStore:
     ) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         outage.down = {"delivered"}
-        await ada.do(personal(BOB))
+        await ada.execute(personal(BOB))
         bob.confirm()
         await live.settled()
         outage.down = set()
-        later = await ada.do(personal(BOB))
+        later = await ada.execute(personal(BOB))
         bob.confirm()
         await live.settled()
 
@@ -352,7 +354,7 @@ class TestUnavailableStore:
         self, live: LiveChat, outage: Outage
     ) -> None:
         ada = await live.connect(ADA)
-        sent = await ada.do(personal(BOB))
+        sent = await ada.execute(personal(BOB))
         outage.down = {"delivered"}
 
         bob = await live.connect(BOB)
@@ -379,11 +381,11 @@ class TestSlowStore:
     ) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         gate.hold_next("delivered")
-        first = await ada.do(personal(BOB))
+        first = await ada.execute(personal(BOB))
         bob.confirm()
         await gate.reached()
 
-        second = await ada.do(personal(BOB))
+        second = await ada.execute(personal(BOB))
         bob.confirm()
         await wait_all_tasks_blocked()
         gate.release()
@@ -396,13 +398,13 @@ class TestSlowStore:
         self, live: LiveChat, gate: Gate
     ) -> None:
         ada = await live.connect(ADA)
-        missed = [(await ada.do(personal(BOB))).message.message_id for _ in range(3)]
+        missed = [(await ada.execute(personal(BOB))).message.message_id for _ in range(3)]
         gate.hold_next("delivered")
         bob = await live.connect(BOB)
         bob.confirm()
         await gate.reached()
 
-        new = await ada.do(personal(BOB))
+        new = await ada.execute(personal(BOB))
         bob.confirm()
         await wait_all_tasks_blocked()
         gate.release()

@@ -35,14 +35,14 @@ class TestSendToUser:
     async def test_all_connections_of_recipient_get_message(self, live: LiveChat) -> None:
         ada, bob, bobs_phone = [await live.connect(user) for user in (ADA, BOB, BOB)]
 
-        sent = await ada.do(personal(BOB))
+        sent = await ada.execute(personal(BOB))
 
         assert bob.of(MessageSent) == bobs_phone.of(MessageSent) == [MessageSent(sent.message)]
 
     async def test_other_connections_of_sender_get_message(self, live: LiveChat) -> None:
         ada, adas_phone, adas_tablet = [await live.connect(ADA) for _ in range(3)]
 
-        sent = await ada.do(personal(BOB))
+        sent = await ada.execute(personal(BOB))
 
         assert adas_phone.of(MessageSent) == [MessageSent(sent.message)]
         assert adas_tablet.of(MessageSent) == [MessageSent(sent.message)]
@@ -51,25 +51,25 @@ class TestSendToUser:
         ada = await live.connect(ADA)
         await live.connect(BOB)
 
-        await ada.do(personal(BOB))
+        await ada.execute(personal(BOB))
 
         assert ada.of(MessageSent) == []
 
     async def test_other_users_do_not_get_message(self, live: LiveChat) -> None:
         ada, bob, eve = [await live.connect(user) for user in (ADA, BOB, EVE)]
         for device in (ada, bob, eve):
-            await device.do(JoinRoom(LOBBY))
-        before = list(eve.told)
+            await device.execute(JoinRoom(LOBBY))
+        before = list(eve.events)
 
-        await ada.do(personal(BOB))
+        await ada.execute(personal(BOB))
 
-        assert eve.told == before
+        assert eve.events == before
 
     async def test_result_is_stored_message(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
         live.clock.advance(timedelta(milliseconds=1234))
 
-        sent = await ada.do(personal(BOB, "hello", client_message_id="m1"))
+        sent = await ada.execute(personal(BOB, "hello", client_message_id="m1"))
 
         assert not sent.duplicate
         assert sent.message == Message(
@@ -86,9 +86,9 @@ class TestSendToUser:
 
     async def test_reply_continues_same_conversation(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
-        await ada.do(personal(BOB))
+        await ada.execute(personal(BOB))
 
-        sent = await bob.do(personal(ADA))
+        sent = await bob.execute(personal(ADA))
 
         assert sent.message.seq == 2
         assert ada.of(MessageSent) == [MessageSent(sent.message)]
@@ -96,14 +96,14 @@ class TestSendToUser:
     async def test_seq_is_per_pair(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
 
-        seqs = [(await ada.do(personal(user))).message.seq for user in (BOB, EVE, BOB)]
+        seqs = [(await ada.execute(personal(user))).message.seq for user in (BOB, EVE, BOB)]
 
         assert seqs == [1, 1, 2]
 
     async def test_message_to_offline_user_is_stored(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
 
-        sent = await ada.do(personal(BOB))
+        sent = await ada.execute(personal(BOB))
 
         assert sent.message.seq == 1
         assert await live.store.deliveries.undelivered(BOB, 10) == [sent.message]
@@ -123,16 +123,16 @@ class TestSendToSelf:
     ) -> None:
         ada, adas_phone, bob = [await live.connect(user) for user in (ADA, ADA, BOB)]
 
-        sent = await ada.do(personal(ADA))
+        sent = await ada.execute(personal(ADA))
 
         assert ada.of(MessageSent) == adas_phone.of(MessageSent) == [MessageSent(sent.message)]
         assert bob.of(MessageSent) == []
 
     async def test_messages_to_self_are_separate_conversation(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
-        await ada.do(personal(BOB))
+        await ada.execute(personal(BOB))
 
-        sent = await ada.do(personal(ADA))
+        sent = await ada.execute(personal(ADA))
 
         assert sent.message.conversation == Pair(ADA, ADA)
         assert sent.message.seq == 1
@@ -141,10 +141,10 @@ class TestSendToSelf:
 class TestSendToRoom:
     async def test_all_other_connections_of_members_get_message(self, live: LiveChat) -> None:
         ada, adas_phone, bob, bobs_phone = [await live.connect(u) for u in (ADA, ADA, BOB, BOB)]
-        await ada.do(JoinRoom(LOBBY))
-        await bob.do(JoinRoom(LOBBY))
+        await ada.execute(JoinRoom(LOBBY))
+        await bob.execute(JoinRoom(LOBBY))
 
-        sent = await ada.do(group(LOBBY))
+        sent = await ada.execute(group(LOBBY))
 
         assert ada.of(MessageSent) == []
         for device in (adas_phone, bob, bobs_phone):
@@ -152,9 +152,9 @@ class TestSendToRoom:
 
     async def test_result_is_stored_message(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
-        await ada.do(JoinRoom(LOBBY))
+        await ada.execute(JoinRoom(LOBBY))
 
-        sent = await ada.do(group(LOBBY, "hello"))
+        sent = await ada.execute(group(LOBBY, "hello"))
 
         assert sent.message.conversation == Room(LOBBY)
         assert sent.message.seq == 1
@@ -163,46 +163,46 @@ class TestSendToRoom:
 
     async def test_members_of_other_rooms_do_not_get_message(self, live: LiveChat) -> None:
         ada, eve = await live.connect(ADA), await live.connect(EVE)
-        await ada.do(JoinRoom(LOBBY))
-        await eve.do(JoinRoom(DEN))
+        await ada.execute(JoinRoom(LOBBY))
+        await eve.execute(JoinRoom(DEN))
 
-        await ada.do(group(LOBBY))
+        await ada.execute(group(LOBBY))
 
         assert eve.of(MessageSent) == []
 
     async def test_former_member_does_not_get_message(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         for device in (ada, bob):
-            await device.do(JoinRoom(LOBBY))
-        await bob.do(LeaveRoom(LOBBY))
+            await device.execute(JoinRoom(LOBBY))
+        await bob.execute(LeaveRoom(LOBBY))
 
-        await ada.do(group(LOBBY))
+        await ada.execute(group(LOBBY))
 
         assert bob.of(MessageSent) == []
 
     async def test_message_from_non_member_is_rejected(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
-        await bob.do(JoinRoom(LOBBY))
+        await bob.execute(JoinRoom(LOBBY))
 
         with pytest.raises(NotAMember):
-            await ada.do(group(LOBBY))
+            await ada.execute(group(LOBBY))
 
         assert bob.of(MessageSent) == []
         assert await live.store.messages.last_seq(Room(LOBBY)) == 0
 
     async def test_message_from_former_member_is_rejected(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
-        await ada.do(JoinRoom(LOBBY))
-        await ada.do(LeaveRoom(LOBBY))
+        await ada.execute(JoinRoom(LOBBY))
+        await ada.execute(LeaveRoom(LOBBY))
 
         with pytest.raises(NotAMember):
-            await ada.do(group(LOBBY))
+            await ada.execute(group(LOBBY))
 
     async def test_message_to_unknown_room_is_rejected(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
 
         with pytest.raises(NotAMember):
-            await ada.do(group(LOBBY))
+            await ada.execute(group(LOBBY))
 
     async def test_host_message_for_non_member_is_rejected(self, live: LiveChat) -> None:
         with pytest.raises(NotAMember):
@@ -212,10 +212,10 @@ class TestSendToRoom:
         ada, bob, eve = [await live.connect(user) for user in (ADA, BOB, EVE)]
         room_bob = RoomId(BOB)
         for device in (ada, eve):
-            await device.do(JoinRoom(room_bob))
+            await device.execute(JoinRoom(room_bob))
 
-        to_room = await ada.do(group(room_bob))
-        to_bob = await ada.do(personal(BOB))
+        to_room = await ada.execute(group(room_bob))
+        to_bob = await ada.execute(personal(BOB))
 
         assert eve.of(MessageSent) == [MessageSent(to_room.message)]
         assert bob.of(MessageSent) == [MessageSent(to_bob.message)]
@@ -224,10 +224,10 @@ class TestSendToRoom:
 class TestRetry:
     async def test_retry_returns_first_message(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
-        first = await ada.do(personal(BOB, "first", client_message_id="m1"))
+        first = await ada.execute(personal(BOB, "first", client_message_id="m1"))
         live.clock.advance(timedelta(seconds=1))
 
-        retry = await ada.do(personal(BOB, "first", client_message_id="m1"))
+        retry = await ada.execute(personal(BOB, "first", client_message_id="m1"))
 
         assert retry.duplicate
         assert retry.message == first.message
@@ -236,26 +236,26 @@ class TestRetry:
     async def test_retry_broadcasts_nothing(self, live: LiveChat, command: SendMessage) -> None:
         devices = [await live.connect(user) for user in (ADA, ADA, BOB)]
         for device in devices:
-            await device.do(JoinRoom(LOBBY))
-        await devices[0].do(command)
-        before = [list(device.told) for device in devices]
+            await device.execute(JoinRoom(LOBBY))
+        await devices[0].execute(command)
+        before = [list(device.events) for device in devices]
 
-        await devices[0].do(command)
+        await devices[0].execute(command)
 
-        assert [device.told for device in devices] == before
+        assert [device.events for device in devices] == before
 
     async def test_retry_stores_nothing(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
-        await ada.do(personal(BOB, client_message_id="m1"))
-        await ada.do(personal(BOB, client_message_id="m1"))
+        await ada.execute(personal(BOB, client_message_id="m1"))
+        await ada.execute(personal(BOB, client_message_id="m1"))
 
-        assert (await ada.do(personal(BOB, client_message_id="m2"))).message.seq == 2
+        assert (await ada.execute(personal(BOB, client_message_id="m2"))).message.seq == 2
 
     async def test_retry_from_another_connection_is_duplicate(self, live: LiveChat) -> None:
         ada, adas_phone = await live.connect(ADA), await live.connect(ADA)
-        first = await ada.do(personal(BOB, client_message_id="m1"))
+        first = await ada.execute(personal(BOB, client_message_id="m1"))
 
-        retry = await adas_phone.do(personal(BOB, client_message_id="m1"))
+        retry = await adas_phone.execute(personal(BOB, client_message_id="m1"))
 
         assert retry.duplicate
         assert retry.message == first.message
@@ -263,17 +263,18 @@ class TestRetry:
     async def test_retry_after_many_messages_is_duplicate(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
         first, *_ = [
-            await ada.do(personal(BOB, client_message_id=f"m{number}")) for number in range(200)
+            await ada.execute(personal(BOB, client_message_id=f"m{number}"))
+            for number in range(200)
         ]
 
-        assert (await ada.do(personal(BOB, client_message_id="m0"))).message == first.message
+        assert (await ada.execute(personal(BOB, client_message_id="m0"))).message == first.message
 
     async def test_retry_does_not_end_typing(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
-        await ada.do(personal(BOB, client_message_id="m1"))
-        await ada.do(StartTyping(Person(BOB)))
+        await ada.execute(personal(BOB, client_message_id="m1"))
+        await ada.execute(StartTyping(Person(BOB)))
 
-        await ada.do(personal(BOB, client_message_id="m1"))
+        await ada.execute(personal(BOB, client_message_id="m1"))
 
         assert bob.of(TypingStopped) == []
 
@@ -282,7 +283,9 @@ class TestRetry:
         ada, adas_phone, bob = [await live.connect(user) for user in (ADA, ADA, BOB)]
         command = personal(BOB, client_message_id="m1")
 
-        sent = await asyncio.gather(ada.do(command), adas_phone.do(command), ada.do(command))
+        sent = await asyncio.gather(
+            ada.execute(command), adas_phone.execute(command), ada.execute(command)
+        )
 
         assert sorted(each.duplicate for each in sent) == [False, True, True]
         assert bob.of(MessageSent) == [MessageSent(sent[0].message)]
@@ -299,15 +302,15 @@ class TestRetry:
     ) -> None:
         ada, adas_phone, bob = [await live.connect(user) for user in (ADA, ADA, BOB)]
         for device in (ada, bob):
-            await device.do(JoinRoom(LOBBY))
-        sent = await ada.do(first)
-        before = [list(device.told) for device in (ada, adas_phone, bob)]
+            await device.execute(JoinRoom(LOBBY))
+        sent = await ada.execute(first)
+        before = [list(device.events) for device in (ada, adas_phone, bob)]
 
         with pytest.raises(Conflict):
-            await adas_phone.do(changed)
+            await adas_phone.execute(changed)
 
-        assert [device.told for device in (ada, adas_phone, bob)] == before
-        assert (await ada.do(first)).message == sent.message
+        assert [device.events for device in (ada, adas_phone, bob)] == before
+        assert (await ada.execute(first)).message == sent.message
         assert await live.store.messages.last_seq(sent.message.conversation) == 1
 
     async def test_concurrent_retry_with_other_content_is_conflict(self) -> None:
@@ -315,8 +318,8 @@ class TestRetry:
         ada, adas_phone, bob = [await live.connect(user) for user in (ADA, ADA, BOB)]
 
         outcomes = await asyncio.gather(
-            ada.do(personal(BOB, "one", "m1")),
-            adas_phone.do(personal(BOB, "other", "m1")),
+            ada.execute(personal(BOB, "one", "m1")),
+            adas_phone.execute(personal(BOB, "other", "m1")),
             return_exceptions=True,
         )
 
@@ -325,24 +328,24 @@ class TestRetry:
 
     async def test_client_message_id_is_per_sender(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
-        await ada.do(personal(BOB, client_message_id="m1"))
+        await ada.execute(personal(BOB, client_message_id="m1"))
 
-        assert not (await bob.do(personal(ADA, client_message_id="m1"))).duplicate
+        assert not (await bob.execute(personal(ADA, client_message_id="m1"))).duplicate
 
     async def test_client_message_id_is_per_conversation(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
-        await ada.do(JoinRoom(LOBBY))
-        await ada.do(personal(BOB, client_message_id="m1"))
+        await ada.execute(JoinRoom(LOBBY))
+        await ada.execute(personal(BOB, client_message_id="m1"))
 
-        assert not (await ada.do(personal(EVE, client_message_id="m1"))).duplicate
-        assert not (await ada.do(group(LOBBY, client_message_id="m1"))).duplicate
+        assert not (await ada.execute(personal(EVE, client_message_id="m1"))).duplicate
+        assert not (await ada.execute(group(LOBBY, client_message_id="m1"))).duplicate
 
     async def test_message_without_client_message_id_is_never_duplicate(
         self, live: LiveChat
     ) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         for _ in range(2):
-            await ada.do(personal(BOB, "the same"))
+            await ada.execute(personal(BOB, "the same"))
 
         assert contents(bob) == ["the same", "the same"]
 
@@ -352,7 +355,7 @@ class TestContent:
     async def test_content_is_delivered_unchanged(self, live: LiveChat, content: str) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
 
-        sent = await ada.do(personal(BOB, content))
+        sent = await ada.execute(personal(BOB, content))
 
         assert sent.message.content == content
         assert contents(bob) == [content]
@@ -360,7 +363,7 @@ class TestContent:
     async def test_content_at_limit_is_accepted(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
 
-        await ada.do(personal(BOB, "x" * 4096))
+        await ada.execute(personal(BOB, "x" * 4096))
 
         assert contents(bob) == ["x" * 4096]
 
@@ -368,36 +371,36 @@ class TestContent:
         ada = await live.connect(ADA)
 
         with pytest.raises(ContentTooLong):
-            await ada.do(personal(BOB, "x" * 4097))
+            await ada.execute(personal(BOB, "x" * 4097))
 
     async def test_content_limit_is_configurable(self) -> None:
         live = LiveChat(Limits(content_chars=5, rates={}))
         ada = await live.connect(ADA)
 
-        await ada.do(personal(BOB, "12345"))
+        await ada.execute(personal(BOB, "12345"))
         with pytest.raises(ContentTooLong):
-            await ada.do(personal(BOB, "123456"))
+            await ada.execute(personal(BOB, "123456"))
 
     @pytest.mark.parametrize("content", ["", " \n", "\ud800"])
     async def test_invalid_content_is_rejected(self, live: LiveChat, content: str) -> None:
         ada = await live.connect(ADA)
 
         with pytest.raises(InvalidPayload) as refused:
-            await ada.do(personal(BOB, content))
+            await ada.execute(personal(BOB, content))
 
         assert refused.value.field == "content"
 
     @pytest.mark.parametrize("content", ["", "x" * 4097])
     async def test_rejected_content_has_no_effect(self, live: LiveChat, content: str) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
-        await ada.do(StartTyping(Person(BOB)))
-        before = list(bob.told)
+        await ada.execute(StartTyping(Person(BOB)))
+        before = list(bob.events)
 
         with pytest.raises((InvalidPayload, ContentTooLong)):
-            await ada.do(personal(BOB, content, client_message_id="m1"))
+            await ada.execute(personal(BOB, content, client_message_id="m1"))
 
-        assert bob.told == before
-        assert not (await ada.do(personal(BOB, client_message_id="m1"))).duplicate
+        assert bob.events == before
+        assert not (await ada.execute(personal(BOB, client_message_id="m1"))).duplicate
 
 
 class TestUnavailable:
@@ -407,35 +410,35 @@ class TestUnavailable:
         live = LiveChat(store=HookedStore(before=outage))
         devices = [await live.connect(user) for user in (ADA, ADA, BOB)]
         for device in devices:
-            await device.do(JoinRoom(LOBBY))
-        await devices[0].do(StartTyping(command.target))
-        before = [list(device.told) for device in devices]
+            await device.execute(JoinRoom(LOBBY))
+        await devices[0].execute(StartTyping(command.target))
+        before = [list(device.events) for device in devices]
         outage.down = {"append"}
 
         with pytest.raises(Unavailable):
-            await devices[0].do(command)
+            await devices[0].execute(command)
 
-        assert [device.told for device in devices] == before
+        assert [device.events for device in devices] == before
 
 
 class TestOrder:
     async def test_typing_ends_before_message_is_broadcast(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
-        await ada.do(StartTyping(Person(BOB)))
+        await ada.execute(StartTyping(Person(BOB)))
 
-        await ada.do(personal(BOB))
+        await ada.execute(personal(BOB))
 
-        _, *events = map(type, bob.told)
+        _, *events = map(type, bob.events)
         assert events == [TypingStarted, TypingStopped, MessageSent]
 
     async def test_message_is_broadcast_before_receipt(self, live: LiveChat) -> None:
         ada, adas_phone = await live.connect(ADA), await live.connect(ADA)
         bob = await live.connect(BOB)
 
-        await ada.do(personal(BOB))
+        await ada.execute(personal(BOB))
         bob.confirm()
 
-        _, *events = map(type, adas_phone.told)
+        _, *events = map(type, adas_phone.events)
         assert events == [MessageSent, MessageDelivered]
 
     async def test_concurrent_messages_are_broadcast_in_order_of_seq(self) -> None:
@@ -448,11 +451,11 @@ class TestOrder:
         live = LiveChat(store=HookedStore(before=wait, after=lambda _: asyncio.sleep(0)))
         ada, bob, eve = [await live.connect(user) for user in (ADA, BOB, EVE)]
         for device in (ada, bob, eve):
-            await device.do(JoinRoom(LOBBY))
+            await device.execute(JoinRoom(LOBBY))
 
         waiting = ["turn"] * 5
         sent = await asyncio.gather(
-            *[device.do(group(LOBBY)) for _ in range(10) for device in (ada, bob)]
+            *[device.execute(group(LOBBY)) for _ in range(10) for device in (ada, bob)]
         )
 
         assert {each.message.seq for each in sent} == set(range(1, 21))

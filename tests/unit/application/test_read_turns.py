@@ -50,7 +50,9 @@ async def test_user_has_one_read_at_a_time() -> None:
     live = LiveChat(store=HookedStore(before=gate))
     devices = [await live.connect(ADA) for _ in range(5)]
 
-    asked = [asyncio.ensure_future(device.do(read)) for device in devices for read in reads(live)]
+    asked = [
+        asyncio.ensure_future(device.execute(read)) for device in devices for read in reads(live)
+    ]
     await run_loop(100)
     assert gate.running == 1
 
@@ -63,7 +65,7 @@ async def test_other_users_do_not_wait() -> None:
     gate = ReadGate()
     live = LiveChat(store=HookedStore(before=gate))
     ada, bob = await live.connect(ADA), await live.connect(BOB)
-    asked = [asyncio.ensure_future(each.do(reads(live)[0])) for each in (ada, bob)]
+    asked = [asyncio.ensure_future(each.execute(reads(live)[0])) for each in (ada, bob)]
 
     await run_loop(100)
 
@@ -76,10 +78,10 @@ async def test_writes_do_not_wait_for_reads() -> None:
     gate = ReadGate()
     live = LiveChat(store=HookedStore(before=gate))
     phone, laptop = await live.connect(ADA), await live.connect(ADA)
-    reading = asyncio.ensure_future(phone.do(reads(live)[0]))
+    reading = asyncio.ensure_future(phone.execute(reads(live)[0]))
     await run_loop(100)
 
-    assert (await laptop.do(personal(BOB))).message.seq == 1
+    assert (await laptop.execute(personal(BOB))).message.seq == 1
 
     gate.is_open.set()
     await reading

@@ -51,54 +51,54 @@ async def missed(device: Device, live: LiveChat, limit: int = 50, **seqs: int) -
         Position(IN_LOBBY if name == "lobby" else Person(UserId(name)), seq)
         for name, seq in seqs.items()
     ]
-    return await device.do(CatchUp(live.store.epoch, positions, limit))
+    return await device.execute(CatchUp(live.store.epoch, positions, limit))
 
 
 class TestHistory:
     async def test_both_users_of_pair_can_read_history(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         for device, other in ((ada, BOB), (bob, ADA), (ada, BOB)):
-            await device.do(personal(other))
+            await device.execute(personal(other))
 
-        page = await ada.do(FetchHistory(TO_BOB))
+        page = await ada.execute(FetchHistory(TO_BOB))
 
         assert [message.seq for message in page.messages] == [1, 2, 3]
-        assert await bob.do(FetchHistory(TO_ADA)) == page
+        assert await bob.execute(FetchHistory(TO_ADA)) == page
 
     async def test_other_users_cannot_read_history_of_pair(self, live: LiveChat) -> None:
         ada, eve = await live.connect(ADA), await live.connect(EVE)
-        await ada.do(personal(BOB))
+        await ada.execute(personal(BOB))
 
         for target in (TO_ADA, TO_BOB):
-            assert (await eve.do(FetchHistory(target))).messages == []
+            assert (await eve.execute(FetchHistory(target))).messages == []
 
     async def test_only_members_can_read_history_of_room(self, live: LiveChat) -> None:
         ada, eve = await live.connect(ADA), await live.connect(EVE)
-        await ada.do(JoinRoom(LOBBY))
-        await ada.do(group(LOBBY, "hello"))
+        await ada.execute(JoinRoom(LOBBY))
+        await ada.execute(group(LOBBY, "hello"))
 
         with pytest.raises(NotAMember):
-            await eve.do(FetchHistory(IN_LOBBY))
+            await eve.execute(FetchHistory(IN_LOBBY))
 
-        await eve.do(JoinRoom(LOBBY))
-        assert contents((await eve.do(FetchHistory(IN_LOBBY))).messages) == ["hello"]
+        await eve.execute(JoinRoom(LOBBY))
+        assert contents((await eve.execute(FetchHistory(IN_LOBBY))).messages) == ["hello"]
 
     async def test_former_member_cannot_read_history(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
-        await ada.do(JoinRoom(LOBBY))
-        await ada.do(LeaveRoom(LOBBY))
+        await ada.execute(JoinRoom(LOBBY))
+        await ada.execute(LeaveRoom(LOBBY))
 
         with pytest.raises(NotAMember):
-            await ada.do(FetchHistory(IN_LOBBY))
+            await ada.execute(FetchHistory(IN_LOBBY))
 
     async def test_messages_in_page_are_delivered(self) -> None:
         live = LiveChat(Limits(offline_push=0, rates={}))
         ada = await live.connect(ADA)
         for _ in range(3):
-            await ada.do(personal(BOB))
+            await ada.execute(personal(BOB))
         bob = await live.connect(BOB)
 
-        await bob.do(FetchHistory(TO_ADA, Window(after_seq=0, limit=2)))
+        await bob.execute(FetchHistory(TO_ADA, Window(after_seq=0, limit=2)))
         bob.confirm()
 
         assert delivered(ada) == [1, 2]
@@ -106,7 +106,7 @@ class TestHistory:
     async def test_messages_read_by_host_are_not_delivered(self) -> None:
         live = LiveChat(Limits(offline_push=0, rates={}))
         ada = await live.connect(ADA)
-        await ada.do(personal(BOB))
+        await ada.execute(personal(BOB))
 
         await live.host(BOB, FetchHistory(TO_ADA))
 
@@ -133,13 +133,13 @@ class TestHistory:
 
 class TestConversations:
     async def listed(self, device: Device, **options: int) -> ConversationPage:
-        return await device.do(ListConversations(**options))
+        return await device.execute(ListConversations(**options))
 
     async def test_summary_has_last_message_and_unread_count(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         for content in ("one", "two"):
-            await ada.do(personal(BOB, content))
-        await bob.do(MarkRead(TO_ADA, 1))
+            await ada.execute(personal(BOB, content))
+        await bob.execute(MarkRead(TO_ADA, 1))
 
         (summary,) = (await self.listed(bob)).conversations
 
@@ -151,7 +151,7 @@ class TestConversations:
 
     async def test_room_without_messages_has_no_last_message(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
-        await ada.do(JoinRoom(LOBBY))
+        await ada.execute(JoinRoom(LOBBY))
 
         (summary,) = (await self.listed(ada)).conversations
 
@@ -175,7 +175,7 @@ class TestConversations:
         ada = await live.connect(ADA)
         others = [UserId(f"user {number}") for number in range(5)]
         for other in others:
-            await ada.do(personal(other))
+            await ada.execute(personal(other))
 
         seen: list[Conversation] = []
         page = await self.listed(ada, limit=2)
@@ -189,14 +189,14 @@ class TestConversations:
 
     async def test_full_page_without_more_is_last(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
-        await ada.do(personal(BOB))
+        await ada.execute(personal(BOB))
 
         assert (await self.listed(ada, limit=1)).next_cursor is None
 
     async def test_listing_delivers_nothing(self) -> None:
         live = LiveChat(Limits(offline_push=0, rates={}))
         ada = await live.connect(ADA)
-        await ada.do(personal(BOB))
+        await ada.execute(personal(BOB))
 
         bob = await live.connect(BOB)
         await self.listed(bob)
@@ -206,7 +206,7 @@ class TestConversations:
 
     async def test_sender_sees_delivered_seq(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
-        await ada.do(personal(BOB))
+        await ada.execute(personal(BOB))
         ada.close()
         (await live.connect(BOB)).confirm()
 
@@ -227,7 +227,7 @@ class TestCatchingUp:
     async def test_missed_messages_are_returned(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         for content in "abc":
-            await ada.do(personal(BOB, content))
+            await ada.execute(personal(BOB, content))
 
         (of_ada,) = (await missed(bob, live, ada=1)).conversations
 
@@ -238,9 +238,9 @@ class TestCatchingUp:
     async def test_unknown_conversations_are_returned(self, live: LiveChat) -> None:
         ada, eve = await live.connect(ADA), await live.connect(EVE)
         for device in (ada, eve):
-            await device.do(JoinRoom(LOBBY))
-        await eve.do(group(LOBBY, "in the room"))
-        await eve.do(personal(ADA, "to you"))
+            await device.execute(JoinRoom(LOBBY))
+        await eve.execute(group(LOBBY, "in the room"))
+        await eve.execute(personal(ADA, "to you"))
 
         caught_up = await missed(ada, live)
 
@@ -251,7 +251,7 @@ class TestCatchingUp:
 
     async def test_own_messages_from_other_device_are_returned(self, live: LiveChat) -> None:
         ada, adas_phone = await live.connect(ADA), await live.connect(ADA)
-        await adas_phone.do(personal(BOB, "from my phone"))
+        await adas_phone.execute(personal(BOB, "from my phone"))
 
         (to_bob,) = (await missed(ada, live)).conversations
 
@@ -259,8 +259,8 @@ class TestCatchingUp:
 
     async def test_known_messages_are_not_returned(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
-        await ada.do(personal(BOB))
-        await ada.do(JoinRoom(LOBBY))
+        await ada.execute(personal(BOB))
+        await ada.execute(JoinRoom(LOBBY))
 
         caught_up = await missed(ada, live, bob=1)
 
@@ -268,8 +268,8 @@ class TestCatchingUp:
 
     async def test_rooms_of_others_are_not_returned(self, live: LiveChat) -> None:
         ada, eve = await live.connect(ADA), await live.connect(EVE)
-        await ada.do(JoinRoom(LOBBY))
-        await ada.do(group(LOBBY))
+        await ada.execute(JoinRoom(LOBBY))
+        await ada.execute(group(LOBBY))
 
         caught_up = await missed(eve, live, lobby=0)
 
@@ -277,16 +277,16 @@ class TestCatchingUp:
 
     async def test_positions_from_another_epoch_are_not_recovered(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
-        await ada.do(personal(BOB))
+        await ada.execute(personal(BOB))
 
-        caught_up = await ada.do(CatchUp("another", [Position(TO_BOB, 0)]))
+        caught_up = await ada.execute(CatchUp("another", [Position(TO_BOB, 0)]))
 
         assert caught_up == CaughtUp(recovered=False)
 
     async def test_newest_messages_are_returned_and_marked_limited(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
         for content in "abcd":
-            await ada.do(personal(BOB, content))
+            await ada.execute(personal(BOB, content))
 
         (to_bob,) = (await missed(ada, live, limit=2, bob=1)).conversations
 
@@ -296,7 +296,7 @@ class TestCatchingUp:
     async def test_messages_within_limit_are_not_marked_limited(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
         for _ in range(4):
-            await ada.do(personal(BOB))
+            await ada.execute(personal(BOB))
 
         (to_bob,) = (await missed(ada, live, limit=3, bob=1)).conversations
 
@@ -307,7 +307,7 @@ class TestCatchingUp:
         ada = await live.connect(ADA)
         for other in (EVE, BOB):
             for _ in range(2):
-                await ada.do(personal(other))
+                await ada.execute(personal(other))
 
         to_bob, to_eve = (await missed(ada, live)).conversations
 
@@ -318,7 +318,7 @@ class TestCatchingUp:
         ada = await live.connect(ADA)
         others = [UserId(f"user {number}") for number in range(CONVERSATIONS_PER_READ + 1)]
         for other in others:
-            await ada.do(personal(other))
+            await ada.execute(personal(other))
 
         first = await missed(ada, live)
         # The client now has the first result.
@@ -331,7 +331,7 @@ class TestCatchingUp:
         ada = await live.connect(ADA)
         others = [UserId(f"user {number}") for number in range(CONVERSATIONS_PER_READ + 1)]
         for other in others:
-            await ada.do(personal(other))
+            await ada.execute(personal(other))
 
         caught_up = await missed(ada, live, **dict.fromkeys(others[1:], 1))
 
@@ -342,7 +342,7 @@ class TestCatchingUp:
         live = LiveChat(Limits(offline_push=0, rates={}))
         ada = await live.connect(ADA)
         for _ in range(3):
-            await ada.do(personal(BOB))
+            await ada.execute(personal(BOB))
 
         bob = await live.connect(BOB)
         await missed(bob, live, limit=2)
@@ -363,9 +363,9 @@ class TestReceipts:
     async def test_receipt_in_pair_goes_to_other_user_and_own_devices(self, live: LiveChat) -> None:
         devices = [await live.connect(user) for user in (ADA, BOB, BOB, EVE)]
         ada, bob, bobs_phone, eve = devices
-        await ada.do(personal(BOB))
+        await ada.execute(personal(BOB))
 
-        answer = await bob.do(MarkRead(TO_ADA, 1))
+        answer = await bob.execute(MarkRead(TO_ADA, 1))
 
         assert answer.read_seq == 1
         assert reads(ada) == reads(bobs_phone) == [(BOB, ADA_AND_BOB, 1)]
@@ -373,28 +373,28 @@ class TestReceipts:
 
     async def test_unmoved_marker_publishes_nothing(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
-        await ada.do(personal(BOB))
+        await ada.execute(personal(BOB))
         for seq in (1, 1, 0):
-            answer = await bob.do(MarkRead(TO_ADA, seq))
+            answer = await bob.execute(MarkRead(TO_ADA, seq))
             assert answer.read_seq == 1
 
         assert len(reads(ada)) == 1
 
     async def test_marker_is_capped_at_newest_message(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
-        await ada.do(personal(BOB))
+        await ada.execute(personal(BOB))
 
-        assert (await bob.do(MarkRead(TO_ADA, 99))).read_seq == 1
+        assert (await bob.execute(MarkRead(TO_ADA, 99))).read_seq == 1
 
         assert reads(ada) == [(BOB, ADA_AND_BOB, 1)]
 
     async def test_receipt_in_room_goes_to_members(self, live: LiveChat) -> None:
         ada, bob, eve = [await live.connect(user) for user in (ADA, BOB, EVE)]
         for device in (ada, bob):
-            await device.do(JoinRoom(LOBBY))
-        await ada.do(group(LOBBY))
+            await device.execute(JoinRoom(LOBBY))
+        await ada.execute(group(LOBBY))
 
-        await bob.do(MarkRead(IN_LOBBY, 1))
+        await bob.execute(MarkRead(IN_LOBBY, 1))
 
         assert reads(ada) == [(BOB, IN_LOBBY, 1)]
         assert reads(eve) == []
@@ -403,14 +403,14 @@ class TestReceipts:
         live = LiveChat(Limits(receipt_room_members=1, rates={}))
         ada, bob, bobs_phone = [await live.connect(user) for user in (ADA, BOB, BOB)]
         for device in (ada, bob):
-            await device.do(JoinRoom(LOBBY))
-        await ada.do(group(LOBBY))
+            await device.execute(JoinRoom(LOBBY))
+        await ada.execute(group(LOBBY))
 
-        await bob.do(MarkRead(IN_LOBBY, 1))
+        await bob.execute(MarkRead(IN_LOBBY, 1))
 
         assert reads(bobs_phone) == [(BOB, IN_LOBBY, 1)]
         assert reads(ada) == []
 
     async def test_marker_in_room_requires_membership(self, live: LiveChat) -> None:
         with pytest.raises(NotAMember):
-            await (await live.connect(ADA)).do(MarkRead(Room(RoomId("elsewhere")), 1))
+            await (await live.connect(ADA)).execute(MarkRead(Room(RoomId("elsewhere")), 1))

@@ -26,10 +26,10 @@ MANY = MAX_ANSWER_BYTES // len(LARGE.encode()) + 10
 async def test_history_page_is_limited_in_bytes(live: LiveChat) -> None:
     ada = await live.connect(ADA)
     for _ in range(MANY):
-        await ada.do(personal(BOB, LARGE))
+        await ada.execute(personal(BOB, LARGE))
 
-    newest = await ada.do(FetchHistory(Person(BOB), Window(limit=200)))
-    oldest = await ada.do(FetchHistory(Person(BOB), Window(after_seq=0, limit=200)))
+    newest = await ada.execute(FetchHistory(Person(BOB), Window(limit=200)))
+    oldest = await ada.execute(FetchHistory(Person(BOB), Window(after_seq=0, limit=200)))
 
     for page in (newest, oldest):
         assert len(page.messages) == MANY - 10
@@ -40,12 +40,12 @@ async def test_history_page_is_limited_in_bytes(live: LiveChat) -> None:
 
 async def test_catch_up_messages_that_do_not_fit_are_marked_limited(live: LiveChat) -> None:
     ada, eve = await live.connect(ADA), await live.connect(EVE)
-    await eve.do(personal(BOB, "the oldest news"))
+    await eve.execute(personal(BOB, "the oldest news"))
     for _ in range(MANY):
-        await ada.do(personal(BOB, LARGE))
+        await ada.execute(personal(BOB, LARGE))
     bob = await live.connect(BOB)
 
-    caught_up = await bob.do(CatchUp(live.store.epoch, (), limit=200))
+    caught_up = await bob.execute(CatchUp(live.store.epoch, (), limit=200))
 
     from_ada, from_eve = caught_up.conversations
     assert len(from_ada.messages) == MANY - 10
@@ -59,10 +59,10 @@ async def test_list_page_is_limited_in_bytes(
 ) -> None:
     ada = await live.connect(ADA)
     for number in range(MANY):
-        await ada.do(personal(UserId(f"user {number}"), LARGE))
+        await ada.execute(personal(UserId(f"user {number}"), LARGE))
 
-    first = await ada.do(ListConversations(limit=200))
-    second = await ada.do(ListConversations(limit=200, cursor=first.next_cursor))
+    first = await ada.execute(ListConversations(limit=200))
+    second = await ada.execute(ListConversations(limit=200, cursor=first.next_cursor))
 
     assert len(first.conversations) == MANY - 10
     assert len(second.conversations) == 10
@@ -74,9 +74,9 @@ async def test_list_page_is_limited_in_bytes(
 async def test_json_escapes_count_towards_limit(live: LiveChat) -> None:
     ada = await live.connect(ADA)
     for number in range(60):
-        await ada.do(personal(UserId(f"user {number}"), "\x01" * 4095 + "."))
+        await ada.execute(personal(UserId(f"user {number}"), "\x01" * 4095 + "."))
 
-    listed = await ada.do(ListConversations(limit=200))
+    listed = await ada.execute(ListConversations(limit=200))
 
     assert len(listed.conversations) == MAX_ANSWER_BYTES // (6 * 4095 + 1)
     assert listed.next_cursor is not None
@@ -89,18 +89,18 @@ async def test_conversation_with_news_during_catch_up_is_not_skipped() -> None:
         if call == "of_user":
             calls.append(call)
             if len(calls) == 1:
-                await devices[0].do(personal(ADA, "meanwhile"))
+                await devices[0].execute(personal(ADA, "meanwhile"))
 
     calls: list[str] = []
     live = LiveChat(store=HookedStore(after=send_once))
     devices: list[Device] = []
     for number in range(CONVERSATIONS_PER_READ + 1):
         devices.append(await live.connect(UserId(f"user {number}")))
-        await devices[-1].do(personal(ADA))
+        await devices[-1].execute(personal(ADA))
     ada = await live.connect(ADA)
     positions = [Position(Person(device.user_id), 1) for device in devices]
 
-    caught_up = await ada.do(CatchUp(live.store.epoch, positions))
+    caught_up = await ada.execute(CatchUp(live.store.epoch, positions))
 
     (missed,) = caught_up.conversations
     assert missed.state.conversation == Pair.of(ADA, oldest)

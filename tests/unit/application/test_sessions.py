@@ -40,14 +40,14 @@ class TestConnected:
 
         bob = await live.connect(BOB)
 
-        assert [type(event) for event in bob.told] == [Connected, MessageSent]
+        assert [type(event) for event in bob.events] == [Connected, MessageSent]
 
     async def test_connected_describes_connection(self, live: LiveChat) -> None:
         live.clock.advance(timedelta(seconds=5))
 
         ada = await live.connect(ADA, token_ends=NOON + timedelta(hours=1))
 
-        assert ada.told[0] == Connected(
+        assert ada.events[0] == Connected(
             user_id=ADA,
             connection_id=ada.connection_id,
             epoch=live.store.epoch,
@@ -93,7 +93,7 @@ class TestConnected:
 
         await live.connect(ADA)
 
-        assert len(ada.told) == len(bob.told) == 1
+        assert len(ada.events) == len(bob.events) == 1
 
 
 class TestMissedMessages:
@@ -175,7 +175,7 @@ class TestMissedMessages:
     async def test_only_pushed_messages_are_delivered(self) -> None:
         live = LiveChat(Limits(offline_push=2, rates={}))
         ada = await live.connect(ADA)
-        sent = [(await ada.do(personal(BOB))).message.message_id for _ in range(3)]
+        sent = [(await ada.execute(personal(BOB))).message.message_id for _ in range(3)]
 
         (await live.connect(BOB)).confirm()
 
@@ -193,25 +193,25 @@ class TestWhileAConnectionOpens:
 
     async def test_live_messages_follow_missed_ones(self, live: LiveChat) -> None:
         await live.host(ADA, personal(BOB, "missed"))
-        listener = live.broadcast.listen(BOB, ConnectionId("phone"))
+        connection = live.broadcast.open(BOB, ConnectionId("phone"))
         opening = await live.chat.sessions.prepare(Identity(BOB, None), ConnectionId("phone"))
         await live.host(ADA, personal(BOB, "meanwhile"))
 
-        listener.release(opening)
+        connection.release(opening)
 
-        bobs_phone = Device(listener, live.chat, live.broadcast)
+        bobs_phone = Device(connection, live.chat, live.broadcast)
         assert contents(bobs_phone) == ["missed", "meanwhile"]
 
     async def test_live_messages_are_delivered_after_opening(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
-        listener = live.broadcast.listen(BOB, ConnectionId("phone"))
+        connection = live.broadcast.open(BOB, ConnectionId("phone"))
         opening = await live.chat.sessions.prepare(Identity(BOB, None), ConnectionId("phone"))
-        sent = await ada.do(personal(BOB))
+        sent = await ada.execute(personal(BOB))
         assert ada.of(MessageDelivered) == []
 
-        listener.release(opening)
+        connection.release(opening)
         live.chat.sessions.open(opening)
-        Device(listener, live.chat, live.broadcast).confirm()
+        Device(connection, live.chat, live.broadcast).confirm()
 
         assert [each.message.message_id for each in ada.of(MessageDelivered)] == [
             sent.message.message_id
@@ -219,25 +219,25 @@ class TestWhileAConnectionOpens:
 
     async def test_own_live_messages_are_not_delivered(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
-        listener = live.broadcast.listen(BOB, ConnectionId("phone"))
+        connection = live.broadcast.open(BOB, ConnectionId("phone"))
         opening = await live.chat.sessions.prepare(Identity(BOB, None), ConnectionId("phone"))
         ada.close()
-        await bob.do(personal(ADA))
+        await bob.execute(personal(ADA))
 
-        listener.release(opening)
+        connection.release(opening)
         live.chat.sessions.open(opening)
-        Device(listener, live.chat, live.broadcast).confirm()
+        Device(connection, live.chat, live.broadcast).confirm()
 
-        assert MessageSent in map(type, listener.told)
+        assert MessageSent in map(type, connection.events)
         assert bob.of(MessageDelivered) == []
 
     async def test_connection_closed_before_opening_delivers_nothing(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
-        await ada.do(personal(BOB, "missed"))
-        listener = live.broadcast.listen(BOB, ConnectionId("phone"))
+        await ada.execute(personal(BOB, "missed"))
+        connection = live.broadcast.open(BOB, ConnectionId("phone"))
         await live.chat.sessions.prepare(Identity(BOB, None), ConnectionId("phone"))
 
-        live.broadcast.end(listener)
+        live.broadcast.close(connection)
         live.chat.sessions.close(BOB, ConnectionId("phone"))
 
         assert ada.of(MessageDelivered) == []
@@ -255,10 +255,10 @@ class TestWhileAConnectionOpens:
         await before.reached()
 
         # Broadcast, also to the connection that is opening, which holds it back.
-        await ada.do(personal(BOB, "first"))
+        await ada.execute(personal(BOB, "first"))
         # Stored, so that the store can return it as undelivered, but not broadcast yet.
         after.hold_next("append")
-        second = asyncio.create_task(ada.do(personal(BOB, "second")))
+        second = asyncio.create_task(ada.execute(personal(BOB, "second")))
         await after.reached()
         before.release()
         bobs_phone = await connecting
@@ -272,24 +272,24 @@ class TestRooms:
     async def test_new_connection_gets_room_messages(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         for device in (ada, bob):
-            await device.do(JoinRoom(LOBBY))
+            await device.execute(JoinRoom(LOBBY))
 
         bobs_phone = await live.connect(BOB)
-        await ada.do(group(LOBBY, "hello"))
+        await ada.execute(group(LOBBY, "hello"))
 
         assert contents(bob) == contents(bobs_phone) == ["hello"]
 
     async def test_membership_survives_reconnect(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         for device in (ada, bob):
-            await device.do(JoinRoom(LOBBY))
+            await device.execute(JoinRoom(LOBBY))
         bob.close()
 
         bob = await live.connect(BOB)
-        await ada.do(group(LOBBY, "hello"))
+        await ada.execute(group(LOBBY, "hello"))
 
         assert contents(bob) == ["hello"]
-        assert (await bob.do(group(LOBBY))).message.seq == 2
+        assert (await bob.execute(group(LOBBY))).message.seq == 2
 
     async def test_join_while_offline_takes_effect(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
@@ -297,7 +297,7 @@ class TestRooms:
             await live.host(user, JoinRoom(LOBBY))
 
         bob = await live.connect(BOB)
-        await ada.do(group(LOBBY, "hello"))
+        await ada.execute(group(LOBBY, "hello"))
 
         assert contents(bob) == ["hello"]
 
@@ -308,14 +308,14 @@ class TestRooms:
         await live.host(BOB, LeaveRoom(LOBBY))
 
         bob = await live.connect(BOB)
-        await ada.do(group(LOBBY))
+        await ada.execute(group(LOBBY))
 
         assert contents(bob) == []
 
     async def test_reconnect_is_not_published(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         for device in (ada, bob):
-            await device.do(JoinRoom(LOBBY))
+            await device.execute(JoinRoom(LOBBY))
         joined = list(ada.of(UserJoined))
 
         bob.close()
@@ -329,17 +329,17 @@ class TestRooms:
         live = LiveChat(store=HookedStore(after=gate))
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         for device in (ada, bob):
-            await device.do(JoinRoom(LOBBY))
+            await device.execute(JoinRoom(LOBBY))
         gate.hold_next("rooms_of")
         connecting = asyncio.create_task(live.connect(BOB))
         await gate.reached()
 
-        leaving = asyncio.create_task(bob.do(LeaveRoom(LOBBY)))
+        leaving = asyncio.create_task(bob.execute(LeaveRoom(LOBBY)))
         await wait_all_tasks_blocked()
         gate.release()
         bobs_phone = await connecting
         await leaving
-        await ada.do(group(LOBBY))
+        await ada.execute(group(LOBBY))
 
         assert contents(bob) == contents(bobs_phone) == []
 
@@ -348,9 +348,9 @@ class TestClosing:
     async def test_closing_last_connection_ends_typing(self, live: LiveChat) -> None:
         ada, adas_phone, bob = [await live.connect(user) for user in (ADA, ADA, BOB)]
         for device in (ada, bob):
-            await device.do(JoinRoom(LOBBY))
-        await ada.do(StartTyping(Person(BOB)))
-        await ada.do(StartTyping(Room(LOBBY)))
+            await device.execute(JoinRoom(LOBBY))
+        await ada.execute(StartTyping(Person(BOB)))
+        await ada.execute(StartTyping(Room(LOBBY)))
 
         ada.close()
         assert bob.of(TypingStopped) == []
@@ -360,7 +360,7 @@ class TestClosing:
 
     async def test_closing_unopened_connection_does_not_end_typing(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
-        await ada.do(StartTyping(Person(BOB)))
+        await ada.execute(StartTyping(Person(BOB)))
         await live.chat.sessions.prepare(Identity(ADA, None), ConnectionId("phone"))
 
         live.chat.sessions.close(ADA, ConnectionId("phone"))
@@ -369,7 +369,7 @@ class TestClosing:
 
     async def test_close_is_idempotent(self, live: LiveChat) -> None:
         ada, adas_phone, bob = [await live.connect(user) for user in (ADA, ADA, BOB)]
-        await ada.do(StartTyping(Person(BOB)))
+        await ada.execute(StartTyping(Person(BOB)))
 
         for _ in range(2):
             live.chat.sessions.close(ADA, adas_phone.connection_id)
@@ -381,7 +381,7 @@ class TestClosing:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         bob.close()
 
-        await ada.do(personal(BOB))
+        await ada.execute(personal(BOB))
 
         assert ada.of(MessageDelivered) == []
 

@@ -43,10 +43,10 @@ class TestExpiry:
         ada = await connect_for(live, HOUR)
 
         live.clock.advance(HOUR - MOMENT)
-        assert ada.dismissed is None
+        assert ada.disconnect_reason is None
 
         live.clock.advance(MOMENT)
-        assert ada.dismissed == "token_expired"
+        assert ada.disconnect_reason == "token_expired"
 
     async def test_warning_is_sent_once_a_minute_before_expiry(self, live: LiveChat) -> None:
         ada = await connect_for(live, HOUR)
@@ -67,27 +67,27 @@ class TestExpiry:
         expiring = TokenExpiring(expiry_after(live, life), life / 2)
 
         live.clock.advance(life / 2 - MOMENT)
-        assert list(map(type, ada.told)) == [Connected]
+        assert list(map(type, ada.events)) == [Connected]
 
         live.clock.advance(MOMENT)
         assert ada.of(TokenExpiring) == [expiring]
         live.clock.advance(life / 2)
-        assert ada.dismissed == "token_expired"
+        assert ada.disconnect_reason == "token_expired"
 
     async def test_token_expired_while_opening_closes_connection(self, live: LiveChat) -> None:
         ada = await connect_for(live, timedelta(0))
 
-        assert ada.dismissed == "token_expired"
+        assert ada.disconnect_reason == "token_expired"
 
     async def test_tokens_expire_by_wall_time(self, live: LiveChat) -> None:
         live.clock.set_wall_time(-2 * HOUR)
         ada = await live.connect(ADA, live.clock.wall_time() + HOUR)
 
         live.clock.advance(HOUR - MOMENT)
-        assert ada.dismissed is None
+        assert ada.disconnect_reason is None
 
         live.clock.advance(MOMENT)
-        assert ada.dismissed == "token_expired"
+        assert ada.disconnect_reason == "token_expired"
 
     async def test_clock_set_forward_expires_tokens_within_five_minutes(
         self, live: LiveChat
@@ -97,27 +97,31 @@ class TestExpiry:
         live.clock.set_wall_time(2 * HOUR)
         live.clock.advance(5 * MINUTE)
 
-        assert ada.dismissed == "token_expired"
+        assert ada.disconnect_reason == "token_expired"
 
     async def test_expiry_is_per_connection(self, live: LiveChat) -> None:
         laptop, phone = await connect_for(live, 2 * HOUR), await connect_for(live, HOUR)
         tablet = await live.connect(ADA)
 
         live.clock.advance(HOUR)
-        assert [each.dismissed for each in (laptop, phone, tablet)] == [None, "token_expired", None]
+        assert [each.disconnect_reason for each in (laptop, phone, tablet)] == [
+            None,
+            "token_expired",
+            None,
+        ]
 
         live.clock.advance(HOUR)
-        assert laptop.dismissed == "token_expired"
-        assert tablet.dismissed is None
+        assert laptop.disconnect_reason == "token_expired"
+        assert tablet.disconnect_reason is None
         assert phone.of(TokenExpiring) == [TokenExpiring(live.clock.now() - HOUR, MINUTE)]
 
     async def test_long_lived_token_expires_on_time(self, live: LiveChat) -> None:
         ada = await connect_for(live, timedelta(days=400))
 
         live.clock.advance(timedelta(days=400) - MOMENT)
-        assert ada.dismissed is None
+        assert ada.disconnect_reason is None
         live.clock.advance(MOMENT)
-        assert ada.dismissed == "token_expired"
+        assert ada.disconnect_reason == "token_expired"
 
     async def test_no_timer_is_kept_for_closed_connections(self, live: LiveChat) -> None:
         for device in [await connect_for(live, HOUR) for _ in range(3)]:
@@ -131,14 +135,14 @@ class TestRefresh:
         ada = await connect_for(live, HOUR)
         live.clock.advance(HOUR - SECOND)
 
-        answer = await ada.do(another_token(live, HOUR))
+        answer = await ada.execute(another_token(live, HOUR))
 
         assert answer == TokenRefreshed(expiry_after(live, HOUR))
         live.clock.advance(HOUR - MOMENT)
-        assert ada.dismissed is None
+        assert ada.disconnect_reason is None
         assert len(ada.of(TokenExpiring)) == 2
         live.clock.advance(MOMENT)
-        assert ada.dismissed == "token_expired"
+        assert ada.disconnect_reason == "token_expired"
 
     @pytest.mark.parametrize("seconds", [2, 60])
     async def test_each_refreshed_token_is_warned_about_once(
@@ -150,10 +154,10 @@ class TestRefresh:
         for warnings in range(1, 11):
             live.clock.advance(life / 2)
             assert len(ada.of(TokenExpiring)) == warnings
-            await ada.do(another_token(live, life))
+            await ada.execute(another_token(live, life))
 
         assert len(ada.of(TokenExpiring)) == 10
-        assert ada.dismissed is None
+        assert ada.disconnect_reason is None
 
     async def test_refresh_without_later_expiry_is_not_warned_about_again(
         self, live: LiveChat
@@ -161,22 +165,22 @@ class TestRefresh:
         ada = await connect_for(live, HOUR)
         live.clock.advance(HOUR - MINUTE)
 
-        await ada.do(another_token(live, MINUTE))
+        await ada.execute(another_token(live, MINUTE))
         live.clock.advance(MINUTE - MOMENT)
-        await ada.do(another_token(live, MOMENT))
+        await ada.execute(another_token(live, MOMENT))
 
         assert len(ada.of(TokenExpiring)) == 1
-        assert ada.dismissed is None
+        assert ada.disconnect_reason is None
         live.clock.advance(MOMENT)
-        assert ada.dismissed == "token_expired"
+        assert ada.disconnect_reason == "token_expired"
 
     async def test_refresh_with_unlimited_token_removes_expiry(self, live: LiveChat) -> None:
         ada = await connect_for(live, HOUR)
 
-        assert await ada.do(another_token(live, None)) == TokenRefreshed(None)
+        assert await ada.execute(another_token(live, None)) == TokenRefreshed(None)
 
         live.clock.advance(2 * HOUR)
-        assert ada.dismissed is None
+        assert ada.disconnect_reason is None
         assert ada.of(TokenExpiring) == []
 
     async def test_refresh_with_token_of_another_user_is_rejected(self, live: LiveChat) -> None:
@@ -184,34 +188,34 @@ class TestRefresh:
         live.tokens["bobs"] = Identity(BOB, expiry_after(live, 2 * HOUR))
 
         with pytest.raises(Unauthenticated):
-            await ada.do(RefreshToken("bobs"))
+            await ada.execute(RefreshToken("bobs"))
 
         live.clock.advance(HOUR)
-        assert ada.dismissed == "token_expired"
+        assert ada.disconnect_reason == "token_expired"
 
     async def test_refresh_with_invalid_token_is_rejected(self, live: LiveChat) -> None:
         ada = await connect_for(live, HOUR)
         live.tokens["old"] = Identity(ADA, live.clock.now())
 
         with pytest.raises(Unauthenticated):
-            await ada.do(RefreshToken("nonsense"))
+            await ada.execute(RefreshToken("nonsense"))
         with pytest.raises(TokenExpired):
-            await ada.do(RefreshToken("old"))
+            await ada.execute(RefreshToken("old"))
 
         live.clock.advance(HOUR - MOMENT)
-        assert ada.dismissed is None
+        assert ada.disconnect_reason is None
 
     async def test_refresh_affects_only_its_connection(self, live: LiveChat) -> None:
         laptop, phone = await connect_for(live, HOUR), await connect_for(live, HOUR)
 
-        await laptop.do(another_token(live, 2 * HOUR))
+        await laptop.execute(another_token(live, 2 * HOUR))
 
         live.clock.advance(HOUR)
-        assert [each.dismissed for each in (laptop, phone)] == [None, "token_expired"]
+        assert [each.disconnect_reason for each in (laptop, phone)] == [None, "token_expired"]
 
     async def test_refresh_of_closed_connection_sets_no_timer(self, live: LiveChat) -> None:
         ada = await connect_for(live, HOUR)
-        refreshing = asyncio.create_task(ada.do(another_token(live, 2 * HOUR)))
+        refreshing = asyncio.create_task(ada.execute(another_token(live, 2 * HOUR)))
         await asyncio.sleep(0)
         ada.close()
 
@@ -233,7 +237,7 @@ class TestDisconnectUser:
 
         live.chat.disconnect_user(ADA)
 
-        assert [each.dismissed for each in (laptop, phone, bob)] == [
+        assert [each.disconnect_reason for each in (laptop, phone, bob)] == [
             "disconnected",
             "disconnected",
             None,
@@ -244,4 +248,4 @@ class TestDisconnectUser:
 
         live.chat.disconnect_user("somebody")
 
-        assert bob.dismissed is None
+        assert bob.disconnect_reason is None

@@ -28,7 +28,7 @@ def typing(device: Device) -> list[str]:
     """Return the typing events sent to a connection, in order: `+ada`, `-ada`."""
     return [
         f"{'+' if isinstance(event, TypingStarted) else '-'}{event.user_id}"
-        for event in device.told
+        for event in device.events
         if isinstance(event, TypingStarted | TypingStopped)
     ]
 
@@ -37,7 +37,7 @@ async def in_lobby(live: LiveChat, *users: UserId) -> list[Device]:
     """Connect users and make them members of the lobby."""
     devices = [await live.connect(user) for user in users]
     for device in devices:
-        await device.do(JoinRoom(LOBBY))
+        await device.execute(JoinRoom(LOBBY))
     return devices
 
 
@@ -45,25 +45,25 @@ class TestPair:
     async def test_all_connections_of_recipient_are_notified(self, live: LiveChat) -> None:
         ada, bob, bobs_phone = [await live.connect(user) for user in (ADA, BOB, BOB)]
 
-        await ada.do(StartTyping(TO_BOB))
+        await ada.execute(StartTyping(TO_BOB))
 
         started = TypingStarted(ADA, Pair.of(ADA, BOB), expires_in=TTL)
-        assert bob.told[-1] == bobs_phone.told[-1] == started
+        assert bob.events[-1] == bobs_phone.events[-1] == started
 
     async def test_no_other_connection_is_notified(self, live: LiveChat) -> None:
         ada, adas_phone, _, eve = [await live.connect(user) for user in (ADA, ADA, BOB, EVE)]
 
-        await ada.do(StartTyping(TO_BOB))
-        await ada.do(StopTyping(TO_BOB))
+        await ada.execute(StartTyping(TO_BOB))
+        await ada.execute(StopTyping(TO_BOB))
 
         assert typing(ada) == typing(adas_phone) == typing(eve) == []
 
     async def test_each_user_of_pair_has_own_state(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
 
-        await ada.do(StartTyping(TO_BOB))
-        await bob.do(StartTyping(Person(ADA)))
-        await bob.do(StopTyping(Person(ADA)))
+        await ada.execute(StartTyping(TO_BOB))
+        await bob.execute(StartTyping(Person(ADA)))
+        await bob.execute(StopTyping(Person(ADA)))
 
         assert typing(bob) == ["+ada"]
         assert typing(ada) == ["+bob", "-bob"]
@@ -71,9 +71,9 @@ class TestPair:
     async def test_typing_to_self_is_not_published(self, live: LiveChat) -> None:
         ada, adas_phone = await live.connect(ADA), await live.connect(ADA)
 
-        await ada.do(StartTyping(Person(ADA)))
-        await ada.do(StopTyping(Person(ADA)))
-        await ada.do(StartTyping(Person(ADA)))
+        await ada.execute(StartTyping(Person(ADA)))
+        await ada.execute(StopTyping(Person(ADA)))
+        await ada.execute(StartTyping(Person(ADA)))
         live.clock.advance(TTL)
 
         assert typing(ada) == typing(adas_phone) == []
@@ -83,18 +83,18 @@ class TestRoom:
     async def test_all_connections_of_other_members_are_notified(self, live: LiveChat) -> None:
         ada, bob, bobs_phone, eve = await in_lobby(live, ADA, BOB, BOB, EVE)
 
-        await ada.do(StartTyping(IN_LOBBY))
+        await ada.execute(StartTyping(IN_LOBBY))
 
         started = TypingStarted(ADA, IN_LOBBY, expires_in=TTL)
-        assert bob.told[-1] == bobs_phone.told[-1] == eve.told[-1] == started
+        assert bob.events[-1] == bobs_phone.events[-1] == eve.events[-1] == started
 
     async def test_no_other_connection_is_notified(self, live: LiveChat) -> None:
         ada, adas_phone = await in_lobby(live, ADA, ADA)
         eve = await live.connect(EVE)
-        await eve.do(JoinRoom(DEN))
+        await eve.execute(JoinRoom(DEN))
 
-        await ada.do(StartTyping(IN_LOBBY))
-        await ada.do(StopTyping(IN_LOBBY))
+        await ada.execute(StartTyping(IN_LOBBY))
+        await ada.execute(StopTyping(IN_LOBBY))
 
         assert typing(ada) == typing(adas_phone) == typing(eve) == []
 
@@ -103,20 +103,20 @@ class TestRoom:
         ada = await live.connect(ADA)
 
         with pytest.raises(NotAMember):
-            await ada.do(StartTyping(IN_LOBBY))
+            await ada.execute(StartTyping(IN_LOBBY))
         with pytest.raises(NotAMember):
-            await ada.do(StopTyping(IN_LOBBY))
+            await ada.execute(StopTyping(IN_LOBBY))
 
         assert typing(bob) == []
 
     async def test_states_are_per_room(self, live: LiveChat) -> None:
         ada, bob = await in_lobby(live, ADA, BOB)
         for device in (ada, bob):
-            await device.do(JoinRoom(DEN))
+            await device.execute(JoinRoom(DEN))
 
-        await ada.do(StartTyping(IN_LOBBY))
-        await ada.do(StartTyping(Room(DEN)))
-        await ada.do(StopTyping(IN_LOBBY))
+        await ada.execute(StartTyping(IN_LOBBY))
+        await ada.execute(StartTyping(Room(DEN)))
+        await ada.execute(StopTyping(IN_LOBBY))
 
         assert [event.conversation for event in bob.of(TypingStarted)] == [IN_LOBBY, Room(DEN)]
         assert bob.of(TypingStopped) == [TypingStopped(ADA, IN_LOBBY)]
@@ -130,22 +130,22 @@ class TestLargeRoom:
     async def test_typing_in_room_at_limit_is_published(self, live: LiveChat) -> None:
         ada, bob = await in_lobby(live, ADA, BOB)
 
-        await ada.do(StartTyping(IN_LOBBY))
+        await ada.execute(StartTyping(IN_LOBBY))
 
         assert typing(bob) == ["+ada"]
 
     async def test_typing_in_room_above_limit_is_not_published(self, live: LiveChat) -> None:
         ada, bob, _ = await in_lobby(live, ADA, BOB, EVE)
 
-        await ada.do(StartTyping(IN_LOBBY))
-        await ada.do(StopTyping(IN_LOBBY))
+        await ada.execute(StartTyping(IN_LOBBY))
+        await ada.execute(StopTyping(IN_LOBBY))
 
         assert typing(bob) == []
 
     async def test_room_limit_counts_users_not_connections(self, live: LiveChat) -> None:
         ada, bob, *_ = await in_lobby(live, ADA, BOB, BOB, BOB)
 
-        await ada.do(StartTyping(IN_LOBBY))
+        await ada.execute(StartTyping(IN_LOBBY))
 
         assert typing(bob) == ["+ada"]
 
@@ -154,34 +154,34 @@ class TestLargeRoom:
         ada = await live.connect(ADA)
 
         with pytest.raises(NotAMember):
-            await ada.do(StartTyping(IN_LOBBY))
+            await ada.execute(StartTyping(IN_LOBBY))
 
     async def test_stop_is_published_after_room_grew_too_large(self, live: LiveChat) -> None:
         ada, bob = await in_lobby(live, ADA, BOB)
-        await ada.do(StartTyping(IN_LOBBY))
+        await ada.execute(StartTyping(IN_LOBBY))
         await in_lobby(live, EVE)
 
-        await ada.do(StopTyping(IN_LOBBY))
+        await ada.execute(StopTyping(IN_LOBBY))
 
         assert typing(bob) == ["+ada", "-ada"]
 
     async def test_state_is_not_renewed_after_room_grew_too_large(self, live: LiveChat) -> None:
         ada, bob = await in_lobby(live, ADA, BOB)
-        await ada.do(StartTyping(IN_LOBBY))
+        await ada.execute(StartTyping(IN_LOBBY))
         await in_lobby(live, EVE)
         live.clock.advance(TTL / 2)
 
-        await ada.do(StartTyping(IN_LOBBY))
+        await ada.execute(StartTyping(IN_LOBBY))
         live.clock.advance(TTL / 2)
 
         assert typing(bob) == ["+ada", "-ada"]
 
     async def test_typing_is_published_after_room_shrank(self, live: LiveChat) -> None:
         ada, bob, eve = await in_lobby(live, ADA, BOB, EVE)
-        await ada.do(StartTyping(IN_LOBBY))
-        await eve.do(LeaveRoom(LOBBY))
+        await ada.execute(StartTyping(IN_LOBBY))
+        await eve.execute(LeaveRoom(LOBBY))
 
-        await ada.do(StartTyping(IN_LOBBY))
+        await ada.execute(StartTyping(IN_LOBBY))
 
         assert typing(bob) == ["+ada"]
 
@@ -189,27 +189,27 @@ class TestLargeRoom:
 class TestRenewal:
     async def test_renewal_is_not_published(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
-        await ada.do(StartTyping(TO_BOB))
+        await ada.execute(StartTyping(TO_BOB))
         live.clock.advance(timedelta(seconds=3))
 
-        await ada.do(StartTyping(TO_BOB))
+        await ada.execute(StartTyping(TO_BOB))
 
         assert typing(bob) == ["+ada"]
 
     async def test_command_can_come_from_another_connection(self, live: LiveChat) -> None:
         ada, adas_phone, bob = [await live.connect(user) for user in (ADA, ADA, BOB)]
-        await ada.do(StartTyping(TO_BOB))
+        await ada.execute(StartTyping(TO_BOB))
 
-        await adas_phone.do(StartTyping(TO_BOB))
+        await adas_phone.execute(StartTyping(TO_BOB))
 
         assert typing(bob) == ["+ada"]
 
     async def test_renewal_lasts_full_ttl(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
-        await ada.do(StartTyping(TO_BOB))
+        await ada.execute(StartTyping(TO_BOB))
         for _ in range(10):
             live.clock.advance(timedelta(seconds=3))
-            await ada.do(StartTyping(TO_BOB))
+            await ada.execute(StartTyping(TO_BOB))
 
         live.clock.advance(TTL - MOMENT)
         assert typing(bob) == ["+ada"]
@@ -219,10 +219,10 @@ class TestRenewal:
 
     async def test_renewal_affects_only_its_state(self, live: LiveChat) -> None:
         ada, bob, eve = [await live.connect(user) for user in (ADA, BOB, EVE)]
-        await ada.do(StartTyping(TO_BOB))
-        await ada.do(StartTyping(Person(EVE)))
+        await ada.execute(StartTyping(TO_BOB))
+        await ada.execute(StartTyping(Person(EVE)))
         live.clock.advance(TTL / 2)
-        await ada.do(StartTyping(TO_BOB))
+        await ada.execute(StartTyping(TO_BOB))
 
         live.clock.advance(TTL / 2)
 
@@ -233,30 +233,30 @@ class TestRenewal:
 class TestEnd:
     async def test_stop_ends_state(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
-        await ada.do(StartTyping(TO_BOB))
+        await ada.execute(StartTyping(TO_BOB))
 
-        await ada.do(StopTyping(TO_BOB))
+        await ada.execute(StopTyping(TO_BOB))
 
-        assert bob.told[-1] == TypingStopped(ADA, Pair.of(ADA, BOB))
+        assert bob.events[-1] == TypingStopped(ADA, Pair.of(ADA, BOB))
 
     async def test_command_can_come_from_another_connection(self, live: LiveChat) -> None:
         ada, adas_phone, bob = [await live.connect(user) for user in (ADA, ADA, BOB)]
-        await ada.do(StartTyping(TO_BOB))
+        await ada.execute(StartTyping(TO_BOB))
 
-        await adas_phone.do(StopTyping(TO_BOB))
+        await adas_phone.execute(StopTyping(TO_BOB))
 
         assert typing(bob) == ["+ada", "-ada"]
 
     async def test_stop_without_start_is_not_published(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
 
-        await ada.do(StopTyping(TO_BOB))
+        await ada.execute(StopTyping(TO_BOB))
 
         assert typing(bob) == []
 
     async def test_state_expires_after_ttl(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
-        await ada.do(StartTyping(TO_BOB))
+        await ada.execute(StartTyping(TO_BOB))
 
         live.clock.advance(TTL - MOMENT)
         assert typing(bob) == ["+ada"]
@@ -267,7 +267,7 @@ class TestEnd:
     async def test_ttl_is_configurable(self) -> None:
         live = LiveChat(Limits(typing_ttl=timedelta(milliseconds=100), rates={}))
         ada, bob = await live.connect(ADA), await live.connect(BOB)
-        await ada.do(StartTyping(TO_BOB))
+        await ada.execute(StartTyping(TO_BOB))
 
         live.clock.advance(timedelta(milliseconds=100))
 
@@ -276,49 +276,49 @@ class TestEnd:
 
     async def test_message_to_same_user_ends_state(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
-        await ada.do(StartTyping(TO_BOB))
+        await ada.execute(StartTyping(TO_BOB))
 
-        await ada.do(personal(BOB))
+        await ada.execute(personal(BOB))
 
         assert typing(bob) == ["+ada", "-ada"]
 
     async def test_message_to_same_room_ends_state(self, live: LiveChat) -> None:
         ada, bob = await in_lobby(live, ADA, BOB)
-        await ada.do(StartTyping(IN_LOBBY))
+        await ada.execute(StartTyping(IN_LOBBY))
 
-        await ada.do(group(LOBBY))
+        await ada.execute(group(LOBBY))
 
         assert typing(bob) == ["+ada", "-ada"]
 
     async def test_message_to_other_target_does_not_end_state(self, live: LiveChat) -> None:
         ada, bob = await in_lobby(live, ADA, BOB)
-        await ada.do(StartTyping(TO_BOB))
+        await ada.execute(StartTyping(TO_BOB))
 
-        await ada.do(group(LOBBY))
-        await ada.do(personal(EVE))
+        await ada.execute(group(LOBBY))
+        await ada.execute(personal(EVE))
 
         assert typing(bob) == ["+ada"]
 
     async def test_message_of_other_user_does_not_end_state(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
-        await ada.do(StartTyping(TO_BOB))
+        await ada.execute(StartTyping(TO_BOB))
 
-        await bob.do(personal(ADA))
+        await bob.execute(personal(ADA))
 
         assert typing(bob) == ["+ada"]
 
     async def test_leaving_room_ends_state(self, live: LiveChat) -> None:
         ada, bob = await in_lobby(live, ADA, BOB)
-        await ada.do(StartTyping(IN_LOBBY))
+        await ada.execute(StartTyping(IN_LOBBY))
 
-        await ada.do(LeaveRoom(LOBBY))
+        await ada.execute(LeaveRoom(LOBBY))
 
         assert typing(bob) == ["+ada", "-ada"]
 
     async def test_closing_last_connection_ends_all_states(self, live: LiveChat) -> None:
         ada, adas_phone, bob, eve = await in_lobby(live, ADA, ADA, BOB, EVE)
         for target in (TO_BOB, IN_LOBBY):
-            await ada.do(StartTyping(target))
+            await ada.execute(StartTyping(target))
 
         ada.close()
         assert typing(bob) == ["+ada", "+ada"]
@@ -330,12 +330,12 @@ class TestEnd:
     @pytest.mark.parametrize("target", [TO_BOB, IN_LOBBY])
     async def test_end_is_published_once(self, live: LiveChat, target: Target) -> None:
         ada, bob = await in_lobby(live, ADA, BOB)
-        await ada.do(StartTyping(target))
+        await ada.execute(StartTyping(target))
         live.clock.advance(TTL)
 
-        await ada.do(StopTyping(target))
-        await ada.do(personal(BOB))
-        await ada.do(LeaveRoom(LOBBY))
+        await ada.execute(StopTyping(target))
+        await ada.execute(personal(BOB))
+        await ada.execute(LeaveRoom(LOBBY))
         ada.close()
         live.clock.advance(2 * TTL)
 
@@ -343,13 +343,13 @@ class TestEnd:
 
     async def test_typing_can_start_again_after_end(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
-        await ada.do(StartTyping(TO_BOB))
-        await ada.do(StopTyping(TO_BOB))
-        await ada.do(StartTyping(TO_BOB))
+        await ada.execute(StartTyping(TO_BOB))
+        await ada.execute(StopTyping(TO_BOB))
+        await ada.execute(StartTyping(TO_BOB))
         live.clock.advance(TTL)
-        await ada.do(StartTyping(TO_BOB))
-        await ada.do(personal(BOB))
-        await ada.do(StartTyping(TO_BOB))
+        await ada.execute(StartTyping(TO_BOB))
+        await ada.execute(personal(BOB))
+        await ada.execute(StartTyping(TO_BOB))
 
         assert typing(bob) == ["+ada", "-ada", "+ada", "-ada", "+ada", "-ada", "+ada"]
 
@@ -359,9 +359,9 @@ class TestExpiry:
 
     async def test_states_expire_at_their_own_times(self, live: LiveChat) -> None:
         ada, bob, eve = [await live.connect(user) for user in (ADA, BOB, EVE)]
-        await ada.do(StartTyping(TO_BOB))
+        await ada.execute(StartTyping(TO_BOB))
         live.clock.advance(timedelta(seconds=1))
-        await eve.do(StartTyping(TO_BOB))
+        await eve.execute(StartTyping(TO_BOB))
 
         live.clock.advance(TTL - timedelta(seconds=1))
         assert typing(bob) == ["+ada", "+eve", "-ada"]
@@ -374,10 +374,10 @@ class TestExpiry:
 
     async def test_stopped_state_does_not_delay_expiry_of_others(self, live: LiveChat) -> None:
         ada, bob, eve = [await live.connect(user) for user in (ADA, BOB, EVE)]
-        await ada.do(StartTyping(TO_BOB))
+        await ada.execute(StartTyping(TO_BOB))
         live.clock.advance(timedelta(seconds=1))
-        await eve.do(StartTyping(TO_BOB))
-        await ada.do(StopTyping(TO_BOB))
+        await eve.execute(StartTyping(TO_BOB))
+        await ada.execute(StopTyping(TO_BOB))
 
         live.clock.advance(TTL)
 
@@ -385,10 +385,10 @@ class TestExpiry:
 
     async def test_state_started_after_all_stopped_expires(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
-        await ada.do(StartTyping(TO_BOB))
-        await ada.do(StopTyping(TO_BOB))
+        await ada.execute(StartTyping(TO_BOB))
+        await ada.execute(StopTyping(TO_BOB))
         live.clock.advance(3 * TTL)
-        await ada.do(StartTyping(TO_BOB))
+        await ada.execute(StartTyping(TO_BOB))
 
         live.clock.advance(TTL)
 
@@ -408,7 +408,7 @@ class TestExpiry:
 
     async def test_no_state_expires_after_close(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
-        await ada.do(StartTyping(TO_BOB))
+        await ada.execute(StartTyping(TO_BOB))
 
         live.chat.close()
         live.clock.advance(2 * TTL)
@@ -423,10 +423,10 @@ class TestSlowStore:
         live = LiveChat(store=HookedStore(after=gate))
         ada, adas_phone, bob = await in_lobby(live, ADA, ADA, BOB)
         gate.hold_next(call)
-        starting = asyncio.create_task(ada.do(StartTyping(IN_LOBBY)))
+        starting = asyncio.create_task(ada.execute(StartTyping(IN_LOBBY)))
         await gate.reached()
 
-        leaving = asyncio.create_task(adas_phone.do(LeaveRoom(LOBBY)))
+        leaving = asyncio.create_task(adas_phone.execute(LeaveRoom(LOBBY)))
         await wait_all_tasks_blocked()
         gate.release()
         await asyncio.gather(starting, leaving, return_exceptions=True)
@@ -439,7 +439,7 @@ class TestSlowStore:
         live = LiveChat(store=HookedStore(before=gate))
         ada, bob = await in_lobby(live, ADA, BOB)
         gate.hold_next("is_member")
-        starting = asyncio.create_task(ada.do(StartTyping(IN_LOBBY)))
+        starting = asyncio.create_task(ada.execute(StartTyping(IN_LOBBY)))
         await gate.reached()
 
         live.chat.close()

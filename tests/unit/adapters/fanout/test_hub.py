@@ -21,7 +21,7 @@ from socketio_app.domain.conversations import Conversation, Pair, Room
 from socketio_app.domain.identifiers import ConnectionId, MessageId, RoomId, UserId
 from socketio_app.domain.messaging import Message
 from tests.builders import ADA, BOB, EVE, LOBBY
-from tests.contracts.test_broadcast import OPENING, ListeningToHub, event
+from tests.contracts.test_broadcast import OPENING, HubConnections, event
 from tests.fake_writer import RecordingWriter
 
 pytestmark = pytest.mark.anyio
@@ -30,14 +30,14 @@ SLICE_CONNECTIONS = 3
 
 
 @pytest.fixture
-def crowd() -> ListeningToHub:
+def crowd() -> HubConnections:
     """A room with more connections than are told in one go."""
-    listening = ListeningToHub(Hub(SOCKETIO_ENCODING, SLICE_CONNECTIONS))
+    connections = HubConnections(Hub(SOCKETIO_ENCODING, SLICE_CONNECTIONS))
     for number in range(2 * SLICE_CONNECTIONS):
         user_id = UserId(f"user {number}")
-        listening.listen(user_id, f"{number}")
-        listening.broadcast.subscribe(LOBBY, user_id)
-    return listening
+        connections.open(user_id, f"{number}")
+        connections.broadcast.subscribe(LOBBY, user_id)
+    return connections
 
 
 async def all_published(hub: Hub) -> None:
@@ -46,8 +46,8 @@ async def all_published(hub: Hub) -> None:
             await asyncio.sleep(0)
 
 
-async def test_a_large_room_is_told_in_parts(crowd: ListeningToHub) -> None:
-    ada = crowd.listen(ADA, "ada's")
+async def test_a_large_room_is_told_in_parts(crowd: HubConnections) -> None:
+    ada = crowd.open(ADA, "ada's")
     crowd.broadcast.subscribe(LOBBY, ADA)
 
     crowd.broadcast.publish(event(), Members(LOBBY))
@@ -57,8 +57,8 @@ async def test_a_large_room_is_told_in_parts(crowd: ListeningToHub) -> None:
     assert ada() == 1
 
 
-async def test_what_is_told_of_the_room_meanwhile_comes_after(crowd: ListeningToHub) -> None:
-    ada = crowd.listen(ADA, "ada's")
+async def test_what_is_told_of_the_room_meanwhile_comes_after(crowd: HubConnections) -> None:
+    ada = crowd.open(ADA, "ada's")
     crowd.broadcast.subscribe(LOBBY, ADA)
 
     crowd.broadcast.publish(event(), Members(LOBBY))
@@ -69,8 +69,8 @@ async def test_what_is_told_of_the_room_meanwhile_comes_after(crowd: ListeningTo
     assert ada() == 2
 
 
-async def test_who_is_left_out_is_left_out_of_every_part(crowd: ListeningToHub) -> None:
-    ada, eve = crowd.listen(ADA, "ada's"), crowd.listen(EVE, "eve's")
+async def test_who_is_left_out_is_left_out_of_every_part(crowd: HubConnections) -> None:
+    ada, eve = crowd.open(ADA, "ada's"), crowd.open(EVE, "eve's")
     for user_id in (ADA, EVE):
         crowd.broadcast.subscribe(LOBBY, user_id)
 
@@ -82,9 +82,9 @@ async def test_who_is_left_out_is_left_out_of_every_part(crowd: ListeningToHub) 
 
 
 async def test_who_has_left_a_held_room_hears_nothing_that_was_still_under_way(
-    crowd: ListeningToHub,
+    crowd: HubConnections,
 ) -> None:
-    ada = crowd.listen(ADA, "ada's")
+    ada = crowd.open(ADA, "ada's")
     crowd.broadcast.subscribe(LOBBY, ADA)
     crowd.broadcast.publish(event(), Members(LOBBY))
     crowd.broadcast.pause(LOBBY, ADA)
@@ -101,24 +101,24 @@ async def test_who_has_left_a_held_room_hears_nothing_that_was_still_under_way(
 
 
 async def test_a_connection_that_falls_too_far_behind_is_closed(
-    crowd: ListeningToHub, monkeypatch: pytest.MonkeyPatch
+    crowd: HubConnections, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live_merge, "MAX_HELD", 2)
-    crowd.listen(ADA, "ada's")
+    crowd.open(ADA, "ada's")
     crowd.broadcast.pause(LOBBY, ADA)
 
     for _ in range(3):
-        assert not crowd.was_ended("ada's")
+        assert not crowd.is_closed("ada's")
         crowd.broadcast.publish(event(), Members(LOBBY))
         await all_published(crowd.broadcast)
 
-    assert crowd.was_ended("ada's")
+    assert crowd.is_closed("ada's")
 
 
 async def test_a_connection_in_a_quiet_room_is_written_to_directly_again(
-    crowd: ListeningToHub, monkeypatch: pytest.MonkeyPatch
+    crowd: HubConnections, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    crowd.listen(ADA, "ada's")
+    crowd.open(ADA, "ada's")
     subscriber = crowd.subscribers["ada's"]
     subscriber.set_direct(crowd.writers["ada's"])
     crowd.broadcast.pause(LOBBY, ADA)
@@ -132,17 +132,17 @@ async def test_a_connection_in_a_quiet_room_is_written_to_directly_again(
     assert subscriber.direct is not None
 
 
-async def test_who_comes_meanwhile_is_not_told(crowd: ListeningToHub) -> None:
+async def test_who_comes_meanwhile_is_not_told(crowd: HubConnections) -> None:
     crowd.broadcast.publish(event(), Members(LOBBY))
-    late = crowd.listen(UserId("user 0"), "late")
+    late = crowd.open(UserId("user 0"), "late")
 
     await all_published(crowd.broadcast)
 
     assert late() == 0
 
 
-async def test_a_room_that_grows_small_meanwhile_hears_in_order(crowd: ListeningToHub) -> None:
-    ada = crowd.listen(ADA, "ada's")
+async def test_a_room_that_grows_small_meanwhile_hears_in_order(crowd: HubConnections) -> None:
+    ada = crowd.open(ADA, "ada's")
     crowd.broadcast.subscribe(LOBBY, ADA)
     crowd.broadcast.publish(event(), Members(LOBBY))
 
@@ -155,7 +155,7 @@ async def test_a_room_that_grows_small_meanwhile_hears_in_order(crowd: Listening
     assert ada() == 2
 
 
-async def test_who_says_more_than_can_be_told_has_to_wait(crowd: ListeningToHub) -> None:
+async def test_who_says_more_than_can_be_told_has_to_wait(crowd: HubConnections) -> None:
     hub = crowd.broadcast
     for _ in range(MAX_WAITING + MAX_BATCH_EVENTS + 1):
         hub.publish(event(), Members(LOBBY))
@@ -168,7 +168,7 @@ async def test_who_says_more_than_can_be_told_has_to_wait(crowd: ListeningToHub)
     await waiting
 
 
-async def test_in_a_room_that_keeps_up_nobody_waits(crowd: ListeningToHub) -> None:
+async def test_in_a_room_that_keeps_up_nobody_waits(crowd: HubConnections) -> None:
     crowd.broadcast.publish(event(), Members(LOBBY))
 
     wait_until_caught_up = crowd.broadcast.wait_until_caught_up(LOBBY)
@@ -184,12 +184,12 @@ async def test_in_a_room_that_keeps_up_nobody_waits(crowd: ListeningToHub) -> No
 async def test_a_connection_whose_write_raises_is_closed_and_the_others_get_everything(
     slice_connections: int, audience: Audience, is_direct: bool, takes_bytes: bool
 ) -> None:
-    listening = ListeningToHub(Hub(SOCKETIO_ENCODING, slice_connections))
-    hub = listening.broadcast
-    ada, bob = listening.listen(ADA, "ada's"), listening.listen(BOB, "bob's")
+    connections = HubConnections(Hub(SOCKETIO_ENCODING, slice_connections))
+    hub = connections.broadcast
+    ada, bob = connections.open(ADA, "ada's"), connections.open(BOB, "bob's")
     for user_id in (ADA, BOB):
         hub.subscribe(LOBBY, user_id)
-    broken, subscriber = listening.writers["ada's"], listening.subscribers["ada's"]
+    broken, subscriber = connections.writers["ada's"], connections.subscribers["ada's"]
     broken.fault, broken.takes_bytes = OSError("broken"), takes_bytes
     if is_direct:
         broken.on_direct = subscriber.set_direct
@@ -203,8 +203,8 @@ async def test_a_connection_whose_write_raises_is_closed_and_the_others_get_ever
     assert broken.faults == [broken.fault]
 
 
-async def test_another_room_has_its_turn_between_the_parts(crowd: ListeningToHub) -> None:
-    ada = crowd.listen(ADA, "ada's")
+async def test_another_room_has_its_turn_between_the_parts(crowd: HubConnections) -> None:
+    ada = crowd.open(ADA, "ada's")
     crowd.broadcast.subscribe(RoomId("small"), ADA)
 
     crowd.broadcast.publish(event(), Members(LOBBY))
@@ -218,24 +218,26 @@ class TestConfirmations:
     """Whose connections a personal message is to be confirmed by."""
 
     async def test_the_recipients_connections_only(self) -> None:
-        listening = ListeningToHub()
+        connections = HubConnections()
         for connection, user_id in (("1", ADA), ("2", ADA), ("3", BOB), ("4", BOB)):
-            listening.listen(user_id, connection)
+            connections.open(user_id, connection)
         message = message_from(ADA, Pair.of(ADA, BOB))
 
-        listening.broadcast.publish(MessageSent(message), Users((ADA, BOB), ConnectionId("1")))
+        connections.broadcast.publish(MessageSent(message), Users((ADA, BOB), ConnectionId("1")))
 
-        expected = {connection: writer.expected for connection, writer in listening.writers.items()}
+        expected = {
+            connection: writer.expected for connection, writer in connections.writers.items()
+        }
         assert expected == {"1": [], "2": [], "3": [message], "4": [message]}
 
     async def test_nobodys_for_a_rooms_message(self) -> None:
-        listening = ListeningToHub()
-        listening.listen(BOB, "1")
-        listening.broadcast.subscribe(LOBBY, BOB)
+        connections = HubConnections()
+        connections.open(BOB, "1")
+        connections.broadcast.subscribe(LOBBY, BOB)
 
-        listening.broadcast.publish(MessageSent(message_from(ADA, Room(LOBBY))), Members(LOBBY))
+        connections.broadcast.publish(MessageSent(message_from(ADA, Room(LOBBY))), Members(LOBBY))
 
-        assert listening.writers["1"].expected == []
+        assert connections.writers["1"].expected == []
 
     async def test_what_is_held_back_is_expected_once_it_is_written(self) -> None:
         hub, writer = Hub(SOCKETIO_ENCODING), RecordingWriter()
@@ -341,14 +343,14 @@ def test_a_crowd_hears_what_a_small_room_would(
 
 async def test_a_connection_that_opens_costs_nothing_for_others_of_its_user() -> None:
     """`enter` is called for each room of the user at each of their connects."""
-    listening = ListeningToHub(Hub(SOCKETIO_ENCODING, SLICE_CONNECTIONS))
-    hub = listening.broadcast
-    listening.listen(ADA, "first")
+    connections = HubConnections(Hub(SOCKETIO_ENCODING, SLICE_CONNECTIONS))
+    hub = connections.broadcast
+    connections.open(ADA, "first")
     hub.subscribe(LOBBY, ADA)
     audience = Counting(hub._audiences[LOBBY])
     hub._audiences[LOBBY] = audience
 
-    listening.listen(ADA, "second")
+    connections.open(ADA, "second")
     hub.subscribe(LOBBY, ADA)
 
     assert set(audience) == {"first", "second"}

@@ -37,11 +37,13 @@ class TestLostReply:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         outage.down.add("append")
         with pytest.raises(Unavailable):
-            await ada.do(personal(BOB, "hello", client_message_id="m1"))
+            await ada.execute(personal(BOB, "hello", client_message_id="m1"))
         outage.down.clear()
         assert contents(bob) == []
 
-        again = [await ada.do(personal(BOB, "hello", client_message_id="m1")) for _ in range(2)]
+        again = [
+            await ada.execute(personal(BOB, "hello", client_message_id="m1")) for _ in range(2)
+        ]
 
         assert [stored.duplicate for stored in again] == [True, True]
         assert contents(bob) == ["hello"]
@@ -52,12 +54,12 @@ class TestLostReply:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         outage.down.add("append")
         with pytest.raises(Unavailable):
-            await ada.do(personal(BOB, "one", client_message_id="m1"))
+            await ada.execute(personal(BOB, "one", client_message_id="m1"))
         outage.down.clear()
 
-        await bob.do(personal(ADA, "two"))
+        await bob.execute(personal(ADA, "two"))
         await wait_all_tasks_blocked()
-        retry = await ada.do(personal(BOB, "one", client_message_id="m1"))
+        retry = await ada.execute(personal(BOB, "one", client_message_id="m1"))
 
         assert retry.duplicate
         assert contents(bob) == ["one"]
@@ -67,14 +69,14 @@ class TestLostReply:
         self, live: LiveChat, outage: Outage
     ) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
-        await ada.do(personal(BOB, "one", client_message_id="m1"))
-        await ada.do(personal(BOB, "two"))
+        await ada.execute(personal(BOB, "one", client_message_id="m1"))
+        await ada.execute(personal(BOB, "two"))
         outage.down.add("append")
         with pytest.raises(Unavailable):
-            await ada.do(personal(BOB, "one", client_message_id="m1"))
+            await ada.execute(personal(BOB, "one", client_message_id="m1"))
         outage.down.clear()
 
-        await ada.do(personal(BOB, "one", client_message_id="m1"))
+        await ada.execute(personal(BOB, "one", client_message_id="m1"))
 
         assert contents(bob) == ["one", "two"]
 
@@ -84,12 +86,12 @@ class TestLostReply:
         ada = await live.connect(ADA)
         outage.down.add("append")
         with pytest.raises(Unavailable):
-            await ada.do(personal(BOB, "one", client_message_id="m1"))
+            await ada.execute(personal(BOB, "one", client_message_id="m1"))
         outage.down.clear()
         bob = await live.connect(BOB)
-        await ada.do(personal(BOB, "two"))
+        await ada.execute(personal(BOB, "two"))
 
-        await ada.do(personal(BOB, "one", client_message_id="m1"))
+        await ada.execute(personal(BOB, "one", client_message_id="m1"))
 
         await wait_all_tasks_blocked()
         assert contents(bob) == ["one", "two"]
@@ -100,12 +102,12 @@ class TestLostReply:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         outage.down.add("append")
         with pytest.raises(Unavailable):
-            await ada.do(personal(BOB, "one", client_message_id="m1"))
+            await ada.execute(personal(BOB, "one", client_message_id="m1"))
         outage.down.clear()
 
         bobs_phone = await live.connect(BOB)
         await wait_all_tasks_blocked()
-        await ada.do(personal(BOB, "one", client_message_id="m1"))
+        await ada.execute(personal(BOB, "one", client_message_id="m1"))
 
         assert contents(bob) == contents(bobs_phone) == contents(ada) == ["one"]
 
@@ -113,13 +115,13 @@ class TestLostReply:
         self, live: LiveChat, outage: Outage
     ) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
-        await ada.do(personal(BOB, "one"))
+        await ada.execute(personal(BOB, "one"))
         outage.down = {"append", "page"}
         with pytest.raises(Unavailable):
-            await ada.do(personal(BOB, "two", client_message_id="m2"))
+            await ada.execute(personal(BOB, "two", client_message_id="m2"))
         outage.down.remove("append")
-        await ada.do(personal(BOB, "three"))
-        await ada.do(personal(BOB, "four"))
+        await ada.execute(personal(BOB, "three"))
+        await ada.execute(personal(BOB, "four"))
         await wait_all_tasks_blocked()
         assert contents(bob) == ["one"]
 
@@ -132,11 +134,11 @@ class TestLostReply:
 
     async def test_messages_stored_by_another_process_are_broadcast(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
-        await ada.do(personal(BOB, "one"))
+        await ada.execute(personal(BOB, "one"))
         for content in ("two", "three"):
             await live.store.messages.append(draft(from_user_id=BOB, content=content))
 
-        await ada.do(personal(BOB, "four"))
+        await ada.execute(personal(BOB, "four"))
         await wait_all_tasks_blocked()
 
         assert contents(bob) == ["one", "two", "three", "four"]
@@ -148,10 +150,12 @@ class TestLostReply:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         outage.down.add("append")
         with pytest.raises(Unavailable):
-            await ada.do(personal(BOB, "hello", client_message_id="m1"))
+            await ada.execute(personal(BOB, "hello", client_message_id="m1"))
         outage.down.clear()
 
-        again = [await ada.do(personal(BOB, "hello", client_message_id="m1")) for _ in range(2)]
+        again = [
+            await ada.execute(personal(BOB, "hello", client_message_id="m1")) for _ in range(2)
+        ]
 
         assert [stored.duplicate for stored in again] == [False, True]
         assert contents(bob) == ["hello"]
@@ -161,14 +165,14 @@ class TestLostReply:
     ) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         for device in (ada, bob):
-            await device.do(JoinRoom(LOBBY))
-        await ada.do(group(LOBBY))
+            await device.execute(JoinRoom(LOBBY))
+        await ada.execute(group(LOBBY))
         outage.down.add("member_count")
         with pytest.raises(Unavailable):
-            await bob.do(MarkRead(Room(LOBBY), 1))
+            await bob.execute(MarkRead(Room(LOBBY), 1))
         outage.down.clear()
 
-        await bob.do(MarkRead(Room(LOBBY), 1))
+        await bob.execute(MarkRead(Room(LOBBY), 1))
 
         assert [event.seq for event in ada.of(MessageRead)] == [1]
 
@@ -187,21 +191,21 @@ class TestMembershipInDoubt:
     async def test_user_who_left_is_unsubscribed(self, live: LiveChat, outage: Outage) -> None:
         ada, adas_phone, bob = [await live.connect(user) for user in (ADA, ADA, BOB)]
         for device in (ada, bob):
-            await device.do(JoinRoom(LOBBY))
+            await device.execute(JoinRoom(LOBBY))
         outage.down = {"leave"}
 
         with pytest.raises(Unavailable):
-            await ada.do(LeaveRoom(LOBBY))
-        await bob.do(group(LOBBY))
+            await ada.execute(LeaveRoom(LOBBY))
+        await bob.execute(group(LOBBY))
         await wait_all_tasks_blocked()
-        await bob.do(group(LOBBY))
+        await bob.execute(group(LOBBY))
 
         for device in (ada, adas_phone):
             assert contents(device) == []
-            assert isinstance(device.told[-1], UserLeft)
+            assert isinstance(device.events[-1], UserLeft)
         assert [event.member_count for event in bob.of(UserLeft)] == [1]
         outage.down.clear()
-        assert await ada.do(LeaveRoom(LOBBY)) == RoomLeft(left=False)
+        assert await ada.execute(LeaveRoom(LOBBY)) == RoomLeft(left=False)
         assert len(bob.of(UserLeft)) == 1
 
     async def test_user_who_did_not_leave_gets_all_messages(self) -> None:
@@ -209,18 +213,18 @@ class TestMembershipInDoubt:
         live = LiveChat(store=HookedStore(before=outage))
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         for device in (ada, bob):
-            await device.do(JoinRoom(LOBBY))
+            await device.execute(JoinRoom(LOBBY))
         outage.down = {"leave", "membership"}
         with pytest.raises(Unavailable):
-            await ada.do(LeaveRoom(LOBBY))
-        await bob.do(group(LOBBY, "one"))
+            await ada.execute(LeaveRoom(LOBBY))
+        await bob.execute(group(LOBBY, "one"))
         await wait_all_tasks_blocked()
         assert contents(ada) == []
 
         outage.down.clear()
         live.clock.advance(timedelta(seconds=1))
         await wait_all_tasks_blocked()
-        await bob.do(group(LOBBY, "two"))
+        await bob.execute(group(LOBBY, "two"))
 
         assert contents(ada) == ["one", "two"]
         assert bob.of(UserLeft) == []
@@ -229,30 +233,30 @@ class TestMembershipInDoubt:
         self, live: LiveChat, outage: Outage
     ) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
-        await bob.do(JoinRoom(LOBBY))
+        await bob.execute(JoinRoom(LOBBY))
         outage.down = {"join"}
         with pytest.raises(Unavailable):
-            await ada.do(JoinRoom(LOBBY))
+            await ada.execute(JoinRoom(LOBBY))
         await wait_all_tasks_blocked()
         outage.down.clear()
 
-        await bob.do(group(LOBBY))
+        await bob.execute(group(LOBBY))
 
         assert contents(ada) == ["hello"]
         assert [event.member_count for event in bob.of(UserJoined)] == [1, 2]
-        assert not (await ada.do(JoinRoom(LOBBY))).joined
+        assert not (await ada.execute(JoinRoom(LOBBY))).joined
         assert len(bob.of(UserJoined)) == 2
 
     async def test_retry_settles_membership(self, live: LiveChat, outage: Outage) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
         for device in (ada, bob):
-            await device.do(JoinRoom(LOBBY))
+            await device.execute(JoinRoom(LOBBY))
         outage.down = {"leave", "membership"}
         with pytest.raises(Unavailable):
-            await ada.do(LeaveRoom(LOBBY))
+            await ada.execute(LeaveRoom(LOBBY))
         outage.down = {"membership"}
 
-        again = await ada.do(LeaveRoom(LOBBY))
+        again = await ada.execute(LeaveRoom(LOBBY))
 
         assert again == RoomLeft(left=False)
         assert len(ada.of(UserLeft)) == len(bob.of(UserLeft)) == 1
@@ -261,7 +265,7 @@ class TestMembershipInDoubt:
         self, live: LiveChat, outage: Outage
     ) -> None:
         bob = await live.connect(BOB)
-        await bob.do(JoinRoom(LOBBY))
+        await bob.execute(JoinRoom(LOBBY))
         commands: dict[str, Command[Any]] = {"join": JoinRoom(LOBBY), "leave": LeaveRoom(LOBBY)}
         for call, command in commands.items():
             outage.down = {call}
@@ -295,7 +299,7 @@ class TestCancelledHostCall:
         gate = Gate()
         live = LiveChat(store=HookedStore(after=gate))
         ada, bob = await live.connect(ADA), await live.connect(BOB)
-        await ada.do(JoinRoom(LOBBY))
+        await ada.execute(JoinRoom(LOBBY))
         gate.hold_next("join")
         joining = asyncio.create_task(live.host(BOB, JoinRoom(LOBBY)))
         await gate.reached()
@@ -308,5 +312,5 @@ class TestCancelledHostCall:
             while BOB not in live.broadcast._members[LOBBY]:
                 await asyncio.sleep(0)
 
-        await ada.do(group(LOBBY, "hello"))
+        await ada.execute(group(LOBBY, "hello"))
         assert contents(bob) == ["hello"]
