@@ -170,7 +170,7 @@ class FrameClient:
         self._acks += 1
         return f"42{self._acks}{event}"
 
-    async def say(self, packets: Sequence[Packet], pieces: int = 1) -> None:
+    async def send_and_settle(self, packets: Sequence[Packet], pieces: int = 1) -> None:
         """Send packets that leave the connection as it is; read until all that comes of them has.
 
         A round trip does it: what had been told before its answer comes before it.
@@ -181,13 +181,13 @@ class FrameClient:
             tasks.create_task(self._read_until(f"43{self._acks}["))
         assert not self.is_at_end, self.received[-1]
 
-    async def say_until(self, packets: Sequence[Packet], beginning: str) -> None:
+    async def send_until(self, packets: Sequence[Packet], beginning: str) -> None:
         """Send packets, and read until something begins so."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._send(packets))
             tasks.create_task(self._read_until(beginning))
 
-    async def say_last(self, packets: Sequence[Packet]) -> None:
+    async def send_last(self, packets: Sequence[Packet]) -> None:
         """Send packets that end the connection, and over a WebSocket read to the end.
 
         A polling client reads no more: what is left for it may or may not still be there.
@@ -199,7 +199,7 @@ class FrameClient:
     async def close(self) -> None:
         """Close the transport, and read to its end."""
         if self.websocket is None:
-            await self.say_last(["1"])
+            await self.send_last(["1"])
             return
         self.received.append(END)
         self.websocket.close()
@@ -230,7 +230,7 @@ class FrameClient:
         await polling
         self.websocket = websocket
         websocket.send(["5", *packets])
-        await self.say([])
+        await self.send_and_settle([])
 
     async def fail_to_upgrade(
         self, meanwhile: Callable[[], Awaitable[None]], moment: Moment

@@ -227,7 +227,7 @@ class Play:
                 await self._say(client, [])
             case scenarios.End():
                 await self._say(client, [])
-                await client.say_last(step.packets(client))
+                await client.send_last(step.packets(client))
                 await self._until_gone(client)
             case scenarios.Go(_, is_polite):
                 await self._say(client, [])
@@ -247,7 +247,7 @@ class Play:
         if step.is_refused_first:
             events = [event for event in step.events if not event.is_binary]
             ignored = _packets(events, client)[: MAX_IGNORED_PACKETS // 2]
-            await client.say_until([_connect("nobody"), *ignored], "44")
+            await client.send_until([_connect("nobody"), *ignored], "44")
         first = [_connect(step.user), *_packets(step.events, client)]
         if step.meanwhile is None:
             await self._say(client, first)
@@ -308,7 +308,7 @@ class Play:
 
     async def _say(self, client: FrameClient, packets: Sequence[Packet], pieces: int = 1) -> None:
         if not client.is_at_end:
-            await client.say(packets, pieces)
+            await client.send_and_settle(packets, pieces)
 
     async def _until_gone(self, client: FrameClient) -> None:
         server = self._composition.server

@@ -286,13 +286,13 @@ class TestWebSocket:
         async with chat() as url:
             ada = await over_websocket(url, "ada")
             bob = await FrameClient.open(url, "websocket")
-            await bob.say([LET_IN % token("bob")])
+            await bob.send_and_settle([LET_IN % token("bob")])
             await ada.call("send_personal_message", HELLO)
-            await bob.say([])
+            await bob.send_and_settle([])
             await settled(ada)
             assert receipts(ada) == []
 
-            await bob.say(["3"])
+            await bob.send_and_settle(["3"])
 
             await until(ada, "personal_message_delivered")
             await bob.close()
@@ -302,9 +302,9 @@ class TestWebSocket:
         async with chat() as url:
             ada = await over_websocket(url, "ada")
             bob = await FrameClient.open(url, "websocket")
-            await bob.say([LET_IN % token("bob"), "3", "3", "3"])
+            await bob.send_and_settle([LET_IN % token("bob"), "3", "3", "3"])
             await ada.call("send_personal_message", HELLO)
-            await bob.say([])
+            await bob.send_and_settle([])
             await settled(ada)
             assert receipts(ada) == []
             await bob.close()
@@ -350,7 +350,7 @@ class TestUpgrade:
         async with chat() as url:
             ada = await over_websocket(url, "ada")
             bob = await FrameClient.open(url, "polling")
-            await bob.say([LET_IN % token("bob")])
+            await bob.send_and_settle([LET_IN % token("bob")])
 
             async def say_something() -> None:
                 await ada.call("send_personal_message", HELLO)
@@ -358,7 +358,7 @@ class TestUpgrade:
             await bob.upgrade(say_something, moment, [])
             await settled(ada)
             assert receipts(ada) == []
-            await bob.say(["3"])
+            await bob.send_and_settle(["3"])
 
             await until(ada, "personal_message_delivered")
             assert sum("receive_personal_message" in packet for packet in bob.received) == 1
@@ -369,7 +369,7 @@ class TestUpgrade:
         async with chat() as url:
             ada = await over_websocket(url, "ada")
             bob = await FrameClient.open(url, "polling")
-            await bob.say([LET_IN % token("bob")])
+            await bob.send_and_settle([LET_IN % token("bob")])
 
             async def say_something() -> None:
                 await ada.call("send_personal_message", HELLO)
@@ -377,8 +377,8 @@ class TestUpgrade:
             await bob.fail_to_upgrade(say_something, "after the probe")
             await settled(ada)
             assert receipts(ada) == []
-            await bob.say([])
-            await bob.say([])
+            await bob.send_and_settle([])
+            await bob.send_and_settle([])
 
             await until(ada, "personal_message_delivered")
             assert sum("receive_personal_message" in packet for packet in bob.received) == 1

@@ -301,7 +301,7 @@ class TestPacketEncoding:
     ) -> None:
         client = await FrameClient.open(str(http._base_url).rstrip("/"), "polling")
 
-        await client.say_until([CONNECT, '421["join_room",{"room_id":"lobby"}]'], "431[")
+        await client.send_until([CONNECT, '421["join_room",{"room_id":"lobby"}]'], "431[")
 
         assert client.received[1].startswith("40{")
         await client.close()

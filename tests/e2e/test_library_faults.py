@@ -86,7 +86,7 @@ async def connect(serve: Serve) -> AsyncIterator[Connect]:
             client = await FrameClient.open(url, first, **options)
             stack.push_async_callback(client.release)
             joins = [client.command('["join_room",{"room_id":"%s"}]' % room) for room in rooms]
-            await client.say(['40{"token":"%s"}' % token(user_id), *joins])
+            await client.send_and_settle(['40{"token":"%s"}' % token(user_id), *joins])
             if transport == "upgrade":
                 await client.upgrade(nothing_else, "after the probe", [])
             return client
@@ -193,7 +193,7 @@ async def test_one_clients_commands_keep_their_order_however_long_each_takes(
     client = await connect(await serve(composition, websockets), "ada", transport, "lobby")
     client.received.clear()
 
-    await client.say([client.command(SAID % number) for number in range(100)])
+    await client.send_and_settle([client.command(SAID % number) for number in range(100)])
 
     *answers, _ = [packet for packet in client.received if packet.startswith("43")]
     said = [json.loads(answer.lstrip("0123456789"))[0]["message"] for answer in answers]
@@ -208,7 +208,7 @@ async def test_a_burst_comes_to_a_polling_client_in_answers_that_every_client_ta
     ada = await connect(url, "ada", "websocket", "lobby")
     bob = await connect(url, "bob", "polling", "lobby")
 
-    await ada.say(["42" + SAID % number for number in range(100)])
+    await ada.send_and_settle(["42" + SAID % number for number in range(100)])
 
     told: list[str] = []
     while sum('["receive_group_message"' in packet for packet in told) < 100:

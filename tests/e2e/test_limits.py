@@ -71,9 +71,9 @@ class TestRefusals:
         async with serve(rate_refusals_per_connection=5, rate_burst_seconds=2) as (_, url):
             ada = await opened(url, "ada", "websocket")
             mallory = await FrameClient.open(url, transport)
-            await mallory.say_until(['40{"token":"%s"}' % token("mallory")], '42["connected"')
+            await mallory.send_until(['40{"token":"%s"}' % token("mallory")], '42["connected"')
 
-            await mallory.say_until(
+            await mallory.send_until(
                 [mallory.command('["nonsense",{}]') for _ in range(50)], GOODBYE
             )
 
@@ -92,9 +92,9 @@ class TestRefusals:
     ) -> None:
         async with serve(rate_refusals_per_connection=5, rate_burst_seconds=2) as (_, url):
             mallory = await FrameClient.open(url, transport)
-            await mallory.say_until(['40{"token":"%s"}' % token("mallory")], '42["connected"')
+            await mallory.send_until(['40{"token":"%s"}' % token("mallory")], '42["connected"')
 
-            await mallory.say_until([packet] * 50, GOODBYE)
+            await mallory.send_until([packet] * 50, GOODBYE)
 
             assert mallory.received.count(GOODBYE) == 1
             await mallory.release()
@@ -103,11 +103,11 @@ class TestRefusals:
         settings = Settings(secret_key=SECRET, rate_refusals_per_connection=5, rate_burst_seconds=2)
         async with serving(application(compose(settings))) as url:
             mallory = await FrameClient.open(url, "websocket")
-            await mallory.say_until(['40{"token":"%s"}' % token("mallory")], '42["connected"')
+            await mallory.send_until(['40{"token":"%s"}' % token("mallory")], '42["connected"')
 
             for _ in range(50):
                 mallory.ping()
-            await mallory.say_until([], GOODBYE)
+            await mallory.send_until([], GOODBYE)
 
             assert mallory.received.count(GOODBYE) == 1
             await mallory.release()
@@ -131,10 +131,10 @@ class TestRefusals:
     async def test_a_large_packet_counts_as_several_refusals(self, serve: Serve) -> None:
         async with serve(rate_refusals_per_connection=6, rate_burst_seconds=2) as (_, url):
             mallory = await FrameClient.open(url, "websocket")
-            await mallory.say_until(['40{"token":"%s"}' % token("mallory")], '42["connected"')
+            await mallory.send_until(['40{"token":"%s"}' % token("mallory")], '42["connected"')
             large = '["nonsense","' + "x" * 4 * BYTES_PER_REFUSAL + '"]'
 
-            await mallory.say_until([mallory.command(large[:65_000] + '"]')] * 20, GOODBYE)
+            await mallory.send_until([mallory.command(large[:65_000] + '"]')] * 20, GOODBYE)
 
             answers = sum(packet.startswith("43") for packet in mallory.received)
             assert answers in range(3, 10)
@@ -156,10 +156,10 @@ class TestRefusals:
     ) -> None:
         async with serve() as (composition, url):
             mallory = await FrameClient.open(url, "websocket")
-            await mallory.say_until(['40{"token":"%s"}' % token("mallory")], '42["connected"')
+            await mallory.send_until(['40{"token":"%s"}' % token("mallory")], '42["connected"')
             post = '["send_personal_message",{"to_user_id":"bob","content":"buy"}]'
 
-            await mallory.say_until([mallory.command(post) for _ in range(2000)], GOODBYE)
+            await mallory.send_until([mallory.command(post) for _ in range(2000)], GOODBYE)
 
             answers = [json.loads(p[p.index("[") :])[0] for p in mallory.received if p[:2] == "43"]
             assert sum(answer["ok"] for answer in answers) in range(100, 200)
@@ -179,13 +179,13 @@ class TestConnects:
         async with serve(rate_connect_per_connection=1, rate_burst_seconds=2) as (_, url):
             mallory = await FrameClient.open(url, transport)
 
-            await mallory.say_until([self.CONNECT, "41"] * 2 + [self.CONNECT], "44")
+            await mallory.send_until([self.CONNECT, "41"] * 2 + [self.CONNECT], "44")
 
             assert sum(packet.startswith("40") for packet in mallory.received) == 2
             refused = json.loads(mallory.received[-1][2:])["data"]
             assert refused["code"] == "rate_limited"
             assert refused["retry_after_ms"] in range(1, 1001)
-            await mallory.say_until([self.CONNECT] * (2 * MAX_REFUSED_CONNECTS), "<end>")
+            await mallory.send_until([self.CONNECT] * (2 * MAX_REFUSED_CONNECTS), "<end>")
             assert mallory.is_at_end
             await mallory.release()
 
@@ -217,7 +217,7 @@ class TestConnects:
         composition = compose(settings, verify_token=verify)
         async with serving(application(composition)) as url:
             mallory = await FrameClient.open(url, "websocket")
-            await mallory.say_until([*[self.CONNECT] * 8, "40/other,"], "44/other,")
+            await mallory.send_until([*[self.CONNECT] * 8, "40/other,"], "44/other,")
             refusals = [each for each in mallory.received if each.startswith("44{")]
             codes = [json.loads(each[2:])["data"]["code"] for each in refusals]
             await mallory.release()
@@ -241,7 +241,7 @@ class TestConnects:
         async with serve() as (_, url):
             client = await FrameClient.open(url, "websocket")
 
-            await client.say_until([self.CONNECT, "41", '40{"token":"nonsense"}'], "44")
+            await client.send_until([self.CONNECT, "41", '40{"token":"nonsense"}'], "44")
 
             assert json.loads(client.received[-1][2:])["data"]["code"] == "unauthenticated"
             await client.release()
@@ -329,7 +329,7 @@ class TestBeingLetIn:
     ) -> None:
         async with serve(connect_timeout_seconds=1) as (composition, url):
             stranger = await FrameClient.open(url, transport)
-            await stranger.say_until(['40{"token":"nonsense"}'], "44{")
+            await stranger.send_until(['40{"token":"nonsense"}'], "44{")
 
             while not stranger.is_at_end:
                 await stranger._read()
@@ -341,7 +341,7 @@ class TestBeingLetIn:
         async with serve(rate_limits="off") as (composition, url):
             for packet in ('40{"token":"nonsense"}', "40/admin,"):
                 stranger = await FrameClient.open(url, "websocket")
-                await stranger.say_until([packet] * 50, "never")
+                await stranger.send_until([packet] * 50, "never")
 
                 assert sum(told.startswith("44") for told in stranger.received) == 11
                 await stranger.release()

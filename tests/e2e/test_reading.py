@@ -16,7 +16,9 @@ TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 TO_BOB, TO_ADA, IN_LOBBY = {"to_user_id": "bob"}, {"to_user_id": "ada"}, {"room_id": "lobby"}
 
 
-async def say(client: Client, target: dict[str, str], *contents: str) -> list[dict[str, Any]]:
+async def send_messages(
+    client: Client, target: dict[str, str], *contents: str
+) -> list[dict[str, Any]]:
     """Send messages; how they were stored."""
     command = "send_group_message" if "room_id" in target else "send_personal_message"
     answers = [await client.call(command, {**target, "content": each}) for each in contents]
@@ -25,7 +27,7 @@ async def say(client: Client, target: dict[str, str], *contents: str) -> list[di
 
 async def test_history_is_given_in_pages(connect: Connect) -> None:
     ada, bob = await connect("ada"), await connect("bob")
-    said = await say(ada, TO_BOB, *"abcde")
+    said = await send_messages(ada, TO_BOB, *"abcde")
 
     newest = await bob.call("fetch_history", {**TO_ADA, "limit": 2})
     before = await bob.call("fetch_history", {**TO_ADA, "limit": 2, "before_seq": 4})
@@ -39,7 +41,7 @@ async def test_history_is_given_in_pages(connect: Connect) -> None:
 async def test_history_of_a_room_is_its_members(connect: Connect) -> None:
     ada, eve = await connect("ada"), await connect("eve")
     await ada.call("join_room", IN_LOBBY)
-    said = await say(ada, IN_LOBBY, "hello")
+    said = await send_messages(ada, IN_LOBBY, "hello")
 
     refused = await eve.call("fetch_history", IN_LOBBY)
     given = await ada.call("fetch_history", IN_LOBBY)
@@ -51,7 +53,7 @@ async def test_history_of_a_room_is_its_members(connect: Connect) -> None:
 async def test_conversations_are_listed_with_what_is_unread(connect: Connect) -> None:
     ada, bob = await connect("ada"), await connect("bob")
     await ada.call("join_room", IN_LOBBY)
-    said = await say(bob, TO_ADA, "one", "two")
+    said = await send_messages(bob, TO_ADA, "one", "two")
     await ada.call("mark_read", {**TO_BOB, "seq": 1})
 
     listed = await ada.call("list_conversations", {})
@@ -82,7 +84,7 @@ async def test_conversations_are_listed_with_what_is_unread(connect: Connect) ->
 async def test_conversations_are_listed_in_pages(connect: Connect) -> None:
     ada = await connect("ada")
     for user in ("bob", "eve", "zoe"):
-        await say(ada, {"to_user_id": user}, "hello")
+        await send_messages(ada, {"to_user_id": user}, "hello")
 
     first = await ada.call("list_conversations", {"limit": 2})
     rest = await ada.call("list_conversations", {"limit": 2, "cursor": first["next_cursor"]})
@@ -94,7 +96,7 @@ async def test_conversations_are_listed_in_pages(connect: Connect) -> None:
 
 async def test_how_far_the_other_was_given_it_is_listed(connect: Connect) -> None:
     ada, bob = await connect("ada"), await connect("bob")
-    await say(ada, TO_BOB, "hello")
+    await send_messages(ada, TO_BOB, "hello")
     await until(ada, "personal_message_delivered")
     await until(bob, "receive_personal_message")
 
@@ -107,12 +109,12 @@ async def test_a_client_that_was_away_is_given_what_it_missed(connect: Connect) 
     ada, bob = await connect("ada"), await connect("bob")
     for client in (ada, bob):
         await client.call("join_room", IN_LOBBY)
-    had = await say(ada, IN_LOBBY, "had")
+    had = await send_messages(ada, IN_LOBBY, "had")
     await until(bob, "receive_group_message")
     epoch = (await until(bob, "connected"))["epoch"]
     await bob.close()
-    in_lobby = await say(ada, IN_LOBBY, "a", "b")
-    to_bob = await say(ada, TO_BOB, "c")
+    in_lobby = await send_messages(ada, IN_LOBBY, "a", "b")
+    to_bob = await send_messages(ada, TO_BOB, "c")
     bob = await connect("bob")
 
     positions = [{"target": IN_LOBBY, "seq": had[0]["seq"]}]
@@ -138,13 +140,13 @@ async def test_a_client_that_was_away_is_given_what_it_missed(connect: Connect) 
 
 async def test_a_client_continues_from_where_it_was(connect: Connect) -> None:
     ada, bob = await connect("ada"), await connect("bob")
-    await say(ada, TO_BOB, "had")
+    await send_messages(ada, TO_BOB, "had")
     since = (await until(bob, "connected"))["since"]
     nothing = await bob.call(
         "catch_up", {"since": since, "positions": [{"target": TO_ADA, "seq": 1}]}
     )
     await bob.close()
-    (missed,) = await say(ada, TO_BOB, "missed")
+    (missed,) = await send_messages(ada, TO_BOB, "missed")
     bob = await connect("bob")
 
     caught_up = await bob.call("catch_up", {"since": nothing["since"]})
@@ -157,7 +159,7 @@ async def test_a_client_continues_from_where_it_was(connect: Connect) -> None:
 
 async def test_what_a_catch_up_leaves_out_is_marked(connect: Connect) -> None:
     ada = await connect("ada")
-    said = await say(ada, TO_BOB, *"abc")
+    said = await send_messages(ada, TO_BOB, *"abc")
     epoch = (await until(ada, "connected"))["epoch"]
 
     caught_up = await ada.call("catch_up", {"epoch": epoch, "positions": [], "limit": 2})
@@ -168,7 +170,7 @@ async def test_what_a_catch_up_leaves_out_is_marked(connect: Connect) -> None:
 
 async def test_of_another_epoch_nothing_is_recovered(connect: Connect) -> None:
     ada = await connect("ada")
-    await say(ada, TO_BOB, "hello")
+    await send_messages(ada, TO_BOB, "hello")
 
     answer = await ada.call("catch_up", {"epoch": "of yore", "positions": []})
 
@@ -177,7 +179,7 @@ async def test_of_another_epoch_nothing_is_recovered(connect: Connect) -> None:
 
 async def test_a_receipt_comes_to_the_other_and_to_ones_own_devices(connect: Connect) -> None:
     ada, bob, bobs_phone = await connect("ada"), await connect("bob"), await connect("bob")
-    await say(ada, TO_BOB, "one", "two")
+    await send_messages(ada, TO_BOB, "one", "two")
 
     answer = await bob.call("mark_read", {**TO_ADA, "seq": 2})
 
@@ -194,7 +196,7 @@ async def test_a_receipt_in_a_room_comes_to_its_members(connect: Connect) -> Non
     ada, bob, eve = await connect("ada"), await connect("bob"), await connect("eve")
     for client in (ada, bob):
         await client.call("join_room", IN_LOBBY)
-    await say(ada, IN_LOBBY, "hello")
+    await send_messages(ada, IN_LOBBY, "hello")
 
     await bob.call("mark_read", {**IN_LOBBY, "seq": 1})
 
@@ -206,7 +208,7 @@ async def test_a_receipt_in_a_room_comes_to_its_members(connect: Connect) -> Non
 
 async def test_reading_moves_forward_only(connect: Connect) -> None:
     ada, bob = await connect("ada"), await connect("bob")
-    await say(ada, TO_BOB, "one", "two")
+    await send_messages(ada, TO_BOB, "one", "two")
 
     answers = [await bob.call("mark_read", {**TO_ADA, "seq": seq}) for seq in (2, 1, 99)]
 

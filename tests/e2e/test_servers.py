@@ -190,9 +190,9 @@ async def test_what_is_sent_after_a_client_has_disconnected_waits_for_it(server:
 
 async def test_the_server_sends_no_pings_of_its_own(server: Server) -> None:
     client = await FrameClient.open(server.url, "websocket")
-    await client.say(["40" + json.dumps({"token": token("ann")})])
+    await client.send_and_settle(["40" + json.dumps({"token": token("ann")})])
     for _ in range(20):
-        await client.say([])
+        await client.send_and_settle([])
     await client.close()
 
     assert [frame for frame in client.received if frame.startswith("<PING")] == []

@@ -45,7 +45,7 @@ async def stalled(server: Served, transport: Transport) -> FrameClient:
     """Mallory, who joins and reads nothing more."""
     client = await FrameClient.open(server.url, transport, has_small_buffer=True)
     packets = ['40{"token":"%s"}' % token("mallory"), '421["join_room",{"room_id":"lobby"}]']
-    await client.say_until(packets, "431[")
+    await client.send_until(packets, "431[")
     return client
 
 
@@ -110,13 +110,13 @@ async def test_a_slow_reader_gets_every_answer_that_it_asked_for_at_once(
             post = SendMessage(Person(UserId("bob")), f"{number}" + "x" * 1000)
             await composition.chat.execute(Actor(UserId("mallory")), post)
         client = await FrameClient.open(url, "websocket", has_small_buffer=True)
-        await client.say_until(['40{"token":"%s"}' % token("mallory")], '42["connected"')
+        await client.send_until(['40{"token":"%s"}' % token("mallory")], '42["connected"')
         fetch = '["fetch_history",{"to_user_id":"bob","limit":200}]'
         pages = [client.command(fetch) for _ in range(4)]
 
         assert client.websocket is not None
         client.websocket.send(pages)
-        await client.say_until([], f"43{len(pages)}[")
+        await client.send_until([], f"43{len(pages)}[")
 
         answers = [packet for packet in client.received if packet.startswith("43")]
         assert len(answers) == len(pages)
@@ -133,7 +133,7 @@ async def test_a_polling_client_gets_every_answer_that_it_asked_for_at_once() ->
             post = SendMessage(Person(UserId("bob")), f"{number}" + "x" * 1000)
             await composition.chat.execute(Actor(UserId("mallory")), post)
         client = await FrameClient.open(url, "polling")
-        await client.say_until(['40{"token":"%s"}' % token("mallory")], '42["connected"')
+        await client.send_until(['40{"token":"%s"}' % token("mallory")], '42["connected"')
         fetch = '["fetch_history",{"to_user_id":"bob","limit":200}]'
         pages = [client.command(fetch) for _ in range(4)]
 
@@ -154,11 +154,11 @@ async def test_a_polling_client_gets_every_answer_that_it_asked_for_at_once() ->
 async def caught_up(server: Served, seq: int) -> list[int]:
     """What Mallory finds of the lobby when back, beyond what was there before."""
     back = await FrameClient.open(server.url, "websocket")
-    await back.say_until(['40{"token":"%s"}' % token("mallory")], '42["connected"')
+    await back.send_until(['40{"token":"%s"}' % token("mallory")], '42["connected"')
     found: list[int] = []
     has_more = True
     while has_more:
-        await back.say([back.command(FETCH % (found[-1] if found else seq))])
+        await back.send_and_settle([back.command(FETCH % (found[-1] if found else seq))])
         answer = next(p for p in reversed(back.received) if '"has_more"' in p)
         page = json.loads(answer[answer.index("[") :])[0]
         found += [message["seq"] for message in page["messages"]]

@@ -53,7 +53,7 @@ async def opened(
 
 async def is_ended(client: FrameClient, packets: list[str | bytes]) -> bool:
     """Send packets; whether they end the session."""
-    await client.say_until(packets, "never")
+    await client.send_until(packets, "never")
     return client.is_at_end
 
 
@@ -61,7 +61,7 @@ class TestConnectionToANamespace:
     async def test_who_may_connect_is_told_the_session(self, opened: Opened) -> None:
         client = await opened()
 
-        await client.say_until([CONNECT], "40")
+        await client.send_until([CONNECT], "40")
 
         answer = next(packet for packet in client.received if packet.startswith("40"))
         assert list(json.loads(answer[2:])) == ["sid"]
@@ -69,17 +69,17 @@ class TestConnectionToANamespace:
     async def test_who_may_not_is_told_why(self, opened: Opened) -> None:
         client = await opened()
 
-        await client.say_until(["40"], "44")
+        await client.send_until(["40"], "44")
 
         assert set(json.loads(client.received[-1][2:])) == {"message", "data"}
 
     async def test_a_namespace_that_there_is_not_is_refused(self, opened: Opened) -> None:
         client = await opened()
 
-        await client.say_until(['40/admin,{"token":"x"}'], "44")
+        await client.send_until(['40/admin,{"token":"x"}'], "44")
 
         assert client.received[-1] == '44/admin,{"message":"Invalid namespace"}'
-        await client.say_until([CONNECT], "42")
+        await client.send_until([CONNECT], "42")
 
     @pytest.mark.parametrize(
         "packet", ["421" + JOIN, "41", '431["ok"]', '451-["x",{"_placeholder":true,"num":0}]']
@@ -123,7 +123,7 @@ class TestSendingAndReceivingData:
         client = await opened()
         event = '452-7["join_room",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]'
 
-        await client.say_until([CONNECT, event, b"one", b"two"], "437")
+        await client.send_until([CONNECT, event, b"one", b"two"], "437")
 
         assert json.loads(client.received[-1][3:])[0]["error"]["code"] == "invalid_payload"
 
@@ -153,21 +153,21 @@ class TestAcknowledgement:
     ) -> None:
         client = await opened()
 
-        await client.say_until([CONNECT, f"42{ack}{JOIN}"], f"43{ack}[")
+        await client.send_until([CONNECT, f"42{ack}{JOIN}"], f"43{ack}[")
 
         assert isinstance(json.loads(client.received[-1][2 + len(ack) :]), list)
 
     async def test_one_without_gets_none(self, opened: Opened) -> None:
         client = await opened()
 
-        await client.say_until([CONNECT, "42" + JOIN, "421" + JOIN], "431[")
+        await client.send_until([CONNECT, "42" + JOIN, "421" + JOIN], "431[")
 
         assert sum(packet.startswith("43") for packet in client.received) == 1
 
     async def test_acknowledgements_of_nothing_are_passed_over(self, opened: Opened) -> None:
         client = await opened()
 
-        await client.say_until([CONNECT, '437["ok"]', "43[]", "421" + JOIN], "431[")
+        await client.send_until([CONNECT, '437["ok"]', "43[]", "421" + JOIN], "431[")
 
 
 class TestDisconnectionFromANamespace:
@@ -175,10 +175,10 @@ class TestDisconnectionFromANamespace:
         self, opened: Opened, composition: Composition
     ) -> None:
         client = await opened()
-        await client.say_until([CONNECT], '42["connected"')
+        await client.send_until([CONNECT], '42["connected"')
         before = len(client.received)
 
-        await client.say_until(["41", CONNECT], "40")
+        await client.send_until(["41", CONNECT], "40")
         while sum(packet.startswith("40{") for packet in client.received) < 2:
             await client._read()
 
@@ -189,7 +189,7 @@ class TestDisconnectionFromANamespace:
         self, opened: Opened, composition: Composition
     ) -> None:
         client = await opened()
-        await client.say_until([CONNECT], '42["connected"')
+        await client.send_until([CONNECT], '42["connected"')
 
         assert await is_ended(client, ["41"])
 

@@ -382,7 +382,9 @@ class MergeMachine(RuleBasedStateMachine):
 
     @invariant()
     def no_connection_is_closed(self) -> None:
-        assert not any(client.writer.ended or client.writer.faults for client in self.clients)
+        assert not any(
+            client.writer.close_reason or client.writer.faults for client in self.clients
+        )
 
     def check_final_state(self) -> None:
         """Check that after retries, with the store available, every connection has all messages."""
