@@ -24,12 +24,12 @@ SHORT = Load("fanout", clients=5, senders=2, window=2, seconds=0.3, warm_up=0.1)
         ("idle", "connects_per_s"),
     ],
 )
-def test_every_scenario_runs_on_the_chat(scenario: str, figure: str) -> None:
+def test_every_scenario_runs_on_chat(scenario: str, figure: str) -> None:
     assert metric(OURS, attrs.evolve(SHORT, scenario=scenario))[figure] > 0
 
 
 @pytest.mark.parametrize("kind", ["connects", "probes", "handshakes"])
-def test_a_hostile_client_is_measured(kind: str) -> None:
+def test_hostile_client_is_measured(kind: str) -> None:
     load = attrs.evolve(SHORT, scenario="hostile", attack=kind, attackers=2)
 
     assert metric(HOSTILE, load)["p99_attacked_ms"] > 0
@@ -37,7 +37,7 @@ def test_a_hostile_client_is_measured(kind: str) -> None:
 
 @pytest.mark.parametrize("server", [PLAIN, FLOOR], ids=lambda server: server.name)
 @pytest.mark.parametrize("scenario", ["fanout", "direct"])
-def test_the_same_runs_on_the_others(server: Server, scenario: str) -> None:
+def test_scenarios_run_on_other_servers(server: Server, scenario: str) -> None:
     assert metric(server, attrs.evolve(SHORT, scenario=scenario))["deliveries_per_s"] > 0
 
 
@@ -46,13 +46,13 @@ def test_the_same_runs_on_the_others(server: Server, scenario: str) -> None:
     [{"RATE_LIMITS": "on"}, {"SECRET_KEY": "another-key-than-the-clients-tokens-are-of"}],
     ids=["limits", "key"],
 )
-def test_a_server_that_refuses_is_not_measured(settings: dict[str, str]) -> None:
+def test_server_that_rejects_clients_is_not_measured(settings: dict[str, str]) -> None:
     refusing = attrs.evolve(OURS, settings={**OURS.settings, **settings})
 
     with pytest.raises(MeasuringError, match="fanout on socketio-app"):
         metric(refusing, SHORT)
 
 
-def test_a_server_that_ends_is_not_measured() -> None:
+def test_server_that_exits_is_not_measured() -> None:
     with pytest.raises(MeasuringError, match="does not listen; status 3"):
         metric(Server("none", (sys.executable, "-c", "raise SystemExit(3)")), SHORT)

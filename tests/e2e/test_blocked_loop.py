@@ -144,7 +144,7 @@ async def upgrades(server: Server) -> AsyncGenerator[None, None]:
             assert is_ok(await next_text(websocket, "431["))
 
 
-async def test_no_connection_ends_because_the_loop_was_blocked(
+async def test_blocked_event_loop_closes_no_connection(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("socketio_app.adapters.engineio.upgrade.UPGRADE_SECONDS", TIMEOUT_SECONDS)

@@ -71,7 +71,7 @@ def member_counts(client: PythonClient) -> Sequence[tuple[int, int]]:
     return [(1 if name == "user_joined" else -1, each["member_count"]) for name, each in changes]
 
 
-async def test_the_first_message_heard_is_next_to_the_joins_last_seq() -> None:
+async def test_first_live_message_follows_last_seq_of_join() -> None:
     async with postgres_database() as url, AsyncExitStack() as stack:
         settings = Settings(secret_key=SECRET, database_url=url, rate_limits=False)
         store = PostgresStore(url, rooms_per_user=10)

@@ -64,7 +64,7 @@ async def in_a_thread(tmp_path: Path) -> AsyncIterator[Callable[[str], Any]]:
 
 
 @pytest.mark.parametrize("way", ["asyncio.run of the call", "asyncio.run of a function"])
-async def test_call_from_another_event_loop_is_refused_with_the_right_way(
+async def test_call_from_another_event_loop_is_rejected_with_instructions(
     in_a_thread: Callable[[str], Any], way: str
 ) -> None:
     answer = await in_a_thread(way)
@@ -73,7 +73,7 @@ async def test_call_from_another_event_loop_is_refused_with_the_right_way(
 
 
 @pytest.mark.parametrize("way", ["anyio.from_thread", "run_coroutine_threadsafe"])
-async def test_documented_way_from_a_thread_stores_the_message(
+async def test_documented_call_from_thread_stores_message(
     in_a_thread: Callable[[str], Any], way: str
 ) -> None:
     assert await in_a_thread(way) == {"seq": 1}

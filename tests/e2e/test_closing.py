@@ -83,7 +83,7 @@ async def send_until_closed(client: RawFrames) -> None:
             await asyncio.sleep(0)
 
 
-async def test_a_client_that_is_still_sending_sees_why_its_frame_was_rejected(url: str) -> None:
+async def test_client_that_is_still_sending_gets_close_code_of_rejected_frame(url: str) -> None:
     async with mallory(url) as client:
         client.send("x" * 8_000_000)
 
@@ -92,7 +92,7 @@ async def test_a_client_that_is_still_sending_sees_why_its_frame_was_rejected(ur
         assert await client.receive() is None
 
 
-async def test_a_client_that_is_still_sending_sees_that_the_server_restarts(
+async def test_client_that_is_still_sending_gets_close_code_of_restart(
     url: str, composition: Composition
 ) -> None:
     async with mallory(url) as client:
@@ -115,7 +115,7 @@ async def a_turn(_call: str) -> None:
 
 
 @pytest.mark.parametrize("websockets", [TakeoverProtocol, "websockets-sansio"])
-async def test_a_server_that_ends_acknowledges_every_message_that_it_has_stored(
+async def test_draining_server_acknowledges_every_stored_message(
     websockets: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("socketio_app.adapters.engineio.client_session.FINISH_SECONDS", 120)
@@ -152,7 +152,7 @@ async def stored(composition: Composition) -> int:
     return (await composition.chat.execute(BOB, JoinRoom(LOBBY))).last_seq
 
 
-async def test_over_tls_the_connection_ends_when_the_client_has_answered(
+async def test_tls_connection_is_closed_after_clients_close_frame(
     composition: Composition, tmp_path: Path
 ) -> None:
     options = tls_files(tmp_path)
@@ -169,7 +169,7 @@ async def test_over_tls_the_connection_ends_when_the_client_has_answered(
             assert await client.receive() is None
 
 
-async def test_a_client_that_does_not_answer_a_close_frame_is_cut(
+async def test_connection_is_aborted_if_client_does_not_answer_close_frame(
     composition: Composition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(f"{FAST}.CLOSE_SECONDS", 0.2)
@@ -187,7 +187,7 @@ async def test_a_client_that_does_not_answer_a_close_frame_is_cut(
 
 
 @pytest.mark.parametrize("ending", ["close frame", "too large", "restart"])
-async def test_nothing_follows_the_close_frame_though_much_is_unread(
+async def test_close_frame_is_last_despite_unread_messages(
     url: str, composition: Composition, ending: str
 ) -> None:
     async with mallory(url, receive_buffer_bytes=SMALL_BUFFER) as client:
@@ -220,7 +220,7 @@ async def messages_of(bob: Actor, composition: Composition, number: int) -> None
 
 @pytest.mark.parametrize("websockets", [TakeoverProtocol, "websockets-sansio"])
 @pytest.mark.parametrize("ending", ["ban", "too large", "restart"])
-async def test_a_slow_reader_gets_what_was_kept_for_it_before_the_close_frame(
+async def test_slow_reader_gets_unread_messages_before_close_frame(
     websockets: Any, composition: Composition, ending: str
 ) -> None:
     app = application(composition)
@@ -246,7 +246,7 @@ async def test_a_slow_reader_gets_what_was_kept_for_it_before_the_close_frame(
         assert packets[-1] == b"41"
 
 
-async def test_a_client_that_reads_nothing_is_cut_after_some_seconds(
+async def test_client_that_reads_nothing_is_aborted_after_close_timeout(
     composition: Composition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(f"{FAST}.CLOSE_SECONDS", 0.1)
@@ -268,7 +268,7 @@ async def test_a_client_that_reads_nothing_is_cut_after_some_seconds(
 
 
 @pytest.mark.parametrize("ending", ["ban", "restart"])
-async def test_a_client_between_two_polls_can_fetch_what_was_kept_for_it(
+async def test_client_between_polls_can_fetch_unread_messages_of_closed_session(
     url: str, composition: Composition, ending: str
 ) -> None:
     async with raw_polling(url) as polling:
@@ -305,7 +305,7 @@ async def everything(polling: RawPolling) -> list[str]:
 @pytest.mark.parametrize(
     "ending", ["close packet", "not Engine.IO", "no pong", "not connected", "expired", "restart"]
 )
-async def test_an_open_poll_is_answered_with_a_packet_when_its_session_ends(
+async def test_open_poll_is_answered_when_session_ends(
     url: str, composition: Composition, ending: str
 ) -> None:
     async with raw_polling(url) as polling:
@@ -334,7 +334,7 @@ async def test_an_open_poll_is_answered_with_a_packet_when_its_session_ends(
         assert await polled == ["6"]
 
 
-async def test_what_a_client_does_not_fetch_is_dropped_after_some_seconds(
+async def test_unfetched_messages_of_closed_session_are_dropped_after_timeout(
     url: str, composition: Composition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("socketio_app.adapters.engineio.leftovers.CLOSE_SECONDS", 0.1)
@@ -347,7 +347,7 @@ async def test_what_a_client_does_not_fetch_is_dropped_after_some_seconds(
         assert await everything(polling) == []
 
 
-async def test_a_client_that_upgrades_while_it_is_banned_gets_the_goodbye(
+async def test_client_that_is_disconnected_during_upgrade_gets_disconnect_packet(
     url: str, composition: Composition
 ) -> None:
     async with raw_polling(url) as polling:
@@ -368,7 +368,7 @@ async def test_a_client_that_upgrades_while_it_is_banned_gets_the_goodbye(
 
 
 @pytest.mark.parametrize("ending", ["close frame", "too large"])
-async def test_a_client_that_ends_behind_commands_with_large_answers_has_gone(
+async def test_session_ends_if_client_closes_behind_commands_with_large_replies(
     composition: Composition, ending: str
 ) -> None:
     """The answers leave together with the Close frame, and fill the transport's buffer."""

@@ -51,7 +51,7 @@ def is_empty(composition: Composition) -> bool:
     )
 
 
-async def test_a_polling_client_that_leaves_while_it_is_let_in_leaves_no_ghost() -> None:
+async def test_polling_client_that_closes_during_authentication_leaves_no_session() -> None:
     verifier = SlowVerifier()
     composition = compose(SETTINGS, verify_token=verifier)
     async with serving(application(composition)) as base_url:
@@ -65,7 +65,7 @@ async def test_a_polling_client_that_leaves_while_it_is_let_in_leaves_no_ghost()
         assert is_empty(composition)
 
 
-async def test_a_client_that_has_gone_leaves_nothing_behind() -> None:
+async def test_closed_client_leaves_no_state() -> None:
     composition = compose(SETTINGS)
     async with serving(application(composition)) as base_url:
         for transport in ("polling", "websocket", "upgrade"):
@@ -78,7 +78,7 @@ async def test_a_client_that_has_gone_leaves_nothing_behind() -> None:
                     await asyncio.sleep(0)
 
 
-async def test_packets_of_concurrent_polling_requests_do_not_overtake_one_another() -> None:
+async def test_packets_of_concurrent_polling_requests_keep_their_order() -> None:
     composition = compose(SETTINGS)
     async with serving(application(composition)) as base_url, raw_polling(base_url) as polling:
         await polling.post("40" + '{"token":"%s"}' % token("ada"))
@@ -95,7 +95,7 @@ async def test_packets_of_concurrent_polling_requests_do_not_overtake_one_anothe
     assert [answer.partition("[")[0] for answer in answers] == [f"43{n}" for n in range(200)]
 
 
-async def test_a_server_that_ends_lets_its_clients_go_and_takes_nothing_more() -> None:
+async def test_server_shutdown_disconnects_clients_and_rejects_commands() -> None:
     composition = compose(SETTINGS)
     async with serving(application(composition)) as base_url:
         ada = await PythonClient().open(base_url, "websocket", {"auth": {"token": token("ada")}})

@@ -11,7 +11,7 @@ from tests.tokens import SECRET, token
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_token_in_auth_connects_its_user(connect: Connect) -> None:
+async def test_token_in_auth_authenticates_user(connect: Connect) -> None:
     ada = await connect("ada")
 
     connected = await until(ada, "connected")
@@ -19,7 +19,7 @@ async def test_a_token_in_auth_connects_its_user(connect: Connect) -> None:
     assert connected["user_id"] == "ada"
 
 
-async def test_a_bearer_token_in_the_header_connects_its_user(connect: Connect) -> None:
+async def test_bearer_token_in_header_authenticates_user(connect: Connect) -> None:
     ada = await connect("ada", extraHeaders={"Authorization": f"Bearer {token('ada')}"})
 
     connected = await until(ada, "connected")
@@ -27,21 +27,21 @@ async def test_a_bearer_token_in_the_header_connects_its_user(connect: Connect) 
     assert connected["user_id"] == "ada"
 
 
-async def test_a_token_in_the_query_string_is_not_looked_at(connect: Connect) -> None:
+async def test_token_in_query_string_is_ignored(connect: Connect) -> None:
     with pytest.raises(Refused) as refused:
         await connect("ada", query={"token": token("ada")}, auth={})
 
     assert refused.value.data["code"] == "unauthenticated"
 
 
-async def test_a_client_without_a_token_is_refused(connect: Connect) -> None:
+async def test_client_without_token_is_rejected(connect: Connect) -> None:
     with pytest.raises(Refused) as refused:
         await connect("ada", auth={})
 
     assert refused.value.data["code"] == "unauthenticated"
 
 
-async def test_a_token_that_is_not_ours_is_refused_and_learns_nothing(connect: Connect) -> None:
+async def test_invalid_token_is_rejected_without_details(connect: Connect) -> None:
     header, claims, _ = token("ada").split(".")
     *_, other_signature = token("bob").split(".")
 
@@ -54,7 +54,7 @@ async def test_a_token_that_is_not_ours_is_refused_and_learns_nothing(connect: C
     }
 
 
-async def test_a_token_that_has_ended_is_refused_as_expired(connect: Connect) -> None:
+async def test_expired_token_is_rejected_as_expired(connect: Connect) -> None:
     ended = token("ada", exp=int(time.time()) - 60)
 
     with pytest.raises(Refused) as refused:
@@ -63,7 +63,7 @@ async def test_a_token_that_has_ended_is_refused_as_expired(connect: Connect) ->
     assert refused.value.data["code"] == "token_expired"
 
 
-async def test_connected_is_the_first_event_and_says_what_a_client_needs(connect: Connect) -> None:
+async def test_connected_is_first_event_and_describes_connection(connect: Connect) -> None:
     ada = await connect("ada", auth={"token": token("ada", exp=int(time.time()) + 60)})
 
     connected = await until(ada, "connected")
@@ -93,7 +93,7 @@ async def test_connected_is_the_first_event_and_says_what_a_client_needs(connect
     }
 
 
-async def test_all_connections_to_one_store_are_told_the_same_epoch(connect: Connect) -> None:
+async def test_connections_to_same_store_get_same_epoch(connect: Connect) -> None:
     ada, bob = await connect("ada"), await connect("bob")
 
     epochs = {(await until(client, "connected"))["epoch"] for client in (ada, bob)}
@@ -101,7 +101,7 @@ async def test_all_connections_to_one_store_are_told_the_same_epoch(connect: Con
     assert len(epochs) == 1
 
 
-async def test_a_user_may_hold_many_connections_each_with_its_own_id(connect: Connect) -> None:
+async def test_each_connection_of_user_has_own_id(connect: Connect) -> None:
     devices = [await connect("ada") for _ in range(3)]
 
     ids = {(await until(device, "connected"))["connection_id"] for device in devices}
@@ -109,7 +109,7 @@ async def test_a_user_may_hold_many_connections_each_with_its_own_id(connect: Co
     assert len(ids) == 3
 
 
-async def test_a_refused_client_is_told_nothing_that_others_say(connect: Connect) -> None:
+async def test_rejected_client_gets_no_messages(connect: Connect) -> None:
     ada = await connect("ada")
     await ada.call("join_room", {"room_id": "lobby"})
 

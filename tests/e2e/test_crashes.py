@@ -134,7 +134,7 @@ async def start(url: str, database: Database) -> asyncio.subprocess.Process:
 
 
 @pytest.mark.timeout(60 + 15 * ROUNDS)
-async def test_every_acknowledged_message_is_there_once_after_each_crash(
+async def test_acknowledged_messages_are_stored_exactly_once_after_crashes(
     database: Database,
 ) -> None:
     chance = random.Random(20261123)  # noqa: S311  (chance, not a secret)

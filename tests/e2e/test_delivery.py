@@ -57,7 +57,7 @@ def receipts(client: Client) -> list[int]:
     return [event["seq"] for event in client.inbox.of("personal_message_delivered")]
 
 
-async def test_each_of_many_messages_is_reported_once_and_in_order(connect: Connect) -> None:
+async def test_each_message_is_reported_once_in_order(connect: Connect) -> None:
     ada, bob = await connect("ada"), await connect("bob")
 
     for _ in range(40):
@@ -69,7 +69,7 @@ async def test_each_of_many_messages_is_reported_once_and_in_order(connect: Conn
     assert receipts(ada) == list(range(1, 41))
 
 
-async def test_what_several_devices_receive_is_reported_once(connect: Connect) -> None:
+async def test_message_received_by_several_devices_is_reported_once(connect: Connect) -> None:
     ada, bob, bobs_phone = [await connect(user) for user in ("ada", "bob", "bob")]
 
     await ada.call("send_personal_message", HELLO)
@@ -85,7 +85,7 @@ async def test_what_several_devices_receive_is_reported_once(connect: Connect) -
 
 @nothing_is_pushed
 @pytest.mark.parametrize("command", ["fetch_history", "catch_up"])
-async def test_what_a_client_reads_is_delivered(connect: Connect, command: str) -> None:
+async def test_messages_read_by_command_are_delivered(connect: Connect, command: str) -> None:
     ada = await connect("ada")
     for _ in range(2):
         await ada.call("send_personal_message", HELLO)
@@ -100,7 +100,7 @@ async def test_what_a_client_reads_is_delivered(connect: Connect, command: str) 
 
 
 @nothing_is_pushed
-async def test_an_answer_that_nobody_asked_for_delivers_nothing(connect: Connect) -> None:
+async def test_command_without_acknowledgement_delivers_nothing(connect: Connect) -> None:
     ada = await connect("ada")
     await ada.call("send_personal_message", HELLO)
     bob = await connect("bob")
@@ -136,7 +136,7 @@ async def opener(kind: Kind, node: NodeProcess | None) -> AsyncIterator[Opener]:
         yield Opener(kind, node, stack)
 
 
-async def test_a_half_open_connection_receives_nothing(
+async def test_message_to_half_open_connection_is_not_delivered(
     url: str, connect: Connect, opener: Opener
 ) -> None:
     ada = await connect("ada")
@@ -193,7 +193,7 @@ async def stoppable(url: str, kind: Kind, user_id: str) -> AsyncIterator[tuple[I
         await listening
 
 
-async def test_a_stopped_process_has_received_nothing_until_it_goes_on(
+async def test_message_to_stopped_process_is_delivered_when_it_continues(
     url: str, kind: Kind, connect: Connect
 ) -> None:
     ada = await connect("ada")
@@ -224,7 +224,7 @@ async def over_websocket(url: str, user_id: str) -> PythonClient:
 
 
 class TestPolling:
-    async def test_a_client_that_polls_no_more_has_received_nothing(self) -> None:
+    async def test_message_to_client_that_stops_polling_is_not_delivered(self) -> None:
         async with chat() as url, raw_polling(url) as bob:
             ada = await over_websocket(url, "ada")
             await bob.post(LET_IN % token("bob"))
@@ -242,7 +242,7 @@ class TestPolling:
             await ada.close()
             await bob_again.close()
 
-    async def test_the_next_poll_confirms_the_last_answer(self) -> None:
+    async def test_poll_confirms_previous_response(self) -> None:
         async with chat() as url, raw_polling(url) as bob:
             ada = await over_websocket(url, "ada")
             await bob.post(LET_IN % token("bob"))
@@ -262,7 +262,7 @@ class TestPolling:
             assert receipts(ada) == [1]
             await ada.close()
 
-    async def test_what_did_not_fit_an_answer_waits_for_the_poll_after_its_own(self) -> None:
+    async def test_message_that_did_not_fit_response_is_confirmed_by_later_poll(self) -> None:
         async with chat() as url, raw_polling(url) as bob:
             ada = await over_websocket(url, "ada")
             for _ in range(20):
@@ -282,7 +282,7 @@ class TestPolling:
 
 
 class TestWebSocket:
-    async def test_a_client_that_answers_no_ping_has_received_nothing(self) -> None:
+    async def test_message_is_not_delivered_without_pong(self) -> None:
         async with chat() as url:
             ada = await over_websocket(url, "ada")
             bob = await FrameClient.open(url, "websocket")
@@ -298,7 +298,7 @@ class TestWebSocket:
             await bob.close()
             await ada.close()
 
-    async def test_pongs_that_nobody_asked_for_confirm_nothing(self) -> None:
+    async def test_unsolicited_pongs_confirm_nothing(self) -> None:
         async with chat() as url:
             ada = await over_websocket(url, "ada")
             bob = await FrameClient.open(url, "websocket")
@@ -310,7 +310,7 @@ class TestWebSocket:
             await bob.close()
             await ada.close()
 
-    async def test_under_load_a_connection_is_pinged_once_in_an_interval(self) -> None:
+    async def test_busy_connection_is_pinged_once_per_interval(self) -> None:
         async with chat() as url:
             ada = await over_websocket(url, "ada")
             bob = await PythonClient().open(url, "websocket", {"auth": {"token": token("bob")}})
@@ -344,7 +344,7 @@ def count_pings(client: PythonClient) -> list[Any]:
 
 class TestUpgrade:
     @pytest.mark.parametrize("moment", ["before the probe", "after the probe"])
-    async def test_what_is_under_way_is_received_once_and_confirmed_by_a_pong(
+    async def test_message_sent_during_upgrade_is_received_once_and_confirmed_by_pong(
         self, moment: Any
     ) -> None:
         async with chat() as url:
@@ -365,7 +365,7 @@ class TestUpgrade:
             await bob.close()
             await ada.close()
 
-    async def test_an_upgrade_that_fails_confirms_nothing_of_its_own(self) -> None:
+    async def test_failed_upgrade_confirms_nothing(self) -> None:
         async with chat() as url:
             ada = await over_websocket(url, "ada")
             bob = await FrameClient.open(url, "polling")

@@ -86,7 +86,7 @@ async def accepts(port: int) -> bool:
 
 @pytest.mark.skipif(NGINX is None, reason="nginx is not installed, so its example is NOT TESTED")
 @pytest.mark.parametrize("transport", get_args(Transport))
-async def test_behind_nginx_every_transport_stays_with_its_process(
+async def test_nginx_routes_each_client_to_one_process(
     transport: Transport, tmp_path: Path, settings: Settings
 ) -> None:
     async with AsyncExitStack() as stack:
@@ -110,7 +110,7 @@ async def test_behind_nginx_every_transport_stays_with_its_process(
             await client.close()
 
 
-def test_nginx_accepts_the_largest_polling_request() -> None:
+def test_nginx_accepts_largest_polling_request() -> None:
     site = (DEPLOY / "nginx.conf").read_text()
     (kibibytes,) = re.findall(r"^\s*client_max_body_size (\d+)k;$", site, re.MULTILINE)
 
@@ -118,7 +118,7 @@ def test_nginx_accepts_the_largest_polling_request() -> None:
 
 
 @pytest.mark.skipif(SYSTEMD_ANALYZE is None, reason="systemd-analyze is not installed")
-def test_systemd_takes_the_unit(tmp_path: Path) -> None:
+def test_systemd_accepts_unit(tmp_path: Path) -> None:
     assert SYSTEMD_ANALYZE is not None
     unit = (DEPLOY / "socketio-app.service").read_text()
     (command,) = re.findall(r"^ExecStart=(\S+) serve$", unit, re.MULTILINE)
@@ -143,7 +143,7 @@ def test_systemd_takes_the_unit(tmp_path: Path) -> None:
         ("Dockerfile", r"^ENV (PATH=(?:.*\\\n)*.*)$"),
     ],
 )
-def test_what_is_set_for_the_server_are_settings_of_its(file: str, pattern: str) -> None:
+def test_deployment_files_use_known_settings(file: str, pattern: str) -> None:
     (found,) = re.findall(pattern, (DEPLOY / file).read_text(), re.MULTILINE)
     given = set(re.findall(r"\b([A-Z_]+)=", found))
 
@@ -151,7 +151,7 @@ def test_what_is_set_for_the_server_are_settings_of_its(file: str, pattern: str)
     assert "DATABASE_URL" in given
 
 
-def test_the_container_is_not_root_and_is_asked_for_its_health() -> None:
+def test_container_is_not_root_and_has_health_check() -> None:
     final = (DEPLOY / "Dockerfile").read_text().rpartition("\nFROM ")[2]
 
     assert re.search(r"^USER (?!root)\w+$", final, re.MULTILINE)

@@ -83,5 +83,5 @@ async def test_messages_reach_users_and_rooms_over_every_transport(url: str) -> 
         await until(ann, "receive_group_message", 40)
 
 
-async def test_every_member_of_a_large_room_gets_every_message_in_order(url: str) -> None:
+async def test_members_of_large_room_get_all_messages_in_order(url: str) -> None:
     await all_messages_reach_all_members(url, 2 * SLICE_CONNECTIONS + 1, None)

@@ -71,7 +71,7 @@ NOT_ENGINE_IO = ["", "x", "9", "7", "2", "5", "6", "0{}", '0{"a"', "é"]
 
 
 @pytest.mark.parametrize("frame", NOT_ENGINE_IO, ids=repr)
-async def test_a_frame_that_is_not_engine_io_ends_its_connection_and_leaves_nothing(
+async def test_frame_that_is_not_engine_io_closes_connection(
     http: aiohttp.ClientSession,
     composition: Composition,
     frame: str,
@@ -90,7 +90,7 @@ async def test_a_frame_that_is_not_engine_io_ends_its_connection_and_leaves_noth
 
 
 @pytest.mark.parametrize("packet", NOT_ENGINE_IO, ids=repr)
-async def test_a_polled_packet_that_is_not_engine_io_ends_its_connection(
+async def test_polling_packet_that_is_not_engine_io_closes_connection(
     url: str, composition: Composition, packet: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with raw_polling(url) as polling:
@@ -105,7 +105,7 @@ async def test_a_polled_packet_that_is_not_engine_io_ends_its_connection(
 
 
 @pytest.mark.parametrize("frames", [[], ["x"], ["2probe", "x"], ["2probe"]], ids=repr)
-async def test_an_upgrade_that_fails_goes_on_polling(
+async def test_session_continues_polling_after_failed_upgrade(
     url: str, http: aiohttp.ClientSession, frames: list[str]
 ) -> None:
     async with raw_polling(url) as polling:
@@ -124,7 +124,7 @@ async def test_an_upgrade_that_fails_goes_on_polling(
         assert (await answered(polling, 1))["ok"]
 
 
-async def test_as_many_packets_as_fit_may_come_in_one_polling_request(url: str) -> None:
+async def test_polling_request_within_size_limit_has_any_number_of_packets(url: str) -> None:
     async with raw_polling(url) as polling:
         await polling.post(CONNECT)
 
@@ -136,7 +136,7 @@ async def test_as_many_packets_as_fit_may_come_in_one_polling_request(url: str) 
 LARGE = '42%d["send_group_message",{"room_id":"lobby","content":"%s"}]'
 
 
-async def test_a_polling_request_may_have_sixteen_packets_of_the_limit(url: str) -> None:
+async def test_polling_request_has_up_to_sixteen_packets_of_maximum_size(url: str) -> None:
     async with raw_polling(url) as polling:
         await polling.post(CONNECT, '421["join_room",{"room_id":"lobby"}]')
         await answered(polling, 1)
@@ -152,7 +152,7 @@ async def test_a_polling_request_may_have_sixteen_packets_of_the_limit(url: str)
     [(False, [CONNECT, *["4" * 40_000] * 2]), (True, ["4" * 5_000] * 17), (True, ["4" * 70_000])],
     ids=["not connected", "seventeen packets", "one over the limit"],
 )
-async def test_more_in_one_polling_request_ends_the_connection(
+async def test_larger_polling_request_closes_connection(
     url: str, composition: Composition, is_connected: bool, packets: list[str]
 ) -> None:
     async with raw_polling(url) as polling:
@@ -164,7 +164,7 @@ async def test_more_in_one_polling_request_ends_the_connection(
     await until_empty(composition)
 
 
-async def test_pythons_client_sends_several_large_messages_at_once_over_polling(url: str) -> None:
+async def test_python_client_sends_several_large_messages_in_one_polling_request(url: str) -> None:
     ada = await PythonClient().open(url, "polling", {"auth": {"token": token("ada")}})
     message = {"to_user_id": "bob", "content": "😀" * 2800}
 
@@ -174,14 +174,14 @@ async def test_pythons_client_sends_several_large_messages_at_once_over_polling(
     await ada.close()
 
 
-async def test_a_connect_after_the_goodbye_is_none(url: str, composition: Composition) -> None:
+async def test_connect_after_close_packet_is_ignored(url: str, composition: Composition) -> None:
     async with raw_polling(url) as polling:
         await polling.post("1", CONNECT)
 
         await until_empty(composition)
 
 
-async def test_an_event_may_be_called_by_a_number(http: aiohttp.ClientSession) -> None:
+async def test_event_with_numeric_name_is_unknown_command(http: aiohttp.ClientSession) -> None:
     async with http.ws_connect(OPEN_WEBSOCKET) as websocket:
         await websocket.send_str(CONNECT)
 
@@ -191,7 +191,7 @@ async def test_an_event_may_be_called_by_a_number(http: aiohttp.ClientSession) -
     assert answer["error"]["code"] == "unknown_command"
 
 
-async def test_there_is_no_other_namespace(http: aiohttp.ClientSession) -> None:
+async def test_other_namespaces_are_rejected(http: aiohttp.ClientSession) -> None:
     async with http.ws_connect(OPEN_WEBSOCKET) as websocket:
         await websocket.send_str(CONNECT)
         await next_text(websocket, '42["connected"')
@@ -203,7 +203,7 @@ async def test_there_is_no_other_namespace(http: aiohttp.ClientSession) -> None:
         await next_text(websocket, "431")
 
 
-async def test_a_second_connect_ends_the_connection(
+async def test_second_connect_closes_connection(
     http: aiohttp.ClientSession, composition: Composition
 ) -> None:
     async with http.ws_connect(OPEN_WEBSOCKET) as websocket:
@@ -215,7 +215,7 @@ async def test_a_second_connect_ends_the_connection(
         await until_empty(composition)
 
 
-async def test_what_is_sent_before_the_server_has_opened_is_not_lost(
+async def test_packet_sent_before_open_packet_is_handled(
     http: aiohttp.ClientSession,
 ) -> None:
     async with http.ws_connect(OPEN_WEBSOCKET) as websocket:
@@ -227,7 +227,7 @@ async def test_what_is_sent_before_the_server_has_opened_is_not_lost(
         assert json.loads((await next_text(websocket, "431")).removeprefix("431"))[0]["ok"]
 
 
-async def test_a_client_that_answers_no_ping_is_ended(composition: Composition) -> None:
+async def test_client_that_answers_no_ping_is_disconnected(composition: Composition) -> None:
     settings = Settings(secret_key=SECRET, ping_interval_seconds=1, ping_timeout_seconds=1)
     composition = compose(settings)
     async with serving(application(composition)) as url, aiohttp.ClientSession(url) as http:
@@ -239,7 +239,7 @@ async def test_a_client_that_answers_no_ping_is_ended(composition: Composition) 
             await until_empty(composition)
 
 
-async def test_a_client_that_does_not_read_is_cut_and_disturbs_nobody(
+async def test_client_that_does_not_read_is_disconnected_without_affecting_others(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -271,7 +271,7 @@ async def test_a_client_that_does_not_read_is_cut_and_disturbs_nobody(
         await bob.close()
 
 
-async def test_an_application_can_be_started_again() -> None:
+async def test_application_can_be_restarted() -> None:
     composition = compose(SETTINGS)
     app = application(composition)
     for _ in range(2):
@@ -288,7 +288,7 @@ async def test_an_application_can_be_started_again() -> None:
     [(TakeoverProtocol, 0), ("websockets-sansio", 1)],
     ids=["ours", "other"],
 )
-async def test_that_websockets_cannot_be_taken_over_is_said_once(
+async def test_missing_takeover_is_logged_once(
     websockets: Any, times: int, composition: Composition, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "socketio_app")

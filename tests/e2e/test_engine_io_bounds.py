@@ -69,7 +69,7 @@ async def talk_until(bob: PythonClient, done: Callable[[], bool]) -> None:
             assert answer["ok"]
 
 
-async def test_what_waits_for_a_client_that_never_polls_is_bounded(
+async def test_client_that_never_polls_is_disconnected_at_unread_limit(
     url: str, composition: Composition, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -81,9 +81,7 @@ async def test_what_waits_for_a_client_that_never_polls_is_bounded(
         assert "connection closed: client does not read" in caplog.text
 
 
-async def test_what_waits_is_bounded_after_an_upgrade_too(
-    url: str, composition: Composition
-) -> None:
+async def test_unread_limit_applies_after_upgrade(url: str, composition: Composition) -> None:
     async with talkative(url) as bob, raw_polling(url) as polling:
         await polling.post(CONNECT, JOIN)
         session = polling.url.rpartition("sid=")[2]
@@ -104,7 +102,7 @@ async def test_what_waits_is_bounded_after_an_upgrade_too(
                 await talk_until(bob, lambda: composition.chat.connection_count == 1)
 
 
-async def test_answers_to_pings_do_not_pile_up_for_a_client_that_does_not_read() -> None:
+async def test_pongs_to_client_that_does_not_read_are_bounded() -> None:
     composition = compose(attrs.evolve(SETTINGS, rate_limits=False))
     ping = Frame(Opcode.PING, b"x" * 125).serialize(mask=True)
     async with serving(application(composition)) as url:
@@ -141,7 +139,7 @@ async def open_by_hand(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWr
     return reader, writer
 
 
-async def test_a_session_has_one_upgrade_under_way(url: str, composition: Composition) -> None:
+async def test_session_has_one_upgrade_at_a_time(url: str, composition: Composition) -> None:
     async with raw_polling(url) as polling, aiohttp.ClientSession(url) as http:
         await polling.post(CONNECT)
         there = f"{OPEN_WEBSOCKET}&sid={polling.url.rpartition('sid=')[2]}"
@@ -163,7 +161,7 @@ async def test_a_session_has_one_upgrade_under_way(url: str, composition: Compos
 
 
 @pytest.mark.parametrize("sent", [[], ["2probe"], ["x"]], ids=repr)
-async def test_after_an_upgrade_that_failed_there_may_be_another(url: str, sent: list[str]) -> None:
+async def test_upgrade_can_be_retried_after_failure(url: str, sent: list[str]) -> None:
     async with raw_polling(url) as polling, aiohttp.ClientSession(url) as http:
         await polling.post(CONNECT)
         there = f"{OPEN_WEBSOCKET}&sid={polling.url.rpartition('sid=')[2]}"
@@ -181,7 +179,7 @@ async def test_after_an_upgrade_that_failed_there_may_be_another(url: str, sent:
             await next_text(second, "3probe")
 
 
-async def test_session_whose_upgrades_fail_goes_on_polling_and_may_not_try_for_ever(
+async def test_number_of_failed_upgrades_is_limited_and_polling_continues(
     url: str,
 ) -> None:
     async with raw_polling(url) as polling, aiohttp.ClientSession(url) as http:
@@ -200,7 +198,7 @@ async def test_session_whose_upgrades_fail_goes_on_polling_and_may_not_try_for_e
 
 
 @pytest.mark.parametrize("websockets", [TakeoverProtocol, "websockets-sansio"])
-async def test_a_session_that_ends_before_its_websocket_is_accepted_closes_it(
+async def test_websocket_of_session_that_ended_before_accept_is_closed(
     websockets: Any, composition: Composition
 ) -> None:
     is_waiting, may_go_on = asyncio.Event(), asyncio.Event()
@@ -229,7 +227,7 @@ async def test_a_session_that_ends_before_its_websocket_is_accepted_closes_it(
     await until_empty(composition)
 
 
-async def test_after_the_end_nothing_that_came_is_handled(
+async def test_packets_behind_invalid_packet_are_not_handled(
     url: str, composition: Composition, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -256,7 +254,7 @@ async def test_after_the_end_nothing_that_came_is_handled(
     ],
     ids=["packet", "namespace", "name", "unknown field", "acknowledgement"],
 )
-async def test_text_that_is_not_utf8_ends_its_connection_without_a_traceback(
+async def test_invalid_utf8_closes_connection_without_traceback(
     url: str, composition: Composition, caplog: pytest.LogCaptureFixture, packet: bytes
 ) -> None:
     async with raw_polling(url) as polling:
@@ -269,9 +267,7 @@ async def test_text_that_is_not_utf8_ends_its_connection_without_a_traceback(
     assert [record for record in caplog.records if record.exc_info] == []
 
 
-async def test_who_gives_a_poll_up_loses_the_session_and_not_a_message(
-    url: str, composition: Composition
-) -> None:
+async def test_cancelled_poll_closes_session(url: str, composition: Composition) -> None:
     async with raw_polling(url) as polling:
         await polling.post(CONNECT)
         await polling.get()
@@ -286,9 +282,7 @@ async def test_who_gives_a_poll_up_loses_the_session_and_not_a_message(
         await until_empty(composition)
 
 
-async def test_of_a_request_that_breaks_off_nothing_is_done(
-    url: str, composition: Composition
-) -> None:
+async def test_incomplete_request_has_no_effect(url: str, composition: Composition) -> None:
     async with raw_polling(url) as polling:
         await polling.post(CONNECT)
         host, port = url.removeprefix("http://").split(":")
@@ -304,7 +298,7 @@ async def test_of_a_request_that_breaks_off_nothing_is_done(
     assert await composition.store.rooms.member_count("lobby") == 0  # type: ignore[arg-type]
 
 
-async def test_a_request_without_a_length_is_read_to_its_end(url: str) -> None:
+async def test_chunked_request_is_read_completely(url: str) -> None:
     async def pieces() -> AsyncIterator[bytes]:
         yield JOIN[:10].encode()
         yield JOIN[10:].encode()
@@ -319,7 +313,7 @@ async def test_a_request_without_a_length_is_read_to_its_end(url: str) -> None:
 
 
 @pytest.mark.parametrize("query", ["EIO=4&transport=polling", "EIO=4"])
-async def test_a_websocket_that_says_it_polls_is_refused_and_leaves_nothing(
+async def test_websocket_with_polling_query_is_rejected(
     url: str, composition: Composition, query: str
 ) -> None:
     async with aiohttp.ClientSession(url) as http:
@@ -329,7 +323,7 @@ async def test_a_websocket_that_says_it_polls_is_refused_and_leaves_nothing(
     await until_empty(composition)
 
 
-async def test_where_compression_was_agreed_on_it_works(composition: Composition) -> None:
+async def test_negotiated_compression_works(composition: Composition) -> None:
     app = application(composition)
     async with serving(app, TakeoverProtocol, ws_per_message_deflate=True) as url:
         async with aiohttp.ClientSession(url) as http:
@@ -340,7 +334,7 @@ async def test_where_compression_was_agreed_on_it_works(composition: Composition
 
 
 @pytest.mark.parametrize("transport", ["polling", "websocket"])
-async def test_a_hosts_check_of_a_token_may_use_what_needs_a_task(
+async def test_verify_token_can_use_timeouts_and_task_groups(
     transport: Literal["polling", "websocket"],
 ) -> None:
     async def verify(given: str) -> str:
@@ -357,7 +351,7 @@ async def test_a_hosts_check_of_a_token_may_use_what_needs_a_task(
         await ada.close()
 
 
-async def test_the_servers_own_origin_may_connect_where_it_speaks_tls_itself() -> None:
+async def test_own_origin_is_allowed_over_tls() -> None:
     composition = compose(SETTINGS)
     environ = {"HTTP_HOST": "chat.example", "wsgi.url_scheme": "https"}
 
@@ -367,7 +361,7 @@ async def test_the_servers_own_origin_may_connect_where_it_speaks_tls_itself() -
 
 
 @pytest.mark.parametrize("transport", ["polling", "websocket"])
-async def test_what_is_given_to_a_connection_that_opens_does_not_end_it(
+async def test_missed_messages_do_not_close_new_connection(
     url: str, composition: Composition, transport: Literal["polling", "websocket"]
 ) -> None:
     missed = SETTINGS.limits().offline_push
@@ -383,7 +377,7 @@ async def test_what_is_given_to_a_connection_that_opens_does_not_end_it(
     await bob.close()
 
 
-async def test_of_what_came_at_once_no_more_is_taken_than_may_wait() -> None:
+async def test_packets_read_at_once_are_bounded() -> None:
     gate = Gate()
     composition = compose(SETTINGS, store=HookedStore(before=gate))
     small = Frame(Opcode.TEXT, b'42["typing_stop",{"to_user_id":"bob"}]').serialize(mask=True)

@@ -82,14 +82,14 @@ class TestQueryParameters:
             "?EIO=4&transport=websocket",
         ],
     )
-    async def test_what_is_missing_or_wrong_is_answered_with_400(
+    async def test_missing_or_invalid_parameter_is_bad_request(
         self, http: aiohttp.ClientSession, query: str
     ) -> None:
         assert await asked(http, "GET", PATH + query) == 400
 
     @pytest.mark.parametrize("wrong", ["EIO=4&", "transport=polling&"])
     @pytest.mark.parametrize("method", ["GET", "POST"])
-    async def test_they_are_mandatory_in_a_session_too(
+    async def test_parameters_are_mandatory_within_session(
         self, http: aiohttp.ClientSession, method: str, wrong: str
     ) -> None:
         url = await session(http)
@@ -100,13 +100,13 @@ class TestQueryParameters:
     @pytest.mark.parametrize(
         "query", ["?transport=websocket", "?EIO=4", "?EIO=3&transport=websocket"]
     )
-    async def test_a_websocket_without_them_is_closed(
+    async def test_websocket_without_parameters_is_closed(
         self, http: aiohttp.ClientSession, query: str
     ) -> None:
         assert await is_refused(http, PATH + query)
 
     @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
-    async def test_another_method_is_answered_with_400(
+    async def test_other_method_is_bad_request(
         self, http: aiohttp.ClientSession, method: str
     ) -> None:
         url = await session(http)
@@ -116,19 +116,17 @@ class TestQueryParameters:
 
 
 class TestSendingData:
-    async def test_a_session_that_is_not_known_is_answered_with_400(
-        self, http: aiohttp.ClientSession
-    ) -> None:
+    async def test_unknown_session_is_bad_request(self, http: aiohttp.ClientSession) -> None:
         assert await asked(http, "POST", POLLING + "&sid=nobody", "3") == 400
         assert await asked(http, "POST", POLLING, "3") == 400
 
-    async def test_success_is_200_and_ok(self, http: aiohttp.ClientSession) -> None:
+    async def test_accepted_request_is_answered_with_ok(self, http: aiohttp.ClientSession) -> None:
         url = await session(http)
 
         async with http.post(url, data="3") as answer:
             assert (answer.status, await answer.text()) == (200, "ok")
 
-    async def test_a_second_post_at_once_is_answered_with_400_and_ends_the_session(
+    async def test_concurrent_post_is_bad_request_and_ends_session(
         self, http: aiohttp.ClientSession, composition: Composition
     ) -> None:
         url = await session(http)
@@ -154,12 +152,10 @@ class TestSendingData:
 
 
 class TestReceivingData:
-    async def test_a_session_that_is_not_known_is_answered_with_400(
-        self, http: aiohttp.ClientSession
-    ) -> None:
+    async def test_unknown_session_is_bad_request(self, http: aiohttp.ClientSession) -> None:
         assert await asked(http, "GET", POLLING + "&sid=nobody") == 400
 
-    async def test_a_second_poll_at_once_is_answered_with_400_and_ends_the_session(
+    async def test_concurrent_poll_is_bad_request_and_ends_session(
         self, http: aiohttp.ClientSession, composition: Composition
     ) -> None:
         url = await session(http)
@@ -175,7 +171,7 @@ class TestReceivingData:
 
 
 class TestWebSocket:
-    async def test_a_second_one_for_a_session_is_closed_and_the_first_goes_on(
+    async def test_second_websocket_of_session_is_closed_and_first_stays_open(
         self, http: aiohttp.ClientSession
     ) -> None:
         async with http.ws_connect(WEBSOCKET) as first:
@@ -186,7 +182,7 @@ class TestWebSocket:
             await first.send_str(CONNECT)
             assert (await first.receive_str(timeout=60)).startswith("40{")
 
-    async def test_one_for_a_session_that_is_not_known_is_closed(
+    async def test_websocket_of_unknown_session_is_closed(
         self, http: aiohttp.ClientSession
     ) -> None:
         assert await is_refused(http, WEBSOCKET + "&sid=nobody")
@@ -196,7 +192,7 @@ class TestHandshake:
     @pytest.mark.parametrize(
         ("transport", "upgrades"), [("polling", ["websocket"]), ("websocket", [])]
     )
-    async def test_the_open_packet_says_how_the_session_is_to_be_used(
+    async def test_open_packet_describes_session(
         self, http: aiohttp.ClientSession, transport: str, upgrades: list[str]
     ) -> None:
         if transport == "polling":
@@ -216,14 +212,16 @@ class TestHandshake:
 
 
 class TestHeartbeat:
-    async def test_who_answers_each_ping_is_asked_again(self, http: aiohttp.ClientSession) -> None:
+    async def test_client_that_answers_pings_is_pinged_again(
+        self, http: aiohttp.ClientSession
+    ) -> None:
         async with http.ws_connect(WEBSOCKET) as websocket:
             await websocket.receive_str(timeout=60)
             for _ in range(3):
                 assert await websocket.receive_str(timeout=60) == "2"
                 await websocket.send_str("3")
 
-    async def test_who_answers_none_is_closed(
+    async def test_client_that_answers_no_ping_is_disconnected(
         self, http: aiohttp.ClientSession, composition: Composition
     ) -> None:
         url = await session(http)
@@ -237,7 +235,7 @@ class TestHeartbeat:
 
 
 class TestUpgrade:
-    async def test_the_poll_that_waits_gets_a_noop_and_the_probe_its_pong(
+    async def test_open_poll_gets_noop_and_probe_gets_pong(
         self, http: aiohttp.ClientSession
     ) -> None:
         url = await session(http)
@@ -248,7 +246,7 @@ class TestUpgrade:
             assert await websocket.receive_str(timeout=60) == "3probe"
             assert (await waiting)[1] in {"6", "2"}
 
-    async def test_after_it_the_session_is_polled_no_more_and_goes_on(
+    async def test_upgraded_session_continues_without_polling(
         self, http: aiohttp.ClientSession
     ) -> None:
         url = await session(http)
@@ -270,7 +268,7 @@ class TestUpgrade:
 
 class TestMessage:
     @pytest.mark.parametrize("packet", ["abc", "7", "9x", "2probe", "0{}"])
-    async def test_what_is_no_packet_of_a_clients_ends_the_session(
+    async def test_invalid_packet_ends_session(
         self, http: aiohttp.ClientSession, composition: Composition, packet: str
     ) -> None:
         url = await session(http)
@@ -283,7 +281,7 @@ class TestMessage:
             assert (await websocket.receive(timeout=60)).type is aiohttp.WSMsgType.CLOSE
         await until_empty(composition)
 
-    async def test_a_close_packet_ends_the_session(
+    async def test_close_packet_ends_session(
         self, http: aiohttp.ClientSession, composition: Composition
     ) -> None:
         url = await session(http)
@@ -296,7 +294,7 @@ class TestMessage:
 
 
 class TestPacketEncoding:
-    async def test_packets_of_one_request_are_separated_by_the_record_separator(
+    async def test_packets_of_one_request_are_separated_by_record_separator(
         self, http: aiohttp.ClientSession
     ) -> None:
         client = await FrameClient.open(str(http._base_url).rstrip("/"), "polling")

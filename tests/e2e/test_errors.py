@@ -28,7 +28,7 @@ pytestmark = pytest.mark.anyio
         ("typing_start", {}, "to_user_id"),
     ],
 )
-async def test_a_payload_with_a_wrong_field_is_refused_and_the_field_named(
+async def test_invalid_field_is_rejected_by_name(
     connect: Connect, event: str, payload: dict[str, Any], field: str
 ) -> None:
     ada = await connect("ada")
@@ -41,7 +41,7 @@ async def test_a_payload_with_a_wrong_field_is_refused_and_the_field_named(
 
 
 @pytest.mark.parametrize("payload", [(), ("lobby",), ([],), (None,), ({}, {})], ids=repr)
-async def test_a_payload_that_is_not_one_object_is_refused(
+async def test_payload_that_is_not_one_object_is_rejected(
     connect: Connect, payload: tuple[Any, ...]
 ) -> None:
     ada = await connect("ada")
@@ -51,7 +51,7 @@ async def test_a_payload_that_is_not_one_object_is_refused(
     assert answer["error"]["code"] == "invalid_payload"
 
 
-async def test_fields_that_the_contract_does_not_know_are_ignored(connect: Connect) -> None:
+async def test_unknown_fields_are_ignored(connect: Connect) -> None:
     ada = await connect("ada")
 
     answer = await ada.call("join_room", {"room_id": "lobby", "colour": {"deep": [1, None]}})
@@ -59,7 +59,7 @@ async def test_fields_that_the_contract_does_not_know_are_ignored(connect: Conne
     assert answer["ok"]
 
 
-async def test_content_over_the_limit_is_too_long(connect: Connect) -> None:
+async def test_content_over_limit_is_too_long(connect: Connect) -> None:
     ada = await connect("ada")
     command = {"to_user_id": "bob", "content": "é" * 4096}
     assert (await ada.call("send_personal_message", command))["ok"]
@@ -71,7 +71,7 @@ async def test_content_over_the_limit_is_too_long(connect: Connect) -> None:
 
 
 @pytest.mark.parametrize("event", ["shout", "", "message", "$send", "__proto__"])
-async def test_an_event_that_is_no_command_is_unknown(connect: Connect, event: str) -> None:
+async def test_unknown_command_is_rejected(connect: Connect, event: str) -> None:
     ada = await connect("ada")
 
     answer = await ada.call(event, {})
@@ -87,7 +87,7 @@ async def test_an_event_that_is_no_command_is_unknown(connect: Connect, event: s
         ("typing_stop", {"room_id": "lobby"}),
     ],
 )
-async def test_a_rooms_command_needs_membership(
+async def test_room_commands_require_membership(
     connect: Connect, event: str, payload: dict[str, Any]
 ) -> None:
     ada, bob = await connect("ada"), await connect("bob")
@@ -103,7 +103,7 @@ async def test_a_rooms_command_needs_membership(
     }
 
 
-async def test_a_refusal_that_nobody_asked_for_is_an_error_event(connect: Connect) -> None:
+async def test_rejection_without_acknowledgement_is_error_event(connect: Connect) -> None:
     ada = await connect("ada")
 
     await ada.send(
@@ -120,7 +120,7 @@ async def test_a_refusal_that_nobody_asked_for_is_an_error_event(connect: Connec
     }
 
 
-async def test_an_error_event_names_the_field(connect: Connect) -> None:
+async def test_error_event_has_field(connect: Connect) -> None:
     ada = await connect("ada")
 
     await ada.send("join_room", {"room_id": ""})
@@ -130,7 +130,7 @@ async def test_an_error_event_names_the_field(connect: Connect) -> None:
     assert error["command"] == "join_room"
 
 
-async def test_a_refusal_leaves_the_connection_working(connect: Connect) -> None:
+async def test_connection_continues_after_rejection(connect: Connect) -> None:
     ada = await connect("ada")
     await ada.call("join_room", {"room_id": ""})
 
@@ -151,7 +151,7 @@ class TestWithTightLimits:
             chat_memory_conversations=2,
         )
 
-    async def test_who_is_too_fast_is_told_how_long_to_wait(self, connect: Connect) -> None:
+    async def test_command_above_rate_gets_retry_delay(self, connect: Connect) -> None:
         ada = await connect("ada")
         for _ in range(150):
             await ada.send("send_personal_message", {"to_user_id": "bob", "content": "hello"})
@@ -162,7 +162,7 @@ class TestWithTightLimits:
         assert error["command"] == "send_personal_message"
         assert 1 <= error["retry_after_ms"] <= 1000
 
-    async def test_another_room_over_the_limit_is_refused(self, connect: Connect) -> None:
+    async def test_join_above_room_limit_is_rejected(self, connect: Connect) -> None:
         ada = await connect("ada")
         for room_id in ("one", "two"):
             assert (await ada.call("join_room", {"room_id": room_id}))["ok"]
@@ -172,7 +172,7 @@ class TestWithTightLimits:
         assert answer["error"]["code"] == "invalid_payload"
         assert answer["error"]["field"] == "room_id"
 
-    async def test_a_store_that_is_full_is_unavailable_and_tells_nobody(
+    async def test_message_to_full_store_is_unavailable_and_not_broadcast(
         self, connect: Connect
     ) -> None:
         ada, eve = await connect("ada"), await connect("eve")
@@ -185,7 +185,7 @@ class TestWithTightLimits:
         await settled(eve)
         assert eve.inbox.of("receive_personal_message") == []
 
-    async def test_the_limits_are_told_to_clients(self, connect: Connect) -> None:
+    async def test_connected_has_limits(self, connect: Connect) -> None:
         ada = await connect("ada")
 
         connected = await until(ada, "connected")
@@ -218,7 +218,7 @@ class TestWithABrokenStore:
         async with serving(app) as base_url:
             yield base_url
 
-    async def test_a_fault_is_internal_and_no_detail_leaks(
+    async def test_unexpected_error_is_internal_without_details(
         self, connect: Connect, caplog: pytest.LogCaptureFixture
     ) -> None:
         ada = await connect("ada")

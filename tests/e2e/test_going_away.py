@@ -61,7 +61,7 @@ async def until_draining(url: str) -> None:
 
 
 @pytest.mark.parametrize("websockets", [TakeoverProtocol, "websockets-sansio"])
-async def test_a_websocket_is_closed_with_the_code_of_a_restart(websockets: Any) -> None:
+async def test_draining_closes_websocket_with_restart_code(websockets: Any) -> None:
     composition = chat()
     async with serving(application(composition), websockets) as url:
         there = url.replace("http", "ws") + "/socket.io/?EIO=4&transport=websocket"
@@ -76,7 +76,7 @@ async def test_a_websocket_is_closed_with_the_code_of_a_restart(websockets: Any)
             assert closed.value.rcvd.code == 1012
 
 
-async def test_a_poll_that_is_open_is_answered_and_the_next_finds_no_session() -> None:
+async def test_draining_answers_open_poll_and_ends_session() -> None:
     composition = chat()
     async with serving(application(composition)) as url, raw_polling(url) as polling:
         poll = asyncio.ensure_future(polling.get())
@@ -94,7 +94,7 @@ async def test_a_poll_that_is_open_is_answered_and_the_next_finds_no_session() -
 
 
 @pytest.mark.parametrize("transport", ["polling", "websocket", "upgrade"])
-async def test_what_was_accepted_is_acknowledged_before_its_connection_ends(
+async def test_accepted_command_is_acknowledged_before_connection_closes(
     transport: Transport,
 ) -> None:
     gate = Gate()
@@ -115,7 +115,7 @@ async def test_what_was_accepted_is_acknowledged_before_its_connection_ends(
         await ada.close()
 
 
-async def test_a_command_that_does_not_end_does_not_hold_up_the_end(
+async def test_stuck_command_does_not_block_draining(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("socketio_app.adapters.engineio.client_session.FINISH_SECONDS", 0.01)
@@ -135,7 +135,7 @@ async def test_a_command_that_does_not_end_does_not_hold_up_the_end(
 
 
 @pytest.mark.parametrize("transport", ["polling", "websocket"])
-async def test_while_the_server_ends_a_handshake_is_sent_elsewhere(transport: Transport) -> None:
+async def test_draining_server_rejects_handshakes(transport: Transport) -> None:
     composition = chat()
     async with serving(application(composition)) as url:
         await composition.drain(0)
@@ -147,7 +147,7 @@ async def test_while_the_server_ends_a_handshake_is_sent_elsewhere(transport: Tr
                 assert (answer.status, answer.headers["connection"]) == (503, "close")
 
 
-async def test_a_server_that_begins_again_takes_connections_again() -> None:
+async def test_restarted_application_accepts_connections() -> None:
     composition = chat()
     await composition.stop()
 
@@ -158,7 +158,7 @@ async def test_a_server_that_begins_again_takes_connections_again() -> None:
 
 
 @pytest.mark.parametrize("transport", get_args(Transport))
-async def test_pythons_client_comes_back_by_itself(transport: Transport, tmp_path: Path) -> None:
+async def test_python_client_reconnects_after_restart(transport: Transport, tmp_path: Path) -> None:
     port = str(free_port())
     connected: asyncio.Queue[Any] = asyncio.Queue()
     # The client would leave a session of its own open whenever it cannot reconnect.
@@ -196,7 +196,7 @@ async def come_back(
 
 @pytest.mark.skipif(not node_is_installed(), reason=NO_NODE)
 @pytest.mark.parametrize("transport", get_args(Transport))
-async def test_the_official_client_comes_back_by_itself(
+async def test_javascript_client_reconnects_after_restart(
     transport: Transport, tmp_path: Path
 ) -> None:
     port = str(free_port())
@@ -212,7 +212,7 @@ async def test_the_official_client_comes_back_by_itself(
             await client.close()
 
 
-async def test_while_it_waits_for_load_balancers_it_serves_and_says_that_it_will_end(
+async def test_server_accepts_clients_and_is_not_ready_during_drain_delay(
     tmp_path: Path,
 ) -> None:
     async with served(tmp_path, SECRET_KEY=SECRET, DRAIN_DELAY_SECONDS="600") as server:
@@ -227,7 +227,7 @@ async def test_while_it_waits_for_load_balancers_it_serves_and_says_that_it_will
 
 
 @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
-async def test_a_second_signal_ends_it_at_once(tmp_path: Path, by: signal.Signals) -> None:
+async def test_second_signal_ends_server_immediately(tmp_path: Path, by: signal.Signals) -> None:
     async with served(tmp_path, SECRET_KEY=SECRET, DRAIN_DELAY_SECONDS="600") as server:
         server.process.send_signal(by)
         await until_draining(server.url)
@@ -254,7 +254,7 @@ async def in_order_once(database: Database) -> list[str]:
     return [name for _, name in stored]
 
 
-async def test_restarts_under_load_lose_nothing_and_double_nothing(database: Database) -> None:
+async def test_restarts_under_load_neither_lose_nor_duplicate_messages(database: Database) -> None:
     load = Load(f"http://127.0.0.1:{free_port()}")
     process = await start(load.url, database)
     senders = [asyncio.create_task(load.send_from(f"sender{n}")) for n in range(SENDERS)]
@@ -280,7 +280,7 @@ async def test_restarts_under_load_lose_nothing_and_double_nothing(database: Dat
         assert numbers == sorted(numbers)
 
 
-async def test_who_listens_through_restarts_has_every_message_once(tmp_path: Path) -> None:
+async def test_member_that_reconnects_has_every_message_once(tmp_path: Path) -> None:
     """A member reconnects by themselves, and asks for what they have missed."""
     database = in_sqlite(tmp_path)
     load = Load(f"http://127.0.0.1:{free_port()}")

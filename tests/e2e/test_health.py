@@ -25,13 +25,13 @@ async def get(url: str, path: str) -> tuple[int, Any]:
         return answer.status, await answer.json()
 
 
-async def test_a_server_whose_store_answers_is_alive_and_ready() -> None:
+async def test_server_with_available_store_is_alive_and_ready() -> None:
     async with serving(application(chat(outage=Outage()))) as url:
         assert await get(url, "/healthz") == (200, {"status": "ok"})
         assert await get(url, "/readyz") == (200, {"status": "ok"})
 
 
-async def test_a_server_whose_store_is_down_is_alive_and_not_ready() -> None:
+async def test_server_with_unavailable_store_is_alive_and_not_ready() -> None:
     outage = Outage()
     outage.down.add("check")
 
@@ -43,7 +43,7 @@ async def test_a_server_whose_store_is_down_is_alive_and_not_ready() -> None:
         )
 
 
-async def test_a_server_that_is_ending_is_alive_and_not_ready() -> None:
+async def test_draining_server_is_alive_and_not_ready() -> None:
     composition = chat(outage=Outage())
 
     async with serving(application(composition)) as url:

@@ -55,7 +55,7 @@ payloads = st.dictionaries(st.sampled_from(fields) | st.text(), plausible | json
 
 @given(event=st.sampled_from([*COMMANDS, "connect", "disconnect", "x"]), payload=payloads)
 @settings(max_examples=300)
-def test_every_payload_gets_one_answer_and_leaves_the_connection_working(
+def test_any_payload_gets_one_reply_and_connection_continues(
     eve: RawWebSocket, event: str, payload: Any
 ) -> None:
     answer = eve.ask(json.dumps([event, payload]))
@@ -98,16 +98,14 @@ def test_every_payload_gets_one_answer_and_leaves_the_connection_working(
         "two payloads",
     ],
 )
-def test_json_of_every_kind_is_refused_and_leaves_the_connection_working(
-    eve: RawWebSocket, text: str
-) -> None:
+def test_any_other_json_is_rejected_and_connection_continues(eve: RawWebSocket, text: str) -> None:
     answer = eve.ask(text)
 
     assert answer["error"]["code"] in {"invalid_payload", "unknown_command"}
     assert works(eve)
 
 
-def test_binary_content_is_refused_and_leaves_the_connection_working(eve: RawWebSocket) -> None:
+def test_binary_content_is_rejected_and_connection_continues(eve: RawWebSocket) -> None:
     eve.send('451-9000["join_room",{"room_id":{"_placeholder":true,"num":0}}]')
     eve.send(b"lobby")
 
@@ -138,7 +136,7 @@ def test_binary_content_is_refused_and_leaves_the_connection_working(eve: RawWeb
     ],
     ids=repr,
 )
-def test_a_packet_that_is_not_socketio_ends_its_connection_and_no_other(
+def test_malformed_packet_closes_only_its_connection(
     url: str, eve: RawWebSocket, frame: str | bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -151,14 +149,14 @@ def test_a_packet_that_is_not_socketio_ends_its_connection_and_no_other(
     assert [record for record in caplog.records if record.exc_info] == []
 
 
-def test_the_data_of_an_acknowledgement_is_not_decoded(eve: RawWebSocket) -> None:
+def test_data_of_acknowledgement_is_not_decoded(eve: RawWebSocket) -> None:
     eve.send("437[nonsense")
     eve.send("43" + "[" * 30_000)
 
     assert works(eve)
 
 
-def test_packets_behind_a_refused_connect_are_dropped_unread(url: str) -> None:
+def test_packets_behind_rejected_connect_are_dropped(url: str) -> None:
     with raw_websocket(url, None) as nobody:
         nobody.send('40{"token":"nonsense"}')
         for packet in ('42["join_room",', "43[", "41", "49", '451-["x"'):
@@ -169,7 +167,7 @@ def test_packets_behind_a_refused_connect_are_dropped_unread(url: str) -> None:
         assert str(nobody.receive()).startswith("40{")
 
 
-def test_packet_after_packet_behind_a_refused_connect_ends_the_connection(url: str) -> None:
+def test_too_many_packets_behind_rejected_connect_close_connection(url: str) -> None:
     with raw_websocket(url, None) as nobody:
         nobody.send('40{"token":"nonsense"}')
         for _ in range(MAX_IGNORED_PACKETS + 1):
@@ -178,7 +176,7 @@ def test_packet_after_packet_behind_a_refused_connect_ends_the_connection(url: s
         assert nobody.is_closed_by_server()
 
 
-def test_nothing_is_done_or_told_before_the_token_was_verified(url: str, eve: RawWebSocket) -> None:
+def test_nothing_is_handled_or_delivered_before_authentication(url: str, eve: RawWebSocket) -> None:
     with raw_websocket(url, None) as nobody:
         nobody.send('40{"token":"nonsense"}')
         nobody.send('421["join_room",{"room_id":"lobby"}]')

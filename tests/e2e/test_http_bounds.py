@@ -48,13 +48,13 @@ async def answer(url: str, *sent: bytes) -> bytes:
     return received
 
 
-async def test_pipelined_requests_are_answered_one_after_the_other(url: str) -> None:
+async def test_pipelined_requests_are_answered_in_order(url: str) -> None:
     received = await answer(url, REQUEST * 500 + LAST)
 
     assert received.count(b"HTTP/1.1 200") == 501
 
 
-async def test_of_pipelined_requests_one_piece_is_parsed_at_a_time(
+async def test_pipelined_requests_are_parsed_in_pieces(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parsed: list[int] = []
@@ -74,7 +74,7 @@ async def test_of_pipelined_requests_one_piece_is_parsed_at_a_time(
     assert max(parsed) <= uvicorn_http_protocol.MAX_PIECE_BYTES
 
 
-async def test_first_requests_of_many_connections_are_spread_over_turns_of_the_loop(
+async def test_first_requests_of_many_connections_are_spread_over_ticks(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fed_by_turn: Counter[int] = Counter()
@@ -101,13 +101,13 @@ async def test_first_requests_of_many_connections_are_spread_over_turns_of_the_l
     assert max(fed_by_turn.values()) <= 2 * MAX_PER_TURN  # a turn of ours may be two of the test's
 
 
-async def test_a_large_body_comes_as_a_whole(url: str) -> None:
+async def test_large_body_is_received_completely(url: str) -> None:
     received = await answer(url, POST % 300_000 + b"x" * 300_000 + LAST)
 
     assert received.count(b"HTTP/1.1 ") == 2
 
 
-async def test_a_head_over_the_limit_ends_the_connection(
+async def test_header_over_limit_closes_connection(
     url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -119,7 +119,7 @@ async def test_a_head_over_the_limit_ends_the_connection(
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET /healthz HTTP/1.1\r\nHost: ", REQUEST + b"GET /"])
-async def test_a_head_that_does_not_end_is_waited_for_only_a_while(
+async def test_incomplete_header_times_out(
     url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, sent: bytes
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -131,7 +131,7 @@ async def test_a_head_that_does_not_end_is_waited_for_only_a_while(
 
 
 @pytest.mark.parametrize("transport", ["polling", "websocket", "upgrade"])
-async def test_clients_are_served_as_ever(url: str, transport: Transport) -> None:
+async def test_ordinary_clients_are_served(url: str, transport: Transport) -> None:
     client = await PythonClient().open(url, transport, {"auth": {"token": token("ada")}})
     post = {"to_user_id": "bob", "content": "x" * 4096}
 

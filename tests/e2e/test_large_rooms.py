@@ -44,7 +44,7 @@ KINDS = [
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
-async def test_every_member_of_a_large_room_gets_every_message_in_order(kind: WebSockets) -> None:
+async def test_members_of_large_room_get_all_messages_in_order(kind: WebSockets) -> None:
     settings = Settings(secret_key=SECRET, rate_limits=False)
     app = application(compose(settings, slice_connections=SLICE_CONNECTIONS))
     async with serving(app, kind.ws, ws_per_message_deflate=kind.compression is not None) as url:
@@ -52,7 +52,7 @@ async def test_every_member_of_a_large_room_gets_every_message_in_order(kind: We
 
 
 @pytest.mark.parametrize("slice_connections", [SLICE_CONNECTIONS, DEFAULT_SLICE])
-async def test_a_connection_whose_write_raises_is_closed_and_the_others_get_everything(
+async def test_failed_write_closes_only_its_connection(
     slice_connections: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     composition = compose(
@@ -79,7 +79,7 @@ def broken_write(_frame: bytes) -> None:
     raise OSError("broken")
 
 
-async def test_a_room_above_the_default_limit_of_one_turn() -> None:
+async def test_room_above_default_slice_size() -> None:
     settings = Settings(secret_key=SECRET, rate_limits=False)
     async with serving(application(compose(settings)), "websockets-sansio") as url:
         await all_messages_reach_all_members(url, DEFAULT_SLICE + 20, None)

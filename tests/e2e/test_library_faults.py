@@ -99,7 +99,7 @@ async def nothing_else() -> None:
 
 
 @on_both_paths
-async def test_a_client_that_reads_nothing_and_answers_no_ping_is_let_go(
+async def test_client_that_neither_reads_nor_answers_pings_is_disconnected(
     serve: Serve, connect: Connect, websockets: Any
 ) -> None:
     composition = compose(attrs.evolve(SETTINGS, ping_interval_seconds=1, ping_timeout_seconds=1))
@@ -117,7 +117,7 @@ async def test_a_client_that_reads_nothing_and_answers_no_ping_is_let_go(
 
 
 @on_both_paths
-async def test_a_client_that_reads_nothing_is_not_waited_for_when_its_connection_is_closed(
+async def test_closing_does_not_wait_for_client_that_reads_nothing(
     serve: Serve, connect: Connect, websockets: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in (asgi_websocket, uvicorn_protocol):
@@ -152,7 +152,7 @@ def is_given_up(client: FrameClient) -> bool:
 
 
 @on_both_paths
-async def test_a_websocket_that_goes_while_it_is_let_in_leaves_no_ghost(
+async def test_websocket_that_closes_during_authentication_leaves_no_session(
     serve: Serve, websockets: Any
 ) -> None:
     verifier = SlowVerifier()
@@ -186,7 +186,7 @@ class Uneven:
 
 @on_both_paths
 @over_each_transport
-async def test_one_clients_commands_keep_their_order_however_long_each_takes(
+async def test_commands_of_client_are_handled_in_order_whatever_their_duration(
     serve: Serve, connect: Connect, websockets: Any, transport: str
 ) -> None:
     composition = compose(SETTINGS, store=HookedStore(before=Uneven()))
@@ -201,7 +201,7 @@ async def test_one_clients_commands_keep_their_order_however_long_each_takes(
     assert contents == [(number + 1, str(number)) for number in range(100)]
 
 
-async def test_a_burst_comes_to_a_polling_client_in_answers_that_every_client_takes(
+async def test_poll_responses_have_no_more_packets_than_clients_accept(
     serve: Serve, connect: Connect
 ) -> None:
     url = await serve(compose(SETTINGS))
@@ -218,7 +218,7 @@ async def test_a_burst_comes_to_a_polling_client_in_answers_that_every_client_ta
         told += packets
 
 
-async def test_a_server_by_itself_agrees_on_no_compression(tmp_path: Path) -> None:
+async def test_standalone_server_negotiates_no_compression(tmp_path: Path) -> None:
     async with served(tmp_path, SECRET_KEY=SECRET) as server:
         async with aiohttp.ClientSession(server.url) as http:
             path = "/socket.io/?EIO=4&transport=websocket"
@@ -228,7 +228,7 @@ async def test_a_server_by_itself_agrees_on_no_compression(tmp_path: Path) -> No
 
 @on_both_paths
 @over_each_transport
-async def test_a_connection_makes_no_class(
+async def test_connection_creates_no_class(
     serve: Serve, connect: Connect, websockets: Any, transport: str
 ) -> None:
     url = await serve(compose(SETTINGS), websockets)
@@ -256,9 +256,7 @@ def without_collection() -> Iterator[None]:
         gc.enable()
 
 
-async def test_an_idle_websocket_has_neither_a_task_nor_a_timer(
-    serve: Serve, connect: Connect
-) -> None:
+async def test_idle_websocket_has_no_task_or_timer(serve: Serve, connect: Connect) -> None:
     url = await serve(compose(SETTINGS))
     await connect(url, "ada", "websocket")
     async with asyncio.timeout(60):
@@ -277,7 +275,9 @@ def tasks_and_timers() -> int:
     return len(asyncio.all_tasks()) + sum(not each.cancelled() for each in loop._scheduled)
 
 
-async def test_to_leave_costs_what_ones_own_rooms_cost(serve: Serve, connect: Connect) -> None:
+async def test_cost_of_disconnecting_depends_only_on_own_rooms(
+    serve: Serve, connect: Connect
+) -> None:
     few, many = [await lines_of_leaving(serve, connect, others) for others in (5, 50)]
 
     assert many < few + 45 / 2  # not a line for each of the others

@@ -64,7 +64,7 @@ async def ended(client: PythonClient) -> str:
 
 
 class TestRefusals:
-    async def test_who_goes_on_regardless_is_sent_away_and_nobody_else_is(
+    async def test_client_that_exceeds_refusal_limit_is_disconnected(
         self, serve: Serve, transport: Transport, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.INFO)
@@ -87,7 +87,7 @@ class TestRefusals:
         assert [line.get("reason") for line in lines] == [None, "too_many_refusals"]
 
     @pytest.mark.parametrize("packet", ["43[]", "461-[]", "3"])
-    async def test_packets_that_are_no_command_count_as_refusals(
+    async def test_packets_without_command_count_as_refusals(
         self, serve: Serve, transport: Transport, packet: str
     ) -> None:
         async with serve(rate_refusals_per_connection=5, rate_burst_seconds=2) as (_, url):
@@ -113,7 +113,7 @@ class TestRefusals:
             await mallory.release()
 
     @pytest.mark.parametrize("step", ["before it has connected", "during an upgrade"])
-    async def test_control_frames_end_what_is_not_connected(self, step: str) -> None:
+    async def test_control_frames_close_unconnected_websocket(self, step: str) -> None:
         async with serving(application(compose(Settings(secret_key=SECRET)))) as url:
             transport: Transport = "polling" if step == "during an upgrade" else "websocket"
             mallory = await FrameClient.open(url, transport)
@@ -128,7 +128,7 @@ class TestRefusals:
 
             await mallory.release()
 
-    async def test_a_large_packet_counts_as_several_refusals(self, serve: Serve) -> None:
+    async def test_large_packet_counts_as_several_refusals(self, serve: Serve) -> None:
         async with serve(rate_refusals_per_connection=6, rate_burst_seconds=2) as (_, url):
             mallory = await FrameClient.open(url, "websocket")
             await mallory.send_until(['40{"token":"%s"}' % token("mallory")], '42["connected"')
@@ -140,7 +140,7 @@ class TestRefusals:
             assert answers in range(3, 10)
             await mallory.release()
 
-    async def test_who_keeps_to_its_rate_may_be_refused_now_and_then(self, serve: Serve) -> None:
+    async def test_refusals_within_rate_are_tolerated(self, serve: Serve) -> None:
         async with serve(rate_refusals_per_connection=5, rate_burst_seconds=2) as (_, url):
             ada = await opened(url, "ada", "websocket")
             for _ in range(10):
@@ -151,7 +151,7 @@ class TestRefusals:
             assert answer["ok"]
             await ada.close()
 
-    async def test_a_client_that_floods_is_rate_limited_and_then_sent_away(
+    async def test_flooding_client_is_rate_limited_and_then_disconnected(
         self, serve: Serve
     ) -> None:
         async with serve() as (composition, url):
@@ -173,7 +173,7 @@ class TestRefusals:
 class TestConnects:
     CONNECT = '40{"token":"%s"}' % token("mallory")
 
-    async def test_cycles_over_one_connection_are_refused_and_then_end_it(
+    async def test_repeated_connects_of_connection_are_rate_limited_and_then_close_it(
         self, serve: Serve, transport: Transport
     ) -> None:
         async with serve(rate_connect_per_connection=1, rate_burst_seconds=2) as (_, url):
@@ -189,7 +189,7 @@ class TestConnects:
             assert mallory.is_at_end
             await mallory.release()
 
-    async def test_a_users_connects_count_together(self, serve: Serve) -> None:
+    async def test_connects_of_user_share_rate(self, serve: Serve) -> None:
         async with serve(rate_connect_per_user=1, rate_burst_seconds=2) as (_, url):
             asked = [opened(url, "ada", "websocket") for _ in range(10)]
             answers = await asyncio.gather(*asked, return_exceptions=True)
@@ -203,7 +203,7 @@ class TestConnects:
             for client in clients:
                 await client.close()
 
-    async def test_an_addresss_further_connects_are_refused_before_tokens_are_verified(
+    async def test_connects_above_address_rate_are_rejected_without_verifying_tokens(
         self,
     ) -> None:
         verified: list[str] = []
@@ -226,9 +226,7 @@ class TestConnects:
         assert codes[-1] == "rate_limited"
         assert len(verified) == codes.count("unauthenticated")
 
-    async def test_clients_of_one_address_that_reconnect_at_once_all_get_in(
-        self, serve: Serve
-    ) -> None:
+    async def test_clients_of_one_address_can_reconnect_together(self, serve: Serve) -> None:
         """Official clients do not try again after a refused CONNECT; handshakes are limited."""
         async with serve(rate_connect_per_address=1, rate_burst_seconds=1) as (composition, url):
             clients = [await opened(url, f"user {number}", "websocket") for number in range(5)]
@@ -237,7 +235,7 @@ class TestConnects:
             for client in clients:
                 await client.close()
 
-    async def test_a_refusal_after_a_disconnect_says_why(self, serve: Serve) -> None:
+    async def test_connect_rejected_after_disconnect_has_error_code(self, serve: Serve) -> None:
         async with serve() as (_, url):
             client = await FrameClient.open(url, "websocket")
 
@@ -248,7 +246,9 @@ class TestConnects:
 
 
 class TestConnections:
-    async def test_a_user_may_have_so_many(self, serve: Serve, transport: Transport) -> None:
+    async def test_number_of_connections_per_user_is_limited(
+        self, serve: Serve, transport: Transport
+    ) -> None:
         async with serve(connections_per_user=2) as (composition, url):
             devices = [await opened(url, "ada", transport) for _ in range(2)]
 
@@ -262,7 +262,7 @@ class TestConnections:
             await until_empty(composition)
             await (await opened(url, "ada", transport)).close()
 
-    async def test_of_an_address_so_many_handshakes_a_second_are_taken(
+    async def test_handshakes_per_address_are_rate_limited(
         self, serve: Serve, transport: Transport
     ) -> None:
         async with serve(handshakes_per_address=1, rate_burst_seconds=3) as (_, url):
@@ -271,7 +271,7 @@ class TestConnections:
         assert statuses.count(200) >= 3
         assert set(statuses) == {200, 429}
 
-    async def test_behind_a_proxy_the_address_is_the_clients(self) -> None:
+    async def test_address_behind_proxy_is_the_clients(self) -> None:
         settings = Settings(secret_key=SECRET, handshakes_per_address=1, rate_burst_seconds=1)
         app = application(compose(settings))
         async with serving(app, forwarded_allow_ips="127.0.0.1") as url:
@@ -288,7 +288,7 @@ class TestConnections:
         assert set(of_one) == {200, 429}
         assert of_another == 200
 
-    async def test_without_rate_limits_there_are_neither(self, serve: Serve) -> None:
+    async def test_rate_limits_can_be_disabled(self, serve: Serve) -> None:
         limits = {"connections_per_user": 1, "handshakes_per_address": 1, "rate_burst_seconds": 1}
         async with serve(rate_limits="off", **limits) as (_, url):
             for client in [await opened(url, "ada", "websocket") for _ in range(3)]:
@@ -309,7 +309,7 @@ async def handshake(url: str, transport: Transport, headers: dict[str, str] | No
 
 
 class TestBeingLetIn:
-    async def test_a_handshake_that_no_connect_follows_is_ended(
+    async def test_session_without_connect_times_out(
         self, serve: Serve, transport: Transport
     ) -> None:
         async with serve(connect_timeout_seconds=1) as (composition, url):
@@ -324,7 +324,7 @@ class TestBeingLetIn:
             await silent.release()
             await until_empty(composition)
 
-    async def test_one_over_which_nobody_is_let_in_is_ended_too(
+    async def test_session_with_rejected_connect_times_out(
         self, serve: Serve, transport: Transport
     ) -> None:
         async with serve(connect_timeout_seconds=1) as (composition, url):
@@ -337,7 +337,7 @@ class TestBeingLetIn:
             await stranger.release()
             await until_empty(composition)
 
-    async def test_who_asks_again_and_again_to_be_let_in_is_ended(self, serve: Serve) -> None:
+    async def test_session_is_closed_after_too_many_rejected_connects(self, serve: Serve) -> None:
         async with serve(rate_limits="off") as (composition, url):
             for packet in ('40{"token":"nonsense"}', "40/admin,"):
                 stranger = await FrameClient.open(url, "websocket")
@@ -349,7 +349,7 @@ class TestBeingLetIn:
 
 
 class TestTokens:
-    async def test_a_connection_is_told_of_its_tokens_end_and_ends_with_it(
+    async def test_connection_is_warned_and_closed_when_token_expires(
         self, serve: Serve, transport: Transport
     ) -> None:
         async with serve(jwt_leeway_seconds=0) as (composition, url):
@@ -365,7 +365,7 @@ class TestTokens:
             assert time.time() >= ends
             await until_empty(composition)
 
-    async def test_a_refreshed_token_keeps_the_connection(
+    async def test_refreshed_token_extends_connection(
         self, serve: Serve, transport: Transport
     ) -> None:
         async with serve(jwt_leeway_seconds=0) as (_, url):
@@ -379,7 +379,7 @@ class TestTokens:
             assert answer["token_expires_at"] > (await until(ada, "connected"))["token_expires_at"]
             assert time.time() >= ends + 1
 
-    async def test_another_users_token_renews_nothing(self, serve: Serve) -> None:
+    async def test_refresh_with_token_of_another_user_is_rejected(self, serve: Serve) -> None:
         async with serve() as (_, url):
             ada = await opened(url, "ada", "websocket")
 
@@ -388,7 +388,7 @@ class TestTokens:
             assert answer["error"]["code"] == "unauthenticated"
             await ada.close()
 
-    async def test_a_hosts_own_check_of_a_token_may_use_what_needs_a_task(self) -> None:
+    async def test_verify_token_can_use_timeouts_on_refresh(self) -> None:
         async def check(given: str) -> str:
             async with asyncio.timeout(60):
                 await asyncio.sleep(0)
@@ -405,7 +405,7 @@ class TestTokens:
 
 
 class TestRevocation:
-    async def test_the_host_can_end_all_of_a_users_connections(self, serve: Serve) -> None:
+    async def test_host_can_disconnect_all_connections_of_user(self, serve: Serve) -> None:
         async with serve() as (composition, url):
             websocket = await opened(url, "ada", "websocket")
             polling = await opened(url, "ada", "polling")
@@ -420,7 +420,7 @@ class TestRevocation:
             await bob.close()
             await until_empty(composition)
 
-    async def test_who_is_disconnected_hears_nothing_more(
+    async def test_disconnected_user_gets_no_more_messages(
         self, serve: Serve, transport: Transport
     ) -> None:
         async with serve() as (composition, url):
@@ -438,9 +438,7 @@ class TestRevocation:
 
 
 class TestSlowReaders:
-    async def test_who_does_not_read_is_not_told_who_types_and_misses_nothing_else(
-        self, serve: Serve
-    ) -> None:
+    async def test_slow_reader_misses_typing_events_only(self, serve: Serve) -> None:
         """Polls come when the client likes: so what waits for it is known."""
         async with serve(rate_limits="off", typing_unread_bytes=10_000) as (composition, url):
             bob = await opened(url, "bob", "websocket")

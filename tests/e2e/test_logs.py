@@ -73,7 +73,7 @@ def faulty() -> Composition:
 
 
 @pytest.mark.anyio
-async def test_a_connection_is_two_lines_of_whose_and_how_long_and_why_it_ended(
+async def test_connection_logs_two_lines_with_user_duration_and_reason(
     log: io.StringIO,
 ) -> None:
     async with serving(application(faulty())) as url:
@@ -181,7 +181,7 @@ def url(log: io.StringIO) -> Iterator[str]:
         st.builds(lambda data: MARK.encode() + data, st.binary()),
     )
 )
-def test_whatever_a_client_sends_is_not_in_the_log(
+def test_content_sent_by_clients_is_not_logged(
     url: str, log: io.StringIO, frame: str | bytes
 ) -> None:
     with raw_websocket(url, "ada") as ada:

@@ -13,7 +13,7 @@ UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
-async def test_a_personal_message_comes_to_every_connection_of_the_recipient(
+async def test_personal_message_reaches_all_connections_of_recipient(
     connect: Connect,
 ) -> None:
     ada, bob, bobs_phone = await connect("ada"), await connect("bob"), await connect("bob")
@@ -24,7 +24,7 @@ async def test_a_personal_message_comes_to_every_connection_of_the_recipient(
     assert await until(bobs_phone, "receive_personal_message") == sent["message"]
 
 
-async def test_a_personal_message_comes_to_the_senders_other_connections_only(
+async def test_personal_message_reaches_senders_other_connections_only(
     connect: Connect,
 ) -> None:
     ada, adas_phone = await connect("ada"), await connect("ada")
@@ -37,7 +37,7 @@ async def test_a_personal_message_comes_to_the_senders_other_connections_only(
     assert ada.inbox.of("receive_personal_message") == []
 
 
-async def test_a_personal_message_comes_to_nobody_else(connect: Connect) -> None:
+async def test_personal_message_reaches_no_other_user(connect: Connect) -> None:
     ada, bob, eve = await connect("ada"), await connect("bob"), await connect("eve")
 
     await ada.call("send_personal_message", {"to_user_id": "bob", "content": "hello"})
@@ -47,7 +47,7 @@ async def test_a_personal_message_comes_to_nobody_else(connect: Connect) -> None
     assert eve.inbox.of("receive_personal_message") == []
 
 
-async def test_a_personal_message_has_all_its_fields(connect: Connect) -> None:
+async def test_personal_message_has_all_fields(connect: Connect) -> None:
     ada = await connect("ada")
 
     sent = await ada.call(
@@ -68,7 +68,7 @@ async def test_a_personal_message_has_all_its_fields(connect: Connect) -> None:
     }
 
 
-async def test_a_message_to_oneself_comes_to_all_of_ones_connections(connect: Connect) -> None:
+async def test_message_to_self_reaches_all_own_connections(connect: Connect) -> None:
     ada, adas_phone = await connect("ada"), await connect("ada")
 
     sent = await ada.call("send_personal_message", {"to_user_id": "ada", "content": "milk"})
@@ -77,7 +77,7 @@ async def test_a_message_to_oneself_comes_to_all_of_ones_connections(connect: Co
     assert await until(adas_phone, "receive_personal_message") == sent["message"]
 
 
-async def test_a_group_message_comes_to_every_connection_of_every_member_but_the_sending_one(
+async def test_group_message_reaches_all_connections_of_members_except_sending_one(
     connect: Connect,
 ) -> None:
     ada, adas_phone, bob = await connect("ada"), await connect("ada"), await connect("bob")
@@ -92,7 +92,7 @@ async def test_a_group_message_comes_to_every_connection_of_every_member_but_the
     assert ada.inbox.of("receive_group_message") == []
 
 
-async def test_a_group_message_has_all_its_fields(connect: Connect) -> None:
+async def test_group_message_has_all_fields(connect: Connect) -> None:
     ada = await connect("ada")
     await ada.call("join_room", {"room_id": "lobby"})
 
@@ -105,7 +105,7 @@ async def test_a_group_message_has_all_its_fields(connect: Connect) -> None:
     assert message == {"seq": 1, "from_user_id": "ada", "room_id": "lobby", "content": "hello"}
 
 
-async def test_a_group_message_comes_to_nobody_outside_the_room(connect: Connect) -> None:
+async def test_group_message_reaches_members_only(connect: Connect) -> None:
     ada, eve = await connect("ada"), await connect("eve")
     await ada.call("join_room", {"room_id": "lobby"})
     await eve.call("join_room", {"room_id": "elsewhere"})
@@ -116,7 +116,7 @@ async def test_a_group_message_comes_to_nobody_outside_the_room(connect: Connect
     assert eve.inbox.of("receive_group_message") == []
 
 
-async def test_content_is_delivered_exactly_as_sent(connect: Connect) -> None:
+async def test_content_is_delivered_unchanged(connect: Connect) -> None:
     ada, bob = await connect("ada"), await connect("bob")
     content = ' \u0000\t"\\\u2028 <b>né</b> 👩‍👩‍👧 \u202eabc\r\n '
 
@@ -126,7 +126,7 @@ async def test_content_is_delivered_exactly_as_sent(connect: Connect) -> None:
     assert received["content"] == content
 
 
-async def test_a_user_id_given_as_an_integer_is_its_decimal_string(connect: Connect) -> None:
+async def test_integer_user_id_is_converted_to_decimal_string(connect: Connect) -> None:
     ada, seven = await connect("ada"), await connect("7")
 
     sent = await ada.call("send_personal_message", {"to_user_id": 7, "content": "hello"})
@@ -135,7 +135,7 @@ async def test_a_user_id_given_as_an_integer_is_its_decimal_string(connect: Conn
     assert await until(seven, "receive_personal_message") == sent["message"]
 
 
-async def test_a_retry_is_acknowledged_with_the_first_message_and_told_to_nobody(
+async def test_retry_is_acknowledged_with_first_message_and_not_broadcast(
     connect: Connect,
 ) -> None:
     ada, bob = await connect("ada"), await connect("bob")
@@ -151,7 +151,7 @@ async def test_a_retry_is_acknowledged_with_the_first_message_and_told_to_nobody
     assert len(ada.inbox.of("personal_message_delivered")) == 1
 
 
-async def test_a_client_message_id_with_other_content_is_a_conflict(connect: Connect) -> None:
+async def test_retry_with_other_content_is_conflict(connect: Connect) -> None:
     ada, bob = await connect("ada"), await connect("bob")
     command = {"to_user_id": "bob", "content": "hello", "client_message_id": "m1"}
     first = await ada.call("send_personal_message", command)
@@ -165,7 +165,7 @@ async def test_a_client_message_id_with_other_content_is_a_conflict(connect: Con
     assert bob.inbox.of("receive_personal_message") == [first["message"]]
 
 
-async def test_the_sender_is_told_of_delivery_on_all_connections(connect: Connect) -> None:
+async def test_delivery_is_reported_to_all_connections_of_sender(connect: Connect) -> None:
     ada, adas_phone = await connect("ada"), await connect("ada")
     await connect("bob")
 
@@ -185,7 +185,7 @@ async def test_the_sender_is_told_of_delivery_on_all_connections(connect: Connec
     }
 
 
-async def test_a_message_to_somebody_away_is_delivered_when_they_come_back(
+async def test_message_to_offline_user_is_delivered_when_they_reconnect(
     connect: Connect,
 ) -> None:
     ada = await connect("ada")
@@ -204,7 +204,7 @@ async def test_a_message_to_somebody_away_is_delivered_when_they_come_back(
     ]
 
 
-async def test_a_message_that_was_delivered_is_not_given_again(connect: Connect) -> None:
+async def test_delivered_message_is_not_pushed_again(connect: Connect) -> None:
     ada, bob = await connect("ada"), await connect("bob")
     await ada.call("send_personal_message", {"to_user_id": "bob", "content": "hello"})
     await until(ada, "personal_message_delivered")
@@ -216,7 +216,7 @@ async def test_a_message_that_was_delivered_is_not_given_again(connect: Connect)
     assert bob.inbox.of("receive_personal_message") == []
 
 
-async def test_the_sender_is_told_when_a_group_message_has_been_handed_to_the_room(
+async def test_sender_is_notified_of_delivery_to_room(
     connect: Connect,
 ) -> None:
     ada, adas_phone = await connect("ada"), await connect("ada")
@@ -237,7 +237,7 @@ async def test_the_sender_is_told_when_a_group_message_has_been_handed_to_the_ro
     }
 
 
-async def test_a_burst_arrives_complete_and_in_order(connect: Connect) -> None:
+async def test_burst_of_messages_arrives_completely_in_order(connect: Connect) -> None:
     ada, bob = await connect("ada"), await connect("bob")
     for client in (ada, bob):
         await client.call("join_room", {"room_id": "lobby"})
@@ -252,7 +252,7 @@ async def test_a_burst_arrives_complete_and_in_order(connect: Connect) -> None:
     assert [message["seq"] for message in received] == list(range(1, 301))
 
 
-async def test_commands_take_effect_in_the_order_sent(connect: Connect) -> None:
+async def test_commands_take_effect_in_order(connect: Connect) -> None:
     ada = await connect("ada")
 
     for number in range(20):

@@ -44,7 +44,7 @@ async def samples(url: str) -> Samples:
 ENDS = ("client_disconnect", "transport_close", "transport_error")
 
 
-async def test_everything_that_happens_is_counted(tmp_path: Path) -> None:
+async def test_all_activity_is_counted(tmp_path: Path) -> None:
     settings = Settings(
         secret_key=SECRET, metrics_port=9000, database_url=f"sqlite:///{tmp_path}/chat.db"
     )
@@ -94,7 +94,7 @@ async def test_everything_that_happens_is_counted(tmp_path: Path) -> None:
     assert found["process_open_fds"] > 0
 
 
-async def test_two_chats_in_one_process_count_each_for_itself() -> None:
+async def test_chats_in_one_process_have_separate_metrics() -> None:
     first, second = [compose(Settings(secret_key=SECRET, metrics_port=9000)) for _ in range(2)]
     assert first.metrics_route is not None
     assert second.metrics_route is not None
@@ -108,7 +108,7 @@ async def test_two_chats_in_one_process_count_each_for_itself() -> None:
         await ada.close()
 
 
-async def test_the_dashboard_names_nothing_that_is_not_exported(tmp_path: Path) -> None:
+async def test_dashboard_uses_exported_metrics_only(tmp_path: Path) -> None:
     settings = Settings(
         secret_key=SECRET, metrics_port=9000, database_url=f"sqlite:///{tmp_path}/chat.db"
     )
@@ -132,7 +132,7 @@ async def test_the_dashboard_names_nothing_that_is_not_exported(tmp_path: Path) 
     assert len(named) > 15
 
 
-async def test_the_metrics_have_a_port_of_their_own(tmp_path: Path) -> None:
+async def test_metrics_have_own_port(tmp_path: Path) -> None:
     port = free_port()
     async with served(tmp_path, SECRET_KEY=SECRET, METRICS_PORT=str(port)) as server:
         operations = f"http://127.0.0.1:{port}"
@@ -152,13 +152,13 @@ async def test_the_metrics_have_a_port_of_their_own(tmp_path: Path) -> None:
         assert "Traceback" not in errors
 
 
-async def test_the_metrics_may_be_on_the_chats_port(tmp_path: Path) -> None:
+async def test_metrics_can_share_port_with_chat(tmp_path: Path) -> None:
     port = str(free_port())
     async with served(tmp_path, SECRET_KEY=SECRET, SOCKETIO_PORT=port, METRICS_PORT=port) as server:
         assert (await samples(server.url))["chat_connections"] == 0
 
 
-async def test_where_they_are_not_asked_for_nothing_is_measured(tmp_path: Path) -> None:
+async def test_metrics_are_disabled_by_default(tmp_path: Path) -> None:
     async with served(tmp_path, SECRET_KEY=SECRET) as server:
         async with aiohttp.ClientSession() as http, http.get(f"{server.url}/metrics") as answer:
             assert answer.status == 404

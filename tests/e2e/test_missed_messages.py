@@ -119,7 +119,7 @@ class SlowClient:
         self._socket.abort()
 
 
-async def test_a_slow_client_gets_all_of_it_in_order_and_what_comes_live_behind_it() -> None:
+async def test_slow_client_gets_missed_messages_in_order_before_live_ones() -> None:
     async with served() as chat:
         ada = await chat.connect_ada()
         bob = await SlowClient.open(chat.url)
@@ -140,7 +140,7 @@ async def test_a_slow_client_gets_all_of_it_in_order_and_what_comes_live_behind_
         await ada.close()
 
 
-async def test_what_a_client_did_not_receive_is_pushed_to_the_next_connection() -> None:
+async def test_unreceived_messages_are_pushed_to_next_connection() -> None:
     async with served() as chat:
         ada = await chat.connect_ada()
         bob = await SlowClient.open(chat.url)
@@ -159,7 +159,9 @@ async def test_what_a_client_did_not_receive_is_pushed_to_the_next_connection() 
         await ada.close()
 
 
-async def test_official_clients_get_all_of_it(kind: Kind, node: NodeProcess | None) -> None:
+async def test_official_clients_get_all_missed_messages(
+    kind: Kind, node: NodeProcess | None
+) -> None:
     async with served(kind) as chat:
         ada = await chat.connect_ada()
         open_client: Callable[..., Awaitable[Any]]
@@ -176,7 +178,7 @@ async def test_official_clients_get_all_of_it(kind: Kind, node: NodeProcess | No
         await ada.close()
 
 
-async def test_what_waits_for_a_client_that_does_not_poll_is_bounded() -> None:
+async def test_missed_messages_queued_for_client_that_does_not_poll_are_bounded() -> None:
     composition = compose(Settings(secret_key=SECRET, rate_limits=False))
     async with serving(application(composition)) as url, raw_polling(url) as bob:
         chat = Served(url, composition.chat)

@@ -112,7 +112,7 @@ async def client(base_url: str, user_id: str, **options: Any) -> PythonClient:
     return await PythonClient().open(base_url, "websocket", given)
 
 
-async def test_the_hosts_routes_find_everything_as_if_they_were_alone(url: str, get: Get) -> None:
+async def test_host_routes_work_unchanged(url: str, get: Get) -> None:
     status, body = await get("/items/7")
 
     assert status == 200
@@ -124,7 +124,7 @@ async def test_the_hosts_routes_find_everything_as_if_they_were_alone(url: str, 
     }
 
 
-async def test_the_hosts_errors_are_its_own(get: Get) -> None:
+async def test_host_handles_its_own_errors(get: Get) -> None:
     answers = [await get(path) for path in ("/missing", "/nowhere", "/broken")]
 
     assert answers == [
@@ -134,27 +134,27 @@ async def test_the_hosts_errors_are_its_own(get: Get) -> None:
     ]
 
 
-async def test_health_is_the_hosts_business(get: Get) -> None:
+async def test_mounted_chat_serves_no_health_checks(get: Get) -> None:
     status, body = await get("/healthz")
 
     assert (status, body) == (404, {"detail": "Not Found"})
 
 
-async def test_the_hosts_websockets_are_its_own(url: str) -> None:
+async def test_host_handles_its_own_websockets(url: str) -> None:
     async with aiohttp.ClientSession() as http, http.ws_connect(f"{url}/echo") as websocket:
         await websocket.send_str("hello")
 
         assert await websocket.receive_str() == "hello"
 
 
-async def test_the_chat_is_beside_the_host(url: str) -> None:
+async def test_chat_is_served_beside_host(url: str) -> None:
     ada = await client(url, "ada")
 
     assert (await ada.call("join_room", {"room_id": "lobby"}))["ok"]
     await ada.close()
 
 
-async def test_the_host_can_post_a_message_from_a_route(url: str) -> None:
+async def test_host_route_can_send_message(url: str) -> None:
     ada = await client(url, "ada")
     await ada.call("join_room", {"room_id": "lobby"})
 
@@ -166,7 +166,7 @@ async def test_the_host_can_post_a_message_from_a_route(url: str) -> None:
     await ada.close()
 
 
-async def test_the_host_starts_and_ends_once_and_ends_after_the_chat(
+async def test_host_starts_and_shuts_down_once_and_after_chat(
     host: FastAPI, life: list[str]
 ) -> None:
     app = create_socketio_app(host, settings=HOST_SETTINGS)
@@ -178,7 +178,7 @@ async def test_the_host_starts_and_ends_once_and_ends_after_the_chat(
     assert life == ["started", "ended"]
 
 
-async def test_a_host_that_cannot_start_keeps_the_application_from_starting() -> None:
+async def test_failed_host_startup_fails_application_startup() -> None:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         raise RuntimeError("no database")
@@ -191,7 +191,7 @@ async def test_a_host_that_cannot_start_keeps_the_application_from_starting() ->
             pass
 
 
-async def test_a_host_that_is_plain_asgi_needs_no_lifespan() -> None:
+async def test_asgi_host_needs_no_lifespan() -> None:
     async def plain(scope: Scope, _receive: Receive, send: Send) -> None:
         assert scope["type"] == "http"
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -205,7 +205,7 @@ async def test_a_host_that_is_plain_asgi_needs_no_lifespan() -> None:
 
 
 @pytest.mark.parametrize("asynchronous", [True, False])
-async def test_the_host_may_check_tokens_itself(asynchronous: bool) -> None:
+async def test_host_can_verify_tokens(asynchronous: bool) -> None:
     def verify(given: str) -> str | None:
         return given.removeprefix("session-of-") if given.startswith("session-of-") else None
 
@@ -225,7 +225,7 @@ async def test_the_host_may_check_tokens_itself(asynchronous: bool) -> None:
         await ada.close()
 
 
-async def test_the_host_speaks_for_users_by_the_same_rules(url: str, host: FastAPI) -> None:
+async def test_host_commands_follow_same_rules(url: str, host: FastAPI) -> None:
     chat = host.state.chat
     bob = await client(url, "bob")
 
@@ -251,9 +251,7 @@ def mounted_below_a_path(settings: object, *, with_lifespan: bool) -> FastAPI:
 
 
 @pytest.mark.parametrize("database", ["memory://", "sqlite:///{tmp_path}/chat.db"])
-async def test_chat_works_below_a_path_where_the_outer_lifespan_starts_it(
-    database: str, tmp_path: Path
-) -> None:
+async def test_chat_below_path_is_started_by_outer_lifespan(database: str, tmp_path: Path) -> None:
     settings = Settings(secret_key=SECRET, database_url=database.format(tmp_path=tmp_path))
 
     async with serving(mounted_below_a_path(settings, with_lifespan=True)) as base_url:
@@ -266,7 +264,7 @@ async def test_chat_works_below_a_path_where_the_outer_lifespan_starts_it(
 
 
 @pytest.mark.parametrize("database", ["memory://", "sqlite:///{tmp_path}/chat.db"])
-async def test_chat_that_nobody_has_started_says_so_at_the_first_request_and_logs_it_once(
+async def test_unstarted_chat_is_reported_at_first_request_and_logged_once(
     database: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = Settings(secret_key=SECRET, database_url=database.format(tmp_path=tmp_path))
@@ -285,9 +283,7 @@ async def test_chat_that_nobody_has_started_says_so_at_the_first_request_and_log
 
 
 @pytest.mark.parametrize("database", ["memory://", "sqlite:///{tmp_path}/chat.db"])
-async def test_host_that_calls_a_chat_that_nobody_has_started_learns_why(
-    database: str, tmp_path: Path
-) -> None:
+async def test_calling_unstarted_chat_explains_error(database: str, tmp_path: Path) -> None:
     settings = Settings(secret_key=SECRET, database_url=database.format(tmp_path=tmp_path))
     chat = create_socketio_app(settings=settings).state.chat
 

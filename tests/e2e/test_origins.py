@@ -36,19 +36,19 @@ async def handshakes(origin: str | None, *allowed: str) -> tuple[bool, bool, str
     return polling, websocket, "own" if cors == base_url else cors
 
 
-async def test_the_servers_own_origin_is_let_in() -> None:
+async def test_own_origin_is_allowed() -> None:
     assert await handshakes("own") == (True, True, "own")
 
 
-async def test_another_origin_is_kept_out_unless_it_was_named() -> None:
+async def test_other_origin_is_rejected_unless_configured() -> None:
     assert await handshakes("https://evil.example") == (False, False, None)
 
 
-async def test_the_servers_own_origin_is_let_in_beside_a_named_one() -> None:
+async def test_own_origin_is_allowed_besides_configured_one() -> None:
     assert await handshakes("own", "https://app.example") == (True, True, "own")
 
 
-async def test_a_named_origin_is_let_in() -> None:
+async def test_configured_origin_is_allowed() -> None:
     assert await handshakes("https://app.example", "https://app.example") == (
         True,
         True,
@@ -56,7 +56,7 @@ async def test_a_named_origin_is_let_in() -> None:
     )
 
 
-async def test_an_origin_that_is_not_among_the_named_is_kept_out() -> None:
+async def test_origin_that_is_not_configured_is_rejected() -> None:
     assert await handshakes("https://evil.example", "https://app.example") == (False, False, None)
 
 
@@ -76,7 +76,7 @@ async def test_an_origin_that_is_not_among_the_named_is_kept_out() -> None:
         [("Host", "chat.example"), ("X-Forwarded-Proto", "https,http")],
     ],
 )
-async def test_the_servers_own_origin_behind_proxies_is_allowed(
+async def test_own_origin_behind_proxies_is_allowed(
     allowed: tuple[str, ...], forwarded: Sequence[tuple[str, str]]
 ) -> None:
     settings = Settings(secret_key=SECRET, backend_cors_origins=allowed)
@@ -93,17 +93,17 @@ async def test_the_servers_own_origin_behind_proxies_is_allowed(
 
 
 @pytest.mark.parametrize("origin", ["capacitor://localhost", "null"])
-async def test_origin_of_an_app_is_allowed_when_it_is_named(origin: str) -> None:
+async def test_configured_app_origin_is_allowed(origin: str) -> None:
     assert await handshakes(origin, origin) == (True, True, origin)
     assert await handshakes(origin, "https://app.example") == (False, False, None)
     assert await handshakes(origin) == (False, False, None)
 
 
-async def test_the_star_lets_every_origin_in() -> None:
+async def test_star_allows_every_origin() -> None:
     polling, websocket, _ = await handshakes("https://any.example", "*")
 
     assert (polling, websocket) == (True, True)
 
 
-async def test_a_client_that_is_no_browser_names_no_origin_and_is_let_in() -> None:
+async def test_client_without_origin_is_allowed() -> None:
     assert await handshakes(None) == (True, True, None)

@@ -75,9 +75,7 @@ def theatre(request: pytest.FixtureRequest) -> Iterator[Theatre]:
 @played
 @given(scenario=SCENARIO)
 @example(scenario=FALLEN_BEHIND)
-def test_every_client_gets_the_same_frames_on_every_path(
-    theatre: Theatre, scenario: Scenario
-) -> None:
+def test_clients_get_same_frames_on_every_path(theatre: Theatre, scenario: Scenario) -> None:
     plain, fast, in_tasks = (
         theatre.play(scenario, path, "as they come") for path in (PLAIN, FAST, FAST_IN_TASKS)
     )
@@ -89,7 +87,7 @@ def test_every_client_gets_the_same_frames_on_every_path(
 @played
 @given(scenario=SCENARIO)
 @example(scenario=FALLEN_BEHIND)
-def test_every_client_gets_the_same_packets_over_every_transport(
+def test_clients_get_same_packets_over_every_transport(
     theatre: Theatre, scenario: Scenario
 ) -> None:
     transports: Sequence[Over] = ("polling", "websocket", "upgrade")
@@ -104,7 +102,7 @@ def test_every_client_gets_the_same_packets_over_every_transport(
 
 @pytest.mark.parametrize("path", [PLAIN, FAST, FAST_IN_TASKS], ids=["plain", "fast", "in tasks"])
 @pytest.mark.parametrize("over", ["polling", "websocket"])
-def test_batches_of_missed_messages_change_only_their_place_among_the_rest(
+def test_batching_missed_messages_changes_only_their_position(
     theatre: Theatre, path: Path, over: Over
 ) -> None:
     _, at_once = theatre.play(FALLEN_BEHIND, path, over)

@@ -85,7 +85,7 @@ async def test_every_command_works_behind_pgbouncer_in_transaction_mode() -> Non
 
 
 @pytest.mark.timeout(240)
-async def test_the_first_command_after_a_restart_of_the_database_is_carried_out() -> None:
+async def test_first_command_after_database_restart_succeeds() -> None:
     with postgres() as server:
         await migrate_postgres(server.url)
         async with (
@@ -110,7 +110,7 @@ async def test_the_first_command_after_a_restart_of_the_database_is_carried_out(
                 assert ready.status == 200
 
 
-async def test_a_client_that_connects_after_a_restored_backup_gets_the_new_epoch() -> None:
+async def test_client_gets_new_epoch_after_backup_is_restored() -> None:
     async with postgres_database() as database_url, chat(database_url) as url:
         async with connected(url, "ada") as ada:
             before = await until(ada, "connected")

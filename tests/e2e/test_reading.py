@@ -25,7 +25,7 @@ async def send_messages(
     return [answer["message"] for answer in answers]
 
 
-async def test_history_is_given_in_pages(connect: Connect) -> None:
+async def test_history_is_paginated(connect: Connect) -> None:
     ada, bob = await connect("ada"), await connect("bob")
     said = await send_messages(ada, TO_BOB, *"abcde")
 
@@ -38,7 +38,7 @@ async def test_history_is_given_in_pages(connect: Connect) -> None:
     assert after == {"ok": True, "messages": said[3:], "has_more": False, "last_seq": 5}
 
 
-async def test_history_of_a_room_is_its_members(connect: Connect) -> None:
+async def test_only_members_can_read_history_of_room(connect: Connect) -> None:
     ada, eve = await connect("ada"), await connect("eve")
     await ada.call("join_room", IN_LOBBY)
     said = await send_messages(ada, IN_LOBBY, "hello")
@@ -50,7 +50,7 @@ async def test_history_of_a_room_is_its_members(connect: Connect) -> None:
     assert given["messages"] == said
 
 
-async def test_conversations_are_listed_with_what_is_unread(connect: Connect) -> None:
+async def test_conversations_are_listed_with_unread_counts(connect: Connect) -> None:
     ada, bob = await connect("ada"), await connect("bob")
     await ada.call("join_room", IN_LOBBY)
     said = await send_messages(bob, TO_ADA, "one", "two")
@@ -81,7 +81,7 @@ async def test_conversations_are_listed_with_what_is_unread(connect: Connect) ->
     }
 
 
-async def test_conversations_are_listed_in_pages(connect: Connect) -> None:
+async def test_list_of_conversations_is_paginated(connect: Connect) -> None:
     ada = await connect("ada")
     for user in ("bob", "eve", "zoe"):
         await send_messages(ada, {"to_user_id": user}, "hello")
@@ -94,7 +94,7 @@ async def test_conversations_are_listed_in_pages(connect: Connect) -> None:
     assert "next_cursor" not in rest
 
 
-async def test_how_far_the_other_was_given_it_is_listed(connect: Connect) -> None:
+async def test_conversation_has_delivered_seq_of_other_user(connect: Connect) -> None:
     ada, bob = await connect("ada"), await connect("bob")
     await send_messages(ada, TO_BOB, "hello")
     await until(ada, "personal_message_delivered")
@@ -105,7 +105,7 @@ async def test_how_far_the_other_was_given_it_is_listed(connect: Connect) -> Non
     assert listed["conversations"][0]["delivered_seq"] == 1
 
 
-async def test_a_client_that_was_away_is_given_what_it_missed(connect: Connect) -> None:
+async def test_catch_up_returns_missed_messages(connect: Connect) -> None:
     ada, bob = await connect("ada"), await connect("bob")
     for client in (ada, bob):
         await client.call("join_room", IN_LOBBY)
@@ -138,7 +138,7 @@ async def test_a_client_that_was_away_is_given_what_it_missed(connect: Connect) 
     }
 
 
-async def test_a_client_continues_from_where_it_was(connect: Connect) -> None:
+async def test_catch_up_continues_from_cursor(connect: Connect) -> None:
     ada, bob = await connect("ada"), await connect("bob")
     await send_messages(ada, TO_BOB, "had")
     since = (await until(bob, "connected"))["since"]
@@ -157,7 +157,7 @@ async def test_a_client_continues_from_where_it_was(connect: Connect) -> None:
     assert (again["conversations"], again["has_more"]) == ([], False)
 
 
-async def test_what_a_catch_up_leaves_out_is_marked(connect: Connect) -> None:
+async def test_truncated_conversation_is_marked_limited(connect: Connect) -> None:
     ada = await connect("ada")
     said = await send_messages(ada, TO_BOB, *"abc")
     epoch = (await until(ada, "connected"))["epoch"]
@@ -168,7 +168,7 @@ async def test_what_a_catch_up_leaves_out_is_marked(connect: Connect) -> None:
     assert (missed["messages"], missed["limited"]) == (said[1:], True)
 
 
-async def test_of_another_epoch_nothing_is_recovered(connect: Connect) -> None:
+async def test_positions_from_another_epoch_are_not_recovered(connect: Connect) -> None:
     ada = await connect("ada")
     await send_messages(ada, TO_BOB, "hello")
 
@@ -177,7 +177,7 @@ async def test_of_another_epoch_nothing_is_recovered(connect: Connect) -> None:
     assert answer == {"ok": True, "recovered": False}
 
 
-async def test_a_receipt_comes_to_the_other_and_to_ones_own_devices(connect: Connect) -> None:
+async def test_read_receipt_reaches_other_user_and_own_devices(connect: Connect) -> None:
     ada, bob, bobs_phone = await connect("ada"), await connect("bob"), await connect("bob")
     await send_messages(ada, TO_BOB, "one", "two")
 
@@ -192,7 +192,7 @@ async def test_a_receipt_comes_to_the_other_and_to_ones_own_devices(connect: Con
     assert bob.inbox.of("message_read") == []
 
 
-async def test_a_receipt_in_a_room_comes_to_its_members(connect: Connect) -> None:
+async def test_read_receipt_in_room_reaches_members(connect: Connect) -> None:
     ada, bob, eve = await connect("ada"), await connect("bob"), await connect("eve")
     for client in (ada, bob):
         await client.call("join_room", IN_LOBBY)
@@ -206,7 +206,7 @@ async def test_a_receipt_in_a_room_comes_to_its_members(connect: Connect) -> Non
     assert eve.inbox.of("message_read") == []
 
 
-async def test_reading_moves_forward_only(connect: Connect) -> None:
+async def test_read_marker_moves_forward_only(connect: Connect) -> None:
     ada, bob = await connect("ada"), await connect("bob")
     await send_messages(ada, TO_BOB, "one", "two")
 
@@ -217,7 +217,7 @@ async def test_reading_moves_forward_only(connect: Connect) -> None:
     assert len(ada.inbox.of("message_read")) == 1
 
 
-async def test_a_reader_who_is_too_fast_is_told_how_long_to_wait(connect: Connect) -> None:
+async def test_read_command_above_rate_gets_retry_delay(connect: Connect) -> None:
     ada = await connect("ada")
     for _ in range(400):
         await ada.send("list_conversations", {})
@@ -229,11 +229,11 @@ async def test_a_reader_who_is_too_fast_is_told_how_long_to_wait(connect: Connec
 
 @pytest.fixture
 def settings(request: pytest.FixtureRequest) -> Settings:
-    too_fast = request.function is test_a_reader_who_is_too_fast_is_told_how_long_to_wait
+    too_fast = request.function is test_read_command_above_rate_gets_retry_delay
     return Settings(secret_key=SECRET, rate_limits=too_fast)
 
 
-async def test_as_many_positions_as_the_limits_allow_fit_a_frame(connect: Connect) -> None:
+async def test_maximum_number_of_positions_fits_in_frame(connect: Connect) -> None:
     ada = await connect("ada")
     connected = await until(ada, "connected")
     others = [f"{number:03}".ljust(128, "\N{GRINNING FACE}") for number in range(500)]

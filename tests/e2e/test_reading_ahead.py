@@ -61,7 +61,7 @@ async def reading_after_the_call(app: ASGIApp, scope: Scope, receive: Receive, s
 @pytest.mark.parametrize(
     "middleware", [reading_from_the_start, reading_after_the_accept, reading_after_the_call]
 )
-async def test_the_chat_works_and_the_call_ends_with_the_connection(
+async def test_chat_works_with_middleware_that_reads_ahead(
     middleware: Middleware, caplog: pytest.LogCaptureFixture
 ) -> None:
     chat = create_socketio_app(settings=Settings(secret_key=SECRET, rate_limits=False))

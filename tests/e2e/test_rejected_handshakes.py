@@ -56,7 +56,7 @@ async def rejections(http: aiohttp.ClientSession, **headers: str) -> list[Reject
     return [polling, (rejected.value.status, rejected.value.headers)]
 
 
-async def test_too_many_handshakes_are_a_429_with_retry_after(
+async def test_handshake_above_rate_gets_429_with_retry_after(
     websockets: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with chat(websockets, **HANDSHAKE_RATE) as (_, http):
@@ -67,7 +67,7 @@ async def test_too_many_handshakes_are_a_429_with_retry_after(
     assert unexpected(caplog) == []
 
 
-async def test_handshakes_while_the_server_drains_are_a_503_with_retry_after(
+async def test_handshake_with_draining_server_gets_503_with_retry_after(
     websockets: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with chat(websockets) as (composition, http):
@@ -77,14 +77,16 @@ async def test_handshakes_while_the_server_drains_are_a_503_with_retry_after(
     assert unexpected(caplog) == []
 
 
-async def test_a_foreign_origin_is_a_400(websockets: Any, caplog: pytest.LogCaptureFixture) -> None:
+async def test_handshake_from_foreign_origin_gets_400(
+    websockets: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     async with chat(websockets) as (_, http):
         for status, _headers in await rejections(http, Origin="https://evil.example"):
             assert status == 400
     assert unexpected(caplog) == []
 
 
-async def test_a_server_that_cannot_answer_with_http_closes_the_handshake() -> None:
+async def test_handshake_is_closed_if_server_cannot_send_http_response() -> None:
     composition = compose(Settings(secret_key=SECRET, **HANDSHAKE_RATE))
     app = application(composition)
 

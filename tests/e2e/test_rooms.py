@@ -12,7 +12,7 @@ pytestmark = pytest.mark.anyio
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
-async def test_joining_says_where_the_room_stands(connect: Connect) -> None:
+async def test_join_returns_state_of_room(connect: Connect) -> None:
     ada, bob = await connect("ada"), await connect("bob")
     await ada.call("join_room", {"room_id": "lobby"})
     await ada.call("send_group_message", {"room_id": "lobby", "content": "hello"})
@@ -26,7 +26,7 @@ async def test_joining_says_where_the_room_stands(connect: Connect) -> None:
     }
 
 
-async def test_joining_is_told_to_the_room_once_per_user(connect: Connect) -> None:
+async def test_join_is_announced_once_per_user(connect: Connect) -> None:
     ada, bob, bobs_phone = await connect("ada"), await connect("bob"), await connect("bob")
     await ada.call("join_room", {"room_id": "lobby"})
 
@@ -40,7 +40,7 @@ async def test_joining_is_told_to_the_room_once_per_user(connect: Connect) -> No
     assert joined == {"room_id": "lobby", "user_id": "bob", "member_count": 2}
 
 
-async def test_membership_is_on_all_of_the_users_connections(connect: Connect) -> None:
+async def test_membership_applies_to_all_connections_of_user(connect: Connect) -> None:
     ada, adas_phone, bob = await connect("ada"), await connect("ada"), await connect("bob")
     await ada.call("join_room", {"room_id": "lobby"})
     await bob.call("join_room", {"room_id": "lobby"})
@@ -51,7 +51,7 @@ async def test_membership_is_on_all_of_the_users_connections(connect: Connect) -
     await until(adas_phone, "receive_group_message")
 
 
-async def test_a_reconnect_needs_no_second_join(connect: Connect) -> None:
+async def test_membership_survives_reconnect(connect: Connect) -> None:
     ada, bob = await connect("ada"), await connect("bob")
     await ada.call("join_room", {"room_id": "lobby"})
     await bob.call("join_room", {"room_id": "lobby"})
@@ -64,7 +64,7 @@ async def test_a_reconnect_needs_no_second_join(connect: Connect) -> None:
     await until(ada, "receive_group_message")
 
 
-async def test_going_offline_is_not_leaving(connect: Connect) -> None:
+async def test_going_offline_does_not_leave_room(connect: Connect) -> None:
     ada, bob = await connect("ada"), await connect("bob")
     await ada.call("join_room", {"room_id": "lobby"})
     await bob.call("join_room", {"room_id": "lobby"})
@@ -76,7 +76,7 @@ async def test_going_offline_is_not_leaving(connect: Connect) -> None:
     assert ada.inbox.of("user_left") == []
 
 
-async def test_leaving_is_told_to_the_room(connect: Connect) -> None:
+async def test_leave_is_announced_to_room(connect: Connect) -> None:
     ada, bob = await connect("ada"), await connect("bob")
     await ada.call("join_room", {"room_id": "lobby"})
     await bob.call("join_room", {"room_id": "lobby"})
@@ -89,7 +89,7 @@ async def test_leaving_is_told_to_the_room(connect: Connect) -> None:
     assert told == {"room_id": "lobby", "user_id": "bob", "member_count": 1, "reason": "left"}
 
 
-async def test_leaving_a_room_that_one_is_not_in_changes_nothing(connect: Connect) -> None:
+async def test_leaving_without_membership_changes_nothing(connect: Connect) -> None:
     ada, bob = await connect("ada"), await connect("bob")
     await ada.call("join_room", {"room_id": "lobby"})
 
@@ -100,7 +100,7 @@ async def test_leaving_a_room_that_one_is_not_in_changes_nothing(connect: Connec
     assert ada.inbox.of("user_left") == []
 
 
-async def test_who_has_left_hears_the_room_no_more_on_any_connection(connect: Connect) -> None:
+async def test_former_member_gets_no_room_events_on_any_connection(connect: Connect) -> None:
     ada, bob, bobs_phone = await connect("ada"), await connect("bob"), await connect("bob")
     await ada.call("join_room", {"room_id": "lobby"})
     await bob.call("join_room", {"room_id": "lobby"})
@@ -113,7 +113,7 @@ async def test_who_has_left_hears_the_room_no_more_on_any_connection(connect: Co
     assert bobs_phone.inbox.of("receive_group_message") == []
 
 
-async def test_a_room_called_like_somebodys_channel_hears_nothing_of_theirs(
+async def test_room_named_like_user_channel_gets_no_personal_messages(
     connect: Connect,
 ) -> None:
     ada, bob, eve = await connect("ada"), await connect("bob"), await connect("eve")

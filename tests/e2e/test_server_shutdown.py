@@ -32,7 +32,7 @@ async def handshake_status(url: str) -> int:
 
 
 @pytest.mark.parametrize("http", ["httptools", "h11"])
-async def test_open_polls_end_with_an_answer(http: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_open_polls_are_answered(http: str, caplog: pytest.LogCaptureFixture) -> None:
     composition = compose(Settings(secret_key=SECRET))
     app = application(composition)
     async with AsyncExitStack() as stack, asyncio.timeout(TIMEOUT_SECONDS):
@@ -47,7 +47,7 @@ async def test_open_polls_end_with_an_answer(http: str, caplog: pytest.LogCaptur
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
-async def test_a_chat_that_has_stopped_does_not_hold_up_its_server() -> None:
+async def test_stopped_chat_does_not_block_server_shutdown() -> None:
     composition = compose(Settings(secret_key=SECRET))
     app = application(composition)
     async with asyncio.timeout(TIMEOUT_SECONDS):

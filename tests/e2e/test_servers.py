@@ -66,7 +66,7 @@ def name_of(command: str) -> str:
     return "-".join(filter(None, (program, options.get("--ws", "").rpartition(":")[2])))
 
 
-def test_the_documentation_names_every_server() -> None:
+def test_every_supported_server_is_documented() -> None:
     assert sorted(map(name_of, COMMANDS)) == [
         "daphne",
         "granian",
@@ -175,7 +175,7 @@ async def test_messages_reach_users_and_rooms_over_every_transport(server: Serve
     assert "Traceback" not in server.log.read_text()
 
 
-async def test_what_is_sent_after_a_client_has_disconnected_waits_for_it(server: Server) -> None:
+async def test_message_sent_after_disconnect_is_pushed_on_reconnect(server: Server) -> None:
     async with clients(server.url, dan="websocket") as (dan,):
         async with clients(server.url, eve="websocket"):
             pass
@@ -188,7 +188,7 @@ async def test_what_is_sent_after_a_client_has_disconnected_waits_for_it(server:
     assert "Traceback" not in server.log.read_text()
 
 
-async def test_the_server_sends_no_pings_of_its_own(server: Server) -> None:
+async def test_server_sends_no_websocket_pings(server: Server) -> None:
     client = await FrameClient.open(server.url, "websocket")
     await client.send_and_settle(["40" + json.dumps({"token": token("ann")})])
     for _ in range(20):
@@ -198,6 +198,6 @@ async def test_the_server_sends_no_pings_of_its_own(server: Server) -> None:
     assert [frame for frame in client.received if frame.startswith("<PING")] == []
 
 
-async def test_every_member_of_a_large_room_gets_every_message_in_order(server: Server) -> None:
+async def test_members_of_large_room_get_all_messages_in_order(server: Server) -> None:
     await all_messages_reach_all_members(server.url, RECIPIENTS, "deflate")
     assert "Traceback" not in server.log.read_text()

@@ -76,7 +76,7 @@ async def served(tmp_path: Path, *arguments: str, **environment: str) -> AsyncIt
             await process.communicate()
 
 
-async def test_the_server_serves_and_ends_cleanly_while_clients_are_connected(
+async def test_server_shuts_down_cleanly_with_connected_clients(
     tmp_path: Path,
 ) -> None:
     async with served(tmp_path, SECRET_KEY=SECRET) as server:
@@ -108,7 +108,7 @@ async def test_the_server_serves_and_ends_cleanly_while_clients_are_connected(
         ]
 
 
-async def test_ctrl_c_ends_the_server_without_a_traceback(tmp_path: Path) -> None:
+async def test_ctrl_c_ends_server_without_traceback(tmp_path: Path) -> None:
     async with served(tmp_path, SECRET_KEY=SECRET) as server:
         status, errors = await server.end(signal.SIGINT)
 
@@ -116,14 +116,14 @@ async def test_ctrl_c_ends_the_server_without_a_traceback(tmp_path: Path) -> Non
         assert "Traceback" not in errors
 
 
-async def test_the_default_port_is_the_one_after_the_apis(tmp_path: Path) -> None:
+async def test_default_port_follows_api_port(tmp_path: Path) -> None:
     port = free_port()
 
     async with served(tmp_path, SECRET_KEY=SECRET, PORT=str(port - 1), SOCKETIO_PORT="") as server:
         del server
 
 
-async def test_the_port_of_the_command_line_counts_first(tmp_path: Path) -> None:
+async def test_port_option_overrides_environment(tmp_path: Path) -> None:
     port = str(free_port())
     arguments = ["--port", port]
 
@@ -140,7 +140,7 @@ async def test_the_port_of_the_command_line_counts_first(tmp_path: Path) -> None
     await process.communicate()
 
 
-async def test_the_development_server_needs_no_configuration_and_says_how_to_connect(
+async def test_development_server_needs_no_configuration_and_prints_instructions(
     tmp_path: Path,
 ) -> None:
     async with served(tmp_path, "--dev") as server:
@@ -158,7 +158,7 @@ async def test_the_development_server_needs_no_configuration_and_says_how_to_con
         await client.close()
 
 
-async def test_nothing_secret_or_private_is_logged(tmp_path: Path) -> None:
+async def test_secrets_and_content_are_not_logged(tmp_path: Path) -> None:
     given = token("ada")
     async with served(tmp_path, SECRET_KEY=SECRET, LOG_LEVEL="debug") as server:
         client = await PythonClient().open(server.url, "upgrade", {"auth": {"token": given}})

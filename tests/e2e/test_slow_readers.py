@@ -49,7 +49,7 @@ async def stalled(server: Served, transport: Transport) -> FrameClient:
     return client
 
 
-async def test_who_does_not_read_costs_a_bounded_memory_and_nobody_a_message(
+async def test_clients_that_do_not_read_use_bounded_memory_and_lose_no_messages(
     tmp_path: Path,
 ) -> None:
     settings = {"DATABASE_URL": "sqlite:///chat.db", "RATE_LIMITS": "off"}
@@ -98,7 +98,7 @@ async def test_who_does_not_read_costs_a_bounded_memory_and_nobody_a_message(
 @pytest.mark.parametrize(
     "protocol", [TakeoverProtocol, "websockets-sansio"], ids=["taken", "plain"]
 )
-async def test_a_slow_reader_gets_every_answer_that_it_asked_for_at_once(
+async def test_slow_reader_gets_all_replies_to_concurrent_commands(
     protocol: type[asyncio.Protocol] | str,
 ) -> None:
     """Four pages of 250 KB, of which only one waits at a time."""
@@ -123,7 +123,7 @@ async def test_a_slow_reader_gets_every_answer_that_it_asked_for_at_once(
         await client.close()
 
 
-async def test_a_polling_client_gets_every_answer_that_it_asked_for_at_once() -> None:
+async def test_polling_client_gets_all_replies_to_concurrent_commands() -> None:
     """Its commands wait for its polls, though the store lets others have a turn between them."""
     store = HookedStore(after=lambda _call: asyncio.sleep(0.001))
     settings = Settings(secret_key=SECRET, rate_limits=False, max_unread_bytes=65_536)

@@ -58,7 +58,7 @@ async def is_ended(client: FrameClient, packets: list[str | bytes]) -> bool:
 
 
 class TestConnectionToANamespace:
-    async def test_who_may_connect_is_told_the_session(self, opened: Opened) -> None:
+    async def test_accepted_connect_returns_session_id(self, opened: Opened) -> None:
         client = await opened()
 
         await client.send_until([CONNECT], "40")
@@ -66,14 +66,14 @@ class TestConnectionToANamespace:
         answer = next(packet for packet in client.received if packet.startswith("40"))
         assert list(json.loads(answer[2:])) == ["sid"]
 
-    async def test_who_may_not_is_told_why(self, opened: Opened) -> None:
+    async def test_rejected_connect_returns_reason(self, opened: Opened) -> None:
         client = await opened()
 
         await client.send_until(["40"], "44")
 
         assert set(json.loads(client.received[-1][2:])) == {"message", "data"}
 
-    async def test_a_namespace_that_there_is_not_is_refused(self, opened: Opened) -> None:
+    async def test_unknown_namespace_is_rejected(self, opened: Opened) -> None:
         client = await opened()
 
         await client.send_until(['40/admin,{"token":"x"}'], "44")
@@ -84,7 +84,7 @@ class TestConnectionToANamespace:
     @pytest.mark.parametrize(
         "packet", ["421" + JOIN, "41", '431["ok"]', '451-["x",{"_placeholder":true,"num":0}]']
     )
-    async def test_anything_else_first_ends_the_connection(
+    async def test_other_packet_before_connect_closes_connection(
         self,
         opened: Opened,
         composition: Composition,
@@ -99,27 +99,23 @@ class TestConnectionToANamespace:
         lines = [line.message for line in caplog.records if "closed" in line.message]
         assert lines == ["connection closed: packet before CONNECT"]
 
-    async def test_a_second_connect_ends_the_connection(self, opened: Opened) -> None:
+    async def test_second_connect_closes_connection(self, opened: Opened) -> None:
         assert await is_ended(await opened(), [CONNECT, CONNECT])
 
 
 class TestSendingAndReceivingData:
     @pytest.mark.parametrize("payload", ["", "{}", "[]", '"join_room"', "null", "[null]", "[{}]"])
-    async def test_a_payload_that_is_no_array_with_a_name_ends_the_connection(
+    async def test_payload_that_is_not_array_with_name_closes_connection(
         self, opened: Opened, composition: Composition, payload: str
     ) -> None:
         assert await is_ended(await opened(), [CONNECT, "42" + payload])
 
         await until_empty(composition)
 
-    async def test_an_event_to_a_namespace_that_is_not_connected_ends_the_connection(
-        self, opened: Opened
-    ) -> None:
+    async def test_event_to_unconnected_namespace_closes_connection(self, opened: Opened) -> None:
         assert await is_ended(await opened(), [CONNECT, "42/admin," + JOIN])
 
-    async def test_binary_content_that_was_announced_is_refused_like_any_other_payload(
-        self, opened: Opened
-    ) -> None:
+    async def test_announced_binary_content_is_rejected_as_payload(self, opened: Opened) -> None:
         client = await opened()
         event = '452-7["join_room",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]'
 
@@ -138,7 +134,7 @@ class TestSendingAndReceivingData:
         ],
         ids=["unannounced", "many", "very many", "none", "something else instead"],
     )
-    async def test_other_binary_content_ends_the_connection(
+    async def test_unannounced_binary_content_closes_connection(
         self, opened: Opened, composition: Composition, packets: list[str | bytes]
     ) -> None:
         assert await is_ended(await opened(), [CONNECT, *packets])
@@ -148,30 +144,28 @@ class TestSendingAndReceivingData:
 
 class TestAcknowledgement:
     @pytest.mark.parametrize("ack", ["0", "12", "999999999999"])
-    async def test_an_event_with_an_id_is_acknowledged_by_it_with_an_array(
-        self, opened: Opened, ack: str
-    ) -> None:
+    async def test_event_with_id_is_acknowledged_with_array(self, opened: Opened, ack: str) -> None:
         client = await opened()
 
         await client.send_until([CONNECT, f"42{ack}{JOIN}"], f"43{ack}[")
 
         assert isinstance(json.loads(client.received[-1][2 + len(ack) :]), list)
 
-    async def test_one_without_gets_none(self, opened: Opened) -> None:
+    async def test_event_without_id_is_not_acknowledged(self, opened: Opened) -> None:
         client = await opened()
 
         await client.send_until([CONNECT, "42" + JOIN, "421" + JOIN], "431[")
 
         assert sum(packet.startswith("43") for packet in client.received) == 1
 
-    async def test_acknowledgements_of_nothing_are_passed_over(self, opened: Opened) -> None:
+    async def test_unexpected_acknowledgements_are_ignored(self, opened: Opened) -> None:
         client = await opened()
 
         await client.send_until([CONNECT, '437["ok"]', "43[]", "421" + JOIN], "431[")
 
 
 class TestDisconnectionFromANamespace:
-    async def test_who_disconnects_is_gone_gets_no_answer_and_may_come_back(
+    async def test_client_can_connect_again_after_disconnect_packet(
         self, opened: Opened, composition: Composition
     ) -> None:
         client = await opened()
@@ -185,7 +179,7 @@ class TestDisconnectionFromANamespace:
         assert client.received[before].startswith("40{")
         assert composition.chat.connection_count == 1
 
-    async def test_who_does_not_come_back_is_not_kept(
+    async def test_session_times_out_after_disconnect_packet(
         self, opened: Opened, composition: Composition
     ) -> None:
         client = await opened()

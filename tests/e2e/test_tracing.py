@@ -67,7 +67,7 @@ async def spans(tmp_path: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in told.splitlines()]
 
 
-async def test_each_command_is_a_span_with_who_gave_it_and_how_it_ended(
+async def test_command_span_has_user_and_outcome(
     spans: list[dict[str, object]],
 ) -> None:
     commands = [span for span in spans if span["kind"] == "SpanKind.SERVER"]
@@ -91,7 +91,7 @@ def told(command: str, outcome: str) -> dict[str, str]:
     return {"chat.command": command, "user.id": "ada", "chat.outcome": outcome}
 
 
-async def test_what_a_command_does_is_inside_its_span(spans: list[dict[str, object]]) -> None:
+async def test_work_of_command_is_inside_its_span(spans: list[dict[str, object]]) -> None:
     (refreshing,) = (span for span in spans if span["name"] == "refresh_token")
     context = refreshing["context"]
     assert isinstance(context, dict)
@@ -101,5 +101,5 @@ async def test_what_a_command_does_is_inside_its_span(spans: list[dict[str, obje
     assert checks == [None, context["span_id"]]
 
 
-async def test_where_nobody_has_set_it_up_nothing_is_traced() -> None:
+async def test_tracing_is_disabled_by_default() -> None:
     assert tracing() is None

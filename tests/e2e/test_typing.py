@@ -17,7 +17,7 @@ def settings() -> Settings:
     )
 
 
-async def test_typing_to_a_person_is_seen_by_them_alone(connect: Connect) -> None:
+async def test_typing_to_user_is_sent_to_that_user_only(connect: Connect) -> None:
     ada, adas_phone, bob = await connect("ada"), await connect("ada"), await connect("bob")
 
     assert await ada.call("typing_start", {"to_user_id": "bob"}) == {"ok": True}
@@ -32,7 +32,7 @@ async def test_typing_to_a_person_is_seen_by_them_alone(connect: Connect) -> Non
     assert adas_phone.inbox.of("typing") == []
 
 
-async def test_typing_in_a_room_is_seen_by_its_other_members(connect: Connect) -> None:
+async def test_typing_in_room_is_sent_to_other_members(connect: Connect) -> None:
     ada, bob, eve = await connect("ada"), await connect("bob"), await connect("eve")
     for member in (ada, bob):
         await member.call("join_room", {"room_id": "lobby"})
@@ -63,7 +63,7 @@ async def test_typing_stops_by_command(connect: Connect) -> None:
     }
 
 
-async def test_typing_stops_by_its_time_to_live(connect: Connect) -> None:
+async def test_typing_stops_after_ttl(connect: Connect) -> None:
     ada, bob = await connect("ada"), await connect("bob")
     await ada.call("typing_start", {"to_user_id": "bob"})
 
@@ -72,7 +72,7 @@ async def test_typing_stops_by_its_time_to_live(connect: Connect) -> None:
     assert stopped["is_typing"] is False
 
 
-async def test_typing_stops_by_a_message(connect: Connect) -> None:
+async def test_typing_stops_when_message_is_sent(connect: Connect) -> None:
     ada, bob = await connect("ada"), await connect("bob")
     await ada.call("typing_start", {"to_user_id": "bob"})
 
@@ -82,7 +82,7 @@ async def test_typing_stops_by_a_message(connect: Connect) -> None:
     assert [typing["is_typing"] for typing in bob.inbox.of("typing")] == [True, False]
 
 
-async def test_typing_stops_by_leaving_the_room(connect: Connect) -> None:
+async def test_typing_stops_when_user_leaves_room(connect: Connect) -> None:
     ada, bob = await connect("ada"), await connect("bob")
     for member in (ada, bob):
         await member.call("join_room", {"room_id": "lobby"})
@@ -94,7 +94,7 @@ async def test_typing_stops_by_leaving_the_room(connect: Connect) -> None:
     assert [typing["is_typing"] for typing in bob.inbox.of("typing")] == [True, False]
 
 
-async def test_typing_is_told_once_for_each_change(connect: Connect) -> None:
+async def test_typing_is_sent_once_per_change(connect: Connect) -> None:
     ada, adas_phone, bob = await connect("ada"), await connect("ada"), await connect("bob")
 
     for client in (ada, adas_phone, ada):
@@ -118,7 +118,7 @@ class TestForALongTime:
             chat_typing_room_members=2,
         )
 
-    async def test_typing_stops_when_the_last_connection_goes(self, connect: Connect) -> None:
+    async def test_typing_stops_when_last_connection_closes(self, connect: Connect) -> None:
         ada, adas_phone, bob = await connect("ada"), await connect("ada"), await connect("bob")
         await ada.call("typing_start", {"to_user_id": "bob"})
         await ada.close()
@@ -130,7 +130,7 @@ class TestForALongTime:
         stopped = await until(bob, "typing", count=2)
         assert stopped["is_typing"] is False
 
-    async def test_typing_is_not_told_in_a_large_room(self, connect: Connect) -> None:
+    async def test_typing_is_not_sent_in_large_room(self, connect: Connect) -> None:
         ada, bob, eve = await connect("ada"), await connect("bob"), await connect("eve")
         for member in (ada, bob, eve):
             await member.call("join_room", {"room_id": "lobby"})

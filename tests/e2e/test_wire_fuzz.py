@@ -128,7 +128,7 @@ def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
 @settings(
     max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
-def test_whatever_clients_send_nobody_else_is_disturbed(stage: Stage, crowd: list[Client]) -> None:
+def test_arbitrary_traffic_does_not_affect_other_clients(stage: Stage, crowd: list[Client]) -> None:
     async def attack() -> None:
         await asyncio.gather(*(play(stage.url, client) for client in crowd))
 
@@ -138,7 +138,7 @@ def test_whatever_clients_send_nobody_else_is_disturbed(stage: Stage, crowd: lis
     assert stage.faults.found == []
 
 
-def test_of_clients_that_are_gone_nothing_is_left(stage: Stage) -> None:
+def test_closed_clients_leave_no_state(stage: Stage) -> None:
     deadline = time.monotonic() + 60
     while not stage.is_calm() and time.monotonic() < deadline:
         stage.talk()

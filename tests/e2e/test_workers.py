@@ -68,14 +68,14 @@ async def uvicorn(tmp_path: Path, *options: str) -> AsyncIterator[Server]:
         await process.wait()
 
 
-async def test_second_worker_is_refused_a_chat_in_memory(tmp_path: Path) -> None:
+async def test_second_worker_with_chat_in_memory_is_rejected(tmp_path: Path) -> None:
     async with uvicorn(tmp_path, "--workers", "2") as server:
         await server.until_written(
             lambda written: REFUSAL in written and "startup complete" in written
         )
 
 
-async def test_one_worker_that_is_replaced_has_its_chat_again(tmp_path: Path) -> None:
+async def test_replaced_worker_serves_chat_again(tmp_path: Path) -> None:
     async with uvicorn(tmp_path, "--reload", "--reload-dir", str(tmp_path)) as server:
         await server.until_written(lambda written: "startup complete" in written)
 

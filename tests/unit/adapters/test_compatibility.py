@@ -162,7 +162,7 @@ def test_every_used_name_of_a_base_class_is_checked_at_start_up(derived: Derived
     assert {name for name in unchecked if not name.startswith("__")} == set()
 
 
-def test_a_session_has_what_python_engineio_asks_of_it() -> None:
+def test_session_has_attributes_used_by_python_engineio() -> None:
     asked = {
         node.attr
         for node in ast.walk(

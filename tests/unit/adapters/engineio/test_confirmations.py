@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 
 
 class TestPongs:
-    async def test_a_pong_confirms_what_was_written_before_its_ping(self) -> None:
+    async def test_pong_confirms_messages_written_before_its_ping(self) -> None:
         unconfirmed = Unconfirmed()
         unconfirmed.add_written("before")
         unconfirmed.note_ping()
@@ -25,13 +25,13 @@ class TestPongs:
         assert unconfirmed.note_pong() == ["before"]
         assert unconfirmed.needs_ping
 
-    async def test_a_pong_without_a_ping_confirms_nothing(self) -> None:
+    async def test_pong_without_ping_confirms_nothing(self) -> None:
         unconfirmed = Unconfirmed()
         unconfirmed.add_written("before")
 
         assert unconfirmed.note_pong() == []
 
-    async def test_a_second_pong_confirms_nothing(self) -> None:
+    async def test_second_pong_confirms_nothing(self) -> None:
         unconfirmed = Unconfirmed()
         unconfirmed.add_written("before")
         unconfirmed.note_ping()
@@ -39,7 +39,7 @@ class TestPongs:
 
         assert unconfirmed.note_pong() == []
 
-    async def test_what_is_over_the_bound_is_confirmed_by_nothing(self) -> None:
+    async def test_messages_over_limit_are_never_confirmed(self) -> None:
         unconfirmed = Unconfirmed()
         for number in range(MAX_UNCONFIRMED + 1):
             unconfirmed.add_written(number)
@@ -49,7 +49,7 @@ class TestPongs:
 
 
 class TestPolls:
-    async def test_a_poll_confirms_what_earlier_ones_were_given(self) -> None:
+    async def test_poll_confirms_messages_of_earlier_polls(self) -> None:
         unconfirmed = Unconfirmed()
         for number in (1, 2, 3):
             unconfirmed.add_polled(f"in packet {number}", number)
@@ -58,14 +58,14 @@ class TestPolls:
         assert unconfirmed.note_poll(taken=2) == ["in packet 1", "in packet 2"]
         assert unconfirmed.note_poll(taken=3) == ["in packet 3"]
 
-    async def test_a_pong_confirms_nothing_that_was_given_to_a_poll(self) -> None:
+    async def test_pong_does_not_confirm_polled_messages(self) -> None:
         unconfirmed = Unconfirmed()
         unconfirmed.add_polled("polled", 1)
         unconfirmed.note_ping()
 
         assert unconfirmed.note_pong() == []
 
-    async def test_after_an_upgrade_only_a_ping_that_was_sent_since_confirms(self) -> None:
+    async def test_ping_sent_after_upgrade_confirms_polled_messages(self) -> None:
         unconfirmed = Unconfirmed()
         unconfirmed.add_polled("polled", 1)
 
@@ -76,7 +76,7 @@ class TestPolls:
         assert unconfirmed.note_pong() == ["polled"]
         assert unconfirmed.note_poll(taken=1) == []
 
-    async def test_what_is_over_the_bound_is_confirmed_by_nothing(self) -> None:
+    async def test_messages_over_limit_are_never_confirmed(self) -> None:
         unconfirmed = Unconfirmed()
         for number in range(MAX_UNCONFIRMED + 1):
             unconfirmed.add_polled(number, number)
@@ -97,7 +97,7 @@ class Connection:
 
 
 class TestTimer:
-    async def test_a_connection_is_reminded_after_an_interval(self) -> None:
+    async def test_connection_is_notified_after_interval(self) -> None:
         timer, first, second = ConfirmationTimer(), Connection(), Connection()
         now = asyncio.get_running_loop().time()
 
@@ -108,7 +108,7 @@ class TestTimer:
             assert await first.reminded >= now + CONFIRMATION_INTERVAL_SECONDS
             assert await second.reminded >= now + 0.05 + CONFIRMATION_INTERVAL_SECONDS
 
-    async def test_a_timer_that_was_stopped_reminds_nobody_and_can_start_again(self) -> None:
+    async def test_stopped_timer_notifies_nothing_and_can_be_restarted(self) -> None:
         timer, stopped, later = ConfirmationTimer(), Connection(), Connection()
         now = asyncio.get_running_loop().time()
         timer.start(stopped, now)

@@ -31,14 +31,14 @@ class Connection:
 
 
 @given(count=st.integers(1, 100_000), seconds=st.floats(0, 600))
-def test_they_go_within_the_time_and_a_few_go_soon(count: int, seconds: float) -> None:
+def test_connections_close_within_drain_time_at_minimum_rate(count: int, seconds: float) -> None:
     apart = seconds_apart(count, seconds)
 
     assert 0 <= apart * count <= seconds * 1.000001
     assert apart <= 1 / MIN_PER_SECOND
 
 
-async def test_all_have_gone_though_one_fails(caplog: pytest.LogCaptureFixture) -> None:
+async def test_failed_close_does_not_stop_draining(caplog: pytest.LogCaptureFixture) -> None:
     connections = [Connection(), Connection(OSError("gone")), Connection()]
 
     await drain_all(connections, 0)
@@ -47,7 +47,7 @@ async def test_all_have_gone_though_one_fails(caplog: pytest.LogCaptureFixture) 
     assert len(caplog.records) == 1
 
 
-async def test_the_loop_has_its_turn_every_so_many() -> None:
+async def test_draining_yields_to_event_loop() -> None:
     turns = 0
 
     async def turn() -> None:
@@ -63,5 +63,5 @@ async def test_the_loop_has_its_turn_every_so_many() -> None:
     assert turns >= 50
 
 
-async def test_nobody_there_takes_no_time() -> None:
+async def test_draining_without_connections_is_immediate() -> None:
     await drain_all([], 600)

@@ -32,7 +32,7 @@ async def environ(*messages: Message, **scope: Any) -> dict[str, Any] | None:
 @pytest.mark.parametrize(
     ("scheme", "said"), [("http", "http"), ("https", "https"), ("ws", "http"), ("wss", "https")]
 )
-async def test_the_scheme_is_the_servers(scheme: str, said: str) -> None:
+async def test_scheme_is_the_servers(scheme: str, said: str) -> None:
     found = await environ({"type": "http.request"}, scheme=scheme)
 
     assert found is not None
@@ -40,7 +40,7 @@ async def test_the_scheme_is_the_servers(scheme: str, said: str) -> None:
 
 
 @pytest.mark.parametrize("optional", [{}, {"query_string": None, "extensions": None}])
-async def test_what_asgi_leaves_optional_may_be_missing(optional: dict[str, Any]) -> None:
+async def test_optional_asgi_keys_can_be_missing(optional: dict[str, Any]) -> None:
     scope = {"type": "websocket", "path": "/", "headers": [], **optional}
 
     async def receive() -> Message:
@@ -56,7 +56,7 @@ async def test_what_asgi_leaves_optional_may_be_missing(optional: dict[str, Any]
     assert found["QUERY_STRING"] == ""
 
 
-async def test_the_scheme_is_the_proxys_where_it_says_so() -> None:
+async def test_scheme_is_taken_from_proxy_header() -> None:
     headers = [(b"x-forwarded-proto", b"https")]
     found = await environ({"type": "http.request"}, headers=headers)
 
@@ -64,7 +64,7 @@ async def test_the_scheme_is_the_proxys_where_it_says_so() -> None:
     assert found["wsgi.url_scheme"] == "https"
 
 
-async def test_a_header_that_came_twice_is_a_list() -> None:
+async def test_repeated_header_is_joined() -> None:
     headers = [(b"x-forwarded-for", b"1"), (b"x-forwarded-for", b"2")]
     found = await environ({"type": "http.request"}, headers=headers)
 
@@ -72,11 +72,11 @@ async def test_a_header_that_came_twice_is_a_list() -> None:
     assert found["HTTP_X_FORWARDED_FOR"] == "1,2"
 
 
-async def test_who_has_gone_asks_nothing() -> None:
+async def test_disconnected_client_has_no_request() -> None:
     assert await environ({"type": "http.disconnect"}) is None
 
 
-async def test_a_body_is_read_to_its_end() -> None:
+async def test_body_is_read_completely() -> None:
     found = await environ(
         {"type": "http.request", "body": b"a", "more_body": True},
         {"type": "http.request", "body": b"b"},
@@ -86,7 +86,7 @@ async def test_a_body_is_read_to_its_end() -> None:
     assert await found["wsgi.input"].read(2) == b"ab"
 
 
-async def test_of_a_body_no_more_is_read_than_is_allowed() -> None:
+async def test_body_is_read_up_to_limit() -> None:
     found = await environ(
         {"type": "http.request", "body": b"abc", "more_body": True},
     )
@@ -96,7 +96,7 @@ async def test_of_a_body_no_more_is_read_than_is_allowed() -> None:
         await found["wsgi.input"].read(2)
 
 
-async def test_a_body_that_breaks_off_is_none() -> None:
+async def test_incomplete_body_is_none() -> None:
     found = await environ(
         {"type": "http.request", "body": b"a", "more_body": True}, {"type": "http.disconnect"}
     )
@@ -113,7 +113,7 @@ async def test_a_body_that_breaks_off_is_none() -> None:
     ],
     ids=["headers", "query"],
 )
-async def test_a_request_head_that_is_costly_to_read_is_refused(scope: dict[str, Any]) -> None:
+async def test_expensive_request_head_is_rejected(scope: dict[str, Any]) -> None:
     asked: dict[str, Any] = {"query_string": b"EIO=4&transport=polling"}
     found = await environ({"type": "http.request"}, **{**asked, **scope})
 
@@ -122,7 +122,7 @@ async def test_a_request_head_that_is_costly_to_read_is_refused(scope: dict[str,
     assert wrong_in(found) == "Too many headers, or query string too long"
 
 
-async def test_other_request_heads_are_right() -> None:
+async def test_ordinary_request_heads_are_accepted() -> None:
     found = await environ(
         {"type": "http.request"},
         query_string=b"EIO=4&transport=polling&token=" + b"x" * 4000,

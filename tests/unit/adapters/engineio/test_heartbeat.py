@@ -44,7 +44,7 @@ class Client:
                 await self.changed.wait()
 
 
-async def test_who_answers_is_asked_again_and_again() -> None:
+async def test_client_that_answers_is_pinged_repeatedly() -> None:
     wheel, client = Heartbeat(0.05, 0.05), Client()
 
     wheel.add(client)
@@ -54,7 +54,7 @@ async def test_who_answers_is_asked_again_and_again() -> None:
     assert not client.closed
 
 
-async def test_who_does_not_answer_is_ended() -> None:
+async def test_client_that_does_not_answer_is_disconnected() -> None:
     wheel, silent, other = Heartbeat(0.05, 0.02), Client(answers=False), Client()
 
     wheel.add(silent)
@@ -69,7 +69,7 @@ async def test_who_does_not_answer_is_ended() -> None:
     assert not other.closed
 
 
-async def test_who_has_gone_is_asked_no_more() -> None:
+async def test_removed_client_is_not_pinged() -> None:
     wheel, gone, other = Heartbeat(0.05, 0.05), Client(), Client()
     ask_no_more = wheel.add(gone)
     wheel.add(other)
@@ -84,7 +84,7 @@ async def test_who_has_gone_is_asked_no_more() -> None:
     assert not any(gone in slot for slot in wheel._slots)
 
 
-async def test_each_ping_has_its_own_time_where_the_timeout_is_longer_than_the_interval() -> None:
+async def test_each_ping_has_own_timeout_longer_than_interval() -> None:
     wheel, client = Heartbeat(0.05, 0.125), Client()
     wheel.add(client)
     await client.until_pinged(2)
@@ -101,7 +101,7 @@ async def test_each_ping_has_its_own_time_where_the_timeout_is_longer_than_the_i
     assert client.ended_at - client.last_pinged_at >= 0.12
 
 
-async def test_a_late_turn_reads_pongs_before_it_ends_anybody() -> None:
+async def test_late_tick_reads_pongs_before_disconnecting() -> None:
     wheel, client, silent = Heartbeat(0.05, 0.05), Client(answers=False), Client(answers=False)
     wheel.add(client)
     wheel.add(silent)
@@ -121,7 +121,7 @@ async def test_a_late_turn_reads_pongs_before_it_ends_anybody() -> None:
     assert not client.closed
 
 
-async def test_a_silent_client_is_ended_even_where_every_turn_is_late(
+async def test_silent_client_is_disconnected_although_every_tick_is_late(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("socketio_app.adapters.engineio.heartbeat.LATE_SECONDS", 0.001)
@@ -137,7 +137,7 @@ async def test_a_silent_client_is_ended_even_where_every_turn_is_late(
     assert silent.pings == 1
 
 
-async def test_a_client_that_is_being_asked_already_is_not_asked_twice_and_times_out() -> None:
+async def test_client_with_open_ping_is_not_pinged_twice_and_times_out() -> None:
     wheel, asked = Heartbeat(0.05, 0.02), Client(answers=False)
     asked.pinged_at = asyncio.get_running_loop().time()
 

@@ -14,7 +14,7 @@ from socketio_app.adapters.websocket import frames
 MOST = 100
 
 
-def test_a_request_may_have_as_many_packets_of_the_limit_as_pythons_client_sends() -> None:
+def test_request_has_as_many_large_packets_as_python_client_sends() -> None:
     packets = [b"x" * MOST] * MAX_POST_PACKETS
 
     body = b"\x1e".join(packets)
@@ -33,12 +33,12 @@ def test_a_request_may_have_as_many_packets_of_the_limit_as_pythons_client_sends
     ],
     ids=["one too large", "one of two too large", "too many of the limit", "too many in all"],
 )
-def test_larger_requests_are_rejected(packets: list[bytes]) -> None:
+def test_larger_request_is_rejected(packets: list[bytes]) -> None:
     with pytest.raises(TooLongError):
         packets_in(b"\x1e".join(packets), MOST)
 
 
-def test_a_request_within_the_limit_of_one_packet_may_have_any_number() -> None:
+def test_request_within_packet_limit_has_any_number_of_packets() -> None:
     assert len(packets_in(b"\x1e" * (MOST - 1), MOST)) == MOST
 
 
@@ -52,7 +52,7 @@ def test_a_request_within_the_limit_of_one_packet_may_have_any_number() -> None:
     ],
     ids=["text", "not UTF-8", "binary", "not base 64"],
 )
-def test_a_packet_that_is_neither_utf8_nor_base_64_is_empty(
+def test_packet_that_is_neither_utf8_nor_base64_is_empty(
     packet: bytes, message: tuple[int, bytes]
 ) -> None:
     assert message_of(packet) == message

@@ -16,7 +16,7 @@ def message(number: int) -> Packet:
     return Packet(MESSAGE, str(number))
 
 
-async def test_packets_are_taken_in_their_order_a_portion_at_a_time() -> None:
+async def test_packets_are_taken_in_order_in_bounded_portions() -> None:
     poll_queue = PollQueue()
     packets = [message(number) for number in range(MAX_POLL_PACKETS + 1)]
     for packet in packets:
@@ -27,7 +27,7 @@ async def test_packets_are_taken_in_their_order_a_portion_at_a_time() -> None:
     assert (list(poll_queue.take()), poll_queue.bytes) == ([], 0)
 
 
-async def test_an_answer_has_a_size() -> None:
+async def test_response_is_limited_in_bytes() -> None:
     poll_queue = PollQueue()
     for number in range(3):
         poll_queue.put(message(number), MAX_POLL_BYTES)
@@ -35,7 +35,7 @@ async def test_an_answer_has_a_size() -> None:
     assert [len(poll_queue.take()) for _ in range(3)] == [1, 1, 1]
 
 
-async def test_what_comes_in_one_turn_is_not_overdue_and_what_comes_later_is() -> None:
+async def test_packets_queued_in_later_ticks_are_overdue() -> None:
     poll_queue = PollQueue()
     for number in range(3):
         poll_queue.put(message(number), 100)
@@ -47,7 +47,7 @@ async def test_what_comes_in_one_turn_is_not_overdue_and_what_comes_later_is() -
     assert (poll_queue.bytes, poll_queue.overdue_bytes) == (400, 100)
 
 
-async def test_who_fetches_all_is_overdue_with_nothing() -> None:
+async def test_nothing_is_overdue_after_all_packets_were_taken() -> None:
     poll_queue = PollQueue()
     poll_queue.put(message(0), 100)
     await asyncio.sleep(0)
@@ -59,7 +59,7 @@ async def test_who_fetches_all_is_overdue_with_nothing() -> None:
     assert poll_queue.overdue_bytes == 0
 
 
-async def test_who_waits_is_woken_by_a_packet_and_by_the_end() -> None:
+async def test_filled_returns_on_packet_or_end() -> None:
     poll_queue = PollQueue()
     wakes: list[Callable[[], None]] = [partial(poll_queue.put, message(0), 1), poll_queue.end]
     for wake in wakes:
@@ -73,7 +73,7 @@ async def test_who_waits_is_woken_by_a_packet_and_by_the_end() -> None:
         poll_queue.take()
 
 
-async def test_another_transport_takes_all_at_once() -> None:
+async def test_take_all_returns_all_packets() -> None:
     poll_queue = PollQueue()
     packets = [message(number) for number in range(2 * MAX_POLL_PACKETS)]
     for packet in packets:
@@ -86,7 +86,7 @@ async def test_another_transport_takes_all_at_once() -> None:
 @pytest.mark.parametrize(
     "wake", [PollQueue.take, PollQueue.clear, PollQueue.end], ids=lambda wake: wake.__name__
 )
-async def test_what_waits_for_a_fetch_goes_on_after_it(wake: Callable[[PollQueue], object]) -> None:
+async def test_fetched_returns_after_fetch(wake: Callable[[PollQueue], object]) -> None:
     poll_queue = PollQueue()
     poll_queue.put(message(0), 100)
     waiting = asyncio.create_task(poll_queue.fetched(50))
@@ -99,7 +99,7 @@ async def test_what_waits_for_a_fetch_goes_on_after_it(wake: Callable[[PollQueue
         await waiting
 
 
-async def test_nothing_waits_for_a_fetch_of_little() -> None:
+async def test_fetched_returns_immediately_within_limit() -> None:
     poll_queue = PollQueue()
     poll_queue.put(message(0), 100)
 

@@ -20,15 +20,15 @@ def test_every_state_is_reached() -> None:
 
 
 @pytest.mark.parametrize("state", [each for each in State if each is not State.CLOSED])
-def test_a_session_can_end_in_every_state(state: State) -> None:
+def test_session_can_end_in_every_state(state: State) -> None:
     assert State.CLOSED in TRANSITIONS[state]
 
 
-def test_a_session_that_has_ended_stays_ended() -> None:
+def test_ended_session_stays_ended() -> None:
     assert not TRANSITIONS[State.CLOSED]
 
 
-def test_a_session_that_has_upgraded_never_polls_again() -> None:
+def test_upgraded_session_never_polls_again() -> None:
     assert TRANSITIONS[State.WEBSOCKET].isdisjoint({State.POLLING, State.UPGRADING})
 
 

@@ -46,7 +46,7 @@ async def all_published(hub: Hub) -> None:
             await asyncio.sleep(0)
 
 
-async def test_a_large_room_is_told_in_parts(crowd: HubConnections) -> None:
+async def test_event_reaches_large_room_in_slices(crowd: HubConnections) -> None:
     ada = crowd.open(ADA, "ada's")
     crowd.broadcast.subscribe(LOBBY, ADA)
 
@@ -57,7 +57,7 @@ async def test_a_large_room_is_told_in_parts(crowd: HubConnections) -> None:
     assert ada() == 1
 
 
-async def test_what_is_told_of_the_room_meanwhile_comes_after(crowd: HubConnections) -> None:
+async def test_later_events_wait_for_slices_in_progress(crowd: HubConnections) -> None:
     ada = crowd.open(ADA, "ada's")
     crowd.broadcast.subscribe(LOBBY, ADA)
 
@@ -69,7 +69,7 @@ async def test_what_is_told_of_the_room_meanwhile_comes_after(crowd: HubConnecti
     assert ada() == 2
 
 
-async def test_who_is_left_out_is_left_out_of_every_part(crowd: HubConnections) -> None:
+async def test_exclusions_apply_to_every_slice(crowd: HubConnections) -> None:
     ada, eve = crowd.open(ADA, "ada's"), crowd.open(EVE, "eve's")
     for user_id in (ADA, EVE):
         crowd.broadcast.subscribe(LOBBY, user_id)
@@ -81,7 +81,7 @@ async def test_who_is_left_out_is_left_out_of_every_part(crowd: HubConnections) 
     assert (ada(), eve()) == (0, 2)
 
 
-async def test_who_has_left_a_held_room_hears_nothing_that_was_still_under_way(
+async def test_user_who_left_paused_room_gets_no_pending_events(
     crowd: HubConnections,
 ) -> None:
     ada = crowd.open(ADA, "ada's")
@@ -100,7 +100,7 @@ async def test_who_has_left_a_held_room_hears_nothing_that_was_still_under_way(
     assert ada() == 1
 
 
-async def test_a_connection_that_falls_too_far_behind_is_closed(
+async def test_connection_with_too_many_held_events_is_closed(
     crowd: HubConnections, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live_merge, "MAX_HELD", 2)
@@ -115,7 +115,7 @@ async def test_a_connection_that_falls_too_far_behind_is_closed(
     assert crowd.is_closed("ada's")
 
 
-async def test_a_connection_in_a_quiet_room_is_written_to_directly_again(
+async def test_direct_writes_resume_after_merge_is_forgotten(
     crowd: HubConnections, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     crowd.open(ADA, "ada's")
@@ -132,7 +132,7 @@ async def test_a_connection_in_a_quiet_room_is_written_to_directly_again(
     assert subscriber.direct is not None
 
 
-async def test_who_comes_meanwhile_is_not_told(crowd: HubConnections) -> None:
+async def test_connection_opened_during_broadcast_does_not_get_event(crowd: HubConnections) -> None:
     crowd.broadcast.publish(event(), Members(LOBBY))
     late = crowd.open(UserId("user 0"), "late")
 
@@ -141,7 +141,9 @@ async def test_who_comes_meanwhile_is_not_told(crowd: HubConnections) -> None:
     assert late() == 0
 
 
-async def test_a_room_that_grows_small_meanwhile_hears_in_order(crowd: HubConnections) -> None:
+async def test_room_that_shrinks_during_broadcast_gets_events_in_order(
+    crowd: HubConnections,
+) -> None:
     ada = crowd.open(ADA, "ada's")
     crowd.broadcast.subscribe(LOBBY, ADA)
     crowd.broadcast.publish(event(), Members(LOBBY))
@@ -155,7 +157,7 @@ async def test_a_room_that_grows_small_meanwhile_hears_in_order(crowd: HubConnec
     assert ada() == 2
 
 
-async def test_who_says_more_than_can_be_told_has_to_wait(crowd: HubConnections) -> None:
+async def test_sender_waits_while_room_is_behind(crowd: HubConnections) -> None:
     hub = crowd.broadcast
     for _ in range(MAX_WAITING + MAX_BATCH_EVENTS + 1):
         hub.publish(event(), Members(LOBBY))
@@ -168,7 +170,7 @@ async def test_who_says_more_than_can_be_told_has_to_wait(crowd: HubConnections)
     await waiting
 
 
-async def test_in_a_room_that_keeps_up_nobody_waits(crowd: HubConnections) -> None:
+async def test_sender_does_not_wait_while_room_keeps_up(crowd: HubConnections) -> None:
     crowd.broadcast.publish(event(), Members(LOBBY))
 
     wait_until_caught_up = crowd.broadcast.wait_until_caught_up(LOBBY)
@@ -181,7 +183,7 @@ async def test_in_a_room_that_keeps_up_nobody_waits(crowd: HubConnections) -> No
 @pytest.mark.parametrize("is_direct", [False, True])
 @pytest.mark.parametrize("audience", [Members(LOBBY), Users((ADA, BOB))])
 @pytest.mark.parametrize("slice_connections", [1, 1000])
-async def test_a_connection_whose_write_raises_is_closed_and_the_others_get_everything(
+async def test_failed_write_closes_only_its_connection(
     slice_connections: int, audience: Audience, is_direct: bool, takes_bytes: bool
 ) -> None:
     connections = HubConnections(Hub(SOCKETIO_ENCODING, slice_connections))
@@ -203,7 +205,7 @@ async def test_a_connection_whose_write_raises_is_closed_and_the_others_get_ever
     assert broken.faults == [broken.fault]
 
 
-async def test_another_room_has_its_turn_between_the_parts(crowd: HubConnections) -> None:
+async def test_other_rooms_are_served_between_slices(crowd: HubConnections) -> None:
     ada = crowd.open(ADA, "ada's")
     crowd.broadcast.subscribe(RoomId("small"), ADA)
 
@@ -217,7 +219,7 @@ async def test_another_room_has_its_turn_between_the_parts(crowd: HubConnections
 class TestConfirmations:
     """Whose connections a personal message is to be confirmed by."""
 
-    async def test_the_recipients_connections_only(self) -> None:
+    async def test_only_connections_of_recipient_confirm_personal_message(self) -> None:
         connections = HubConnections()
         for connection, user_id in (("1", ADA), ("2", ADA), ("3", BOB), ("4", BOB)):
             connections.open(user_id, connection)
@@ -230,7 +232,7 @@ class TestConfirmations:
         }
         assert expected == {"1": [], "2": [], "3": [message], "4": [message]}
 
-    async def test_nobodys_for_a_rooms_message(self) -> None:
+    async def test_room_message_needs_no_confirmation(self) -> None:
         connections = HubConnections()
         connections.open(BOB, "1")
         connections.broadcast.subscribe(LOBBY, BOB)
@@ -239,7 +241,7 @@ class TestConfirmations:
 
         assert connections.writers["1"].expected == []
 
-    async def test_what_is_held_back_is_expected_once_it_is_written(self) -> None:
+    async def test_held_message_needs_confirmation_once_written(self) -> None:
         hub, writer = Hub(SOCKETIO_ENCODING), RecordingWriter()
         subscriber = Subscriber(ConnectionId("1"), BOB, writer, SOCKETIO_ENCODING)
         hub.attach(subscriber)
@@ -335,13 +337,13 @@ def by_room(frames: list[Frame]) -> dict[str, list[int]]:
 
 
 @given(st.sampled_from([SLICE_CONNECTIONS, len(CONNECTIONS) - 3]), st.lists(steps, max_size=40))
-def test_a_crowd_hears_what_a_small_room_would(
+def test_large_room_gets_same_frames_as_small_room(
     slice_connections: int, doing: list[tuple[str, object, object]]
 ) -> None:
     assert asyncio.run(heard(slice_connections, doing)) == asyncio.run(heard(1000, doing))
 
 
-async def test_a_connection_that_opens_costs_nothing_for_others_of_its_user() -> None:
+async def test_new_connection_is_added_to_room_without_rebuilding_audience() -> None:
     """`enter` is called for each room of the user at each of their connects."""
     connections = HubConnections(Hub(SOCKETIO_ENCODING, SLICE_CONNECTIONS))
     hub = connections.broadcast

@@ -23,7 +23,7 @@ def test_joins_are_remembered_by_user_and_room(now: list[float]) -> None:
     assert not joins.of(BOB)
 
 
-def test_joins_are_forgotten_after_some_time(now: list[float]) -> None:
+def test_joins_are_forgotten_after_timeout(now: list[float]) -> None:
     joins = RecentJoins()
     joins.add(ADA, LOBBY, 3)
 
@@ -33,7 +33,7 @@ def test_joins_are_forgotten_after_some_time(now: list[float]) -> None:
     assert not joins._joins
 
 
-def test_joining_again_starts_anew(now: list[float]) -> None:
+def test_joining_again_restarts_timeout(now: list[float]) -> None:
     joins = RecentJoins()
     joins.add(ADA, LOBBY, 3)
     now[0] = LATE_SECONDS / 2

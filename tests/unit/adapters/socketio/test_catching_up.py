@@ -35,7 +35,7 @@ def packets(writer: RecordingWriter) -> list[tuple[str, Any]]:
 
 
 @pytest.mark.parametrize("is_in_the_answer", [True, False])
-async def test_what_is_broadcast_meanwhile_comes_after_the_answer_unless_it_has_it(
+async def test_broadcasts_during_catch_up_follow_reply_without_duplicates(
     is_in_the_answer: bool,
 ) -> None:
     gate, clock, hub, writer = Gate(), ManualClock(), Hub(SOCKETIO_ENCODING), RecordingWriter()

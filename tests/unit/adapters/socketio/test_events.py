@@ -16,7 +16,7 @@ costly = pytest.mark.parametrize("payload", COSTLY.values(), ids=COSTLY)
 
 
 @costly
-def test_the_payload_of_an_unknown_command_is_not_decoded(payload: bytes) -> None:
+def test_payload_of_unknown_command_is_not_decoded(payload: bytes) -> None:
     event = plain_event_of(b'427["nonsense",' + payload + b"]")
 
     assert event is not None
@@ -24,7 +24,7 @@ def test_the_payload_of_an_unknown_command_is_not_decoded(payload: bytes) -> Non
 
 
 @costly
-def test_an_unknown_field_is_not_decoded(payload: bytes) -> None:
+def test_unknown_field_is_not_decoded(payload: bytes) -> None:
     event = plain_event_of(b'42["join_room",{"colour":%s,"room_id":"lobby"}]' % payload)
 
     assert event is not None
@@ -32,7 +32,7 @@ def test_an_unknown_field_is_not_decoded(payload: bytes) -> None:
 
 
 @costly
-def test_decoding_ends_at_the_first_field_of_the_wrong_type(payload: bytes) -> None:
+def test_decoding_ends_at_first_field_of_wrong_type(payload: bytes) -> None:
     event = plain_event_of(b'42["join_room",{"room_id":' + payload + b"}]")
 
     assert event is not None
@@ -42,7 +42,7 @@ def test_decoding_ends_at_the_first_field_of_the_wrong_type(payload: bytes) -> N
 
 
 @costly
-def test_anything_but_an_object_is_refused_as_a_whole(payload: bytes) -> None:
+def test_payload_that_is_not_one_object_is_rejected(payload: bytes) -> None:
     if payload.startswith(b"{"):
         payload = b"[" + payload + b"]"
 
@@ -53,7 +53,7 @@ def test_anything_but_an_object_is_refused_as_a_whole(payload: bytes) -> None:
     assert event.wrong.field is None
 
 
-def test_a_payload_nested_too_deeply_is_unreadable() -> None:
+def test_too_deeply_nested_payload_is_unreadable() -> None:
     event = event_of(None, b'["join_room",{"deep":' + b"[" * 30_000 + b"]" * 30_000 + b"}]")
 
     assert event is not None
@@ -72,7 +72,7 @@ def test_a_payload_nested_too_deeply_is_unreadable() -> None:
         (b'["shout"]', "shout"),
     ],
 )
-def test_a_name_is_read_however_it_is_spelled(array: bytes, name: str) -> None:
+def test_escaped_event_name_is_decoded(array: bytes, name: str) -> None:
     event = event_of(None, array)
 
     assert event is not None
@@ -96,18 +96,18 @@ def test_a_name_is_read_however_it_is_spelled(array: bytes, name: str) -> None:
     ],
     ids=lambda array: repr(array[:40]),
 )
-def test_what_is_no_json_array_with_a_name_is_no_event(array: bytes) -> None:
+def test_data_that_is_not_array_with_name_is_malformed(array: bytes) -> None:
     assert event_of(None, array) is None
 
 
-def test_a_lone_surrogate_leaves_the_field_to_be_named() -> None:
+def test_field_with_lone_surrogate_is_rejected_by_name() -> None:
     event = event_of(None, b'["send_personal_message",{"to_user_id":"bob","content":"\\ud83d"}]')
 
     assert event is not None
     assert list(event.payloads) == [{"to_user_id": "bob", "content": "\ud83d"}]
 
 
-def test_a_large_event_with_a_lone_surrogate_is_not_decoded() -> None:
+def test_large_event_with_lone_surrogate_is_not_decoded() -> None:
     event = event_of(None, b'["join_room",{"room_id":"\\ud800"},%s]' % COSTLY["numbers"])
 
     assert event is not None
@@ -115,7 +115,7 @@ def test_a_large_event_with_a_lone_surrogate_is_not_decoded() -> None:
 
 
 @pytest.mark.parametrize("given", [b'"m1"', b'"\\u006d1"'])
-def test_a_refused_event_is_known_by_its_client_message_id(given: bytes) -> None:
+def test_rejected_event_is_identified_by_client_message_id(given: bytes) -> None:
     array = b'["send_personal_message",{"client_message_id":%s,"content":7}]' % given
 
     event = event_of(None, array)
@@ -127,7 +127,7 @@ def test_a_refused_event_is_known_by_its_client_message_id(given: bytes) -> None
 @pytest.mark.parametrize(
     "given", [b"7", b"null", COSTLY["numbers"], b'"' + b"x" * 60_000 + b'"'], ids=range(4)
 )
-def test_what_is_no_client_message_id_is_not_decoded(given: bytes) -> None:
+def test_invalid_client_message_id_is_not_decoded(given: bytes) -> None:
     event = event_of(None, b'["shout",{"client_message_id":%s}]' % given)
 
     assert event is not None
@@ -149,7 +149,7 @@ class TestPackets:
             (b'2{"a-b":1}', (2, 0, None, None, b'{"a-b":1}')),
         ],
     )
-    def test_the_header_is_read_and_the_data_is_not(
+    def test_header_is_decoded_and_data_is_not(
         self, encoded: bytes, parts: tuple[object, ...]
     ) -> None:
         packet = packet_of(encoded)
@@ -163,7 +163,7 @@ class TestPackets:
         )
 
     @pytest.mark.parametrize("encoded", [b"", b"7", b"x", b"2" + b"1" * 101 + b"[]"], ids=repr)
-    def test_what_has_no_header_is_malformed(self, encoded: bytes) -> None:
+    def test_packet_without_header_is_malformed(self, encoded: bytes) -> None:
         with pytest.raises(MalformedPacketError):
             packet_of(encoded)
 
@@ -179,11 +179,11 @@ class TestPackets:
         ],
         ids=range(6),
     )
-    def test_of_the_auth_only_the_token_is_decoded(self, data: bytes, token: str | None) -> None:
+    def test_only_token_of_auth_is_decoded(self, data: bytes, token: str | None) -> None:
         auth = auth_of(data)
 
         assert (auth and auth["token"]) == token
 
-    def test_an_auth_that_is_not_json_is_malformed(self) -> None:
+    def test_auth_that_is_not_json_is_malformed(self) -> None:
         with pytest.raises(MalformedPacketError):
             auth_of(b'{"token":')

@@ -20,14 +20,14 @@ def test_every_state_is_reached() -> None:
 
 
 @pytest.mark.parametrize("state", [State.NEW, State.REFUSED])
-def test_nobody_is_connected_without_a_connect(state: State) -> None:
+def test_session_is_not_connected_without_connect(state: State) -> None:
     assert State.CONNECTED not in TRANSITIONS[state]
 
 
 @pytest.mark.parametrize("state", [each for each in State if each is not State.CLOSED])
-def test_a_session_can_end_in_every_state(state: State) -> None:
+def test_session_can_end_in_every_state(state: State) -> None:
     assert State.CLOSED in TRANSITIONS[state]
 
 
-def test_a_session_that_has_ended_stays_ended() -> None:
+def test_ended_session_stays_ended() -> None:
     assert not TRANSITIONS[State.CLOSED]

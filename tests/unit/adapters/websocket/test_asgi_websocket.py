@@ -76,7 +76,7 @@ async def test_each_frame_is_one_message() -> None:
     ]
 
 
-async def test_joined_frames_are_a_fault_that_is_logged_once(
+async def test_joined_frames_are_logged_as_error_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     joined = Frame(frame(TEXT, b"one") + frame(TEXT, b"two"))

@@ -10,7 +10,7 @@ from socketio_app.adapters.websocket.deadlines import GRACE_SECONDS, LATE_SECOND
 pytestmark = pytest.mark.anyio
 
 
-async def test_it_expires_once_the_time_is_over() -> None:
+async def test_deadline_expires_after_delay() -> None:
     expired = asyncio.Event()
     begin = asyncio.get_running_loop().time()
 
@@ -21,7 +21,7 @@ async def test_it_expires_once_the_time_is_over() -> None:
     assert asyncio.get_running_loop().time() - begin >= 0.05
 
 
-async def test_it_does_not_expire_once_it_is_cancelled() -> None:
+async def test_cancelled_deadline_does_not_expire() -> None:
     expired, other = asyncio.Event(), asyncio.Event()
     deadline = Deadline(0.01, expired.set)
 
@@ -33,7 +33,9 @@ async def test_it_does_not_expire_once_it_is_cancelled() -> None:
     assert not expired.is_set()
 
 
-async def test_after_a_blocked_loop_there_is_time_to_read(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_deadline_after_blocked_loop_leaves_time_to_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("socketio_app.adapters.websocket.deadlines.GRACE_SECONDS", 0.05)
     expired = asyncio.Event()
     Deadline(0.05, expired.set)
@@ -46,7 +48,7 @@ async def test_after_a_blocked_loop_there_is_time_to_read(monkeypatch: pytest.Mo
     assert asyncio.get_running_loop().time() - free >= 0.05
 
 
-async def test_it_can_be_cancelled_after_a_blocked_loop() -> None:
+async def test_deadline_can_be_cancelled_after_blocked_loop() -> None:
     expired, other = asyncio.Event(), asyncio.Event()
     deadline = Deadline(0.01, expired.set)
     time.sleep(0.01 + LATE_SECONDS + 0.1)  # noqa: ASYNC251  (the loop is blocked)

@@ -31,7 +31,7 @@ messages = st.one_of(
 
 
 @given(sent=st.lists(messages), sizes=st.lists(st.integers(1, 50)))
-def test_whatever_the_pieces_the_messages_are_put_together(
+def test_messages_are_assembled_from_arbitrary_pieces(
     sent: list[tuple[Opcode, bytes]], sizes: list[int]
 ) -> None:
     data = b"".join(masked(*message) for message in sent)
@@ -47,7 +47,7 @@ def test_whatever_the_pieces_the_messages_are_put_together(
 
 
 @given(fragments=st.lists(st.binary(max_size=20), min_size=2))
-def test_a_message_in_fragments_is_one_with_pings_between_them(fragments: list[bytes]) -> None:
+def test_fragmented_message_with_interleaved_pings_is_assembled(fragments: list[bytes]) -> None:
     first, *rest = fragments
     data = masked(Opcode.BINARY, first, final=False)
     for number, fragment in enumerate(rest):
@@ -59,7 +59,7 @@ def test_a_message_in_fragments_is_one_with_pings_between_them(fragments: list[b
 
 
 @pytest.mark.parametrize("size", [0, 125, 126, 65_535, 65_536, 70_000])
-def test_a_frame_to_a_client_has_its_length_in_as_few_bytes_as_can_be(size: int) -> None:
+def test_server_frame_has_shortest_length_encoding(size: int) -> None:
     payload = b"x" * size
 
     whole = frames.frame(frames.TEXT, payload)
@@ -69,7 +69,7 @@ def test_a_frame_to_a_client_has_its_length_in_as_few_bytes_as_can_be(size: int)
 
 
 @pytest.mark.parametrize("size", [125, 126, 65_535, 65_536])
-def test_a_frame_from_a_client_is_read_at_every_length(size: int) -> None:
+def test_client_frame_of_any_length_is_read(size: int) -> None:
     assert read(masked(Opcode.TEXT, b"x" * size), 100_000) == [(frames.TEXT, b"x" * size)]
 
 
@@ -125,14 +125,14 @@ def test_a_frame_from_a_client_is_read_at_every_length(size: int) -> None:
         "close with a reason that is not utf-8",
     ],
 )
-def test_what_breaks_the_protocol_is_refused(data: bytes, code: int) -> None:
+def test_protocol_violation_is_rejected(data: bytes, code: int) -> None:
     with pytest.raises(FrameError) as refused:
         read(data)
 
     assert refused.value.code == code
 
 
-def test_what_came_before_the_fault_is_read() -> None:
+def test_frames_before_violation_are_read() -> None:
     found: list[tuple[int, bytes]] = []
 
     with pytest.raises(FrameError):
@@ -141,27 +141,27 @@ def test_what_came_before_the_fault_is_read() -> None:
     assert found == [(frames.TEXT, b"good")]
 
 
-def test_a_character_may_be_in_two_fragments() -> None:
+def test_character_can_be_split_between_fragments() -> None:
     data = masked(Opcode.TEXT, b"\xc3", final=False) + masked(Opcode.CONT, b"\xa9")
 
     assert read(data) == [(frames.TEXT, "é".encode())]
 
 
 @pytest.mark.parametrize("code", [1000, 1001, 1011, 3000, 4999])
-def test_a_close_with_a_code_is_read(code: int) -> None:
+def test_close_frame_with_code_is_read(code: int) -> None:
     payload = code.to_bytes(2, "big") + "à bientôt".encode()
 
     assert read(masked(Opcode.CLOSE, payload)) == [(frames.CLOSE, payload)]
 
 
-def test_a_ping_within_a_message_does_not_count_towards_its_size() -> None:
+def test_interleaved_ping_does_not_count_towards_message_size() -> None:
     data = masked(Opcode.TEXT, b"x" * MOST, final=False)
     data += masked(Opcode.PING, b"?") + masked(Opcode.CONT, b"")
 
     assert read(data) == [(frames.PING, b"?"), (frames.TEXT, b"x" * MOST)]
 
 
-def test_only_so_many_frames_are_read_at_once() -> None:
+def test_number_of_frames_read_at_once_is_limited() -> None:
     reader = FrameReader(MOST)
     found: list[tuple[int, bytes]] = []
     data = masked(Opcode.PONG, b"") * (2 * frames.MAX_AT_ONCE + 1)
@@ -172,7 +172,7 @@ def test_only_so_many_frames_are_read_at_once() -> None:
     assert len(found) == 2 * frames.MAX_AT_ONCE + 1
 
 
-def test_fragments_without_content_take_no_memory() -> None:
+def test_empty_fragments_use_no_memory() -> None:
     reader = FrameReader(MOST)
     reader.feed(masked(Opcode.TEXT, b"", final=False), [])
 
@@ -183,12 +183,12 @@ def test_fragments_without_content_take_no_memory() -> None:
 
 
 @pytest.mark.parametrize("length", [0, 125, 126, 0xFFFF, 0x10000])
-def test_the_contents_of_a_frame_are_its_opcode_and_payload(length: int) -> None:
+def test_contents_of_frame_are_opcode_and_payload(length: int) -> None:
     assert frames.contents(frames.frame(frames.TEXT, b"x" * length)) == (frames.TEXT, b"x" * length)
 
 
 @pytest.mark.parametrize("length", [0, 125, 126, 0xFFFF, 0x10000])
-def test_joined_frames_are_not_one_frame(length: int) -> None:
+def test_joined_frames_are_rejected_as_frame(length: int) -> None:
     frame = frames.frame(frames.TEXT, b"x" * length)
 
     with pytest.raises(ValueError, match="not exactly one frame"):
@@ -197,7 +197,7 @@ def test_joined_frames_are_not_one_frame(length: int) -> None:
         frames.contents(frames.Frame(frame + b"?"))
 
 
-def test_what_arrives_while_there_is_more_to_read_comes_after_it() -> None:
+def test_later_data_follows_unread_frames() -> None:
     reader = FrameReader(MOST)
     found: list[tuple[int, bytes]] = []
     many = frames.MAX_AT_ONCE + 1
@@ -233,7 +233,7 @@ def copied(pieces: Iterable[bytes], max_bytes: int) -> int:
 
 
 @pytest.mark.parametrize("payload_bytes", [10_000, 20_000])
-def test_a_frame_that_drips_in_costs_in_proportion_to_its_bytes(payload_bytes: int) -> None:
+def test_cost_of_frame_in_small_pieces_is_linear(payload_bytes: int) -> None:
     data = masked(Opcode.BINARY, b"x" * payload_bytes)
 
     drip = copied((data[at : at + 1] for at in range(len(data))), payload_bytes)
@@ -243,7 +243,7 @@ def test_a_frame_that_drips_in_costs_in_proportion_to_its_bytes(payload_bytes: i
     assert drip < 2000 * len(data)
 
 
-def test_many_small_frames_cost_in_proportion_to_their_bytes() -> None:
+def test_cost_of_many_small_frames_is_linear() -> None:
     data = masked(Opcode.PONG, b"") * 40_000
 
     assert copied([data], MOST) < 20 * len(data)
@@ -254,7 +254,7 @@ def test_many_small_frames_cost_in_proportion_to_their_bytes() -> None:
     pieces=st.lists(st.integers(1, 1000)),
     begun=st.integers(0, 20),
 )
-def test_a_close_frame_is_found_behind_whatever_is_skipped(
+def test_close_frame_is_found_behind_skipped_data(
     sizes: list[int], pieces: list[int], begun: int
 ) -> None:
     skipped = b"".join(masked(Opcode.TEXT, b"\xff" * size) for size in sizes)

@@ -66,7 +66,7 @@ async def handler(request: pytest.FixtureRequest) -> Handler:
     return Handler(at_once=request.param)
 
 
-async def test_what_does_not_wait_is_done_at_once_without_a_task() -> None:
+async def test_message_that_does_not_wait_is_handled_without_task() -> None:
     handler = Handler(at_once=True)
     tasks = asyncio.all_tasks()
 
@@ -76,7 +76,7 @@ async def test_what_does_not_wait_is_done_at_once_without_a_task() -> None:
     assert asyncio.all_tasks() == tasks
 
 
-async def test_messages_are_handled_in_order_whatever_they_wait_for(handler: Handler) -> None:
+async def test_messages_are_handled_in_order(handler: Handler) -> None:
     for number in range(10):
         handler.inbox.take([number])
         if number % 3 == 0:
@@ -89,7 +89,7 @@ async def test_messages_are_handled_in_order_whatever_they_wait_for(handler: Han
     assert handler.handled == list(range(10))
 
 
-async def test_the_last_thing_comes_after_all_that_has_come(handler: Handler) -> None:
+async def test_finish_runs_after_all_messages(handler: Handler) -> None:
     handler.inbox.take([0, 1, 2])
     handler.inbox.finish(handler.last)
     assert "last" not in handler.handled
@@ -100,7 +100,7 @@ async def test_the_last_thing_comes_after_all_that_has_come(handler: Handler) ->
     assert handler.handled == [0, 1, 2, "last"]
 
 
-async def test_the_last_thing_is_done_for_who_has_sent_nothing(handler: Handler) -> None:
+async def test_finish_runs_without_messages(handler: Handler) -> None:
     handler.inbox.finish(handler.last)
 
     await handler.until(1)
@@ -108,7 +108,7 @@ async def test_the_last_thing_is_done_for_who_has_sent_nothing(handler: Handler)
     assert handler.handled == ["last"]
 
 
-async def test_of_many_messages_others_have_their_turn_between(handler: Handler) -> None:
+async def test_many_messages_are_handled_in_several_ticks(handler: Handler) -> None:
     handler.inbox.take([0] * (3 * AT_ONCE))
 
     assert len(handler.handled) <= AT_ONCE
@@ -117,7 +117,7 @@ async def test_of_many_messages_others_have_their_turn_between(handler: Handler)
     await handler.until(3 * AT_ONCE)
 
 
-async def test_after_what_takes_long_others_have_their_turn(
+async def test_slow_messages_are_handled_in_several_ticks(
     handler: Handler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each look at the clock finds a third of a turn gone."""
@@ -132,7 +132,7 @@ async def test_after_what_takes_long_others_have_their_turn(
     await handler.until(AT_ONCE)
 
 
-async def test_with_many_bytes_unhandled_nothing_is_read_until_they_are_few(
+async def test_reading_pauses_while_many_bytes_are_unhandled(
     handler: Handler,
 ) -> None:
     half = MAX_WAITING_BYTES // 2 + 1
@@ -149,7 +149,7 @@ async def test_with_many_bytes_unhandled_nothing_is_read_until_they_are_few(
     assert not handler.is_paused
 
 
-async def test_while_it_is_held_nothing_begins_but_what_overtakes(handler: Handler) -> None:
+async def test_held_inbox_handles_overtaking_messages_only(handler: Handler) -> None:
     handler.inbox.hold()
     handler.inbox.take([0, OVERTAKING, 2])
     for _ in range(5):
@@ -162,7 +162,7 @@ async def test_while_it_is_held_nothing_begins_but_what_overtakes(handler: Handl
     assert handler.handled == [OVERTAKING, 0, 2]
 
 
-async def test_what_is_held_in_the_middle_goes_on_in_order(handler: Handler) -> None:
+async def test_released_inbox_continues_in_order(handler: Handler) -> None:
     handler.inbox.take([0, 1, 2])
     await handler.until(1)
     for _ in range(5):
@@ -181,7 +181,7 @@ async def test_what_is_held_in_the_middle_goes_on_in_order(handler: Handler) -> 
     assert handler.handled == [0, 1, 2, 4]
 
 
-async def test_what_overtakes_does_not_wait_behind_what_came_before_the_hold(
+async def test_hold_lets_queued_message_overtake(
     handler: Handler,
 ) -> None:
     """A pong that came while a command was under way would be late, and end the connection."""
@@ -200,7 +200,7 @@ async def test_what_overtakes_does_not_wait_behind_what_came_before_the_hold(
     assert handler.handled == [OVERTAKING, 1, 2, 4]
 
 
-async def test_nothing_is_wrong_where_only_an_overtaking_message_waited() -> None:
+async def test_release_without_remaining_messages_ends_task() -> None:
     handler = Handler(at_once=False)
     handler.inbox.hold()
     handler.inbox.release()
@@ -217,7 +217,7 @@ async def test_nothing_is_wrong_where_only_an_overtaking_message_waited() -> Non
     assert handler.handled == [OVERTAKING]
 
 
-async def test_reading_goes_on_where_what_waited_has_overtaken() -> None:
+async def test_reading_resumes_when_overtaking_messages_were_handled() -> None:
     handler = Handler(at_once=False)
     handler.inbox.take([OVERTAKING] * (MAX_WAITING + 1))
     assert handler.is_paused
@@ -230,7 +230,7 @@ async def test_reading_goes_on_where_what_waited_has_overtaken() -> None:
     await handler.inbox.settled()
 
 
-async def test_what_overtakes_does_not_wait_behind_what_holds_the_inbox() -> None:
+async def test_message_overtakes_message_that_holds_inbox() -> None:
     handler = Handler(at_once=True)
 
     async def hold(_number: int) -> None:
@@ -244,7 +244,7 @@ async def test_what_overtakes_does_not_wait_behind_what_holds_the_inbox() -> Non
     await handler.inbox.settled()
 
 
-async def test_what_holds_the_inbox_while_it_is_handled_is_the_last_to_begin() -> None:
+async def test_message_that_holds_inbox_stops_later_messages() -> None:
     handled: list[int] = []
 
     async def handle(number: int) -> None:
@@ -268,7 +268,7 @@ async def test_what_holds_the_inbox_while_it_is_handled_is_the_last_to_begin() -
     assert handled == [1, 2]
 
 
-async def test_the_end_releases_what_is_held(handler: Handler) -> None:
+async def test_finish_releases_held_messages(handler: Handler) -> None:
     handler.inbox.hold()
     handler.inbox.take([0, 2])
 
@@ -278,7 +278,7 @@ async def test_the_end_releases_what_is_held(handler: Handler) -> None:
     assert handler.handled == [0, 2, "last"]
 
 
-async def test_with_many_unhandled_nothing_is_read_until_they_are_few(handler: Handler) -> None:
+async def test_reading_pauses_while_many_messages_are_unhandled(handler: Handler) -> None:
     handler.inbox.take([1] * (MAX_WAITING + 2))
     assert handler.is_paused
 
@@ -293,7 +293,7 @@ async def test_with_many_unhandled_nothing_is_read_until_they_are_few(handler: H
     assert not handler.is_paused
 
 
-async def test_what_is_last_is_done_even_where_a_message_was_cancelled() -> None:
+async def test_finish_runs_after_cancelled_message() -> None:
     done = asyncio.Event()
 
     async def handle(_message: int) -> None:
@@ -318,7 +318,7 @@ async def test_what_is_last_is_done_even_where_a_message_was_cancelled() -> None
         await done.wait()
 
 
-async def test_once_reading_is_stopped_nothing_resumes_it(handler: Handler) -> None:
+async def test_stopped_reading_is_never_resumed(handler: Handler) -> None:
     handler.inbox.take([1] * (MAX_WAITING + 2))
 
     handler.inbox.stop_reading()

@@ -73,7 +73,7 @@ def message(size: int, opcode: int = BINARY) -> bytes:
     return frame(b"x" * size, opcode, 0x80, is_masked=True, lie=0)
 
 
-async def test_after_a_large_read_others_are_served_first() -> None:
+async def test_other_connections_are_served_after_large_read() -> None:
     transport, owner = ReadTransport(), FrameHandler()
     protocol = taken_over(transport, owner)
 
@@ -85,7 +85,7 @@ async def test_after_a_large_read_others_are_served_first() -> None:
     assert transport.is_reading
 
 
-async def test_after_a_small_read_the_next_may_follow_at_once() -> None:
+async def test_small_read_does_not_pause_reading() -> None:
     transport, owner = ReadTransport(), FrameHandler()
     protocol = taken_over(transport, owner)
 
@@ -95,7 +95,7 @@ async def test_after_a_small_read_the_next_may_follow_at_once() -> None:
     assert transport.is_reading
 
 
-async def test_control_frames_are_reported_as_no_messages() -> None:
+async def test_control_frames_are_reported_as_ignored() -> None:
     owner = FrameHandler()
     protocol = taken_over(ReadTransport(), owner)
 
@@ -115,7 +115,7 @@ class ResetTransport(ReadTransport):
         raise OSError("Transport endpoint is not connected")
 
 
-async def test_a_connection_that_the_client_has_reset_is_closed_like_any_other() -> None:
+async def test_reset_connection_is_closed_normally() -> None:
     transport = ResetTransport()
     protocol = taken_over(transport, FrameHandler())
     transport.is_reading = False

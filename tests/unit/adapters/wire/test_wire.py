@@ -71,9 +71,7 @@ BOB, LOBBY = Person(UserId("bob")), Room(RoomId("lobby"))
         ("typing_stop", {"room_id": 7}, "room_id"),
     ],
 )
-def test_a_wrong_field_is_refused_and_named(
-    event: str, payload: dict[str, Any], field: str
-) -> None:
+def test_invalid_field_is_rejected_by_name(event: str, payload: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidPayload) as refused:
         registry.parse(event, [payload])
 
@@ -81,14 +79,14 @@ def test_a_wrong_field_is_refused_and_named(
 
 
 @pytest.mark.parametrize("payloads", [[], ["lobby"], [[]], [None], [{}, {}]], ids=repr)
-def test_anything_but_one_object_is_refused_as_a_whole(payloads: list[object]) -> None:
+def test_payload_that_is_not_one_object_is_rejected(payloads: list[object]) -> None:
     with pytest.raises(InvalidPayload) as refused:
         registry.parse("join_room", payloads)
 
     assert refused.value.field is None
 
 
-def test_an_event_that_is_no_command_is_unknown() -> None:
+def test_unknown_event_is_unknown_command() -> None:
     with pytest.raises(UnknownCommand):
         registry.parse("connect", [{}])
 
@@ -142,20 +140,20 @@ def test_an_event_that_is_no_command_is_unknown() -> None:
         ("mark_read", {"room_id": "lobby", "seq": 3}, MarkRead(LOBBY, 3)),
     ],
 )
-def test_each_command_is_read_from_its_payload(
+def test_each_command_is_decoded_from_payload(
     event: str, payload: dict[str, Any], command: object
 ) -> None:
     assert registry.parse(event, [payload]) == command
 
 
-def test_a_time_is_utc_with_milliseconds() -> None:
+def test_time_is_utc_with_milliseconds() -> None:
     noon = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
     assert outgoing.time(noon) == "2026-11-23T12:00:00.000Z"
     assert outgoing.time(noon + timedelta(milliseconds=123)) == "2026-11-23T12:00:00.123Z"
 
 
-def test_a_refusal_says_how_long_to_wait() -> None:
+def test_rate_limit_error_has_retry_delay() -> None:
     assert outgoing.refusal(RateLimited("too fast", retry_after_ms=40)) == {
         "code": "rate_limited",
         "message": "too fast",
@@ -163,14 +161,14 @@ def test_a_refusal_says_how_long_to_wait() -> None:
     }
 
 
-def test_an_error_event_echoes_no_more_of_an_unknown_events_name_than_a_command_is_long() -> None:
+def test_unknown_command_in_error_event_is_truncated() -> None:
     told = outgoing.error_event({"code": "unknown_command"}, "x" * 60_000, [])
 
     assert told["command"] == "x" * 64
 
 
 @pytest.mark.parametrize("given", ["", "m" * 65, 7, "\ud800"], ids=repr)
-def test_an_error_event_echoes_no_client_message_id_that_is_none(given: object) -> None:
+def test_error_event_does_not_echo_invalid_client_message_id(given: object) -> None:
     told = outgoing.error_event({"code": "x"}, "send_group_message", [{"client_message_id": given}])
 
     assert "client_message_id" not in told
@@ -202,7 +200,7 @@ def test_an_error_event_echoes_no_client_message_id_that_is_none(given: object) 
         ("mark_read", {"to_user_id": "bob", "seq": 2**70}, "seq"),
     ],
 )
-def test_what_is_out_of_bounds_in_reading_is_named(
+def test_read_parameter_out_of_bounds_is_rejected_by_name(
     command: str, payload: dict[str, Any], field: str
 ) -> None:
     with pytest.raises(InvalidPayload) as refused:
@@ -211,14 +209,14 @@ def test_what_is_out_of_bounds_in_reading_is_named(
     assert refused.value.field == field
 
 
-def test_every_event_has_its_payload() -> None:
+def test_every_event_has_payload() -> None:
     assert set(outgoing.EVENTS) == set(get_args(Event))
 
 
 @pytest.mark.parametrize(
     "since", [CatchUpCursor.at("e", 0), CatchUpCursor.at("0f" * 16, 7), CatchUpCursor("e", 7, 9, 8)]
 )
-def test_a_place_comes_back_from_a_client_as_it_was(since: CatchUpCursor) -> None:
+def test_cursor_survives_round_trip(since: CatchUpCursor) -> None:
     text = registry.acknowledgement(
         "catch_up", CaughtUp(recovered=True, since=since), UserId("ada")
     )["since"]
@@ -250,7 +248,7 @@ def read(command: str, payload: dict[str, Any]) -> object:
 
 
 @pytest.mark.parametrize("command", OPTIONAL)
-def test_null_is_as_if_an_optional_field_was_left_out(command: str) -> None:
+def test_null_is_omitted_optional_field(command: str) -> None:
     needed, optional = OPTIONAL[command]
 
     for field in optional:
@@ -269,7 +267,7 @@ def test_null_is_as_if_an_optional_field_was_left_out(command: str) -> None:
         ("mark_read", {"to_user_id": 7, "seq": 3}),
     ],
 )
-def test_a_whole_number_may_be_written_with_a_point(command: str, payload: dict[str, Any]) -> None:
+def test_whole_number_can_be_float(command: str, payload: dict[str, Any]) -> None:
     numbers = {name: value for name, value in payload.items() if isinstance(value, int)}
     with_point = {name: float(value) for name, value in numbers.items()}
 
@@ -281,14 +279,14 @@ def test_a_whole_number_may_be_written_with_a_point(command: str, payload: dict[
 
 
 @pytest.mark.parametrize("number", [10**128, -(10**5000), 10**5000], ids=["128", "-5000", "5000"])
-def test_a_number_with_more_digits_than_a_user_id_has_characters_is_refused(number: int) -> None:
+def test_number_with_too_many_digits_for_user_id_is_rejected(number: int) -> None:
     with pytest.raises(InvalidPayload) as refused:
         registry.parse("typing_start", [{"to_user_id": number}])
 
     assert refused.value.field == "to_user_id"
 
 
-def test_a_position_may_be_written_with_a_point() -> None:
+def test_position_can_be_whole_float() -> None:
     def caught_up(seq: float) -> object:
         position = {"target": {"to_user_id": 7.0}, "seq": seq}
         return read("catch_up", {"epoch": "e", "positions": [position]})
