@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.hostile import SERVER as HOSTILE
 from benchmarks.load.options import Load
-from benchmarks.running import MeasuringError, metric
+from benchmarks.running import MeasuringError, measure
 from benchmarks.servers import FLOOR, OURS, PLAIN, Server
 
 SHORT = Load("fanout", clients=5, senders=2, window=2, seconds=0.3, warm_up=0.1)
@@ -25,20 +25,20 @@ SHORT = Load("fanout", clients=5, senders=2, window=2, seconds=0.3, warm_up=0.1)
     ],
 )
 def test_every_scenario_runs_on_chat(scenario: str, figure: str) -> None:
-    assert metric(OURS, attrs.evolve(SHORT, scenario=scenario))[figure] > 0
+    assert measure(OURS, attrs.evolve(SHORT, scenario=scenario))[figure] > 0
 
 
 @pytest.mark.parametrize("kind", ["connects", "probes", "handshakes"])
 def test_hostile_client_is_measured(kind: str) -> None:
     load = attrs.evolve(SHORT, scenario="hostile", attack=kind, attackers=2)
 
-    assert metric(HOSTILE, load)["p99_attacked_ms"] > 0
+    assert measure(HOSTILE, load)["p99_attacked_ms"] > 0
 
 
 @pytest.mark.parametrize("server", [PLAIN, FLOOR], ids=lambda server: server.name)
 @pytest.mark.parametrize("scenario", ["fanout", "direct"])
 def test_scenarios_run_on_other_servers(server: Server, scenario: str) -> None:
-    assert metric(server, attrs.evolve(SHORT, scenario=scenario))["deliveries_per_s"] > 0
+    assert measure(server, attrs.evolve(SHORT, scenario=scenario))["deliveries_per_s"] > 0
 
 
 @pytest.mark.parametrize(
@@ -50,9 +50,9 @@ def test_server_that_rejects_clients_is_not_measured(settings: dict[str, str]) -
     refusing = attrs.evolve(OURS, settings={**OURS.settings, **settings})
 
     with pytest.raises(MeasuringError, match="fanout on socketio-app"):
-        metric(refusing, SHORT)
+        measure(refusing, SHORT)
 
 
 def test_server_that_exits_is_not_measured() -> None:
     with pytest.raises(MeasuringError, match="does not listen; status 3"):
-        metric(Server("none", (sys.executable, "-c", "raise SystemExit(3)")), SHORT)
+        measure(Server("none", (sys.executable, "-c", "raise SystemExit(3)")), SHORT)
