@@ -64,7 +64,7 @@ class Bench:
     def __attrs_post_init__(self) -> None:
         clock = SystemClock()
         verifier = CustomVerifier(lambda _token: None, clock)
-        limits = Limits(rates={}, rooms_per_user=self.size.rooms + 10)
+        limits = Limits(rates={}, max_rooms_per_user=self.size.rooms + 10)
         hub = Hub(SOCKETIO_ENCODING)
         self._chat = Chat(self.store, hub, verifier, clock, new_message_id, limits)
         self._chat.open()

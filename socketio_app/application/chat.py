@@ -49,7 +49,7 @@ class Chat(ChatMethods):
         limits: Limits,
     ) -> None:
         self._broadcast = broadcast
-        self._connections = Connections(limits.connections_per_user)
+        self._connections = Connections(limits.max_connections_per_user)
         user_locks = KeyedLock()
         self._home_loop = HomeLoop()
         self._admission = Admission(clock, limits.rates)

@@ -32,7 +32,7 @@ class Messaging:
         self._new_message_id = new_message_id
         self._delivery = delivery
         self._publisher = publisher
-        self._content_chars = limits.content_chars
+        self._content_chars = limits.max_content_chars
 
     @carries_out(SendMessage)
     async def send(self, actor: Actor, command: SendMessage) -> Stored:

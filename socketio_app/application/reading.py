@@ -43,9 +43,11 @@ class Reading:
         self._store = store
         self._broadcast = broadcast
         self._clock = clock
-        self._receipt_members = limits.receipt_room_members
-        self._max_missed = limits.catch_up_messages
-        self._catching_up = CatchingUp(store.activity, limits.catch_up_messages, MAX_ANSWER_BYTES)
+        self._receipt_members = limits.max_receipt_room_members
+        self._max_missed = limits.max_catch_up_messages
+        self._catching_up = CatchingUp(
+            store.activity, limits.max_catch_up_messages, MAX_ANSWER_BYTES
+        )
 
     @carries_out(FetchHistory)
     async def fetch_history(self, actor: Actor, command: FetchHistory) -> Page:

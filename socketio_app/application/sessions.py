@@ -1,7 +1,6 @@
 """Opening and closing connections."""
 
 from socketio_app.application.backlog import Backlog
-from socketio_app.application.commands import MAX_POSITIONS
 from socketio_app.application.events import ClientLimits, Connected
 from socketio_app.application.limits import Limits
 from socketio_app.application.locks import KeyedLock
@@ -51,16 +50,16 @@ class Sessions:
         self._user_locks = user_locks
         self._tokens = tokens
         self._publisher = publisher
-        self._offline_push = limits.offline_push
-        self._push_batch_bytes = limits.push_batch_bytes
+        self._offline_push = limits.max_offline_push
+        self._push_batch_bytes = limits.max_push_batch_bytes
         self._limits = ClientLimits(
-            content_chars=limits.content_chars,
+            content_chars=limits.max_content_chars,
             user_id_chars=MAX_USER_ID_CHARS,
             room_id_chars=MAX_ROOM_ID_CHARS,
             client_message_id_chars=MAX_CLIENT_MESSAGE_ID_CHARS,
-            rooms_per_user=limits.rooms_per_user,
+            rooms_per_user=limits.max_rooms_per_user,
             page_messages=MAX_PAGE_ROWS,
-            catch_up_positions=min(limits.catch_up_positions, MAX_POSITIONS),
+            catch_up_positions=limits.max_catch_up_positions,
             typing_ttl_ms=round(limits.typing_ttl.total_seconds() * 1000),
             typing_renew_ms=round(limits.typing_renew.total_seconds() * 1000),
         )

@@ -34,7 +34,7 @@ class TypingIndicator:
         self._broadcast = broadcast
         self._clock = clock
         self._user_locks = user_locks
-        self._room_members = limits.typing_room_members
+        self._room_members = limits.max_typing_room_members
         self._board = TypingBoard(limits.typing_ttl)
         self._timer: Timer | None = None
         self._closed = False
@@ -43,7 +43,7 @@ class TypingIndicator:
     async def start(self, actor: Actor, command: StartTyping) -> None:
         """Start or renew the user's typing state.
 
-        Ignored in rooms with more than `Limits.typing_room_members` members.
+        Ignored in rooms with more than `Limits.max_typing_room_members` members.
 
         Raises:
             NotAMember: the target is a room that the actor is not in.

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, cast
 
-import attrs
 from starlette.applications import Starlette
 from starlette.datastructures import State
 from starlette.requests import HTTPConnection
@@ -59,7 +58,7 @@ def create_socketio_app(
     else:
         loaded = Settings.from_object(settings)
     if websocket_path is not None:
-        loaded = attrs.evolve(loaded, websocket_path=websocket_path)
+        loaded = loaded.replace(websocket_path=websocket_path)
     return application(compose(loaded, verify_token=verify_token, store=store), app)
 
 

@@ -10,8 +10,6 @@ from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 
-import attrs
-
 from socketio_app.adapters.jwt import KeyConfigurationError, sign_token
 from socketio_app.adapters.sql.migrations import migrate_postgres
 from socketio_app.adapters.sql.sqlite.backup import back_up
@@ -77,9 +75,9 @@ def _parser() -> argparse.ArgumentParser:
 def _serve(options: argparse.Namespace) -> int:
     settings = Settings.from_environment(os.environ)
     if options.host is not None:
-        settings = attrs.evolve(settings, host=options.host)
+        settings = settings.replace(host=options.host)
     if options.port is not None:
-        settings = attrs.evolve(settings, socketio_port=options.port)
+        settings = settings.replace(socketio_port=options.port)
     if options.dev:
         settings = _for_development(settings)
         _introduce(settings)
@@ -93,10 +91,10 @@ def _serve(options: argparse.Namespace) -> int:
 
 def _for_development(settings: Settings) -> Settings:
     if not settings.has_key_source:
-        settings = attrs.evolve(settings, secret_key=secrets.token_urlsafe(48))
+        settings = settings.replace(secret_key=secrets.token_urlsafe(48))
         print("Using a throwaway key: its tokens are valid for this run only.")
     if not settings.backend_cors_origins:
-        settings = attrs.evolve(settings, backend_cors_origins=("*",))
+        settings = settings.replace(backend_cors_origins=("*",))
         print("BACKEND_CORS_ORIGINS is not set: allowing all origins.")
     return settings
 

@@ -37,9 +37,12 @@ _JSON_BYTES_PER_CHARACTER = 12
 _JSON_BYTES_AROUND_CONTENT = 4096
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, init=False)
 class Settings(LimitSettings):
-    """All settings. Values may be given as strings, as in the environment.
+    """All settings.
+
+    Args:
+        values: settings by their names in lower case. Values may be strings, as in the environment.
 
     Raises:
         SettingsError: a value is invalid; the message begins with the setting's name.
@@ -169,18 +172,24 @@ class Settings(LimitSettings):
         "for which the event loop was blocked does not count.",
     )
 
+    # Written out because type checkers do not know the settings that are derived from `Limits`.
+    def __init__(self, **values: Any) -> None:
+        self.__attrs_init__(**values)
+
     def __attrs_post_init__(self) -> None:
         if self.chat_port > 65_535:
             raise SettingsError(
                 f"PORT must be at most 65534 without SOCKETIO_PORT, not {self.port}"
             )
-        if self.chat_typing_renew_ms >= self.chat_typing_ttl_ms:
+        limits = self.limits()
+        if limits.typing_renew >= limits.typing_ttl:
             raise SettingsError("CHAT_TYPING_RENEW_MS must be less than CHAT_TYPING_TTL_MS")
-        longest = self.chat_content_chars * _JSON_BYTES_PER_CHARACTER + _JSON_BYTES_AROUND_CONTENT
+        chars = limits.max_content_chars
+        longest = chars * _JSON_BYTES_PER_CHARACTER + _JSON_BYTES_AROUND_CONTENT
         if longest > self.max_frame_bytes:
             raise SettingsError(
                 f"MAX_FRAME_BYTES must be at least {longest}, so that a message of "
-                f"{self.chat_content_chars} characters fits, not {self.max_frame_bytes}"
+                f"{chars} characters fits, not {self.max_frame_bytes}"
             )
         if self.jwt_key_file is not None and self.jwt_jwks_file is not None:
             raise SettingsError("JWT_KEY_FILE and JWT_JWKS_FILE are mutually exclusive")
@@ -218,6 +227,10 @@ class Settings(LimitSettings):
             if value is not None:
                 values[name.lower()] = value
         return cls(**values)
+
+    def replace(self, **values: Any) -> Self:
+        """Return a copy with some settings replaced."""
+        return attrs.evolve(self, **values)
 
     @property
     def has_key_source(self) -> bool:

@@ -49,20 +49,22 @@ class StoreKind:
 STORES: Final[Sequence[StoreKind]] = (
     StoreKind(
         "memory://",
-        lambda _url, limits: MemoryStore(
-            limits.chat_memory_messages,
-            limits.chat_memory_conversations,
-            limits.chat_rooms_per_user,
+        lambda _url, settings: MemoryStore(
+            settings.chat_memory_messages,
+            settings.chat_memory_conversations,
+            settings.limits().max_rooms_per_user,
         ),
     ),
     StoreKind(
         "sqlite:///",
-        lambda url, limits: SqliteStore(Path(sqlite_file(url)), limits.chat_rooms_per_user),
+        lambda url, settings: SqliteStore(
+            Path(sqlite_file(url)), settings.limits().max_rooms_per_user
+        ),
         lambda url: f"sqlite:///{sqlite_file(url)}",
     ),
     StoreKind(
         "postgresql://",
-        lambda url, limits: PostgresStore(url, limits.chat_rooms_per_user),
+        lambda url, settings: PostgresStore(url, settings.limits().max_rooms_per_user),
         _checked_postgres_url,
     ),
 )

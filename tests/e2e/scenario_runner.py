@@ -150,7 +150,7 @@ class Play:
         self._stage = stage
         self._scenario = scenario
         self._over = over
-        self._limits = Limits(rates={}, push_batch_bytes=push_batch_bytes)
+        self._limits = Limits(rates={}, max_push_batch_bytes=push_batch_bytes)
         self._clock = ManualClock()
         self._held_up: HeldUp
         self._composition = self._compose()

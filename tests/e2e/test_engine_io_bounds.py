@@ -9,7 +9,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Literal
 
 import aiohttp
-import attrs
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 from websockets.frames import Frame, Opcode
@@ -103,7 +102,7 @@ async def test_unread_limit_applies_after_upgrade(url: str, composition: Composi
 
 
 async def test_pongs_to_client_that_does_not_read_are_bounded() -> None:
-    composition = compose(attrs.evolve(SETTINGS, rate_limits=False))
+    composition = compose(SETTINGS.replace(rate_limits=False))
     ping = Frame(Opcode.PING, b"x" * 125).serialize(mask=True)
     async with serving(application(composition)) as url:
         reader, writer = await open_by_hand(url)
@@ -364,9 +363,9 @@ async def test_own_origin_is_allowed_over_tls() -> None:
 async def test_missed_messages_do_not_close_new_connection(
     url: str, composition: Composition, transport: Literal["polling", "websocket"]
 ) -> None:
-    missed = SETTINGS.limits().offline_push
+    missed = SETTINGS.limits().max_offline_push
     for _ in range(missed):
-        content = "x" * SETTINGS.chat_content_chars
+        content = "x" * SETTINGS.limits().max_content_chars
         command = SendMessage(Person(UserId("bob")), content)
         await composition.chat.execute(Actor(UserId("ada")), command)
 

@@ -12,7 +12,6 @@ from types import FrameType
 from typing import Any, Protocol
 
 import aiohttp
-import attrs
 import pytest
 from engineio.payload import Payload
 
@@ -102,7 +101,7 @@ async def nothing_else() -> None:
 async def test_client_that_neither_reads_nor_answers_pings_is_disconnected(
     serve: Serve, connect: Connect, websockets: Any
 ) -> None:
-    composition = compose(attrs.evolve(SETTINGS, ping_interval_seconds=1, ping_timeout_seconds=1))
+    composition = compose(SETTINGS.replace(ping_interval_seconds=1, ping_timeout_seconds=1))
     url = await serve(composition, websockets, system_buffer_bytes=8192)
     tasks = len(asyncio.all_tasks())
     stalled = await connect(url, "ada", "websocket", "lobby", has_small_buffer=True)

@@ -188,7 +188,7 @@ async def test_missed_messages_queued_for_client_that_does_not_poll_are_bounded(
         received: list[str] = []
 
         while len(received) < MISSED:
-            assert composition.server.unread_bytes < 2 * Limits().push_batch_bytes
+            assert composition.server.unread_bytes < 2 * Limits().max_push_batch_bytes
             received += [packet for packet in await bob.get() if "receive_personal" in packet]
 
         seqs = [json.loads(packet[2:])[1]["seq"] for packet in received]

@@ -107,7 +107,7 @@ def test_batching_missed_messages_changes_only_their_position(
 ) -> None:
     _, at_once = theatre.play(FALLEN_BEHIND, path, over)
 
-    _, in_batches = theatre.play(FALLEN_BEHIND, path, over, Limits().push_batch_bytes)
+    _, in_batches = theatre.play(FALLEN_BEHIND, path, over, Limits().max_push_batch_bytes)
 
     assert _seqs_of_personal_messages(in_batches) == list(range(1, MISSED + 2))
     assert _apart(in_batches) == _apart(at_once)

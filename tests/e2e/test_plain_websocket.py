@@ -8,7 +8,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import aiohttp
-import attrs
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -213,7 +212,7 @@ class TestAuthentication:
         assert socket.close_code == 1008
 
     async def test_client_that_does_not_connect_is_disconnected(self) -> None:
-        settings = attrs.evolve(SETTINGS, connect_timeout_seconds=0.1)
+        settings = SETTINGS.replace(connect_timeout_seconds=0.1)
         async with serving(application(compose(settings))) as url, plain(url) as socket:
             with pytest.raises(ConnectionClosed):
                 await socket.recv()
@@ -322,7 +321,7 @@ async def test_devices_of_one_user_on_both_transports_see_the_same(url: str) -> 
 
 
 async def test_client_that_does_not_answer_pings_is_disconnected() -> None:
-    settings = attrs.evolve(SETTINGS, ping_interval_seconds=1, ping_timeout_seconds=1)
+    settings = SETTINGS.replace(ping_interval_seconds=1, ping_timeout_seconds=1)
     composition = compose(settings)
     async with serving(application(composition)) as url, plain(url) as socket:
         await asked(socket, id=1, command="connect", payload={"token": token("ada")})
@@ -380,7 +379,7 @@ async def test_server_without_takeover_refuses_the_handshake() -> None:
 
 
 async def test_without_a_path_there_is_no_plain_websocket() -> None:
-    app = application(compose(attrs.evolve(SETTINGS, websocket_path="")))
+    app = application(compose(SETTINGS.replace(websocket_path="")))
     async with serving(app) as url:
         assert await status_of_handshake(url) in {403, 404}
 

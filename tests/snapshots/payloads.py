@@ -27,7 +27,7 @@ def payload_lines(row: WireCommand) -> list[str]:
         try:
             command = row.parse(msgspec.convert(payload, row.payload))
             if isinstance(command, SendMessage):
-                check_content(command.content, Limits().content_chars)
+                check_content(command.content, Limits().max_content_chars)
         except (ChatError, msgspec.ValidationError):
             return False
         return True

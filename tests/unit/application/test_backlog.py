@@ -142,7 +142,7 @@ def seqs(events: Sequence[Event]) -> list[tuple[UserId, int]]:
 @pytest.mark.anyio
 async def test_reading_backlog_can_be_retried() -> None:
     outage = Outage()
-    live = LiveChat(Limits(rates={}, push_batch_bytes=10), HookedStore(before=outage))
+    live = LiveChat(Limits(rates={}, max_push_batch_bytes=10), HookedStore(before=outage))
     for _ in range(3):
         await live.host(ADA, personal(BOB, "x" * 10))
     connection = live.broadcast.open(BOB, (await live.connect(EVE)).connection_id)

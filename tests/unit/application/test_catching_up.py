@@ -139,7 +139,7 @@ async def test_conversation_above_limit_is_marked_limited(live: LiveChat) -> Non
 
 
 async def test_conversations_that_do_not_fit_are_on_next_page() -> None:
-    live = LiveChat(Limits(catch_up_messages=3, rates={}))
+    live = LiveChat(Limits(max_catch_up_messages=3, rates={}))
     ada = await client_of(live)
     for other in (BOB, EVE):
         for _ in range(2):
@@ -153,7 +153,7 @@ async def test_conversations_that_do_not_fit_are_on_next_page() -> None:
 
 
 async def test_conversation_larger_than_page_is_truncated() -> None:
-    live = LiveChat(Limits(catch_up_messages=3, rates={}))
+    live = LiveChat(Limits(max_catch_up_messages=3, rates={}))
     ada = await client_of(live)
     for _ in range(5):
         await live.host(BOB, personal(ADA))
@@ -289,7 +289,7 @@ async def test_catch_up_by_positions_continues_with_cursor(live: LiveChat) -> No
 
 
 async def test_returned_messages_are_delivered() -> None:
-    live = LiveChat(Limits(offline_push=0, rates={}))
+    live = LiveChat(Limits(max_offline_push=0, rates={}))
     bob = await live.connect(BOB)
     adas_phone = await live.connect(ADA)
     (connected,) = adas_phone.of(Connected)

@@ -9,12 +9,12 @@ from socketio_app.application.limits import DEFAULT_RATES, Limits
 
 def test_defaults_match_wire_contract() -> None:
     assert Limits() == Limits(
-        content_chars=4096,
-        rooms_per_user=1000,
+        max_content_chars=4096,
+        max_rooms_per_user=1000,
         typing_ttl=timedelta(seconds=8),
         typing_renew=timedelta(seconds=3),
-        typing_room_members=100,
-        offline_push=500,
+        max_typing_room_members=100,
+        max_offline_push=500,
         rates=DEFAULT_RATES,
     )
 

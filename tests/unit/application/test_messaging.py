@@ -374,7 +374,7 @@ class TestContent:
             await ada.execute(personal(BOB, "x" * 4097))
 
     async def test_content_limit_is_configurable(self) -> None:
-        live = LiveChat(Limits(content_chars=5, rates={}))
+        live = LiveChat(Limits(max_content_chars=5, rates={}))
         ada = await live.connect(ADA)
 
         await ada.execute(personal(BOB, "12345"))

@@ -92,7 +92,7 @@ class TestHistory:
             await ada.execute(FetchHistory(IN_LOBBY))
 
     async def test_messages_in_page_are_delivered(self) -> None:
-        live = LiveChat(Limits(offline_push=0, rates={}))
+        live = LiveChat(Limits(max_offline_push=0, rates={}))
         ada = await live.connect(ADA)
         for _ in range(3):
             await ada.execute(personal(BOB))
@@ -104,7 +104,7 @@ class TestHistory:
         assert delivered(ada) == [1, 2]
 
     async def test_messages_read_by_host_are_not_delivered(self) -> None:
-        live = LiveChat(Limits(offline_push=0, rates={}))
+        live = LiveChat(Limits(max_offline_push=0, rates={}))
         ada = await live.connect(ADA)
         await ada.execute(personal(BOB))
 
@@ -194,7 +194,7 @@ class TestConversations:
         assert (await self.listed(ada, limit=1)).next_cursor is None
 
     async def test_listing_delivers_nothing(self) -> None:
-        live = LiveChat(Limits(offline_push=0, rates={}))
+        live = LiveChat(Limits(max_offline_push=0, rates={}))
         ada = await live.connect(ADA)
         await ada.execute(personal(BOB))
 
@@ -303,7 +303,7 @@ class TestCatchingUp:
         assert not to_bob.limited
 
     async def test_messages_that_do_not_fit_are_marked_limited(self) -> None:
-        live = LiveChat(Limits(catch_up_messages=3, rates={}))
+        live = LiveChat(Limits(max_catch_up_messages=3, rates={}))
         ada = await live.connect(ADA)
         for other in (EVE, BOB):
             for _ in range(2):
@@ -339,7 +339,7 @@ class TestCatchingUp:
         assert oldest.state.conversation == Pair.of(ADA, others[0])
 
     async def test_returned_messages_are_delivered(self) -> None:
-        live = LiveChat(Limits(offline_push=0, rates={}))
+        live = LiveChat(Limits(max_offline_push=0, rates={}))
         ada = await live.connect(ADA)
         for _ in range(3):
             await ada.execute(personal(BOB))
@@ -400,7 +400,7 @@ class TestReceipts:
         assert reads(eve) == []
 
     async def test_receipt_in_large_room_goes_to_own_devices_only(self) -> None:
-        live = LiveChat(Limits(receipt_room_members=1, rates={}))
+        live = LiveChat(Limits(max_receipt_room_members=1, rates={}))
         ada, bob, bobs_phone = [await live.connect(user) for user in (ADA, BOB, BOB)]
         for device in (ada, bob):
             await device.execute(JoinRoom(LOBBY))

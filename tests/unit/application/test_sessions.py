@@ -59,7 +59,7 @@ class TestConnected:
                 room_id_chars=128,
                 client_message_id_chars=64,
                 page_messages=200,
-                catch_up_positions=39,
+                catch_up_positions=1000,
                 rooms_per_user=1000,
                 typing_ttl_ms=8000,
                 typing_renew_ms=3000,
@@ -75,8 +75,8 @@ class TestConnected:
     async def test_connected_has_configured_limits(self) -> None:
         live = LiveChat(
             Limits(
-                content_chars=10,
-                rooms_per_user=2,
+                max_content_chars=10,
+                max_rooms_per_user=2,
                 typing_ttl=timedelta(milliseconds=1500),
                 typing_renew=timedelta(milliseconds=333),
             )
@@ -148,7 +148,7 @@ class TestMissedMessages:
         assert contents(await live.connect(BOB)) == []
 
     async def test_push_is_limited_and_continues_next_time(self) -> None:
-        live = LiveChat(Limits(offline_push=3, rates={}))
+        live = LiveChat(Limits(max_offline_push=3, rates={}))
         for content in "abcde":
             await live.host(ADA, personal(BOB, content))
 
@@ -161,7 +161,7 @@ class TestMissedMessages:
         assert pushed == [["a", "b", "c"], ["d", "e"], []]
 
     async def test_later_delivery_covers_messages_above_push_limit(self) -> None:
-        live = LiveChat(Limits(offline_push=3, rates={}))
+        live = LiveChat(Limits(max_offline_push=3, rates={}))
         for content in "abcde":
             await live.host(ADA, personal(BOB, content))
         bob = await live.connect(BOB)
@@ -173,7 +173,7 @@ class TestMissedMessages:
         assert contents(await live.connect(BOB)) == []
 
     async def test_only_pushed_messages_are_delivered(self) -> None:
-        live = LiveChat(Limits(offline_push=2, rates={}))
+        live = LiveChat(Limits(max_offline_push=2, rates={}))
         ada = await live.connect(ADA)
         sent = [(await ada.execute(personal(BOB))).message.message_id for _ in range(3)]
 
@@ -182,7 +182,7 @@ class TestMissedMessages:
         assert [event.message.message_id for event in ada.of(MessageDelivered)] == sent[:2]
 
     async def test_push_limit_of_zero_pushes_nothing(self) -> None:
-        live = LiveChat(Limits(offline_push=0, rates={}))
+        live = LiveChat(Limits(max_offline_push=0, rates={}))
         await live.host(ADA, personal(BOB))
 
         assert contents(await live.connect(BOB)) == []

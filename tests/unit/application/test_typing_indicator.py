@@ -125,7 +125,7 @@ class TestRoom:
 class TestLargeRoom:
     @pytest.fixture
     def live(self) -> LiveChat:
-        return LiveChat(Limits(typing_room_members=2, rates={}))
+        return LiveChat(Limits(max_typing_room_members=2, rates={}))
 
     async def test_typing_in_room_at_limit_is_published(self, live: LiveChat) -> None:
         ada, bob = await in_lobby(live, ADA, BOB)

@@ -18,6 +18,7 @@ from sqlalchemy import make_url
 from socketio_app.application.limits import DEFAULT_RATES, Limits
 from socketio_app.domain.history import MAX_SEQ
 from socketio_app.domain.identifiers import MAX_USER_ID_CHARS
+from socketio_app.domain.rates import Rate, Rates
 from socketio_app.entrypoints.composition import key_set
 from socketio_app.entrypoints.settings import Settings, SettingsError, names
 
@@ -45,7 +46,9 @@ class TestDefaults:
         assert not settings.has_key_source
 
     def test_default_limits_match_application(self) -> None:
-        assert load().limits() == Limits()
+        positions_in_frame = 39
+
+        assert load().limits() == Limits(max_catch_up_positions=positions_in_frame)
 
     def test_defaults_are_valid_values(self) -> None:
         settings = Settings()
@@ -339,6 +342,34 @@ class TestValues:
         assert Settings.from_object(SimpleNamespace(LOG_LEVEL=30)).log_level == "warning"
         assert load_error(LOG_LEVEL="loud").startswith("LOG_LEVEL must be one of critical, error")
 
+    def test_rates_are_passed_to_limits_with_configured_burst(self) -> None:
+        limits = load(
+            RATE_SEND_PER_USER="3",
+            RATE_SEND_PER_CONNECTION="2",
+            RATE_REFUSALS_PER_CONNECTION="4",
+            RATE_REFUSALS_PER_USER="0",
+            RATE_BURST_SECONDS="5",
+        ).limits()
+
+        assert limits.rates["send"] == Rates(Rate(3, 15), Rate(2, 10))
+        assert (limits.refusals, limits.refusals_per_user) == (Rate(4, 20), None)
+
+    def test_kind_without_rates_is_unlimited(self) -> None:
+        limits = load(RATE_TYPING_PER_USER="0", RATE_TYPING_PER_CONNECTION="0").limits()
+
+        assert set(DEFAULT_RATES) - set(limits.rates) == {"typing"}
+
+    def test_connections_are_limited_unless_rate_limits_are_disabled(self) -> None:
+        given = {"CONNECTIONS_PER_USER": "7"}
+
+        assert load(**given).limits().max_connections_per_user == 7
+        assert load(**given, RATE_LIMITS="off").limits().max_connections_per_user == 0
+        assert load(**given, RATE_LIMITS="off").limits().refusals is None
+
+    def test_setting_that_does_not_exist_is_rejected(self) -> None:
+        with pytest.raises(TypeError, match="chat_no_such_limit"):
+            Settings(chat_no_such_limit=1)
+
     def test_zero_lifetime_days_is_unlimited(self) -> None:
         assert load(JWT_MAX_LIFETIME_DAYS="0").jwt_max_lifetime is None
         assert load(JWT_MAX_LIFETIME_DAYS="2").jwt_max_lifetime == timedelta(days=2)
@@ -356,7 +387,17 @@ class TestValues:
             MAX_FRAME_BYTES="5000",
         ).limits()
 
-        assert limits == Limits(1, 2, timedelta(seconds=3), timedelta(seconds=1.5), 4, 5, 6, 1, 7)
+        assert limits == Limits(
+            max_content_chars=1,
+            max_rooms_per_user=2,
+            typing_ttl=timedelta(seconds=3),
+            typing_renew=timedelta(seconds=1.5),
+            max_typing_room_members=4,
+            max_receipt_room_members=5,
+            max_catch_up_messages=6,
+            max_offline_push=7,
+            max_catch_up_positions=1,
+        )
 
 
 class TestTogether:
@@ -379,7 +420,7 @@ class TestTogether:
         settings = load(CHAT_CONTENT_CHARS=str(chars), MAX_FRAME_BYTES=enough)
         position = {"target": {"to_user_id": "😀" * MAX_USER_ID_CHARS}, "seq": MAX_SEQ}
 
-        positions = settings.limits().catch_up_positions
+        positions = settings.limits().max_catch_up_positions
         command = {"epoch": "e" * 64, "positions": [position] * positions, "limit": 200}
 
         assert positions > 0
@@ -390,7 +431,8 @@ class TestTogether:
 
         enough = shown.partition("at least ")[2].partition(",")[0]
 
-        assert load(CHAT_CONTENT_CHARS="10000", MAX_FRAME_BYTES=enough).chat_content_chars == 10_000
+        settings = load(CHAT_CONTENT_CHARS="10000", MAX_FRAME_BYTES=enough)
+        assert settings.limits().max_content_chars == 10_000
 
     def test_key_files_are_mutually_exclusive(self) -> None:
         assert "mutually exclusive" in load_error(JWT_KEY_FILE="a.pem", JWT_JWKS_FILE="b.json")
