@@ -12,7 +12,7 @@ from pathlib import Path
 import asyncpg
 import attrs
 
-from socketio_app.adapters.sql.rows import milliseconds
+from socketio_app.adapters.sql.times import milliseconds
 from socketio_app.adapters.system import SystemClock, new_message_id
 from socketio_app.domain.conversations import Conversation, Pair, Room
 from socketio_app.domain.identifiers import RoomId, UserId

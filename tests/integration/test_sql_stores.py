@@ -7,13 +7,22 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import asyncpg
+import attrs
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.sql import ClauseElement
 
+from socketio_app.adapters.sql import migrations
+from socketio_app.adapters.sql.message_columns import (
+    MESSAGE_COLUMN_NAMES,
+    MESSAGE_COLUMNS,
+    message_of,
+    message_row,
+)
 from socketio_app.adapters.sql.migrations import HEAD, VERSION_TABLE, SchemaError, migrate_postgres
 from socketio_app.adapters.sql.postgres.store import PostgresStore
 from socketio_app.adapters.sql.schema import metadata
@@ -31,6 +40,7 @@ from tests.servers import postgres
 pytestmark = pytest.mark.anyio
 
 LOBBY = Room(RoomId("lobby"))
+PAIR = Pair.of(ADA, BOB)
 
 
 @pytest.fixture
@@ -353,6 +363,16 @@ async def end_all_other_connections(url: str) -> None:
 
 
 def test_head_is_the_newest_migration() -> None:
-    scripts = Path(__file__).parents[2] / "socketio_app/adapters/sql/migrations/versions"
+    scripts = ScriptDirectory(str(Path(migrations.__file__).parent))
 
-    assert sorted(path.name for path in scripts.glob("v*.py"))[-1].startswith(f"v{HEAD}")
+    assert scripts.get_current_head() == HEAD
+
+
+def test_columns_of_messages_are_those_of_their_rows() -> None:
+    stored = draft(client_message_id="1").at(5)
+    row = message_row(draft(client_message_id="1"), 5)
+
+    assert len(row) == len(MESSAGE_COLUMNS)
+    named = dict(zip(MESSAGE_COLUMN_NAMES.split(", "), row, strict=True))
+    assert (named["seq"], named["client_message_id"]) == (5, b"1")
+    assert attrs.evolve(message_of(PAIR, row), message_id=stored.message_id) == stored

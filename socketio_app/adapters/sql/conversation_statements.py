@@ -23,8 +23,8 @@ from sqlalchemy import (
     union_all,
 )
 
+from socketio_app.adapters.sql.message_columns import MESSAGE_COLUMNS
 from socketio_app.adapters.sql.schema import conversations, cursors, members, messages
-from socketio_app.adapters.sql.statements import MESSAGE
 
 
 def states(user_id: bytes, limit: int, before_activity: int | None) -> Select[Any]:
@@ -45,7 +45,7 @@ def states_with_messages(user_id: bytes, limit: int, before_activity: int | None
         messages.c.conversation_id == page.c.conversation_id, messages.c.seq == page.c.last_seq
     )
     return (
-        select(*columns, *MESSAGE)
+        select(*columns, *MESSAGE_COLUMNS)
         .select_from(source.outerjoin(messages, newest))
         .order_by(page.c.activity.desc())
     )

@@ -1,37 +1,19 @@
-"""Conversion between domain values and rows."""
+"""Conversion between conversations and rows; `message_columns` converts messages."""
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from socketio_app.adapters.sql.message_columns import message_of
 from socketio_app.domain.activity import Change
 from socketio_app.domain.conversations import Conversation, Pair, Room
 from socketio_app.domain.history import ConversationState, Page, Recent, Window
-from socketio_app.domain.identifiers import ClientMessageId, MessageId, RoomId, UserId
-from socketio_app.domain.messaging import Draft, Message
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
+from socketio_app.domain.identifiers import RoomId, UserId
 
 ConversationKey = tuple[bytes | None, bytes | None, bytes | None]
 """`room_id`, `first_user_id`, `second_user_id`."""
 
-MessageRow = tuple[int, str, bytes, bytes, int, bytes | None]
-"""`seq`, `message_id`, `from_user_id`, `content`, `created_at`, `client_message_id`."""
-
-
 STATE_COLUMNS = 7
 """Number of columns of the statement `states`."""
-
-
-def milliseconds(moment: datetime) -> int:
-    """Return the milliseconds since 1970."""
-    return (moment - _EPOCH) // _MILLISECOND
-
-
-def moment(since_1970_ms: int) -> datetime:
-    """Return the UTC `datetime` of milliseconds since 1970."""
-    return _EPOCH + since_1970_ms * _MILLISECOND
 
 
 def key_of(conversation: Conversation) -> ConversationKey:
@@ -83,30 +65,3 @@ def page_of(conversation: Conversation, window: Window, last_seq: int, rows: Seq
         messages.reverse()
     newest = max(last_seq, messages[-1].seq) if messages else last_seq
     return Page(messages, len(rows) > window.limit, newest)
-
-
-def message_row(draft: Draft, seq: int) -> MessageRow:
-    """Return the columns of a message, without its conversation."""
-    client_message_id = draft.client_message_id
-    return (
-        seq,
-        draft.message_id,
-        draft.from_user_id.encode(),
-        draft.content.encode(),
-        milliseconds(draft.created_at),
-        None if client_message_id is None else client_message_id.encode(),
-    )
-
-
-def message_of(conversation: Conversation, row: MessageRow) -> Message:
-    """Return the message in a row."""
-    seq, message_id, from_user_id, content, created_at, client_message_id = row
-    return Message(
-        MessageId(message_id),
-        conversation,
-        seq,
-        UserId(from_user_id.decode()),
-        content.decode(),
-        moment(created_at),
-        None if client_message_id is None else ClientMessageId(client_message_id.decode()),
-    )

@@ -20,6 +20,8 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from socketio_app.adapters.sql.message_columns import MESSAGE_COLUMNS
+
 metadata = MetaData()
 
 
@@ -76,12 +78,7 @@ messages = Table(
     "chat_message",
     metadata,
     Column("conversation_id", _Id, primary_key=True, autoincrement=False),
-    Column("seq", BigInteger, primary_key=True, autoincrement=False),
-    Column("message_id", String(36), nullable=False),
-    Column("from_user_id", LargeBinary, nullable=False),
-    Column("content", LargeBinary, nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-    Column("client_message_id", LargeBinary),
+    *MESSAGE_COLUMNS,
     # The activity that the message drew; 0 before schema 0002.
     Column("activity", BigInteger, nullable=False, server_default="0"),
 )

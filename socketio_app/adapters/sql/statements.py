@@ -7,16 +7,8 @@ from typing import Any
 
 from sqlalchemy import Select, select
 
+from socketio_app.adapters.sql.message_columns import MESSAGE_COLUMNS
 from socketio_app.adapters.sql.schema import conversations, members, messages
-
-MESSAGE = (
-    messages.c.seq,
-    messages.c.message_id,
-    messages.c.from_user_id,
-    messages.c.content,
-    messages.c.created_at,
-    messages.c.client_message_id,
-)
 
 
 def page(
@@ -26,7 +18,7 @@ def page(
 
     These are the oldest after `after_seq`, or else the newest before `before_seq`, if given.
     """
-    statement = select(*MESSAGE).where(messages.c.conversation_id == conversation_id)
+    statement = select(*MESSAGE_COLUMNS).where(messages.c.conversation_id == conversation_id)
     if after_seq is not None:
         statement = statement.where(messages.c.seq > after_seq).order_by(messages.c.seq)
     else:

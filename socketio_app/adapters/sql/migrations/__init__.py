@@ -12,8 +12,10 @@ from socketio_app.adapters.sql.postgres.session import Connector
 from socketio_app.adapters.sql.postgres.url import parse_postgres_url
 from socketio_app.application.store_capabilities import StoreError
 
-HEAD = "0002"
-"""The revision that this code requires."""
+_SCRIPTS = Path(__file__).parent
+
+HEAD = max(script.name[1:5] for script in _SCRIPTS.glob("versions/v*.py"))
+"""The revision that this code requires: that of the newest script."""
 
 VERSION_TABLE = "chat_alembic_version"
 
@@ -37,7 +39,7 @@ def migrate(connection: Connection) -> None:
     from alembic.util import CommandError
 
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent))
+    config.set_main_option("script_location", str(_SCRIPTS))
     config.attributes["connection"] = connection
     try:
         command.upgrade(config, HEAD)

@@ -15,9 +15,10 @@ from collections.abc import Callable, Sequence
 
 import attrs
 
+from socketio_app.adapters.sql.message_columns import MESSAGE_COLUMN_NAMES, message_of
 from socketio_app.adapters.sql.postgres.pool import PostgresPool, fetch
 from socketio_app.adapters.sql.postgres.statements import CHANGES
-from socketio_app.adapters.sql.rows import change_of, key_columns, message_of
+from socketio_app.adapters.sql.rows import change_of, key_columns
 from socketio_app.domain.activity import Change, Mark
 from socketio_app.domain.identifiers import UserId
 from socketio_app.domain.messaging import Message
@@ -159,7 +160,7 @@ _LOWEST_RUNNING = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
 
 # Walks back from the newest message while messages are new: activity increases with `seq`, and
 # `seq` has no gaps.
-NEW_MESSAGES = """
+NEW_MESSAGES = f"""
     WITH key AS (
         SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::bytea[], $4::bigint[], $5::bigint[])
             WITH ORDINALITY
@@ -171,7 +172,7 @@ NEW_MESSAGES = """
         SELECT position, conversation_id, newest_seq, beyond
         FROM key JOIN chat_conversation USING (first_user_id, second_user_id)
     )
-    SELECT position, seq, message_id, from_user_id, content, created_at, client_message_id
+    SELECT position, {MESSAGE_COLUMN_NAMES}
     FROM place CROSS JOIN LATERAL (
         WITH RECURSIVE newest AS (
             SELECT message.* FROM chat_message message
@@ -186,4 +187,4 @@ NEW_MESSAGES = """
         SELECT * FROM newest LIMIT $7
     ) newest
     ORDER BY position, seq
-"""
+"""  # noqa: S608  (constants)

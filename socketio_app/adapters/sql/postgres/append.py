@@ -14,9 +14,15 @@ waiting. For the skipped messages, the first messages are read, which their ackn
 
 from collections.abc import Mapping, Sequence
 
+from socketio_app.adapters.sql.message_columns import (
+    MESSAGE_COLUMN_NAMES,
+    MESSAGE_COLUMNS,
+    message_of,
+    message_row,
+)
 from socketio_app.adapters.sql.postgres.pool import PostgresConnection
 from socketio_app.adapters.sql.postgres.session import Connection
-from socketio_app.adapters.sql.rows import key_columns, message_of, message_row
+from socketio_app.adapters.sql.rows import key_columns
 from socketio_app.domain.conversations import Conversation, Pair
 from socketio_app.domain.messaging import Draft, Stored
 
@@ -32,23 +38,19 @@ async def append(
         ids: The id of each conversation.
 
     Raises:
-        StaleNumbersError: An id is not that of its conversation. Nothing was stored; try again with
+        StaleIdsError: An id is not that of its conversation. Nothing was stored; try again with
             fresh ids.
     """
     conversation_ids = [ids[draft.conversation] for draft in drafts]
     keys = key_columns(draft.conversation for draft in drafts)
     rows = [message_row(draft, 0)[1:] for draft in drafts]
-    message_ids, senders, contents, times, client_message_ids = map(list, zip(*rows, strict=True))
+    columns = map(list, zip(*rows, strict=True))
     to_first, to_second = map(list, zip(*map(_recipient, drafts), strict=True))
     placed = await connection.fetch(
         APPEND,
         conversation_ids,
         *keys,
-        message_ids,
-        senders,
-        contents,
-        times,
-        client_message_ids,
+        *columns,
         to_first,
         to_second,
     )
@@ -161,15 +163,17 @@ async def _first_messages(
     return found
 
 
-APPEND = "SELECT * FROM chat_append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+# The id and the key of the conversation, the columns of the message without `seq`, and its
+# recipient.
+_PARAMETERS = range(1, 4 + len(MESSAGE_COLUMNS) + 2)
+APPEND = f"SELECT * FROM chat_append({', '.join(f'${number}' for number in _PARAMETERS)})"  # noqa: S608  (constants)
 
-_FIND_RETRIED = """
-    SELECT DISTINCT message.conversation_id, seq, message_id, message.from_user_id, content,
-        created_at, message.client_message_id
+_FIND_RETRIED = f"""
+    SELECT DISTINCT conversation_id, {MESSAGE_COLUMN_NAMES}
     FROM unnest($1::bigint[], $2::bytea[], $3::bytea[])
         AS retry (conversation_id, from_user_id, client_message_id)
-    JOIN chat_message message USING (conversation_id, from_user_id, client_message_id)
-"""
+    JOIN chat_message USING (conversation_id, from_user_id, client_message_id)
+"""  # noqa: S608  (constants)
 
 _INSERT_CONVERSATIONS = """
     INSERT INTO chat_conversation (room_id, first_user_id, second_user_id, last_seq,

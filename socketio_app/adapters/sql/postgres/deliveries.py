@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 
 from socketio_app.adapters.sql.deliveries import submit_deliveries
 from socketio_app.adapters.sql.group_commit import GroupCommit
+from socketio_app.adapters.sql.message_columns import MESSAGE_COLUMN_NAMES, message_of
 from socketio_app.adapters.sql.postgres.activity import ActivityMarks
 from socketio_app.adapters.sql.postgres.append import find_ids
 from socketio_app.adapters.sql.postgres.pool import PostgresPool
 from socketio_app.adapters.sql.postgres.session import Connection
-from socketio_app.adapters.sql.rows import message_of
 from socketio_app.adapters.sql.undelivered import (
     FIRST_PAIRS,
     WAITING_PAIRS,
@@ -142,8 +142,8 @@ async def _move(connection: Connection, reached: dict[Cursor, int]) -> dict[Curs
     return {ordered[position - 1]: delivered_seq for position, delivered_seq in rows}
 
 
-_UNDELIVERED = """
-    SELECT position, seq, message_id, from_user_id, content, created_at, client_message_id
+_UNDELIVERED = f"""
+    SELECT position, {MESSAGE_COLUMN_NAMES}
     FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::boolean[]) WITH ORDINALITY
         AS pair (conversation_id, delivered_seq, last_seq, to_oneself, position)
     CROSS JOIN LATERAL (
@@ -154,7 +154,7 @@ _UNDELIVERED = """
         ORDER BY message.seq LIMIT $6
     ) message
     ORDER BY position, seq
-"""
+"""  # noqa: S608  (constants)
 _MOVE_DELIVERED_ACTIVITY = """
     INSERT INTO chat_user (user_id, delivered_activity) VALUES ($1, $2)
     ON CONFLICT (user_id) DO UPDATE SET delivered_activity = excluded.delivered_activity

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 import asyncpg
 
 from socketio_app.adapters.sql.group_commit import GroupCommit
+from socketio_app.adapters.sql.message_columns import MESSAGE_COLUMN_NAMES, message_of
 from socketio_app.adapters.sql.postgres.append import ConversationIds, StaleIdsError, append
 from socketio_app.adapters.sql.postgres.pool import PostgresConnection, PostgresPool, fetch
 from socketio_app.adapters.sql.postgres.session import Connector
 from socketio_app.adapters.sql.postgres.statements import CONVERSATION_AT, PAGE
-from socketio_app.adapters.sql.rows import key_columns, key_of, message_of, page_of
+from socketio_app.adapters.sql.rows import key_columns, key_of, page_of
 from socketio_app.application.ports import ConversationSeq
 from socketio_app.domain.conversations import Conversation
 from socketio_app.domain.errors import Unavailable
@@ -149,7 +150,7 @@ def _duplicate(outcome: Stored | Exception) -> Stored | Exception:
     return Stored(outcome.message, duplicate=True) if isinstance(outcome, Stored) else outcome
 
 
-NEWEST = """
+NEWEST = f"""
     WITH key AS (
         SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::bytea[], $4::bigint[]) WITH ORDINALITY
             AS key (room_id, first_user_id, second_user_id, beyond, position)
@@ -159,11 +160,11 @@ NEWEST = """
         SELECT position, conversation_id, beyond FROM key
         JOIN chat_conversation USING (first_user_id, second_user_id)
     )
-    SELECT position, seq, message_id, from_user_id, content, created_at, client_message_id
+    SELECT position, {MESSAGE_COLUMN_NAMES}
     FROM place CROSS JOIN LATERAL (
         SELECT * FROM chat_message message
         WHERE message.conversation_id = place.conversation_id AND message.seq > place.beyond
         ORDER BY message.seq DESC LIMIT $5
     ) newest
     ORDER BY position, seq
-"""
+"""  # noqa: S608  (constants)

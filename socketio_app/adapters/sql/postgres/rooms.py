@@ -7,7 +7,7 @@ from socketio_app.adapters.sql.postgres.append import find_or_insert
 from socketio_app.adapters.sql.postgres.conversations import mark_read
 from socketio_app.adapters.sql.postgres.epoch import Epoch
 from socketio_app.adapters.sql.postgres.pool import PostgresPool
-from socketio_app.adapters.sql.rows import milliseconds
+from socketio_app.adapters.sql.times import milliseconds
 from socketio_app.application.commands import RoomJoined
 from socketio_app.application.locks import KeyedLock
 from socketio_app.domain.conversations import Room

@@ -18,10 +18,10 @@ from socketio_app.adapters.sql.conversation_statements import (
     states,
     states_with_messages,
 )
+from socketio_app.adapters.sql.message_columns import MESSAGE_COLUMN_NAMES, message_of
 from socketio_app.adapters.sql.rows import (
     change_of,
     key_of,
-    message_of,
     page_of,
     recent_of,
     state_of,
@@ -158,17 +158,17 @@ FIND_PAIR = """
     SELECT conversation_id, last_seq FROM chat_conversation
     WHERE first_user_id = ? AND second_user_id = ?
 """
-NEWEST = """
-    SELECT seq, message_id, from_user_id, content, created_at, client_message_id FROM chat_message
+NEWEST = f"""
+    SELECT {MESSAGE_COLUMN_NAMES} FROM chat_message
     WHERE conversation_id = ? AND seq > ? ORDER BY seq DESC LIMIT ?
-"""
+"""  # noqa: S608  (constants)
 WAITING_PAIRS = undelivered.WAITING_PAIRS.replace("$1", ":user_id").replace("$2", ":limit")
-UNDELIVERED = """
-    SELECT seq, message_id, from_user_id, content, created_at, client_message_id FROM chat_message
+UNDELIVERED = f"""
+    SELECT {MESSAGE_COLUMN_NAMES} FROM chat_message
     WHERE conversation_id = ? AND seq > ? AND seq <= ? AND (? OR from_user_id <> ?)
     ORDER BY seq LIMIT ?
-"""
-NEWEST_FIRST = """
-    SELECT seq, message_id, from_user_id, content, created_at, client_message_id, activity
+"""  # noqa: S608  (constants)
+NEWEST_FIRST = f"""
+    SELECT {MESSAGE_COLUMN_NAMES}, activity
     FROM chat_message WHERE conversation_id = ? AND seq > ? AND seq <= ? ORDER BY seq DESC
-"""
+"""  # noqa: S608  (constants)

@@ -12,12 +12,14 @@ from typing import Any
 
 import attrs
 
-from socketio_app.adapters.sql.rows import (
-    key_of,
+from socketio_app.adapters.sql.message_columns import (
+    MESSAGE_COLUMN_NAMES,
+    MESSAGE_COLUMNS,
     message_of,
     message_row,
-    milliseconds,
 )
+from socketio_app.adapters.sql.rows import key_of
+from socketio_app.adapters.sql.times import milliseconds
 from socketio_app.domain.conversations import Conversation, Pair, Room
 from socketio_app.domain.errors import Unavailable
 from socketio_app.domain.history import ReadMarker
@@ -278,17 +280,16 @@ _INSERT_CONVERSATION = """
         last_seq_to_first, last_seq_to_second, activity)
     VALUES (?, ?, ?, 0, 0, 0, 0)
 """
-_INSERT_MESSAGE = """
-    INSERT INTO chat_message (conversation_id, seq, message_id, from_user_id, content, created_at,
-        client_message_id, activity)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+_INSERT_MESSAGE = f"""
+    INSERT INTO chat_message (conversation_id, {MESSAGE_COLUMN_NAMES}, activity)
+    VALUES (?, {", ".join("?" for _ in MESSAGE_COLUMNS)}, ?)
     ON CONFLICT (conversation_id, from_user_id, client_message_id)
         WHERE client_message_id IS NOT NULL DO NOTHING
-"""
-_FIND_RETRIED = """
-    SELECT seq, message_id, from_user_id, content, created_at, client_message_id FROM chat_message
+"""  # noqa: S608  (constants)
+_FIND_RETRIED = f"""
+    SELECT {MESSAGE_COLUMN_NAMES} FROM chat_message
     WHERE conversation_id = ? AND from_user_id = ? AND client_message_id = ?
-"""
+"""  # noqa: S608  (constants)
 _DELIVER = """
     INSERT INTO chat_cursor (user_id, conversation_id, delivered_seq, read_seq)
     VALUES (?, ?, ?, 0)
