@@ -30,16 +30,16 @@ NO_NODE = "Node is not installed, so the official JavaScript client is NOT TESTE
 
 @attrs.frozen
 class Kind:
-    """Which client, over which transport."""
+    """A kind of client, and its transport."""
 
     client: str
     transport: Transport
     websockets: type[asyncio.Protocol] | str = TakeoverProtocol
-    """uvicorn's, which are handed over or not."""
+    """The value of uvicorn's `ws`: the takeover, or an ASGI implementation."""
 
     def __str__(self) -> str:
-        plain = "" if self.websockets is TakeoverProtocol else "-plain"
-        return f"{self.client}-{self.transport}{plain}"
+        path = "" if self.websockets is TakeoverProtocol else "-asgi"
+        return f"{self.client}-{self.transport}{path}"
 
 
 KINDS = [

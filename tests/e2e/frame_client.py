@@ -1,7 +1,6 @@
-"""A client that keeps every frame and packet as it came, and does nothing that it is not told to.
+"""An Engine.IO client (protocol 4) that records every frame and packet unchanged.
 
-It speaks Engine.IO (protocol 4) over a transport that it is given, and reads only when it is asked
-to: until then what is for it waits, as with a client whose network is slow.
+It reads only when a test asks it to; until then its data is unread, as with a slow network.
 """
 
 import asyncio
@@ -27,14 +26,14 @@ Packet = str | bytes
 Moment = Literal["before the probe", "after the probe"]
 
 END = "<end>"
-"""Where in what it got a client ended its connection."""
+"""Marks where in its received packets a client ended its connection."""
 
 PATIENCE_SECONDS = 60
 MAX_REQUEST_BYTES = 20_000
-"""So much the server takes at a time."""
+"""Maximum size of a polling request that the server accepts."""
 
 SMALL_BUFFER = 8192
-"""So little fits between the server and a client that does not read."""
+"""Buffer size that soon makes the server wait for a client that does not read."""
 
 
 class FrameSocket:
@@ -67,7 +66,7 @@ class FrameSocket:
         return opened
 
     def send(self, packets: Iterable[Packet], pieces: int = 1) -> None:
-        """Send messages in one write, each in so many frames."""
+        """Send messages in one write, each in `pieces` frames."""
         for packet in packets:
             data = packet.encode("utf-8", "surrogateescape") if isinstance(packet, str) else packet
             size = -(-len(data) // pieces) or 1
@@ -79,20 +78,20 @@ class FrameSocket:
         self._flush()
 
     def ping(self) -> None:
-        self._protocol.send_ping(b"there?")
+        self._protocol.send_ping(b"test")
         self._flush()
 
     def close(self) -> None:
-        """Say goodbye, as a browser does."""
+        """Send a Close frame, as a browser does."""
         self._protocol.send_close(1000)
         self._flush()
 
     def fileno(self) -> int:
-        """The socket's, for who asks the system about it."""
+        """Return the file descriptor of the socket."""
         return int(self._writer.get_extra_info("socket").fileno())
 
     def abort(self) -> None:
-        """Go without a word."""
+        """Abort the connection."""
         self._writer.transport.abort()
         self.is_at_end = True
         open_clients.untrack(self)
@@ -101,7 +100,7 @@ class FrameSocket:
         self.abort()
 
     async def read(self) -> list[Frame]:
-        """The frames that come next, or what is left of them at the end."""
+        """Return the next frames; at the end of the connection, the rest."""
         early, self._early = self._early, []
         return early or await self._read()
 
@@ -131,15 +130,15 @@ class FrameClient:
     """One Engine.IO connection."""
 
     http: aiohttp.ClientSession
-    """Its own: its requests go out over connections that are nobody else's."""
+    """A session of its own, so that clients share no TCP connections."""
     url: str
     """Where to poll."""
     sid: str
     received: list[str]
     """Everything, in order. A frame that is not a whole text message is in angle brackets. Pings
-    and NOOPs are left out: when they come is a matter of time."""
+    and NOOPs are omitted, because they depend on timing."""
     has_small_buffer: bool
-    """Whether the server soon has to wait when it does not read."""
+    """Whether the server soon has to wait if this client does not read."""
     websocket: FrameSocket | None = None
     is_at_end: bool = False
     _acks: int = 0
@@ -166,14 +165,14 @@ class FrameClient:
         return client
 
     def command(self, event: str) -> str:
-        """The packet of an event that asks for an acknowledgement."""
+        """Return the packet of an event with an acknowledgement id."""
         self._acks += 1
         return f"42{self._acks}{event}"
 
     async def send_and_settle(self, packets: Sequence[Packet], pieces: int = 1) -> None:
-        """Send packets that leave the connection as it is; read until all that comes of them has.
+        """Send packets that keep the connection open; read everything that results from them.
 
-        A round trip does it: what had been told before its answer comes before it.
+        The reply to a last command follows all earlier packets.
         """
         settling = self.command('["settle",{}]')
         async with asyncio.TaskGroup() as tasks:
@@ -182,15 +181,15 @@ class FrameClient:
         assert not self.is_at_end, self.received[-1]
 
     async def send_until(self, packets: Sequence[Packet], beginning: str) -> None:
-        """Send packets, and read until something begins so."""
+        """Send packets, and read until a packet has the beginning."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._send(packets))
             tasks.create_task(self._read_until(beginning))
 
     async def send_last(self, packets: Sequence[Packet]) -> None:
-        """Send packets that end the connection, and over a WebSocket read to the end.
+        """Send packets that end the connection, and read a WebSocket to the end.
 
-        A polling client reads no more: what is left for it may or may not still be there.
+        A polling client stops reading: the rest may or may not still be available.
         """
         self.received.append(END)
         await self._send(packets)
@@ -206,13 +205,13 @@ class FrameClient:
         await self._end()
 
     async def release(self) -> None:
-        """Go without a word; a polling client says so to nobody."""
+        """Abort the transport; a polling client just stops polling."""
         if self.websocket is not None:
             self.websocket.abort()
         await self._end()
 
     def ping(self) -> None:
-        """Send a ping of the WebSocket protocol's, where there is one."""
+        """Send a WebSocket ping, unless the transport is polling."""
         if self.websocket is not None:
             self.websocket.ping()
 
@@ -222,9 +221,9 @@ class FrameClient:
         moment: Moment,
         packets: Sequence[Packet],
     ) -> None:
-        """Change from polling to a WebSocket, as clients do; something else happens meanwhile.
+        """Upgrade from polling to a WebSocket, as clients do, and run `meanwhile` at the moment.
 
-        Packets are sent in one write with the last step.
+        The packets are sent in one write with the last step.
         """
         websocket, polling = await self._probe(meanwhile, moment)
         await polling
@@ -235,7 +234,7 @@ class FrameClient:
     async def fail_to_upgrade(
         self, meanwhile: Callable[[], Awaitable[None]], moment: Moment
     ) -> None:
-        """Begin to change to a WebSocket, and think better of it."""
+        """Begin an upgrade to a WebSocket, and close the WebSocket instead."""
         websocket, polling = await self._probe(meanwhile, moment)
         websocket.close()
         while not websocket.is_at_end:
@@ -272,8 +271,8 @@ class FrameClient:
 
     async def _read(self) -> None:
         if self.websocket is not None:
-            came = [_as_it_came(frame) for frame in await self.websocket.read()]
-            self.received += [packet for packet in came if packet not in {"2", "6"}]
+            packets = [_describe(frame) for frame in await self.websocket.read()]
+            self.received += [packet for packet in packets if packet not in {"2", "6"}]
             self.is_at_end = self.websocket.is_at_end
             return
         async with self.http.get(self.url) as answer:
@@ -290,7 +289,7 @@ class FrameClient:
 
 
 def _requests(packets: Sequence[Packet]) -> Iterator[bytes]:
-    """The packets as polling sends them, in as few requests as the server takes."""
+    """Encode packets in as few polling requests as the server accepts."""
     request = b""
     for number, packet in enumerate(packets):
         if isinstance(packet, str):
@@ -305,7 +304,7 @@ def _requests(packets: Sequence[Packet]) -> Iterator[bytes]:
     yield request
 
 
-def _as_it_came(frame: Frame) -> str:
+def _describe(frame: Frame) -> str:
     is_text = frame.opcode is Opcode.TEXT and frame.fin
     if is_text and not (frame.rsv1 or frame.rsv2 or frame.rsv3):
         return bytes(frame.data).decode()

@@ -1,4 +1,4 @@
-"""Plays scenarios on real servers, whose time and identifiers are the same each time."""
+"""Runs scenarios on real servers with reproducible time and identifiers."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -39,33 +39,33 @@ from tests.e2e.scenarios import EPOCH, LOBBY, USERS, Event, Scenario
 from tests.e2e.serving import serving
 from tests.stores import HookedMessages, memory_store, nothing
 
-Over = Literal["as they come", "polling", "websocket", "upgrade"]
-"""The transports of all clients, whatever the scenario has: its own; or the one for all; or polling
-first, and the upgrades that are in the scenario."""
+Transports = Literal["as drawn", "polling", "websocket", "upgrade"]
+"""The transports of the clients: the scenario's; one for all of them; or polling, with the upgrades
+that are in the scenario."""
 
 
 @attrs.frozen
 class Path:
-    """A way through the server."""
+    """A code path through the server."""
 
     websockets: type[asyncio.Protocol] | str
     runs_outside_tasks: bool
 
 
-PLAIN = Path("websockets-sansio", runs_outside_tasks=False)
-FAST = Path(TakeoverProtocol, runs_outside_tasks=True)
-FAST_IN_TASKS = Path(TakeoverProtocol, runs_outside_tasks=False)
+ASGI = Path("websockets-sansio", runs_outside_tasks=False)
+TAKEOVER = Path(TakeoverProtocol, runs_outside_tasks=True)
+TAKEOVER_IN_TASKS = Path(TakeoverProtocol, runs_outside_tasks=False)
 
 
 SYSTEM_BUFFER_BYTES = 131_072
-"""Little enough that a server soon has to wait for clients that do not read."""
+"""Small enough that a server soon has to wait for clients that do not read."""
 
 ALL_AT_ONCE = 2**30
-"""A size of batches that holds whatever a user has missed."""
+"""A batch size that no user's missed messages exceed."""
 
 
-class Stage:
-    """A server, with one chat after the other on it: for a new one each it would start too long."""
+class ScenarioServer:
+    """A server that serves one chat after another, because starting a server is slow."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -76,12 +76,12 @@ class Stage:
         await self.app(scope, receive, send)
 
 
-class Theatre:
-    """Servers of every path, on one event loop."""
+class ScenarioServers:
+    """A server for each path, on one event loop."""
 
     def __init__(self, loop_factory: Callable[[], asyncio.AbstractEventLoop]) -> None:
         self._dispatcher = asyncio.Runner(loop_factory=loop_factory)
-        self._stages: dict[Path, Stage] = {}
+        self._servers: dict[Path, ScenarioServer] = {}
         self._closing = AsyncExitStack()
 
     def open(self, paths: Sequence[Path]) -> None:
@@ -89,26 +89,30 @@ class Theatre:
 
     async def _open(self, paths: Sequence[Path]) -> None:
         for path in paths:
-            stage = self._stages[path] = Stage(path)
-            server = serving(
-                stage,
+            server = self._servers[path] = ScenarioServer(path)
+            running = serving(
+                server,
                 path.websockets,
                 system_buffer_bytes=SYSTEM_BUFFER_BYTES,
                 lifespan="off",
                 ws_ping_interval=None,
             )
-            stage.base_url = await self._closing.enter_async_context(server)
+            server.base_url = await self._closing.enter_async_context(running)
 
-    def play(
-        self, scenario: Scenario, path: Path, over: Over, push_batch_bytes: int = ALL_AT_ONCE
+    def run(
+        self,
+        scenario: Scenario,
+        path: Path,
+        transports: Transports,
+        push_batch_bytes: int = ALL_AT_ONCE,
     ) -> Sequence[Sequence[str]]:
-        """What each client got, in the order in which they came.
+        """Return what each client received, in the order in which they connected.
 
-        Missed messages are pushed at once: in batches, their place among the answers depends on
-        when the system's buffers have room.
+        By default, missed messages are pushed in one batch: the positions of several batches among
+        the replies depend on when the system's buffers have room.
         """
         return self._dispatcher.run(
-            Play(self._stages[path], scenario, over, push_batch_bytes).run()
+            ScenarioRun(self._servers[path], scenario, transports, push_batch_bytes).run()
         )
 
     def close(self) -> None:
@@ -116,17 +120,17 @@ class Theatre:
         self._dispatcher.close()
 
 
-class HeldUp:
-    """The store's deliveries; who reads what they have missed may be held up there.
+class PausableDeliveries:
+    """The store's deliveries, which can pause a read of missed messages.
 
-    None is ever noted: when a client confirms is a matter of time, and would differ between paths.
+    They record nothing: when a client confirms depends on timing, and would differ between paths.
     """
 
     def __init__(self, deliveries: DeliveryLog) -> None:
         self._deliveries = deliveries
         self.when: scenarios.OpeningMoment | None = None
-        self.is_there = asyncio.Event()
-        self.may_go_on = asyncio.Event()
+        self.reached = asyncio.Event()
+        self.released = asyncio.Event()
 
     async def undelivered(self, user_id: UserId, limit: int) -> Sequence[Message]:
         await self._wait_at("before the read")
@@ -139,20 +143,26 @@ class HeldUp:
 
     async def _wait_at(self, moment: scenarios.OpeningMoment) -> None:
         if self.when == moment:
-            self.is_there.set()
-            await self.may_go_on.wait()
+            self.reached.set()
+            await self.released.wait()
 
 
-class Play:
-    """One scenario on one server."""
+class ScenarioRun:
+    """A run of one scenario on one server."""
 
-    def __init__(self, stage: Stage, scenario: Scenario, over: Over, push_batch_bytes: int) -> None:
-        self._stage = stage
+    def __init__(
+        self,
+        server: ScenarioServer,
+        scenario: Scenario,
+        transports: Transports,
+        push_batch_bytes: int,
+    ) -> None:
+        self._server = server
         self._scenario = scenario
-        self._over = over
+        self._transports = transports
         self._limits = Limits(rates={}, max_push_batch_bytes=push_batch_bytes)
         self._clock = ManualClock()
-        self._held_up: HeldUp
+        self._deliveries: PausableDeliveries
         self._composition = self._compose()
         self._clients: list[FrameClient] = []
         self._users: list[str] = []
@@ -163,7 +173,7 @@ class Play:
 
         store = memory_store()
         store.epoch = EPOCH
-        store.deliveries = self._held_up = HeldUp(store.deliveries)  # type: ignore[assignment]
+        store.deliveries = self._deliveries = PausableDeliveries(store.deliveries)  # type: ignore[assignment]
         if self._scenario.store_waits:
             store.messages = HookedMessages(store.messages, turn, nothing)  # type: ignore[assignment]
         hub = Hub(SOCKETIO_ENCODING)
@@ -173,84 +183,84 @@ class Play:
             max_frame_bytes=MAX_REQUEST_BYTES,
             ping_interval_seconds=3600,
             max_unread_bytes=2**30,
-            # Whether typing is dropped depends on when a client polls, so here it never is.
+            # Whether typing events are dropped depends on when a client polls: here, never.
             ephemeral_unread_bytes=2**30,
-            runs_outside_tasks=self._stage.path.runs_outside_tasks,
+            runs_outside_tasks=self._server.path.runs_outside_tasks,
         )
         numbers = count(1)
         new_id = lambda: f"id-{next(numbers):06}"  # noqa: E731
-        server = SocketIOServer(chat, hub, verifier, options, new_id=new_id)
-        return Composition(chat, server, store)
+        socketio_server = SocketIOServer(chat, hub, verifier, options, new_id=new_id)
+        return Composition(chat, socketio_server, store)
 
     async def run(self) -> Sequence[Sequence[str]]:
-        """Play it; then each client reads what waits for it."""
-        self._stage.app = application(self._composition)
+        """Run the steps; then let each client read what it has not read."""
+        self._server.app = application(self._composition)
         await self._composition.start()
         for user in USERS:
             await self._composition.chat.execute(Actor(UserId(user)), JoinRoom(RoomId(LOBBY)))
         try:
             for step in self._scenario.steps:
-                await self._do(step)
+                await self._step(step)
             for client in self._clients:
-                await self._say(client, [])
+                await self._settle(client, [])
         finally:
             await self._composition.stop()
             for client in self._clients:
                 await client.release()
         return [client.received for client in self._clients]
 
-    async def _do(self, step: scenarios.Step) -> None:
+    async def _step(self, step: scenarios.Step) -> None:
         match step:
-            case scenarios.Come():
-                await self._come(step)
-            case scenarios.Say():
-                await self._say_something(step)
+            case scenarios.Connect():
+                await self._connect(step)
+            case scenarios.Send():
+                await self._send(step)
             case scenarios.Wait(seconds):
                 self._clock.advance(timedelta(seconds=seconds))
             case scenarios.Upgrade():
                 await self._upgrade(step)
             case _ if (client := self._client(step.client)) is not None:
-                await self._do_alone(client, step)
+                await self._act(client, step)
 
-    async def _do_alone(
+    async def _act(
         self,
         client: FrameClient,
-        step: scenarios.ComeAgain | scenarios.Ping | scenarios.End | scenarios.Go,
+        step: scenarios.Reconnect | scenarios.Ping | scenarios.EndConnection | scenarios.Disconnect,
     ) -> None:
         match step:
-            case scenarios.ComeAgain():
-                await self._say(client, ["41", _connect(self._user_of(client))])
+            case scenarios.Reconnect():
+                await self._settle(client, ["41", _connect_packet(self._user_of(client))])
             case scenarios.Ping():
-                # All there is first: a pong may overtake what waits for the client to read.
-                await self._say(client, [])
+                # Everything else first: a pong may overtake what the client has not read.
+                await self._settle(client, [])
                 client.ping()
-                await self._say(client, [])
-            case scenarios.End():
-                await self._say(client, [])
+                await self._settle(client, [])
+            case scenarios.EndConnection():
+                await self._settle(client, [])
                 await client.send_last(step.packets(client))
-                await self._until_gone(client)
-            case scenarios.Go(_, is_polite):
-                await self._say(client, [])
-                if is_polite or client.websocket is None:
+                await self._until_session_ended(client)
+            case scenarios.Disconnect(_, is_clean):
+                await self._settle(client, [])
+                if is_clean or client.websocket is None:
                     await client.close()
                 else:
                     await client.release()
-                await self._until_gone(client)
+                await self._until_session_ended(client)
 
-    async def _come(self, step: scenarios.Come) -> None:
+    async def _connect(self, step: scenarios.Connect) -> None:
         transport = step.transport
-        if self._over != "as they come":
-            transport = "polling" if self._over == "upgrade" else self._over
-        client = await FrameClient.open(self._stage.base_url, transport, step.has_small_buffer)
+        if self._transports != "as drawn":
+            transport = "polling" if self._transports == "upgrade" else self._transports
+        client = await FrameClient.open(self._server.base_url, transport, step.has_small_buffer)
         self._clients.append(client)
         self._users.append(step.user)
-        if step.is_refused_first:
+        if step.is_rejected_first:
             events = [event for event in step.events if not event.is_binary]
             ignored = _packets(events, client)[: MAX_IGNORED_PACKETS // 2]
-            await client.send_until([_connect("nobody"), *ignored], "44")
-        first = [_connect(step.user), *_packets(step.events, client)]
+            await client.send_until([_connect_packet("nobody"), *ignored], "44")
+        first = [_connect_packet(step.user), *_packets(step.events, client)]
         if step.meanwhile is None:
-            await self._say(client, first)
+            await self._settle(client, first)
         else:
             await self._open_slowly(client, first, step.meanwhile, step.moment)
 
@@ -258,61 +268,63 @@ class Play:
         self,
         client: FrameClient,
         first: Sequence[Packet],
-        meanwhile: scenarios.Say,
+        meanwhile: scenarios.Send,
         moment: scenarios.OpeningMoment,
     ) -> None:
-        """Let another user say something while a connection opens."""
-        held_up = self._held_up
-        held_up.when = moment
-        opening = asyncio.create_task(self._say(client, first))
-        await held_up.is_there.wait()
-        held_up.when = None
+        """Let another user send events while a connection opens."""
+        deliveries = self._deliveries
+        deliveries.when = moment
+        opening = asyncio.create_task(self._settle(client, first))
+        await deliveries.reached.wait()
+        deliveries.when = None
         other = self._client(meanwhile.client)
         if other is not None and self._user_of(other) != self._user_of(client):
-            await self._say_something(meanwhile)
-        held_up.may_go_on.set()
+            await self._send(meanwhile)
+        deliveries.released.set()
         await opening
-        held_up.is_there.clear()
-        held_up.may_go_on.clear()
+        deliveries.reached.clear()
+        deliveries.released.clear()
 
     def _user_of(self, client: FrameClient) -> str:
         return self._users[self._clients.index(client)]
 
-    async def _say_something(self, step: scenarios.Say) -> None:
+    async def _send(self, step: scenarios.Send) -> None:
         client = self._client(step.client)
         if client is not None:
-            await self._say(client, _packets(step.events, client), step.pieces)
+            await self._settle(client, _packets(step.events, client), step.pieces)
 
     async def _upgrade(self, step: scenarios.Upgrade) -> None:
         client = self._client(step.client)
 
-        async def say_meanwhile() -> None:
+        async def send_meanwhile() -> None:
             if self._client(step.meanwhile.client) is not client:
-                await self._say_something(step.meanwhile)
+                await self._send(step.meanwhile)
 
-        if client is None or client.websocket is not None or self._over == "polling":
-            await say_meanwhile()
+        if client is None or client.websocket is not None or self._transports == "polling":
+            await send_meanwhile()
             if client is not None and not step.fails:
-                await self._say(client, _packets(step.events, client))
+                await self._settle(client, _packets(step.events, client))
         elif step.fails:
-            await client.fail_to_upgrade(say_meanwhile, step.moment)
+            await client.fail_to_upgrade(send_meanwhile, step.moment)
             session = self._composition.server.context.sessions[client.sid]
             await _until(lambda: session.state is not State.UPGRADING)
         else:
-            await client.upgrade(say_meanwhile, step.moment, _packets(step.events, client))
+            await client.upgrade(send_meanwhile, step.moment, _packets(step.events, client))
 
     def _client(self, number: int) -> FrameClient | None:
-        """One of those who are connected."""
+        """Return one of the connected clients."""
         there = [client for client in self._clients if not client.is_at_end]
         return there[number % len(there)] if there else None
 
-    async def _say(self, client: FrameClient, packets: Sequence[Packet], pieces: int = 1) -> None:
+    async def _settle(
+        self, client: FrameClient, packets: Sequence[Packet], pieces: int = 1
+    ) -> None:
         if not client.is_at_end:
             await client.send_and_settle(packets, pieces)
 
-    async def _until_gone(self, client: FrameClient) -> None:
-        server = self._composition.server
-        await _until(lambda: client.sid not in server.context.sessions)
+    async def _until_session_ended(self, client: FrameClient) -> None:
+        socketio_server = self._composition.server
+        await _until(lambda: client.sid not in socketio_server.context.sessions)
 
 
 async def _until(met: Callable[[], bool]) -> None:
@@ -321,7 +333,7 @@ async def _until(met: Callable[[], bool]) -> None:
             await asyncio.sleep(0)
 
 
-def _connect(user: str) -> str:
+def _connect_packet(user: str) -> str:
     return f'40{{"token":"{user}"}}'
 
 

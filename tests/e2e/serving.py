@@ -1,4 +1,4 @@
-"""Real servers on real sockets, for as long as a test needs them."""
+"""Real servers on real sockets."""
 
 import asyncio
 import queue
@@ -15,7 +15,7 @@ from socketio_app.adapters.websocket.uvicorn_protocol import TakeoverProtocol
 
 
 class ServerEndedError(Exception):
-    """The server ended before it had started."""
+    """The server ended before it was ready."""
 
 
 @asynccontextmanager
@@ -26,16 +26,15 @@ async def serving(
     system_buffer_bytes: int | None = None,
     **options: Any,
 ) -> AsyncIterator[str]:
-    """Serve an application on a free port of the loopback interface; yields its base URL.
+    """Serve an application on a free port of the loopback interface; yield its base URL.
 
     Args:
         app: the application.
-        websockets: uvicorn's `ws`: with any other than ours, connections are not handed over.
-        system_buffer_bytes: how much the system keeps of what a client has not read; by itself it
-            is megabytes.
-        options: more of uvicorn's.
+        websockets: uvicorn's `ws`. Only `TakeoverProtocol` takes connections over.
+        system_buffer_bytes: size of the system's send buffer; megabytes by default.
+        options: other options of uvicorn.
     """
-    # asyncio sends without delay only over a socket that says that it is TCP's.
+    # asyncio disables Nagle's algorithm only for sockets whose protocol is set to TCP.
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:
         if system_buffer_bytes is not None:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, system_buffer_bytes)
@@ -47,7 +46,7 @@ async def serving(
             **{"ws_per_message_deflate": False, "timeout_graceful_shutdown": 5, **options},
         )
         server = uvicorn.Server(config)
-        # Signals are the test runner's.
+        # `_serve` leaves the signal handlers of the test runner alone.
         task = asyncio.create_task(server._serve([listener]))
         try:
             while not server.started:
@@ -68,7 +67,7 @@ def serving_in_a_thread(
     *,
     loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
 ) -> Iterator[str]:
-    """The same from a thread of its own, with a loop of its own."""
+    """Serve an application from a thread with its own event loop; yield its base URL."""
 
     async def serve() -> None:
         stop = asyncio.Event()
@@ -80,8 +79,8 @@ def serving_in_a_thread(
     started: queue.Queue[tuple[str, Callable[[], object]]] = queue.Queue()
 
     def run() -> None:
-        with asyncio.Runner(loop_factory=loop_factory) as dispatcher:
-            dispatcher.run(serve())
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            runner.run(serve())
 
     thread = threading.Thread(target=run)
     thread.start()

@@ -59,7 +59,7 @@ class Server:
         (TakeoverProtocol, uvloop.new_event_loop),
         ("websockets-sansio", None),
     ],
-    ids=["taken over", "taken over, uvloop", "plain"],
+    ids=["takeover", "takeover-uvloop", "asgi"],
 )
 async def server(request: pytest.FixtureRequest) -> AsyncIterator[Server]:
     is_blocked = threading.Event()

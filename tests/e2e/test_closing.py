@@ -33,7 +33,7 @@ pytestmark = pytest.mark.anyio
 MUCH = "x" * 4000
 LOBBY = RoomId("lobby")
 BOB = Actor(UserId("bob"))
-FAST = "socketio_app.adapters.websocket.uvicorn_protocol"
+TAKEOVER = "socketio_app.adapters.websocket.uvicorn_protocol"
 SMALL_BUFFER = 8192
 
 
@@ -47,7 +47,7 @@ def composition() -> Composition:
     return compose(SETTINGS)
 
 
-@pytest.fixture(params=[TakeoverProtocol, "websockets-sansio"], ids=["taken over", "plain"])
+@pytest.fixture(params=[TakeoverProtocol, "websockets-sansio"], ids=["takeover", "asgi"])
 async def url(request: pytest.FixtureRequest, composition: Composition) -> AsyncIterator[str]:
     async with serving(application(composition), request.param) as base_url:
         yield base_url
@@ -172,7 +172,7 @@ async def test_tls_connection_is_closed_after_clients_close_frame(
 async def test_connection_is_aborted_if_client_does_not_answer_close_frame(
     composition: Composition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(f"{FAST}.CLOSE_SECONDS", 0.2)
+    monkeypatch.setattr(f"{TAKEOVER}.CLOSE_SECONDS", 0.2)
     async with serving(application(composition), TakeoverProtocol) as url:
         async with mallory(url) as client:
             client.send(b"x" * 100_000)
@@ -249,7 +249,7 @@ async def test_slow_reader_gets_unread_messages_before_close_frame(
 async def test_client_that_reads_nothing_is_aborted_after_close_timeout(
     composition: Composition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(f"{FAST}.CLOSE_SECONDS", 0.1)
+    monkeypatch.setattr(f"{TAKEOVER}.CLOSE_SECONDS", 0.1)
     app = application(composition)
     async with serving(app, TakeoverProtocol, system_buffer_bytes=65_536) as url:
         async with mallory(url, receive_buffer_bytes=SMALL_BUFFER) as client:

@@ -33,7 +33,7 @@ def composition() -> Composition:
     return compose(SETTINGS)
 
 
-@pytest.fixture(params=[TakeoverProtocol, "websockets-sansio"], ids=["handed over", "plain"])
+@pytest.fixture(params=[TakeoverProtocol, "websockets-sansio"], ids=["takeover", "asgi"])
 async def url(request: pytest.FixtureRequest, composition: Composition) -> AsyncIterator[str]:
     async with serving(application(composition), request.param) as base_url:
         yield base_url

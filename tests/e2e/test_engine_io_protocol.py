@@ -33,7 +33,7 @@ def composition() -> Composition:
     return compose(SETTINGS)
 
 
-@pytest.fixture(params=[TakeoverProtocol, "websockets-sansio"], ids=["handed over", "plain"])
+@pytest.fixture(params=[TakeoverProtocol, "websockets-sansio"], ids=["takeover", "asgi"])
 async def http(
     request: pytest.FixtureRequest, composition: Composition
 ) -> AsyncIterator[aiohttp.ClientSession]:

@@ -37,10 +37,10 @@ pytestmark = pytest.mark.anyio
 
 SETTINGS = Settings(secret_key=SECRET, rate_limits=False, ping_interval_seconds=3600)
 """Without pings, so that no connection ends only because its client does not answer one."""
-PATHS = {"handed over": TakeoverProtocol, "plain": "websockets-sansio"}
+PATHS = {"takeover": TakeoverProtocol, "asgi": "websockets-sansio"}
 SAID = '["send_group_message",{"room_id":"lobby","content":"%s"}]'
 
-on_both_paths = pytest.mark.parametrize("websockets", PATHS.values(), ids=PATHS)
+on_each_path = pytest.mark.parametrize("websockets", PATHS.values(), ids=PATHS)
 over_each_transport = pytest.mark.parametrize("transport", ["polling", "websocket", "upgrade"])
 
 
@@ -97,7 +97,7 @@ async def nothing_else() -> None:
     """Happens meanwhile."""
 
 
-@on_both_paths
+@on_each_path
 async def test_client_that_neither_reads_nor_answers_pings_is_disconnected(
     serve: Serve, connect: Connect, websockets: Any
 ) -> None:
@@ -115,7 +115,7 @@ async def test_client_that_neither_reads_nor_answers_pings_is_disconnected(
             await asyncio.sleep(0.01)
 
 
-@on_both_paths
+@on_each_path
 async def test_closing_does_not_wait_for_client_that_reads_nothing(
     serve: Serve, connect: Connect, websockets: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,7 +150,7 @@ def is_given_up(client: FrameClient) -> bool:
     return asked.poll(0) != []
 
 
-@on_both_paths
+@on_each_path
 async def test_websocket_that_closes_during_authentication_leaves_no_session(
     serve: Serve, websockets: Any
 ) -> None:
@@ -183,7 +183,7 @@ class Uneven:
             await asyncio.sleep(0)
 
 
-@on_both_paths
+@on_each_path
 @over_each_transport
 async def test_commands_of_client_are_handled_in_order_whatever_their_duration(
     serve: Serve, connect: Connect, websockets: Any, transport: str
@@ -225,7 +225,7 @@ async def test_standalone_server_negotiates_no_compression(tmp_path: Path) -> No
                 assert not websocket.compress
 
 
-@on_both_paths
+@on_each_path
 @over_each_transport
 async def test_connection_creates_no_class(
     serve: Serve, connect: Connect, websockets: Any, transport: str

@@ -32,7 +32,7 @@ GOODBYE = "41"
 Serve = Callable[..., AbstractAsyncContextManager[tuple[Composition, str]]]
 
 
-@pytest.fixture(params=[TakeoverProtocol, "websockets-sansio"], ids=["handed over", "plain"])
+@pytest.fixture(params=[TakeoverProtocol, "websockets-sansio"], ids=["takeover", "asgi"])
 def serve(request: pytest.FixtureRequest) -> Serve:
     """Serves a chat of some settings."""
 

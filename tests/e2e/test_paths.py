@@ -1,4 +1,4 @@
-"""A client gets the same whichever way it goes: over each transport, handed over or not."""
+"""A client receives the same over each transport, taken over from uvicorn or served as ASGI."""
 
 import asyncio
 import json
@@ -11,48 +11,55 @@ from hypothesis import HealthCheck, example, given, settings
 
 from socketio_app.application.limits import Limits
 from tests.e2e.frame_client import END
-from tests.e2e.scenario_runner import FAST, FAST_IN_TASKS, PLAIN, Over, Path, Theatre
+from tests.e2e.scenario_runner import (
+    ASGI,
+    TAKEOVER,
+    TAKEOVER_IN_TASKS,
+    Path,
+    ScenarioServers,
+    Transports,
+)
 from tests.e2e.scenarios import (
     LOBBY,
     LONG,
     SCENARIO,
-    Come,
+    Connect,
     Event,
-    Say,
     Scenario,
+    Send,
+    command,
     personal,
-    said,
     to_room,
 )
 
 SCENARIOS = int(os.environ.get("SCENARIOS", "40"))
 
-# hypothesis takes up to five minutes to make a scenario that fails a small one.
+# Hypothesis takes up to five minutes to shrink a failing scenario.
 pytestmark = pytest.mark.timeout(400 + 2 * SCENARIOS)
 
 PERSONAL_MESSAGE = '42["receive_personal_message",'
 
 Received = Sequence[Sequence[str]]
-"""What each client got."""
+"""The packets or frames that each client received."""
 
 MISSED = 100
 FALLEN_BEHIND = Scenario(
     [
-        Come("ada", "websocket"),
-        Say(0, [Event(personal("ada", LONG, {}), is_acknowledged=False, times=MISSED)]),
-        Come(
+        Connect("ada", "websocket"),
+        Send(0, [Event(personal("ada", LONG, {}), is_acknowledged=False, times=MISSED)]),
+        Connect(
             "ada",
             "websocket",
             [
                 Event(to_room(LOBBY, "hello", {})),
                 Event(personal("ada", "hello", {})),
-                Event(said("shout", {})),
+                Event(command("shout", {})),
             ],
         ),
     ],
     store_waits=False,
 )
-"""Somebody has missed more than one batch, and sends commands while it is pushed."""
+"""A user who missed more than one batch sends commands while it is pushed."""
 
 played = settings(
     max_examples=SCENARIOS,
@@ -65,49 +72,53 @@ played = settings(
     params=[asyncio.new_event_loop, uvloop.new_event_loop],
     ids=["asyncio", "uvloop"],
 )
-def theatre(request: pytest.FixtureRequest) -> Iterator[Theatre]:
-    theatre = Theatre(request.param)
-    theatre.open([PLAIN, FAST, FAST_IN_TASKS])
-    yield theatre
-    theatre.close()
+def servers(request: pytest.FixtureRequest) -> Iterator[ScenarioServers]:
+    servers = ScenarioServers(request.param)
+    servers.open([ASGI, TAKEOVER, TAKEOVER_IN_TASKS])
+    yield servers
+    servers.close()
 
 
 @played
 @given(scenario=SCENARIO)
 @example(scenario=FALLEN_BEHIND)
-def test_clients_get_same_frames_on_every_path(theatre: Theatre, scenario: Scenario) -> None:
-    plain, fast, in_tasks = (
-        theatre.play(scenario, path, "as they come") for path in (PLAIN, FAST, FAST_IN_TASKS)
+def test_clients_get_same_frames_on_every_path(
+    servers: ScenarioServers, scenario: Scenario
+) -> None:
+    asgi, takeover, in_tasks = (
+        servers.run(scenario, path, "as drawn") for path in (ASGI, TAKEOVER, TAKEOVER_IN_TASKS)
     )
 
-    assert_same(fast, plain)
-    assert_same(in_tasks, plain)
+    assert_same(takeover, asgi)
+    assert_same(in_tasks, asgi)
 
 
 @played
 @given(scenario=SCENARIO)
 @example(scenario=FALLEN_BEHIND)
 def test_clients_get_same_packets_over_every_transport(
-    theatre: Theatre, scenario: Scenario
+    servers: ScenarioServers, scenario: Scenario
 ) -> None:
-    transports: Sequence[Over] = ("polling", "websocket", "upgrade")
+    choices: Sequence[Transports] = ("polling", "websocket", "upgrade")
     polled, over_websocket, upgraded = (
-        [_packets(received) for received in theatre.play(scenario, FAST, over)]
-        for over in transports
+        [_packets(received) for received in servers.run(scenario, TAKEOVER, transports)]
+        for transports in choices
     )
 
     assert_same(over_websocket, polled)
     assert_same(upgraded, polled)
 
 
-@pytest.mark.parametrize("path", [PLAIN, FAST, FAST_IN_TASKS], ids=["plain", "fast", "in tasks"])
-@pytest.mark.parametrize("over", ["polling", "websocket"])
+@pytest.mark.parametrize(
+    "path", [ASGI, TAKEOVER, TAKEOVER_IN_TASKS], ids=["asgi", "takeover", "takeover-in-tasks"]
+)
+@pytest.mark.parametrize("transports", ["polling", "websocket"])
 def test_batching_missed_messages_changes_only_their_position(
-    theatre: Theatre, path: Path, over: Over
+    servers: ScenarioServers, path: Path, transports: Transports
 ) -> None:
-    _, at_once = theatre.play(FALLEN_BEHIND, path, over)
+    _, at_once = servers.run(FALLEN_BEHIND, path, transports)
 
-    _, in_batches = theatre.play(FALLEN_BEHIND, path, over, Limits().max_push_batch_bytes)
+    _, in_batches = servers.run(FALLEN_BEHIND, path, transports, Limits().max_push_batch_bytes)
 
     assert _seqs_of_personal_messages(in_batches) == list(range(1, MISSED + 2))
     assert _apart(in_batches) == _apart(at_once)
@@ -119,7 +130,7 @@ def assert_same(those: Received, others: Received) -> None:
 
 
 def _apart(received: Sequence[str]) -> Sequence[Sequence[str]]:
-    """The personal messages, and all else, each in its order."""
+    """Return the personal messages and everything else, each in order."""
     messages = [each for each in received if each.startswith(PERSONAL_MESSAGE)]
     return messages, [each for each in received if not each.startswith(PERSONAL_MESSAGE)]
 
@@ -129,7 +140,7 @@ def _seqs_of_personal_messages(received: Sequence[str]) -> Sequence[int]:
 
 
 def _packets(received: Sequence[str]) -> Sequence[str]:
-    """The packets up to the end; the first without what it says of transports."""
+    """Return the packets up to the end, without the `upgrades` of the first one."""
     until_end = received[: received.index(END)] if END in received else received
     opened, *rest = [each for each in until_end if not each.startswith("<")]
     return [opened.replace('["websocket"]', "[]"), *rest]

@@ -96,7 +96,7 @@ async def test_clients_that_do_not_read_use_bounded_memory_and_lose_no_messages(
 
 
 @pytest.mark.parametrize(
-    "protocol", [TakeoverProtocol, "websockets-sansio"], ids=["taken", "plain"]
+    "protocol", [TakeoverProtocol, "websockets-sansio"], ids=["takeover", "asgi"]
 )
 async def test_slow_reader_gets_all_replies_to_concurrent_commands(
     protocol: type[asyncio.Protocol] | str,

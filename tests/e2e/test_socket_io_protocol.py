@@ -35,7 +35,7 @@ def transport(request: pytest.FixtureRequest) -> Transport:
     return found
 
 
-@pytest.fixture(params=[TakeoverProtocol, "websockets-sansio"], ids=["handed over", "plain"])
+@pytest.fixture(params=[TakeoverProtocol, "websockets-sansio"], ids=["takeover", "asgi"])
 async def opened(
     request: pytest.FixtureRequest, composition: Composition, transport: Transport
 ) -> AsyncIterator[Opened]:

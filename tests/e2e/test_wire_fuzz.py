@@ -103,7 +103,7 @@ def event(connection: RawWebSocket) -> tuple[str, dict[str, str]]:
 
 
 @pytest.fixture(
-    scope="module", params=[TakeoverProtocol, "websockets-sansio"], ids=["fast", "plain"]
+    scope="module", params=[TakeoverProtocol, "websockets-sansio"], ids=["takeover", "asgi"]
 )
 def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
     faults = Faults()
