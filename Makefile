@@ -1,5 +1,5 @@
-# Two commands do everything: `make run` and `make test`. Both set up first, which costs nothing
-# the second time: a stamp holds the hash of the lock files.
+# Every target sets up the environment first, unless that is done already: the name of a stamp file
+# has the checksum of the lock files.
 
 PYTHON ?= python3
 VENV := .venv
@@ -16,10 +16,10 @@ IDLE_SECONDS ?= 60
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-stress test-lowest test-newest test-pythons mutants soak fuzz bench bench-stores bench-hostile bench-check check format snapshots lock clean
 
-help: ## Say what can be made
+help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
-setup: $(STAMP) ## Make the virtual environment and install what is locked
+setup: $(STAMP) ## Create the virtual environment with the locked dependencies
 
 $(STAMP): $(LOCKS) pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed; $(PYTHON) is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
@@ -36,63 +36,63 @@ $(NODE_STAMP): $(NODE_CLIENT)/package-lock.json
 $(NODE_PEER_STAMP): $(NODE_PEER)/package-lock.json
 	cd $(NODE_PEER) && npm ci --silent --no-audit --no-fund
 
-run: setup ## Serve the chat with a key made for this run
+run: setup ## Serve the chat with a throwaway key
 	DATABASE_URL=$${DATABASE_URL:-sqlite:///chat.db} $(BIN)/socketio-app serve --dev
 
-test: setup $(NODE_STAMP) ## Run every test, on all processors (COVERAGE=1: and measure branch coverage)
+test: setup $(NODE_STAMP) ## Run all tests, on all processors (COVERAGE=1 also measures branch coverage)
 	$(BIN)/pytest -n auto --dist worksteal $(if $(COVERAGE),--cov)
 
-test-stress: setup $(NODE_STAMP) ## Run every test ROUNDS times (3 by default) beside two busy loops
+test-stress: setup $(NODE_STAMP) ## Run all tests ROUNDS times (3 by default) while the processors are busy
 	$(BIN)/python -m tests.stress $(if $(filter file,$(origin ROUNDS)),3,$(ROUNDS))
 
-test-lowest: setup $(NODE_STAMP) ## Run the tests of dependencies with the lowest versions that are allowed
+test-lowest: setup $(NODE_STAMP) ## Run the tests that depend on other packages with their lowest allowed versions
 	$(BIN)/python -m tests.versions lowest
 
-test-newest: setup $(NODE_STAMP) ## The same with the newest versions there are
+test-newest: setup $(NODE_STAMP) ## The same with the newest versions
 	$(BIN)/python -m tests.versions newest
 
-test-pythons: setup $(NODE_STAMP) ## The same with every later Python that is to be had
+test-pythons: setup $(NODE_STAMP) ## The same with each later Python that is available
 	$(BIN)/python -m tests.versions 3.12 3.13 3.14
 
-mutants: setup ## Change domain/ and application/ in small ways: does a test notice each? (ONLY=socketio_app.domain*; an hour)
+mutants: setup ## Run mutation tests of domain/ and application/ (an hour; ONLY=socketio_app.domain* selects modules)
 	$(BIN)/python -m tests.mutants $(if $(ONLY),"$(ONLY)")
 
-soak: setup $(NODE_STAMP) ## Kill the server under load, a thousand times on each database
+soak: setup $(NODE_STAMP) ## Kill the server under load, a thousand times with each database
 	CRASH_ROUNDS=$${CRASH_ROUNDS:-1000} $(BIN)/pytest tests/e2e/test_crashes.py
 
-fuzz: setup ## Compare what clients get on every path, in a thousand random scenarios; send nonsense by the thousand
+fuzz: setup ## Run a thousand random scenarios on every path, and send thousands of invalid inputs
 	SCENARIOS=$${SCENARIOS:-1000} $(BIN)/pytest tests/e2e/test_paths.py
 	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-5000} $(BIN)/pytest tests/e2e/test_wire_fuzz.py
 
-bench: setup $(NODE_PEER_STAMP) ## Measure against Node, and write docs/benchmarks.md (20 minutes; ROUNDS=1: a look)
+bench: setup $(NODE_PEER_STAMP) ## Compare with Node, and write docs/benchmarks.md (20 minutes; ROUNDS=1 for a quick look)
 	$(BIN)/python -m benchmarks --rounds $(ROUNDS) --idle-seconds $(IDLE_SECONDS) $(if $(RECORD),--record)
 
-bench-stores: setup ## Measure each command on stores with a million messages, and write its table (10 minutes)
+bench-stores: setup ## Measure each command on stores with a million messages, and update docs/benchmarks.md (10 minutes)
 	$(BIN)/python -m benchmarks.large_stores
 
-bench-hostile: setup $(NODE_PEER_STAMP) ## Measure what a hostile client costs others, and write docs/hostile.md (25 minutes)
+bench-hostile: setup $(NODE_PEER_STAMP) ## Measure the impact of hostile clients, and write docs/hostile.md (25 minutes)
 	$(BIN)/python -m benchmarks.hostile --rounds $(if $(filter 5,$(ROUNDS)),3,$(ROUNDS))
 
-bench-check: setup ## Fail where the chat has lost its lead over plain python-socketio
+bench-check: setup ## Fail if the chat has lost its lead over plain python-socketio
 	$(BIN)/python -m benchmarks.check
 
-check: setup ## Format, lint, types, import directions
+check: setup ## Check format, lint, types and import directions
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-snapshots: setup ## List the wire contract and the public API anew in docs/contracts/
+snapshots: setup ## Update the lists of the wire contract and the public API in docs/contracts/
 	$(BIN)/python -m tests.snapshots
 
-format: setup ## Put the code in the house's format
+format: setup ## Format the code, and fix what the linter can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock: setup ## Resolve the dependencies anew and lock them with hashes
+lock: setup ## Upgrade the locked dependencies
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --upgrade requirements/bootstrap.in -o requirements/bootstrap.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --upgrade pyproject.toml requirements/build.in --group dev -o requirements/dev.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --upgrade requirements/mutants.in -c requirements/dev.txt -o requirements/mutants.txt
 
-clean: ## Remove what setting up made
+clean: ## Remove the environments
 	rm -rf $(VENV) .venvs $(NODE_CLIENT)/node_modules $(NODE_PEER)/node_modules
