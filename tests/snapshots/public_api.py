@@ -91,7 +91,7 @@ def _signature(name: str, function: Any) -> str:
 
 
 def _field(field: "attrs.Attribute[Any]", members: dict[str, str]) -> str:
-    line = members[field.name].partition(" = ")[0]
+    line = members.get(field.name, field.name).partition(" = ")[0]
     if field.default is attrs.NOTHING:
         return line
     is_plain = field.default is None or isinstance(field.default, int | float | str | tuple)
