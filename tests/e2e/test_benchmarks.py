@@ -8,7 +8,7 @@ import pytest
 from benchmarks.hostile import SERVER as HOSTILE
 from benchmarks.load.options import Load
 from benchmarks.running import MeasuringError, measure
-from benchmarks.servers import FLOOR, OURS, PLAIN, Server
+from benchmarks.servers import FLOOR, OURS, OVER_JSON, PLAIN, Server
 
 SHORT = Load("fanout", clients=5, senders=2, window=2, seconds=0.3, warm_up=0.1)
 
@@ -35,7 +35,7 @@ def test_hostile_client_is_measured(kind: str) -> None:
     assert measure(HOSTILE, load)["p99_attacked_ms"] > 0
 
 
-@pytest.mark.parametrize("server", [PLAIN, FLOOR], ids=lambda server: server.name)
+@pytest.mark.parametrize("server", [OVER_JSON, PLAIN, FLOOR], ids=lambda server: server.name)
 @pytest.mark.parametrize("scenario", ["fanout", "direct"])
 def test_scenarios_run_on_other_servers(server: Server, scenario: str) -> None:
     assert measure(server, attrs.evolve(SHORT, scenario=scenario))["deliveries_per_s"] > 0
@@ -43,7 +43,10 @@ def test_scenarios_run_on_other_servers(server: Server, scenario: str) -> None:
 
 @pytest.mark.parametrize(
     "settings",
-    [{"RATE_LIMITS": "on"}, {"SECRET_KEY": "another-key-than-the-clients-tokens-are-of"}],
+    [
+        {"RATE_LIMITS": "on", "RATE_SEND_PER_CONNECTION": "1", "RATE_BURST_SECONDS": "1"},
+        {"SECRET_KEY": "another-key-than-the-clients-tokens-are-of"},
+    ],
     ids=["limits", "key"],
 )
 def test_server_that_rejects_clients_is_not_measured(settings: dict[str, str]) -> None:
