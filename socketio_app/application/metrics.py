@@ -1,18 +1,24 @@
-"""Counters and histograms of the chat.
+"""The metrics of the chat.
 
 These are plain numbers, which cost a fraction of a microsecond to update. An adapter for a metrics
 system reads them on request.
 """
 
-from bisect import bisect_left
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from time import time
 from typing import Final
 
 import attrs
 
 from socketio_app.application.events import Event, MessageSent
+from socketio_app.application.metric_fields import (
+    Histogram,
+    Read,
+    counter,
+    histogram,
+    read_counter,
+    read_gauge,
+)
 
 DURATION_BUCKETS: Final = (
     0.001,
@@ -38,67 +44,56 @@ OTHER: Final = "other"
 """Label for all unknown commands, so that clients cannot create labels."""
 
 
-@attrs.define
-class Histogram:
-    """A histogram with fixed buckets."""
-
-    bounds: Sequence[float]
-    """Inclusive upper bounds of the buckets; one more bucket holds all greater values."""
-    counts: list[int] = attrs.field(init=False)
-    """Number of values in each bucket."""
-    total: float = attrs.field(default=0.0, init=False)
-    """Sum of all values."""
-
-    def __attrs_post_init__(self) -> None:
-        self.counts = [0] * (len(self.bounds) + 1)
-
-    def observe(self, value: float) -> None:
-        """Count a value."""
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.total += value
-
-
-@attrs.define
-class CommandMetrics:
-    """Outcomes and durations of one kind of command."""
-
-    outcomes: defaultdict[str, int] = attrs.field(factory=lambda: defaultdict(int))
-    """Number of commands by outcome: `ok`, or the error's code."""
-    seconds: Histogram = attrs.field(factory=lambda: Histogram(DURATION_BUCKETS))
-    """Time from the frame to the acknowledgement, or to the point where one would be sent."""
-
-
+@attrs.define(eq=False)
 class Metrics:
     """Metrics since the start of the process.
 
     Args:
-        commands: names of all commands.
+        command_names: names of all commands.
         now: returns the time in seconds since 1970; `Clock` costs twice as much.
     """
 
-    def __init__(self, commands: Iterable[str], now: Callable[[], float] = time) -> None:
-        self._now = now
-        self.commands = {name: CommandMetrics() for name in (*commands, OTHER)}
-        self._other = self.commands[OTHER]
-        self.opened = 0
-        """Connections opened."""
-        self.closed: defaultdict[str, int] = defaultdict(int)
-        """Connections closed, by reason."""
-        self.refused: defaultdict[str, int] = defaultdict(int)
-        """Connections rejected, by the error's code."""
-        self.deliveries = 0
-        """Events written to connections."""
-        self.delivery_seconds = Histogram(DURATION_BUCKETS)
-        """Time from accepting a message to writing it to the last recipient's connection."""
-        self.commit_sizes = Histogram(SIZE_BUCKETS)
-        """Number of writes per transaction."""
-        self.commit_seconds = Histogram(DURATION_BUCKETS)
+    _command_names: Iterable[str]
+    _now: Callable[[], float] = time
+
+    connections: Read = read_gauge("Open connections.")
+    connections_opened: int = counter("Connections accepted.")
+    connections_closed: dict[str, int] = counter("Connections closed, by reason.", "reason")
+    connections_refused: dict[str, int] = counter("Connections refused, by error code.", "code")
+    commands: Mapping[str, dict[str, int]] = counter(
+        "Commands, by outcome: `ok` or an error code.", "command", "outcome"
+    )
+    command_seconds: Mapping[str, Histogram] = histogram(
+        "From receiving a command to acknowledging it.", DURATION_BUCKETS, "command"
+    )
+    deliveries: int = counter("Events delivered to connections.")
+    delivery_seconds: Histogram = histogram(
+        "From accepting a message to its delivery to the last recipient's connection.",
+        DURATION_BUCKETS,
+    )
+    unread_bytes: Read = read_gauge(
+        "Bytes queued for clients that have not read or polled them yet."
+    )
+    frames_dropped: Read = read_counter("Frames dropped because clients did not read.")
+    commit_writes: Histogram = histogram("Writes per transaction.", SIZE_BUCKETS)
+    commit_seconds: Histogram = histogram("Duration of each transaction.", DURATION_BUCKETS)
+    commit_waiting: Read = read_gauge("Writes waiting to be committed.")
+
+    _by_command: Mapping[str, tuple[dict[str, int], Histogram]] = attrs.field(init=False)
+    _of_other: tuple[dict[str, int], Histogram] = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._by_command = {
+            name: (self.commands[name], self.command_seconds[name])
+            for name in (*self._command_names, OTHER)
+        }
+        self._of_other = self._by_command[OTHER]
 
     def count_command(self, name: str, outcome: str, seconds: float) -> None:
         """Count a command."""
-        metric = self.commands.get(name, self._other)
-        metric.outcomes[outcome] += 1
-        metric.seconds.observe(seconds)
+        outcomes, duration = self._by_command.get(name, self._of_other)
+        outcomes[outcome] += 1
+        duration.observe(seconds)
 
     def count_broadcast(self, event: Event, connections: int) -> None:
         """Count an event that was written to a number of connections."""
@@ -110,5 +105,5 @@ class Metrics:
 
     def count_commit(self, writes: int, seconds: float) -> None:
         """Count a transaction of the store."""
-        self.commit_sizes.observe(writes)
+        self.commit_writes.observe(writes)
         self.commit_seconds.observe(seconds)

@@ -168,24 +168,15 @@ def configured_tracing() -> Tracing | None:
 def create_metrics_route(
     metrics: Metrics, chat: Chat, servers: Sequence[SessionServer], store: Store
 ) -> Route:
-    """Return `GET /metrics` with the metrics, and gauges of the chat, the server and the store."""
-    gauges: dict[str, tuple[str, Callable[[], float]]] = {
-        "chat_connections": ("Open connections.", lambda: chat.connection_count),
-        "chat_unread_bytes": (
-            "Bytes queued for clients that have not read or polled them yet.",
-            lambda: sum(server.unread_bytes for server in servers),
-        ),
-    }
+    """Return `GET /metrics` with the metrics, those of the chat, servers and store included."""
+    metrics.connections = lambda: chat.connection_count
+    metrics.unread_bytes = lambda: sum(server.unread_bytes for server in servers)
+    metrics.frames_dropped = lambda: sum(server.dropped_frames for server in servers)
     transactions = store.capabilities.transactions
     if transactions is not None:
         transactions.watch(metrics.count_commit)
-        waiting = "Writes waiting to be committed."
-        gauges["chat_commit_waiting"] = (waiting, lambda: transactions.waiting)
-    dropped = "Frames dropped because clients did not read."
-    counters: dict[str, tuple[str, Callable[[], float]]] = {
-        "chat_frames_dropped": (dropped, lambda: sum(each.dropped_frames for each in servers))
-    }
-    return metrics_route(metrics, gauges, counters)
+        metrics.commit_waiting = lambda: transactions.waiting
+    return metrics_route(metrics)
 
 
 def jwt_verifier(settings: Settings, clock: Clock) -> TokenVerifier:

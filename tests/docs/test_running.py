@@ -6,6 +6,9 @@ from typing import get_args
 
 import pytest
 
+from socketio_app.adapters.prometheus import exported_name
+from socketio_app.application.metric_fields import MetricDefinition, definitions
+from socketio_app.application.metrics import Metrics
 from socketio_app.application.readiness import STORE_CHECK_TIMEOUT, NotReadyReason
 from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import compose
@@ -40,6 +43,19 @@ async def test_the_metrics_that_it_names_are_exported(tmp_path: Path) -> None:
 
     assert {name.removesuffix("_bucket") for name in named} <= exported
     assert len(named) >= 10
+
+
+def metric_row(metric: MetricDefinition) -> str:
+    """A metric's row in the table."""
+    labels = ", ".join(f"`{label}`" for label in metric.labels)
+    return f"| `{exported_name(metric)}` | {metric.kind} | {labels} | {metric.meaning} |"
+
+
+def test_table_of_metrics_has_every_metric_with_its_meaning() -> None:
+    rows = [line for line in PAGE.splitlines() if line.startswith("| `chat_")]
+
+    metrics = [metric_row(each) for each in definitions(Metrics).values()]
+    assert [row for row in rows if row.count("|") == 5] == metrics
 
 
 def test_it_names_every_obstacle_and_how_long_the_store_may_take() -> None:

@@ -65,7 +65,7 @@ class SessionServer:
         if self._handshakes.accepts(address):
             return None
         if self._metrics is not None:
-            self._metrics.refused["too_many_handshakes"] += 1
+            self._metrics.connections_refused["too_many_handshakes"] += 1
         return TOO_MANY_HANDSHAKES
 
     @property

@@ -133,7 +133,7 @@ class ConnectionRegistry:
 
     def _count_refusal(self, code: str) -> None:
         if self.metrics is not None:
-            self.metrics.refused[code] += 1
+            self.metrics.connections_refused[code] += 1
 
     def open(self, client: Client, connection: Connection, greeting: Frame) -> None:
         """Send the greeting, then what the client missed, then published events."""
@@ -146,7 +146,7 @@ class ConnectionRegistry:
             )
         log.info("connected", extra=_fields(subscriber))
         if self.metrics is not None:
-            self.metrics.opened += 1
+            self.metrics.connections_opened += 1
 
     def abandon(self, connection: Connection) -> None:
         """Discard a connection that was never opened, because its client is gone."""
@@ -163,7 +163,7 @@ class ConnectionRegistry:
         fields = {**_fields(connection.subscriber), "reason": reason, "duration": duration}
         log.info("disconnected", extra=fields)
         if self.metrics is not None:
-            self.metrics.closed[reason] += 1
+            self.metrics.connections_closed[reason] += 1
 
 
 def _fields(subscriber: Subscriber) -> dict[str, object]:
