@@ -28,7 +28,7 @@ from socketio_app.entrypoints.parsing import (
     url_path,
     words,
 )
-from socketio_app.entrypoints.stores import database_url
+from socketio_app.entrypoints.stores import MEANINGS, database_url
 
 __all__ = ["Settings", "SettingsError"]
 
@@ -145,9 +145,7 @@ class Settings(LimitSettings):
     database_url: str = setting(
         "memory://",
         database_url,
-        "Store for messages and memberships: `memory://`, lost when the process ends; "
-        "`sqlite:///chat.db`, a file for one process; or `postgresql://...` for several processes, "
-        "with the parameters under [PostgreSQL](#postgresql). A driver name "
+        f"Store for messages and memberships: {MEANINGS}. A driver name "
         "(`postgresql+asyncpg://`) is ignored.",
         secret=True,
     )

@@ -34,6 +34,8 @@ class StoreKind:
 
     prefix: str
     """How its URLs begin."""
+    meaning: str
+    """Its URL and what it stores, for the documentation of `DATABASE_URL`."""
     create: Callable[[str, LimitSettings], Store]
     """Creates a store from a normalized URL and the limits."""
     normalize: Callable[[str], str] = _unchanged
@@ -49,6 +51,7 @@ class StoreKind:
 STORES: Final[Sequence[StoreKind]] = (
     StoreKind(
         "memory://",
+        "`memory://`, lost when the process ends",
         lambda _url, settings: MemoryStore(
             settings.chat_memory_messages,
             settings.chat_memory_conversations,
@@ -57,6 +60,7 @@ STORES: Final[Sequence[StoreKind]] = (
     ),
     StoreKind(
         "sqlite:///",
+        "`sqlite:///chat.db`, a file for one process",
         lambda url, settings: SqliteStore(
             Path(sqlite_file(url)), settings.limits().max_rooms_per_user
         ),
@@ -64,10 +68,15 @@ STORES: Final[Sequence[StoreKind]] = (
     ),
     StoreKind(
         "postgresql://",
+        "`postgresql://...` for several processes, with the parameters under "
+        "[PostgreSQL](#postgresql)",
         lambda url, settings: PostgresStore(url, settings.limits().max_rooms_per_user),
         _checked_postgres_url,
     ),
 )
+
+MEANINGS: Final = "; ".join([*(kind.meaning for kind in STORES[:-1]), f"or {STORES[-1].meaning}"])
+"""The meanings of all kinds, as a list in a sentence."""
 
 _BY_SCHEME: Final = {kind.scheme: kind for kind in STORES}
 

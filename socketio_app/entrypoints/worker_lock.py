@@ -54,8 +54,9 @@ class WorkerLock:
         while (file := _lock(_path())) is None:
             if asyncio.get_running_loop().time() > deadline:
                 raise SettingsError(
-                    "DATABASE_URL=memory:// supports only one process, and another worker of this "
-                    "server is already running: run one worker, or use PostgreSQL"
+                    "a store in memory, such as DATABASE_URL=memory://, supports only one process, "
+                    "and another worker of this server is already running: run one worker, or use "
+                    "PostgreSQL"
                 )
             await asyncio.sleep(_RETRY_SECONDS)
         return file

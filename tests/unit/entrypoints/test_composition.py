@@ -80,8 +80,9 @@ def test_each_kind_of_store_is_named_when_a_url_names_none() -> None:
     with pytest.raises(SettingsError) as error:
         Settings(secret_key=SECRET, database_url="mysql://chat")
 
-    reason = "must begin with memory://, sqlite:/// or postgresql://"
-    assert str(error.value) == f"DATABASE_URL {reason}"
+    reason = str(error.value)
+    assert reason.startswith("DATABASE_URL must begin with memory://, ")
+    assert reason.endswith(" or postgresql://")
     assert all(kind.prefix in reason for kind in STORES)
 
 
