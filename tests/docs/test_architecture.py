@@ -1,5 +1,6 @@
-"""The drawing of the architecture has the imports that the code has, and no others."""
+"""The drawing has the imports of the code, and a message travels through functions that exist."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -64,6 +65,41 @@ def test_drawing_has_the_imports_between_the_adapters(imports: Edges) -> None:
     _, inside = drawing()
 
     assert drawn_edges(inside) == between(imports, "socketio_app.adapters")
+
+
+STEP = re.compile(
+    r"^ +(?:(?:->|<-) )?([\w.]+) +((?:adapters|application|domain)/\S+\.py)\b", re.MULTILINE
+)
+
+
+def definitions(path: Path) -> set[str]:
+    """The functions and classes of a module, and the methods and attributes of the classes."""
+    found: set[str] = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            found.add(node.name)
+        if isinstance(node, ast.ClassDef):
+            for each in ast.walk(node):
+                if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef):
+                    found.add(f"{node.name}.{each.name}")
+                if isinstance(each, ast.Attribute) and isinstance(each.ctx, ast.Store):
+                    found.add(f"{node.name}.{each.attr}")
+    return found
+
+
+def test_message_travels_through_functions_that_exist() -> None:
+    page = PAGE.read_text()
+    section = page.partition("## How a message travels")[2].partition("\n## ")[0]
+    steps = STEP.findall(section)
+
+    missing = [
+        f"{name} in {file}"
+        for name, file in steps
+        if name not in definitions(PAGE.parents[1] / "socketio_app" / file)
+    ]
+
+    assert missing == []
+    assert len(steps) == len(re.findall(r"^ {6}", section, re.MULTILINE))
 
 
 def test_drawing_has_every_adapter() -> None:
