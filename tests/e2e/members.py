@@ -11,7 +11,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from tests.tokens import token
 
-TIMEOUT_SECONDS = 30
+TIMEOUT_SECONDS = 180
 MESSAGES = 20
 
 Compression = Literal["deflate"] | None

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import attrs
 from websockets.frames import Frame, Opcode
 
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 OPEN = "/socket.io/?EIO=4&transport=websocket"
 
 

@@ -161,7 +161,7 @@ async def test_blocked_event_loop_closes_no_connection(
 
 
 async def until_pinged(polling: RawPolling) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while "2" not in await polling.get():
             pass
 

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.anyio
 REQUEST = b"GET /healthz HTTP/1.1\r\nHost: chat\r\n\r\n"
 LAST = b"GET /healthz HTTP/1.1\r\nHost: chat\r\nConnection: close\r\n\r\n"
 POST = b"POST /healthz HTTP/1.1\r\nHost: chat\r\nContent-Length: %d\r\n\r\n"
-TIMEOUT_SECONDS = 30
+TIMEOUT_SECONDS = 60
 
 
 @pytest.fixture

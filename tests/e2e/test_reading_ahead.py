@@ -15,7 +15,7 @@ from tests.tokens import SECRET
 
 pytestmark = pytest.mark.anyio
 
-TIMEOUT_SECONDS = 30
+TIMEOUT_SECONDS = 60
 
 Middleware = Callable[[ASGIApp, Scope, Receive, Send], Awaitable[None]]
 

@@ -128,7 +128,7 @@ async def test_migration_and_reconnect_work_through_pgbouncer() -> None:
                 await store.messages.append(draft(ROOM))
             server.start()
 
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 seq = await append_with_retries(store)
             assert seq == stored.message.seq + 1
 

@@ -230,7 +230,7 @@ class TestReaders:
             for _ in range(READERS - 1)
         ]
 
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             assert await store.messages.last_seq(ROOM) == 0
 
         may_end.set()

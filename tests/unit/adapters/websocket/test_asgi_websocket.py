@@ -12,7 +12,7 @@ from socketio_app.adapters.websocket.interface import Message
 
 pytestmark = pytest.mark.anyio
 
-TIMEOUT_SECONDS = 10
+TIMEOUT_SECONDS = 60
 
 
 class LossRecorder:
