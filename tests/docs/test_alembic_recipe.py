@@ -1,4 +1,4 @@
-"""A host application's Alembic leaves the chat's tables alone with the documented recipe."""
+"""With the documented recipe, a host application's Alembic ignores the chat's tables."""
 
 import re
 import runpy
@@ -25,7 +25,7 @@ Table("invoices", HOST, Column("id", Integer, primary_key=True))
 
 
 def recipe(tmp_path: Path) -> Callable[..., bool]:
-    """The function under its mark on the page, run as the module that it would be in."""
+    """Return the function in the page's snippet."""
     found = re.search(
         r"<!-- snippet: alembic-include-name -->\n```python\n(.*?)```", PAGE, re.DOTALL
     )
@@ -37,7 +37,7 @@ def recipe(tmp_path: Path) -> Callable[..., bool]:
 
 
 def differences(connection: Connection, options: dict[str, Any]) -> list[str]:
-    """The operations that `alembic revision --autogenerate` would write."""
+    """Return the operations that `alembic revision --autogenerate` would write."""
     context = MigrationContext.configure(connection, opts=options)
     return [
         f"{operation} {subject.name}" for operation, subject, *_ in compare_metadata(context, HOST)
@@ -73,7 +73,7 @@ async def in_postgres(_tmp_path: Path) -> AsyncIterator[Callable[[dict[str, Any]
 
 
 @pytest.mark.parametrize("database", [sqlite, in_postgres])
-async def test_autogenerate_proposes_nothing_about_the_chats_tables(
+async def test_autogenerate_with_the_recipe_ignores_the_tables_of_the_chat(
     database: Callable[[Path], Any], tmp_path: Path
 ) -> None:
     async with database(tmp_path) as compare:

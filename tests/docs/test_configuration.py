@@ -1,4 +1,4 @@
-"""The table of settings is the code's."""
+"""The table of settings agrees with the code."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,17 +13,17 @@ PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
 
 
 def row(field: "attrs.Attribute[Any]") -> str:
-    """A setting's row in the table."""
+    """Return a setting's row in the table."""
     default = "" if field.default in {None, ""} else f"`{field.default}`"
     return f"| `{field.name.upper()}` | {default} | {field.metadata['meaning']} |"
 
 
 def is_limit(field: "attrs.Attribute[Any]") -> bool:
-    """Those come last."""
+    """Limits come last in the table."""
     return field.name in {limit.name for limit in attrs.fields(LimitSettings)}
 
 
-def test_the_table_holds_every_setting_with_its_default_and_meaning() -> None:
+def test_table_has_every_setting_with_its_default_and_description() -> None:
     rows = [line for line in PAGE.splitlines() if line.startswith("| `")]
 
     fields: Sequence[attrs.Attribute[Any]] = attrs.fields(Settings)

@@ -169,7 +169,7 @@ def test_public_api_lists_members_and_signatures(line: str) -> None:
     assert line in public_api()
 
 
-def test_name_that_is_exported_no_longer_is_not_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_name_that_is_no_longer_exported_is_not_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socketio_app, "__all__", ["Chat", "Room"])
 
     classes = [line for line in public_api() if line.startswith("class ")]

@@ -1,4 +1,4 @@
-"""What the documentation says to install is there, by the name that every pip knows."""
+"""The extras in install commands exist, with the spelling that their packages declare."""
 
 import re
 from importlib.metadata import metadata
@@ -12,7 +12,7 @@ EXTRAS = re.compile(r"pip install [\"']?([A-Za-z0-9_.-]+)\[([^\]]+)\]")
 
 
 def extras() -> list[tuple[str, str]]:
-    """Every extra in a `pip install` of the documentation, with its package."""
+    """Return the extras in the documentation's `pip install` commands, with their packages."""
     found = [
         (package, extra.strip())
         for page in PAGES
@@ -22,7 +22,7 @@ def extras() -> list[tuple[str, str]]:
     return sorted(set(found))
 
 
-def test_the_pages_name_extras() -> None:
+def test_pages_name_an_extra() -> None:
     assert ("python-socketio", "asyncio-client") in extras()
 
 

@@ -1,4 +1,4 @@
-"""The files that the documents name exist."""
+"""The files that the documentation names exist."""
 
 import re
 from pathlib import Path
@@ -17,7 +17,7 @@ PLACES = [ROOT, ROOT / "socketio_app", ROOT / "socketio_app" / "adapters"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_path_that_a_page_names_exists(page: Path) -> None:
+def test_paths_in_a_page_exist(page: Path) -> None:
     missing = [
         path
         for path in PATH.findall(page.read_text())
@@ -28,13 +28,13 @@ def test_every_path_that_a_page_names_exists(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_link_to_a_file_leads_to_one(page: Path) -> None:
+def test_linked_files_exist(page: Path) -> None:
     links = re.findall(r"\]\((?!https?:|#|mailto:)([^)#]+)", page.read_text())
 
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
-def test_architecture_names_every_package_and_no_other() -> None:
+def test_architecture_describes_every_adapter_package() -> None:
     table = (ROOT / "docs" / "architecture.md").read_text()
     adapters = ROOT / "socketio_app" / "adapters"
     packages = {each.name for each in adapters.iterdir() if (each / "__init__.py").exists()}

@@ -1,4 +1,4 @@
-"""The README's snippets do what it says they do."""
+"""The README's snippets work as described."""
 
 import asyncio
 import os
@@ -22,26 +22,26 @@ README = (Path(__file__).parents[2] / "README.md").read_text()
 
 
 def snippet(name: str) -> str:
-    """The Python that stands under a mark in the README."""
+    """Return the Python code under a mark in the README."""
     found = re.search(rf"<!-- snippet: {name} -->\n```python\n(.*?)```", README, re.DOTALL)
     assert found is not None
     return found.group(1)
 
 
 def javascript() -> str:
-    """All the README's JavaScript, one piece after the other."""
+    """Return the README's JavaScript, joined."""
     return "".join(re.findall(r"```javascript\n(.*?)```", README, re.DOTALL))
 
 
 def run_snippet(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """What a snippet's module holds, run with the settings that the README asks for."""
+    """Run a snippet with the settings that the README asks for; return its module's names."""
     monkeypatch.setenv("SECRET_KEY", SECRET)
     module = tmp_path / "module.py"
     module.write_text(snippet(name))
     return runpy.run_path(str(module))
 
 
-def test_every_python_snippet_is_run_by_a_test() -> None:
+def test_every_python_snippet_has_a_test() -> None:
     marked = re.findall(r"<!-- snippet: (\S+) -->\n```python\n", README)
 
     assert len(marked) == README.count("```python\n")
@@ -55,7 +55,7 @@ def test_every_python_snippet_is_run_by_a_test() -> None:
     }
 
 
-async def test_the_python_client_sends_a_message(
+async def test_python_client_sends_a_message(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = run_snippet("fastapi", tmp_path, monkeypatch)["app"]
@@ -72,7 +72,7 @@ async def test_the_python_client_sends_a_message(
     assert said.decode() == "stored as number 1\n"
 
 
-async def test_the_javascript_joins_and_speaks(
+async def test_javascript_joins_a_room_and_sends_a_message(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not node_is_installed():
@@ -99,7 +99,7 @@ async def test_the_javascript_joins_and_speaks(
         assert event in said.decode()
 
 
-async def test_the_application_keeps_its_routes_and_has_the_chat(
+async def test_application_keeps_its_routes_beside_the_chat(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = run_snippet("fastapi", tmp_path, monkeypatch)["app"]
@@ -112,7 +112,7 @@ async def test_the_application_keeps_its_routes_and_has_the_chat(
         await ada.close()
 
 
-async def test_the_applications_own_check_lets_its_sessions_in(
+async def test_tokens_are_verified_by_a_function_of_the_application(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = run_snippet("verify-token", tmp_path, monkeypatch)["app"]
@@ -131,7 +131,7 @@ async def test_the_applications_own_check_lets_its_sessions_in(
         ("post-from-a-thread", "/orders/7/packed", "Order 7 is packed"),
     ],
 )
-async def test_the_route_posts_a_message(
+async def test_route_sends_a_message(
     name: str, path: str, content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = run_snippet(name, tmp_path, monkeypatch)["app"]
@@ -147,7 +147,7 @@ async def test_the_route_posts_a_message(
     assert received["from_user_id"] == "shop"
 
 
-async def test_the_chat_below_a_path_lets_a_client_in(
+async def test_client_connects_to_a_chat_below_a_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/chat.db")

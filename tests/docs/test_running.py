@@ -1,4 +1,4 @@
-"""The page for operators speaks of what there is."""
+"""The page for operators agrees with the code."""
 
 import re
 from pathlib import Path
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "running.md").read_text()
 
 
-def test_the_settings_that_it_names_are_there() -> None:
+def test_settings_in_the_page_exist() -> None:
     named = set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", PAGE))
 
     assert named <= set(names())
@@ -30,7 +30,7 @@ def test_the_settings_that_it_names_are_there() -> None:
 
 
 @pytest.mark.anyio
-async def test_the_metrics_that_it_names_are_exported(tmp_path: Path) -> None:
+async def test_metrics_in_the_page_are_exported(tmp_path: Path) -> None:
     settings = Settings(
         secret_key=SECRET, metrics_port=9000, database_url=f"sqlite:///{tmp_path}/chat.db"
     )
@@ -58,19 +58,19 @@ def test_table_of_metrics_has_every_metric_with_its_meaning() -> None:
     assert [row for row in rows if row.count("|") == 5] == metrics
 
 
-def test_it_names_every_obstacle_and_how_long_the_store_may_take() -> None:
+def test_page_has_every_reason_of_readyz_and_the_timeout_of_the_store() -> None:
     for not_ready_reason in get_args(NotReadyReason):
         assert f"`{not_ready_reason}`" in PAGE
     assert f"not answered for {STORE_CHECK_TIMEOUT.seconds} seconds" in PAGE
 
 
-def test_it_names_every_field_of_the_log() -> None:
+def test_page_has_every_field_of_the_log() -> None:
     section = PAGE.partition("## Logging")[2].partition("\n## ")[0]
 
     for field in FIELDS:
         assert f"`{field}`" in section
 
 
-def test_it_names_every_file_that_is_given() -> None:
+def test_page_has_every_file_in_deploy() -> None:
     for file in (ROOT / "deploy").iterdir():
         assert f"`{file.name}`" in PAGE
