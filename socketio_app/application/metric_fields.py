@@ -1,7 +1,7 @@
 """Declaring a metric: its name, kind, description, labels and buckets in one place.
 
-A class of metrics is an attrs class whose fields are made by `counter`, `histogram`, `read_gauge`
-or `read_counter`. A metric is named after its field. Adapters for metrics systems and the table in
+A class of metrics is an attrs class whose fields are made by `counter`, `histogram` or
+`read_gauge`. A metric is named after its field. Adapters for metrics systems and the table in
 docs/running.md are derived from the fields.
 """
 
@@ -63,11 +63,6 @@ def histogram(meaning: str, bounds: Sequence[float], *labels: str) -> Any:
 def read_gauge(meaning: str) -> Any:
     """Declare a gauge whose value is read on each scrape."""
     return _field("gauge", meaning, (), lambda: None)
-
-
-def read_counter(meaning: str) -> Any:
-    """Declare a counter whose value is read on each scrape."""
-    return _field("counter", meaning, (), lambda: None)
 
 
 def definitions(metrics: type[attrs.AttrsInstance]) -> Mapping[str, MetricDefinition]:

@@ -16,7 +16,6 @@ from socketio_app.application.metric_fields import (
     Read,
     counter,
     histogram,
-    read_counter,
     read_gauge,
 )
 
@@ -74,7 +73,7 @@ class Metrics:
     unread_bytes: Read = read_gauge(
         "Bytes queued for clients that have not read or polled them yet."
     )
-    frames_dropped: Read = read_counter("Frames dropped because clients did not read.")
+    frames_dropped: int = counter("Frames dropped because clients did not read.")
     commit_writes: Histogram = histogram("Writes per transaction.", SIZE_BUCKETS)
     commit_seconds: Histogram = histogram("Duration of each transaction.", DURATION_BUCKETS)
     commit_waiting: Read = read_gauge("Writes waiting to be committed.")

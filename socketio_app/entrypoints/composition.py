@@ -171,7 +171,6 @@ def create_metrics_route(
     """Return `GET /metrics` with the metrics, those of the chat, servers and store included."""
     metrics.connections = lambda: chat.connection_count
     metrics.unread_bytes = lambda: sum(server.unread_bytes for server in servers)
-    metrics.frames_dropped = lambda: sum(server.dropped_frames for server in servers)
     transactions = store.capabilities.transactions
     if transactions is not None:
         transactions.watch(metrics.count_commit)

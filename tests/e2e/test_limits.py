@@ -440,7 +440,10 @@ class TestRevocation:
 class TestSlowReaders:
     async def test_slow_reader_misses_typing_events_only(self, serve: Serve) -> None:
         """Polls come when the client likes: so what waits for it is known."""
-        async with serve(rate_limits="off", typing_unread_bytes=10_000) as (composition, url):
+        async with serve(rate_limits="off", typing_unread_bytes=10_000, metrics_port=9000) as (
+            composition,
+            url,
+        ):
             bob = await opened(url, "bob", "websocket")
             await bob.call("join_room", {"room_id": "lobby"})
             typing = {"room_id": "lobby"}
@@ -459,5 +462,7 @@ class TestSlowReaders:
 
             told = [json.loads(p[2:])[1]["is_typing"] for p in packets if p[:10] == '42["typing']
             assert told[:3] == [True, False, True]
-            assert composition.server.dropped_frames == 11 - len(told) > 0
+            metrics = composition.server.context.metrics
+            assert metrics is not None
+            assert metrics.frames_dropped == 11 - len(told) > 0
             await bob.close()

@@ -160,7 +160,7 @@ class ClientSession:
     def write_ephemeral(self, frame: Frame) -> None:
         """See `ConnectionWriter.write_ephemeral`."""
         if self.transport.unread_bytes > self.context.ephemeral_unread_bytes:
-            self.context.dropped_frames += 1
+            self.context.count_dropped_frames(1)
         else:
             self.transport.write(frame)
 

@@ -9,6 +9,7 @@ from socketio_app.adapters.engineio.confirmations import ConfirmationTimer
 from socketio_app.adapters.engineio.connect_timeout import ConnectTimeout
 from socketio_app.adapters.engineio.heartbeat import Heartbeat
 from socketio_app.adapters.engineio.leftovers import Leftovers
+from socketio_app.application.metrics import Metrics
 
 if TYPE_CHECKING:
     from socketio_app.adapters.engineio.client_session import ClientSession
@@ -31,16 +32,21 @@ class SessionContext:
     database drivers do for their time-outs."""
     on_confirmed: Callable[[Sequence[Any]], None]
     """Called with the receipts that a client has confirmed."""
+    metrics: Metrics | None
+    """Counts what happens to sessions, if given."""
     sessions: dict[str, "ClientSession"] = attrs.field(factory=dict, init=False)
     """Open sessions, by id."""
     confirmations: ConfirmationTimer = attrs.field(factory=ConfirmationTimer, init=False)
     leftovers: Leftovers = attrs.field(factory=Leftovers, init=False)
-    dropped_frames: int = attrs.field(default=0, init=False)
-    """Number of frames dropped because their clients did not read."""
     is_draining: bool = attrs.field(default=False, init=False)
     """Whether new connections are rejected."""
     has_logged_plain: bool = attrs.field(default=False, init=False)
     """Whether the log already says that WebSockets are not taken over."""
+
+    def count_dropped_frames(self, count: int) -> None:
+        """Count frames that were dropped because their client did not read."""
+        if self.metrics is not None:
+            self.metrics.frames_dropped += count
 
     def stop(self) -> None:
         """Stop all timers."""

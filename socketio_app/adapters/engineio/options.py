@@ -10,6 +10,7 @@ from socketio_app.adapters.engineio.connect_timeout import ConnectTimeout
 from socketio_app.adapters.engineio.context import SessionContext
 from socketio_app.adapters.engineio.heartbeat import Heartbeat
 from socketio_app.adapters.fanout.connect_limit import ConnectRates
+from socketio_app.application.metrics import Metrics
 from socketio_app.domain.rates import Rate
 
 
@@ -41,7 +42,11 @@ class Options:
     """See `SessionContext.runs_outside_tasks`."""
 
     def context(
-        self, on_confirmed: Callable[[Sequence[Any]], None], *, is_traced: bool
+        self,
+        on_confirmed: Callable[[Sequence[Any]], None],
+        metrics: Metrics | None,
+        *,
+        is_traced: bool,
     ) -> SessionContext:
         """Create the shared state of a server's sessions."""
         return SessionContext(
@@ -52,4 +57,5 @@ class Options:
             ephemeral_unread_bytes=self.ephemeral_unread_bytes,
             runs_outside_tasks=self.runs_outside_tasks and not is_traced,
             on_confirmed=on_confirmed,
+            metrics=metrics,
         )

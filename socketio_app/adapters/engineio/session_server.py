@@ -47,7 +47,9 @@ class SessionServer:
         tracing: Tracing | None = None,
         new_id: Callable[[], str] = new_session_id,
     ) -> None:
-        self.context = options.context(chat.delivery.received, is_traced=tracing is not None)
+        self.context = options.context(
+            chat.delivery.received, metrics, is_traced=tracing is not None
+        )
         refusals, limit = RefusalLog(), ConnectLimit(options.connects)
         self.registry = ConnectionRegistry(
             chat, hub, verifier, limit, refusals, self.encoding, new_id, metrics
@@ -56,7 +58,6 @@ class SessionServer:
         self._handshakes = HandshakeLimit(options.handshakes)
         self.cors_origins = options.cors_origins
         self.new_id = new_id
-        self._metrics = metrics
 
     def rejection_of(self, address: str | None) -> Response | None:
         """Return the response that rejects a handshake from an address; `None` to accept it."""
@@ -64,8 +65,8 @@ class SessionServer:
             return SHUTTING_DOWN
         if self._handshakes.accepts(address):
             return None
-        if self._metrics is not None:
-            self._metrics.connections_refused["too_many_handshakes"] += 1
+        if self.context.metrics is not None:
+            self.context.metrics.connections_refused["too_many_handshakes"] += 1
         return TOO_MANY_HANDSHAKES
 
     @property
@@ -77,11 +78,6 @@ class SessionServer:
     def unread_bytes(self) -> int:
         """Size of the data queued for all clients, in bytes."""
         return sum(session.unread_bytes for session in self.context.sessions.values())
-
-    @property
-    def dropped_frames(self) -> int:
-        """Number of frames dropped because their clients did not read."""
-        return self.context.dropped_frames
 
     def start(self) -> None:
         """Accept connections, initially or again after `stop`."""

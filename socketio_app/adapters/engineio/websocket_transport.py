@@ -51,7 +51,7 @@ class MessageTransport(WebSocketConnection):
         self._session = session
 
     async def _end_session(self) -> None:
-        self._session.context.dropped_frames += self.dropped
+        self._session.context.count_dropped_frames(self.dropped)
         self._session.end(self.ending or TRANSPORT_CLOSE)
 
     @property
