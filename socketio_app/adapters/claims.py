@@ -25,7 +25,7 @@ def user_id(subject: object) -> UserId:
     primary key into `sub`; both are converted with `str()`.
 
     Raises:
-        Unauthenticated: The subject is not a valid user id.
+        Unauthenticated: the subject is not a valid user id.
     """
     is_key = isinstance(subject, str | int | UUID) and not isinstance(subject, bool)
     if not is_key:
@@ -47,11 +47,11 @@ def seconds(value: object, name: str = "exp") -> float:
     """Return a NumericDate, in seconds since 1970 (RFC 7519, section 2).
 
     Args:
-        value: Value of the claim.
-        name: Name of the claim, for the log.
+        value: value of the claim.
+        name: name of the claim, for the log.
 
     Raises:
-        Unauthenticated: The value is not a finite number.
+        Unauthenticated: the value is not a finite number.
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise rejected(f"{name} is missing or not a number")
@@ -101,7 +101,7 @@ class ClaimsPolicy:
 
         Raises:
             TokenExpired: `exp` has passed.
-            Unauthenticated: Any other claim is missing or invalid.
+            Unauthenticated: any other claim is missing or invalid.
         """
         at = now.timestamp()
         self._check_issuer(claims)

@@ -101,9 +101,9 @@ def differences(a_class: type, methods: Methods, attributes: Iterable[str] = ())
     """Return how a class differs from what is expected of it.
 
     Args:
-        a_class: The class to check.
-        methods: Methods that it must have.
-        attributes: Attributes that the class, its bases or their methods must set.
+        a_class: the class to check.
+        methods: methods that it must have.
+        attributes: attributes that the class, its bases or their methods must set.
     """
     found = []
     for name, parameters in methods.items():

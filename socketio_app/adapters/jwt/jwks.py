@@ -24,7 +24,7 @@ def keys_in(document: bytes, algorithms: Sequence[str]) -> tuple[VerificationKey
     """Return the keys that can verify with one of the algorithms; others are ignored.
 
     Raises:
-        KeyConfigurationError: The document is not a key set, has no usable key or an invalid one,
+        KeyConfigurationError: the document is not a key set, has no usable key or an invalid one,
             or has two keys with the same `kid`.
     """
     if not algorithms or any(algorithm not in ALGORITHMS for algorithm in algorithms):
@@ -79,7 +79,7 @@ def _algorithm_of(entry: Mapping[str, Any], algorithms: Sequence[str]) -> str | 
     Returns `None` if no configured algorithm matches the key.
 
     Raises:
-        KeyConfigurationError: The key has no `alg`, and several configured algorithms match.
+        KeyConfigurationError: the key has no `alg`, and several configured algorithms match.
     """
     match entry:
         case {"kty": "RSA"}:

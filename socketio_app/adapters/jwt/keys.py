@@ -34,7 +34,7 @@ class KeySet:
         """Return a key set of one secret, which is shared with the issuer of the tokens.
 
         Raises:
-            KeyConfigurationError: The secret is too short or is a public key, or `algorithms` is
+            KeyConfigurationError: the secret is too short or is a public key, or `algorithms` is
                 not exactly one HMAC algorithm.
         """
         algorithm = _only(algorithms, SECRET_ALGORITHMS, "a secret")
@@ -52,7 +52,7 @@ class KeySet:
         the public half is used.
 
         Raises:
-            KeyConfigurationError: The file cannot be loaded, or does not match the algorithm.
+            KeyConfigurationError: the file cannot be loaded, or does not match the algorithm.
         """
         algorithm = _only(algorithms, (*RSA_ALGORITHMS, *EC_CURVES), "a PEM file")
         return cls((public_key(pem.strip(), algorithm),), by_key_id=False)
@@ -62,7 +62,7 @@ class KeySet:
         """Return the keys of a JSON Web Key Set that can verify with one of the algorithms.
 
         Raises:
-            KeyConfigurationError: The document is not a key set, is ambiguous, or has no usable key
+            KeyConfigurationError: the document is not a key set, is ambiguous, or has no usable key
                 or an invalid one.
         """
         return cls(keys_in(document, algorithms), by_key_id=True)

@@ -26,7 +26,7 @@ def sign_token(
     `key` is a secret, or a private key in PEM format.
 
     Raises:
-        KeyConfigurationError: The key cannot sign tokens, or a server would not accept it.
+        KeyConfigurationError: the key cannot sign tokens, or a server would not accept it.
     """
     _check_verifies(key, algorithm)
     claims: dict[str, Any] = {

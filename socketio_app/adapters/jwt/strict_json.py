@@ -16,7 +16,7 @@ def octets(text: str) -> bytes:
     """Decode base64url that is unpadded (RFC 7515, section 2), canonical and not empty.
 
     Raises:
-        NotStrictError: The text is not.
+        NotStrictError: the text is not.
     """
     try:
         decoded = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
@@ -33,7 +33,7 @@ def json_object(encoded: bytes) -> dict[str, Any]:
     """Decode a JSON object in UTF-8 without duplicate names, `NaN` or `Infinity`.
 
     Raises:
-        NotStrictError: The input is not one.
+        NotStrictError: the input is not one.
     """
     try:
         value = json.loads(

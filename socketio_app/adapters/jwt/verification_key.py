@@ -53,7 +53,7 @@ def secret_key(secret: bytes, algorithm: str, key_id: str | None = None) -> Veri
     """Return a key for an HMAC algorithm.
 
     Raises:
-        KeyConfigurationError: The secret is too short, or is not a secret.
+        KeyConfigurationError: the secret is too short, or is not a secret.
     """
     if len(secret) < MIN_SECRET_BYTES:
         raise KeyConfigurationError(
@@ -76,7 +76,7 @@ def public_key(
     """Return the public half of a key in PEM or JSON Web Key format.
 
     Raises:
-        KeyConfigurationError: The key cannot be loaded, or does not match the algorithm.
+        KeyConfigurationError: the key cannot be loaded, or does not match the algorithm.
     """
     try:
         key = jwk.construct(source, algorithm).public_key()

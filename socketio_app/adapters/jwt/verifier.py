@@ -73,7 +73,7 @@ class _Signed:
         """Decode a token.
 
         Raises:
-            NotStrictError: The token is malformed or too long.
+            NotStrictError: the token is malformed or too long.
         """
         if not isinstance(token, str) or len(token) > MAX_TOKEN_CHARS:
             raise strict_json.NotStrictError

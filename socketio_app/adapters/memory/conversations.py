@@ -13,8 +13,8 @@ class MemoryConversations:
     """Implements `ConversationLog`.
 
     Args:
-        messages: Messages of the conversations.
-        memberships: Members of the rooms.
+        messages: messages of the conversations.
+        memberships: members of the rooms.
     """
 
     def __init__(self, messages: MemoryMessages, memberships: Memberships) -> None:

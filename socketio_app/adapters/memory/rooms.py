@@ -16,9 +16,9 @@ class MemoryRooms:
     """Implements `RoomRepository` with the domain's `Memberships`.
 
     Args:
-        memberships: Members of the rooms.
-        messages: Messages of the rooms.
-        conversations: Read positions of the members.
+        memberships: members of the rooms.
+        messages: messages of the rooms.
+        conversations: read positions of the members.
     """
 
     def __init__(

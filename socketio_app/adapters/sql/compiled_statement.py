@@ -29,8 +29,8 @@ class CompiledStatement:
     of omitted arguments, compiled when it is first used.
 
     Args:
-        build: Builds the statement from arguments or bind parameters.
-        dialect: Dialect of the database.
+        build: builds the statement from arguments or bind parameters.
+        dialect: dialect of the database.
     """
 
     def __init__(self, build: Callable[..., ClauseElement], dialect: Dialect) -> None:

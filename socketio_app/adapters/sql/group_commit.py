@@ -32,11 +32,11 @@ class GroupCommit(Generic[Write, Outcome]):
     """Gathers writes into batches, and commits one batch at a time.
 
     Args:
-        commit: Commits a batch and returns the outcome of each write, in order: an exception if
+        commit: commits a batch and returns the outcome of each write, in order: an exception if
             only that write failed. If `commit` raises, nothing of the batch was stored.
-        max_waiting: Maximum number of waiting writes; further ones are rejected.
-        max_batch_writes: Maximum number of writes in a transaction.
-        max_background_writes: Maximum number of background writes in a transaction; `None` for no
+        max_waiting: maximum number of waiting writes; further ones are rejected.
+        max_batch_writes: maximum number of writes in a transaction.
+        max_background_writes: maximum number of background writes in a transaction; `None` for no
             separate limit. They follow the other writes of the transaction, so this bounds how much
             they delay those.
     """
@@ -65,7 +65,7 @@ class GroupCommit(Generic[Write, Outcome]):
         Writes take effect, and return, in the order of submission.
 
         Raises:
-            Unavailable: Too many writes are waiting.
+            Unavailable: too many writes are waiting.
             Exception: `commit` failed, or returned an exception for this write.
         """
         if len(self._waiting) >= self._max_waiting:
@@ -79,11 +79,11 @@ class GroupCommit(Generic[Write, Outcome]):
         """Commit a write in the background, after the writes that a caller waits for.
 
         Args:
-            write: The write. Background writes take effect in the order of submission.
-            settle: Called with the outcome.
+            write: the write. Background writes take effect in the order of submission.
+            settle: called with the outcome.
 
         Raises:
-            Unavailable: Too many background writes are waiting.
+            Unavailable: too many background writes are waiting.
         """
         if len(self._background) >= self._max_waiting:
             raise Unavailable("the store is overloaded")

@@ -57,8 +57,8 @@ class WaitingPairs:
         """Return the next `delivered_activity`, or `None` if it is not worth a write.
 
         Args:
-            settled: A settled mark, taken before the pairs were read.
-            limit: Limit of the query for the pairs.
+            settled: a settled mark, taken before the pairs were read.
+            limit: limit of the query for the pairs.
         """
         if settled is None or self.examined < MIN_EXAMINED or len(self.pairs) == limit:
             return None

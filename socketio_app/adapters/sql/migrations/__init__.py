@@ -28,7 +28,7 @@ def migrate(connection: Connection) -> None:
     """Upgrade the schema to `HEAD`.
 
     Raises:
-        SchemaError: The schema is from a later version of this project.
+        SchemaError: the schema is from a later version of this project.
     """
     current = revision(connection)
     if current == HEAD:
@@ -56,12 +56,12 @@ async def migrate_postgres(url: str) -> None:
     If several processes do so concurrently, one migrates and the others wait for it.
 
     Args:
-        url: A `postgresql://` URL, as for the store.
+        url: a `postgresql://` URL, as for the store.
 
     Raises:
-        DatabaseUrlError: The URL is invalid.
-        ConnectFailedError: The database cannot be reached, or rejects the login.
-        SchemaError: The schema is from a later version of this project, or cannot be migrated.
+        DatabaseUrlError: the URL is invalid.
+        ConnectFailedError: the database cannot be reached, or rejects the login.
+        SchemaError: the schema is from a later version of this project, or cannot be migrated.
     """
     parameters = parse_postgres_url(url)
     connector = Connector(parameters, answer_timeout_seconds=None)

@@ -48,8 +48,8 @@ class ActivityMarks:
     """The marks of one process.
 
     Args:
-        pool: Connections to the database.
-        monotonic: Monotonic clock, in seconds.
+        pool: connections to the database.
+        monotonic: monotonic clock, in seconds.
     """
 
     def __init__(self, pool: PostgresPool, monotonic: Callable[[], float] = time.monotonic) -> None:

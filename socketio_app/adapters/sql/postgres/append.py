@@ -33,12 +33,12 @@ async def append(
     """Store messages, or find the ones stored before.
 
     Args:
-        connection: The connection for appends.
-        drafts: The messages. No two of them may be retries of each other.
-        ids: The id of each conversation.
+        connection: the connection for appends.
+        drafts: the messages. No two of them may be retries of each other.
+        ids: the id of each conversation.
 
     Raises:
-        StaleIdsError: An id is not that of its conversation. Nothing was stored; try again with
+        StaleIdsError: an id is not that of its conversation. Nothing was stored; try again with
             fresh ids.
     """
     conversation_ids = [ids[draft.conversation] for draft in drafts]
@@ -98,12 +98,12 @@ class ConversationIds:
         """Return the id of each conversation, creating those that do not exist.
 
         Args:
-            appending: The connection for appends. Waiting for a connection of the pool would delay
+            appending: the connection for appends. Waiting for a connection of the pool would delay
                 all appends.
-            conversations: The conversations, possibly with duplicates.
+            conversations: the conversations, possibly with duplicates.
 
         Raises:
-            Unavailable: The database cannot be reached.
+            Unavailable: the database cannot be reached.
         """
         # A copy: the cache may be cleared while the caller waits for the database.
         known = {each: self._ids[each] for each in conversations if each in self._ids}

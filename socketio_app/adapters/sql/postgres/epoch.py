@@ -10,7 +10,7 @@ class Epoch:
     """The last epoch read from the database.
 
     Args:
-        on_change: Called when the epoch changes.
+        on_change: called when the epoch changes.
     """
 
     def __init__(self, on_change: Callable[[], None]) -> None:

@@ -44,7 +44,7 @@ class PostgresPool:
         """Open the first session.
 
         Raises:
-            ConnectFailedError: The database cannot be reached, or rejects the login.
+            ConnectFailedError: the database cannot be reached, or rejects the login.
         """
         self._is_open = True
         self._count += 1
@@ -62,7 +62,7 @@ class PostgresPool:
         """Acquire a connection for one statement, which is a transaction of its own.
 
         Raises:
-            Unavailable: The database cannot be reached. Nothing was stored, unless the connection
+            Unavailable: the database cannot be reached. Nothing was stored, unless the connection
                 was lost during the commit; a retry then finds out.
         """
         try:
@@ -76,7 +76,7 @@ class PostgresPool:
         """Acquire a connection in a transaction, which is committed at the end.
 
         Raises:
-            Unavailable: As for `connection`.
+            Unavailable: as for `connection`.
         """
         try:
             async with self._session() as session, session.transaction() as connection:
@@ -185,7 +185,7 @@ class PostgresConnection:
         """Acquire the connection for statements that are a transaction each.
 
         Raises:
-            Unavailable: As for `PostgresPool.connection`.
+            Unavailable: as for `PostgresPool.connection`.
         """
         try:
             session = await self._acquire()

@@ -156,10 +156,10 @@ class Connector:
         """Open a session.
 
         Args:
-            settings: Additional settings of the session.
+            settings: additional settings of the session.
 
         Raises:
-            ConnectFailedError: The database cannot be reached, or rejects the login.
+            ConnectFailedError: the database cannot be reached, or rejects the login.
         """
         try:
             session = await self._open(settings or {})

@@ -23,7 +23,7 @@ class PostgresStore:
         """Parse the URL; `start` connects.
 
         Raises:
-            DatabaseUrlError: The URL is invalid.
+            DatabaseUrlError: the URL is invalid.
         """
         self._connector = Connector(parse_postgres_url(url))
         self._pool = PostgresPool(self._connector)
@@ -52,9 +52,9 @@ class PostgresStore:
         """Connect, and check the version of the schema. A second call does nothing.
 
         Raises:
-            ConnectFailedError: The database cannot be reached, or rejects the login.
-            Unavailable: The connection was lost.
-            SchemaError: The schema has another version than this code.
+            ConnectFailedError: the database cannot be reached, or rejects the login.
+            Unavailable: the connection was lost.
+            SchemaError: the schema has another version than this code.
         """
         if self.epoch:
             return

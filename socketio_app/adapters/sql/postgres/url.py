@@ -71,7 +71,7 @@ def parse_postgres_url(url: str) -> ConnectionParameters:
     """Return the parameters in a `postgresql://` URL.
 
     Raises:
-        DatabaseUrlError: A part of it is malformed, or a parameter is not supported.
+        DatabaseUrlError: a part of it is malformed, or a parameter is not supported.
     """
     parts = _URL.fullmatch(url)
     if parts is None or "\0" in unquote(url):

@@ -21,7 +21,7 @@ def back_up(path: Path, copy: Path) -> None:
     uses it, the new epoch makes clients reload.
 
     Raises:
-        StoreFileError: The store does not exist, or the copy exists or cannot be written.
+        StoreFileError: the store does not exist, or the copy exists or cannot be written.
     """
     if not path.is_file():
         raise StoreFileError(f"{path} does not exist")

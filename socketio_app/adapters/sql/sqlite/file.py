@@ -50,8 +50,8 @@ class Ownership:
         """Acquire ownership; create the file, readable only by its owner, if it does not exist.
 
         Raises:
-            StoreInUseError: Another process owns the file.
-            StoreFileError: The file cannot be opened for writing.
+            StoreInUseError: another process owns the file.
+            StoreFileError: the file cannot be opened for writing.
         """
         self._files: list[int] = []
         real = path.resolve()

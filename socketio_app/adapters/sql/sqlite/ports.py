@@ -34,7 +34,7 @@ class Read(Protocol):
         """Return what the function returns.
 
         Raises:
-            Unavailable: The file cannot be read.
+            Unavailable: the file cannot be read.
         """
         ...
 

@@ -49,7 +49,7 @@ class SqliteReaders:
         """Run a function in a reader's thread, and return its result.
 
         Raises:
-            Unavailable: The file cannot be read, or too many reads are waiting.
+            Unavailable: the file cannot be read, or too many reads are waiting.
         """
         if self._threads is None:
             raise RuntimeError("the store was not started: run the application's lifespan")

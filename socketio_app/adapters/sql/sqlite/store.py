@@ -74,8 +74,8 @@ class SqliteStore:
         A second call does nothing.
 
         Raises:
-            StoreInUseError: Another process owns the file.
-            StoreFileError: The file cannot be used or written to.
+            StoreInUseError: another process owns the file.
+            StoreFileError: the file cannot be used or written to.
         """
         if self._writer is not None:
             return

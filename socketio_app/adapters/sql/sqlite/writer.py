@@ -73,7 +73,7 @@ class SqliteWriter:
         """Run writes in one transaction; a write that fails does not affect the others.
 
         Raises:
-            Unavailable: The transaction failed, because the disk is full or another process has
+            Unavailable: the transaction failed, because the disk is full or another process has
                 locked the file. Nothing was stored.
         """
         try:
