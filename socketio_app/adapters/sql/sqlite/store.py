@@ -9,22 +9,19 @@ from typing import Any
 
 from socketio_app.adapters.sql.group_commit import GroupCommit
 from socketio_app.adapters.sql.migrations import migrate, read_epoch
+from socketio_app.adapters.sql.sqlite.activity import SqliteActivity
+from socketio_app.adapters.sql.sqlite.conversations import SqliteConversations
+from socketio_app.adapters.sql.sqlite.deliveries import SqliteDeliveries
 from socketio_app.adapters.sql.sqlite.file import (
     Ownership,
     convert_errors,
     open_connection,
     sqlalchemy_connection,
 )
-from socketio_app.adapters.sql.sqlite.ports import (
-    Commits,
-    SqliteActivity,
-    SqliteConversations,
-    SqliteDeliveries,
-    SqliteMessages,
-    SqliteRooms,
-)
+from socketio_app.adapters.sql.sqlite.messages import SqliteMessages
 from socketio_app.adapters.sql.sqlite.readers import SqliteReaders
-from socketio_app.adapters.sql.sqlite.writer import SqliteWriter, Write
+from socketio_app.adapters.sql.sqlite.rooms import SqliteRooms
+from socketio_app.adapters.sql.sqlite.writer import Commits, SqliteWriter, Write
 from socketio_app.adapters.sql.statements import all_memberships
 from socketio_app.application.store_capabilities import StoreCapabilities
 from socketio_app.domain.identifiers import RoomId, UserId
@@ -61,12 +58,10 @@ class SqliteStore:
         self._readers = SqliteReaders(path)
         self.epoch = ""
         self.rooms = SqliteRooms(self._commits, rooms_per_user)
-        self.messages = SqliteMessages(self._commits, self._readers.run)
-        self.deliveries = SqliteDeliveries(
-            self._commits, self._readers.run, self._committed_activity
-        )
-        self.conversations = SqliteConversations(self._commits, self._readers.run)
-        self.activity = SqliteActivity(self._readers.run, self._committed_activity)
+        self.messages = SqliteMessages(self._commits, self._readers)
+        self.deliveries = SqliteDeliveries(self._commits, self._readers, self._committed_activity)
+        self.conversations = SqliteConversations(self._commits, self._readers)
+        self.activity = SqliteActivity(self._readers, self._committed_activity)
 
     async def start(self) -> None:
         """Open the file, creating it if it does not exist, and migrate its schema.

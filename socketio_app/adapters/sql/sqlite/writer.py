@@ -12,6 +12,7 @@ from typing import Any
 
 import attrs
 
+from socketio_app.adapters.sql.group_commit import GroupCommit
 from socketio_app.adapters.sql.message_columns import (
     MESSAGE_COLUMN_NAMES,
     MESSAGE_COLUMNS,
@@ -31,6 +32,9 @@ MAX_CACHED_CONVERSATIONS = 50_000
 
 Write = Callable[["SqliteWriter"], Any]
 """A function that runs in the writer's transaction; its return value is the outcome."""
+
+Commits = GroupCommit[Write, Any]
+"""Collects writes for the writer."""
 
 
 @attrs.define
