@@ -1,27 +1,24 @@
-"""Reading: history, conversation lists, catching up and read receipts."""
+"""Reading: history and conversation lists."""
 
 from collections.abc import Sequence
 
 import pytest
 
 from socketio_app.application.commands import (
-    CatchUp,
-    CaughtUp,
     ConversationPage,
     FetchHistory,
     JoinRoom,
     LeaveRoom,
     ListConversations,
     MarkRead,
-    Position,
 )
-from socketio_app.application.events import MessageDelivered, MessageRead
+from socketio_app.application.events import MessageDelivered
 from socketio_app.application.limits import Limits
-from socketio_app.application.reading import CONVERSATIONS_PER_READ, MAX_UNREAD_COUNT
+from socketio_app.application.reading import MAX_UNREAD_COUNT
 from socketio_app.domain.conversations import Conversation, Pair, Person, Room
 from socketio_app.domain.errors import InvalidPayload, NotAMember
 from socketio_app.domain.history import Window
-from socketio_app.domain.identifiers import RoomId, UserId
+from socketio_app.domain.identifiers import UserId
 from socketio_app.domain.messaging import Message
 from tests.builders import ADA, BOB, EVE, LOBBY, draft, group, personal
 from tests.chat_harness import Device, LiveChat
@@ -30,6 +27,7 @@ from tests.stores import HookedStore
 pytestmark = pytest.mark.anyio
 
 IN_LOBBY, TO_ADA, TO_BOB = Room(LOBBY), Person(ADA), Person(BOB)
+
 ADA_AND_BOB = Pair.of(ADA, BOB)
 
 
@@ -39,19 +37,6 @@ def contents(messages: Sequence[Message]) -> list[str]:
 
 def delivered(device: Device) -> list[int]:
     return [event.message.seq for event in device.of(MessageDelivered)]
-
-
-def reads(device: Device) -> list[tuple[UserId, Conversation, int]]:
-    return [(each.user_id, each.conversation, each.seq) for each in device.of(MessageRead)]
-
-
-async def missed(device: Device, live: LiveChat, limit: int = 50, **seqs: int) -> CaughtUp:
-    """Catch up; keyword arguments are positions by user, or of the lobby."""
-    positions = [
-        Position(IN_LOBBY if name == "lobby" else Person(UserId(name)), seq)
-        for name, seq in seqs.items()
-    ]
-    return await device.execute(CatchUp(live.store.epoch, positions, limit))
 
 
 class TestHistory:
@@ -221,196 +206,3 @@ class TestConversations:
         (summary,) = (await self.listed(await live.connect(BOB))).conversations
 
         assert summary.unread_count == MAX_UNREAD_COUNT
-
-
-class TestCatchingUp:
-    async def test_missed_messages_are_returned(self, live: LiveChat) -> None:
-        ada, bob = await live.connect(ADA), await live.connect(BOB)
-        for content in "abc":
-            await ada.execute(personal(BOB, content))
-
-        (of_ada,) = (await missed(bob, live, ada=1)).conversations
-
-        assert contents(of_ada.messages) == ["b", "c"]
-        assert not of_ada.limited
-        assert of_ada.state.last_seq == 3
-
-    async def test_unknown_conversations_are_returned(self, live: LiveChat) -> None:
-        ada, eve = await live.connect(ADA), await live.connect(EVE)
-        for device in (ada, eve):
-            await device.execute(JoinRoom(LOBBY))
-        await eve.execute(group(LOBBY, "in the room"))
-        await eve.execute(personal(ADA, "to you"))
-
-        caught_up = await missed(ada, live)
-
-        assert [contents(each.messages) for each in caught_up.conversations] == [
-            ["to you"],
-            ["in the room"],
-        ]
-
-    async def test_own_messages_from_other_device_are_returned(self, live: LiveChat) -> None:
-        ada, adas_phone = await live.connect(ADA), await live.connect(ADA)
-        await adas_phone.execute(personal(BOB, "from my phone"))
-
-        (to_bob,) = (await missed(ada, live)).conversations
-
-        assert contents(to_bob.messages) == ["from my phone"]
-
-    async def test_known_messages_are_not_returned(self, live: LiveChat) -> None:
-        ada = await live.connect(ADA)
-        await ada.execute(personal(BOB))
-        await ada.execute(JoinRoom(LOBBY))
-
-        caught_up = await missed(ada, live, bob=1)
-
-        assert (caught_up.recovered, caught_up.conversations) == (True, [])
-
-    async def test_rooms_of_others_are_not_returned(self, live: LiveChat) -> None:
-        ada, eve = await live.connect(ADA), await live.connect(EVE)
-        await ada.execute(JoinRoom(LOBBY))
-        await ada.execute(group(LOBBY))
-
-        caught_up = await missed(eve, live, lobby=0)
-
-        assert (caught_up.recovered, caught_up.conversations) == (True, [])
-
-    async def test_positions_from_another_epoch_are_not_recovered(self, live: LiveChat) -> None:
-        ada = await live.connect(ADA)
-        await ada.execute(personal(BOB))
-
-        caught_up = await ada.execute(CatchUp("another", [Position(TO_BOB, 0)]))
-
-        assert caught_up == CaughtUp(recovered=False)
-
-    async def test_newest_messages_are_returned_and_marked_limited(self, live: LiveChat) -> None:
-        ada = await live.connect(ADA)
-        for content in "abcd":
-            await ada.execute(personal(BOB, content))
-
-        (to_bob,) = (await missed(ada, live, limit=2, bob=1)).conversations
-
-        assert contents(to_bob.messages) == ["c", "d"]
-        assert to_bob.limited
-
-    async def test_messages_within_limit_are_not_marked_limited(self, live: LiveChat) -> None:
-        ada = await live.connect(ADA)
-        for _ in range(4):
-            await ada.execute(personal(BOB))
-
-        (to_bob,) = (await missed(ada, live, limit=3, bob=1)).conversations
-
-        assert not to_bob.limited
-
-    async def test_messages_that_do_not_fit_are_marked_limited(self) -> None:
-        live = LiveChat(Limits(max_catch_up_messages=3, rates={}))
-        ada = await live.connect(ADA)
-        for other in (EVE, BOB):
-            for _ in range(2):
-                await ada.execute(personal(other))
-
-        to_bob, to_eve = (await missed(ada, live)).conversations
-
-        assert (len(to_bob.messages), to_bob.limited) == (2, False)
-        assert (len(to_eve.messages), to_eve.limited) == (0, True)
-
-    async def test_remaining_conversations_are_returned_next_time(self, live: LiveChat) -> None:
-        ada = await live.connect(ADA)
-        others = [UserId(f"user {number}") for number in range(CONVERSATIONS_PER_READ + 1)]
-        for other in others:
-            await ada.execute(personal(other))
-
-        first = await missed(ada, live)
-        # The client now has the first result.
-        rest = await missed(ada, live, **dict.fromkeys(others[1:], 1))
-
-        assert (len(first.conversations), first.has_more) == (CONVERSATIONS_PER_READ, True)
-        assert (len(rest.conversations), rest.has_more) == (1, False)
-
-    async def test_missed_messages_are_found_on_later_pages(self, live: LiveChat) -> None:
-        ada = await live.connect(ADA)
-        others = [UserId(f"user {number}") for number in range(CONVERSATIONS_PER_READ + 1)]
-        for other in others:
-            await ada.execute(personal(other))
-
-        caught_up = await missed(ada, live, **dict.fromkeys(others[1:], 1))
-
-        (oldest,) = caught_up.conversations
-        assert oldest.state.conversation == Pair.of(ADA, others[0])
-
-    async def test_returned_messages_are_delivered(self) -> None:
-        live = LiveChat(Limits(max_offline_push=0, rates={}))
-        ada = await live.connect(ADA)
-        for _ in range(3):
-            await ada.execute(personal(BOB))
-
-        bob = await live.connect(BOB)
-        await missed(bob, live, limit=2)
-        bob.confirm()
-
-        assert delivered(ada) == [2, 3]
-
-    def test_too_many_positions_are_rejected(self) -> None:
-        positions = [Position(IN_LOBBY, 1)] * 1001
-
-        with pytest.raises(InvalidPayload) as refused:
-            CatchUp("epoch", positions)
-
-        assert refused.value.field == "positions"
-
-
-class TestReceipts:
-    async def test_receipt_in_pair_goes_to_other_user_and_own_devices(self, live: LiveChat) -> None:
-        devices = [await live.connect(user) for user in (ADA, BOB, BOB, EVE)]
-        ada, bob, bobs_phone, eve = devices
-        await ada.execute(personal(BOB))
-
-        answer = await bob.execute(MarkRead(TO_ADA, 1))
-
-        assert answer.read_seq == 1
-        assert reads(ada) == reads(bobs_phone) == [(BOB, ADA_AND_BOB, 1)]
-        assert reads(bob) == reads(eve) == []
-
-    async def test_unmoved_marker_publishes_nothing(self, live: LiveChat) -> None:
-        ada, bob = await live.connect(ADA), await live.connect(BOB)
-        await ada.execute(personal(BOB))
-        for seq in (1, 1, 0):
-            answer = await bob.execute(MarkRead(TO_ADA, seq))
-            assert answer.read_seq == 1
-
-        assert len(reads(ada)) == 1
-
-    async def test_marker_is_capped_at_newest_message(self, live: LiveChat) -> None:
-        ada, bob = await live.connect(ADA), await live.connect(BOB)
-        await ada.execute(personal(BOB))
-
-        assert (await bob.execute(MarkRead(TO_ADA, 99))).read_seq == 1
-
-        assert reads(ada) == [(BOB, ADA_AND_BOB, 1)]
-
-    async def test_receipt_in_room_goes_to_members(self, live: LiveChat) -> None:
-        ada, bob, eve = [await live.connect(user) for user in (ADA, BOB, EVE)]
-        for device in (ada, bob):
-            await device.execute(JoinRoom(LOBBY))
-        await ada.execute(group(LOBBY))
-
-        await bob.execute(MarkRead(IN_LOBBY, 1))
-
-        assert reads(ada) == [(BOB, IN_LOBBY, 1)]
-        assert reads(eve) == []
-
-    async def test_receipt_in_large_room_goes_to_own_devices_only(self) -> None:
-        live = LiveChat(Limits(max_receipt_room_members=1, rates={}))
-        ada, bob, bobs_phone = [await live.connect(user) for user in (ADA, BOB, BOB)]
-        for device in (ada, bob):
-            await device.execute(JoinRoom(LOBBY))
-        await ada.execute(group(LOBBY))
-
-        await bob.execute(MarkRead(IN_LOBBY, 1))
-
-        assert reads(bobs_phone) == [(BOB, IN_LOBBY, 1)]
-        assert reads(ada) == []
-
-    async def test_marker_in_room_requires_membership(self, live: LiveChat) -> None:
-        with pytest.raises(NotAMember):
-            await (await live.connect(ADA)).execute(MarkRead(Room(RoomId("elsewhere")), 1))
