@@ -5,13 +5,10 @@ machine. The code for large rooms is used from three connections on.
 """
 
 import asyncio
-import json
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from itertools import count
-from typing import Any, TypeVar
 
-import attrs
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -20,96 +17,34 @@ from socketio_app.adapters.custom_verifier import CustomVerifier
 from socketio_app.adapters.fanout.dispatcher import CommandDispatcher
 from socketio_app.adapters.fanout.hub import Hub
 from socketio_app.adapters.fanout.refusal_log import RefusalLog
-from socketio_app.adapters.fanout.subscriber import Subscriber
 from socketio_app.adapters.socketio.encoding import SOCKETIO_ENCODING, frame_of
 from socketio_app.adapters.socketio.events import CommandEvent
-from socketio_app.adapters.websocket.frames import contents
 from socketio_app.application.chat import Chat
 from socketio_app.application.commands import Actor, RoomJoined
 from socketio_app.application.limits import Limits
 from socketio_app.application.ports import Identity
-from socketio_app.domain.conversations import Conversation, Pair, Room
+from socketio_app.domain.conversations import Conversation, Pair
 from socketio_app.domain.errors import Unavailable
 from socketio_app.domain.history import Window
-from socketio_app.domain.identifiers import ConnectionId, RoomId, UserId
+from socketio_app.domain.identifiers import ConnectionId, UserId
 from socketio_app.domain.rooms import Left
 from tests.chat_harness import numbered_message_ids
 from tests.clocks import ManualClock
-from tests.fake_writer import RecordingWriter
 from tests.faulty import Call, FaultyStore
+from tests.properties.merge_client import (
+    LOBBY,
+    USERS,
+    Client,
+    MembershipPeriod,
+    Payload,
+    Result,
+    conversation_of,
+    run_now,
+)
 
-USERS = [UserId(name) for name in ("ada", "bob", "eve")]
-LOBBY = Room(RoomId("lobby"))
 LARGE_ROOM = 2
+
 TARGETS = ["lobby", *USERS]
-
-Result = TypeVar("Result")
-Payload = dict[str, Any]
-
-
-def run_now(work: Coroutine[Any, Any, Result]) -> Result:
-    """Return the result of a coroutine that does not wait."""
-    try:
-        work.send(None)
-    except StopIteration as stop:
-        result: Result = stop.value
-        return result
-    raise AssertionError("the coroutine waits")
-
-
-@attrs.define
-class MembershipPeriod:
-    """A period in which a user is a member of the room."""
-
-    since: int
-    """The room's `last_seq` when the user joined."""
-    until: int | None = None
-    """The room's `last_seq` when the leave was answered, or its reply was lost."""
-    join_was_answered: bool = False
-    """Whether the join was answered."""
-
-
-@attrs.define(eq=False)
-class Client:
-    """A connection and the packets written to it."""
-
-    user_id: UserId
-    connection_id: ConnectionId
-    writer: RecordingWriter = attrs.field(init=False)
-    subscriber: Subscriber = attrs.field(init=False)
-    opening: "asyncio.Task[None] | None" = attrs.field(default=None, init=False)
-    command: "asyncio.Task[object] | None" = attrs.field(default=None, init=False)
-    is_open: bool = attrs.field(default=False, init=False)
-    base_seqs: dict[Conversation, int] = attrs.field(factory=dict, init=False)
-    received: dict[Conversation, list[int]] = attrs.field(factory=dict, init=False)
-    acknowledged: dict[Conversation, set[int]] = attrs.field(factory=dict, init=False)
-    member_count: int | None = attrs.field(default=None, init=False)
-    """From the last `user_joined` or `user_left`."""
-
-    def __attrs_post_init__(self) -> None:
-        self.writer = RecordingWriter(takes_bytes=True)
-        self.subscriber = Subscriber(
-            self.connection_id, self.user_id, self.writer, SOCKETIO_ENCODING
-        )
-        self.writer.on_direct = self.subscriber.set_direct
-        self.subscriber.set_direct(self.writer)
-
-    @property
-    def is_idle(self) -> bool:
-        return self.is_open and (self.command is None or self.command.done())
-
-    def packets(self) -> list[tuple[str, Any]]:
-        """Return and clear the packets written: events by name, acknowledgements as `ack`."""
-        found = []
-        for frame in self.writer.frames:
-            text = contents(frame)[1]
-            if text.startswith(b"43"):
-                found.append(("ack", json.loads(text[text.index(b"[") :])[0]))
-            else:
-                name, payload = json.loads(text.removeprefix(b"42"))
-                found.append((name, payload))
-        self.writer.frames.clear()
-        return found
 
 
 class MergeMachine(RuleBasedStateMachine):
@@ -327,11 +262,11 @@ class MergeMachine(RuleBasedStateMachine):
     def check_packet(self, client: Client, name: str, payload: Payload) -> None:
         if name == "ack" and payload["ok"] and "message" in payload:
             message = payload["message"]
-            acknowledged = client.acknowledged.setdefault(_conversation(message), set())
+            acknowledged = client.acknowledged.setdefault(conversation_of(message), set())
             acknowledged.add(message["seq"])
             self.unanswered.discard(message["client_message_id"])
         elif name in {"receive_personal_message", "receive_group_message"}:
-            self.check_message(client, _conversation(payload), payload["seq"])
+            self.check_message(client, conversation_of(payload), payload["seq"])
         elif name in {"user_joined", "user_left"}:
             self.check_member_count(client, name, payload)
 
@@ -450,11 +385,6 @@ class MergeMachine(RuleBasedStateMachine):
         return run_now(self.store.memory.messages.last_seq(conversation))
 
 
-def _conversation(message: Payload) -> Conversation:
-    if "room_id" in message:
-        return LOBBY
-    return Pair.of(UserId(message["from_user_id"]), UserId(message["to_user_id"]))
-
-
 MergeMachine.TestCase.settings = settings(stateful_step_count=60, max_examples=100)
+
 TestMerge = MergeMachine.TestCase
