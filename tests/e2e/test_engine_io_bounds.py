@@ -1,19 +1,16 @@
-"""What a client can make the server hold or do is bounded, and ends with its connection."""
+"""What a client can make the server store or do is bounded, and ends with its connection."""
 
 import asyncio
-import contextlib
 import logging
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, Literal
+from contextlib import asynccontextmanager
+from typing import Literal
 
 import aiohttp
 import pytest
-from starlette.types import Message, Receive, Scope, Send
 from websockets.frames import Frame, Opcode
 
-from socketio_app.adapters.engineio.upgrade import MAX_PROBES
 from socketio_app.adapters.websocket.uvicorn_protocol import TakeoverProtocol
 from socketio_app.application.commands import Actor, SendMessage
 from socketio_app.domain.conversations import Person
@@ -38,6 +35,7 @@ from tests.tokens import token
 pytestmark = pytest.mark.anyio
 
 JOIN = '421["join_room",{"room_id":"lobby"}]'
+
 MUCH = "x" * 4000
 
 
@@ -138,94 +136,6 @@ async def open_by_hand(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWr
     return reader, writer
 
 
-async def test_session_has_one_upgrade_at_a_time(url: str, composition: Composition) -> None:
-    async with raw_polling(url) as polling, aiohttp.ClientSession(url) as http:
-        await polling.post(CONNECT)
-        there = f"{OPEN_WEBSOCKET}&sid={polling.url.rpartition('sid=')[2]}"
-        async with AsyncExitStack() as stack:
-            opening = [stack.enter_async_context(http.ws_connect(there)) for _ in range(20)]
-            opened = await asyncio.gather(*opening, return_exceptions=True)
-            (websocket,) = [
-                each for each in opened if isinstance(each, aiohttp.ClientWebSocketResponse)
-            ]
-            refused = [each for each in opened if isinstance(each, aiohttp.WSServerHandshakeError)]
-            assert len(refused) == 19
-
-            await websocket.send_str("2probe")
-            await next_text(websocket, "3probe")
-            await websocket.send_str("5")
-            await websocket.send_str(JOIN)
-            await next_text(websocket, "431")
-    await until_empty(composition)
-
-
-@pytest.mark.parametrize("sent", [[], ["2probe"], ["x"]], ids=repr)
-async def test_upgrade_can_be_retried_after_failure(url: str, sent: list[str]) -> None:
-    async with raw_polling(url) as polling, aiohttp.ClientSession(url) as http:
-        await polling.post(CONNECT)
-        there = f"{OPEN_WEBSOCKET}&sid={polling.url.rpartition('sid=')[2]}"
-        async with http.ws_connect(there) as first:
-            for packet in sent:
-                await first.send_str(packet)
-        async with asyncio.timeout(60), AsyncExitStack() as stack:
-            second = None
-            while second is None:  # until the server has noticed
-                with contextlib.suppress(aiohttp.WSServerHandshakeError):
-                    second = await stack.enter_async_context(http.ws_connect(there))
-
-            await second.send_str("2probe")
-
-            await next_text(second, "3probe")
-
-
-async def test_number_of_failed_upgrades_is_limited_and_polling_continues(
-    url: str,
-) -> None:
-    async with raw_polling(url) as polling, aiohttp.ClientSession(url) as http:
-        await polling.post(CONNECT)
-        there = f"{OPEN_WEBSOCKET}&sid={polling.url.rpartition('sid=')[2]}"
-        opened = refused = 0
-        while refused < 100 and opened <= MAX_PROBES:
-            try:
-                async with http.ws_connect(there):
-                    opened, refused = opened + 1, 0
-            except aiohttp.WSServerHandshakeError:
-                refused += 1  # perhaps the server has not noticed yet that the last one has ended
-
-        assert opened == MAX_PROBES
-        assert any(packet.startswith("40") for packet in await polling.get())
-
-
-@pytest.mark.parametrize("websockets", [TakeoverProtocol, "websockets-sansio"])
-async def test_websocket_of_session_that_ended_before_accept_is_closed(
-    websockets: Any, composition: Composition
-) -> None:
-    is_waiting, may_go_on = asyncio.Event(), asyncio.Event()
-    app = application(composition)
-
-    async def accepts_slowly(scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_slowly(message: Message) -> None:
-            if message["type"] == "websocket.accept":
-                is_waiting.set()
-                await may_go_on.wait()
-            await send(message)
-
-        await app(scope, receive, send_slowly)
-
-    async with serving(accepts_slowly, websockets) as url, aiohttp.ClientSession(url) as http:
-        opening = asyncio.create_task(http.ws_connect(OPEN_WEBSOCKET))
-        await is_waiting.wait()
-
-        await composition.drain(0)
-        may_go_on.set()
-
-        async with await opening as websocket:
-            while (message := await websocket.receive(timeout=60)).type is aiohttp.WSMsgType.TEXT:
-                pass
-            assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1012)
-    await until_empty(composition)
-
-
 async def test_packets_behind_invalid_packet_are_not_handled(
     url: str, composition: Composition, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -309,45 +219,6 @@ async def test_chunked_request_is_read_completely(url: str) -> None:
             assert answer.status == 200
 
         assert (await answered(polling, 1))["ok"]
-
-
-@pytest.mark.parametrize("query", ["EIO=4&transport=polling", "EIO=4"])
-async def test_websocket_with_polling_query_is_rejected(
-    url: str, composition: Composition, query: str
-) -> None:
-    async with aiohttp.ClientSession(url) as http:
-        with pytest.raises(aiohttp.WSServerHandshakeError):
-            await http.ws_connect(f"/socket.io/?{query}")
-
-    await until_empty(composition)
-
-
-async def test_negotiated_compression_works(composition: Composition) -> None:
-    app = application(composition)
-    async with serving(app, TakeoverProtocol, ws_per_message_deflate=True) as url:
-        async with aiohttp.ClientSession(url) as http:
-            async with http.ws_connect(OPEN_WEBSOCKET, compress=15) as websocket:
-                assert websocket.compress
-                await websocket.send_str(CONNECT)
-                await next_text(websocket, '42["connected"')
-
-
-@pytest.mark.parametrize("transport", ["polling", "websocket"])
-async def test_verify_token_can_use_timeouts_and_task_groups(
-    transport: Literal["polling", "websocket"],
-) -> None:
-    async def verify(given: str) -> str:
-        async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
-            tasks.create_task(asyncio.sleep(0))
-        return given
-
-    chat: Any = compose(SETTINGS, verify_token=verify)
-    async with serving(application(chat)) as url:
-        ada = await PythonClient().open(url, transport, {"auth": {"token": "ada"}})
-
-        assert (await ada.call("join_room", {"room_id": "lobby"}))["ok"]
-
-        await ada.close()
 
 
 async def test_own_origin_is_allowed_over_tls() -> None:
