@@ -67,13 +67,13 @@ class TypingIndicator:
 
     def end(self, user_id: UserId, conversation: Conversation) -> None:
         """End the user's state in a conversation as a consequence of another action."""
-        changes = self._board.stop(user_id, conversation)
-        if changes:
-            self._publish(changes)
+        # Most messages end no state: they do not need the time.
+        if self._board.has_state(user_id, conversation):
+            self._publish(self._board.stop(user_id, conversation, self._clock.now()))
 
     def end_all(self, user_id: UserId) -> None:
         """End all of the user's states, because they are offline."""
-        self._publish(self._board.stop_all(user_id))
+        self._publish(self._board.stop_all(user_id, self._clock.now()))
 
     def open(self) -> None:
         """Start expiring states."""

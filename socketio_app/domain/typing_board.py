@@ -34,7 +34,10 @@ class TypingBoard:
 
     A user is either typing in a conversation or not, regardless of the connection. Methods return
     the changes, so that the caller publishes each one once. A renewal is not a change, which
-    throttles clients that report every keystroke. Times passed in must not decrease.
+    throttles clients that report every keystroke.
+
+    Every method that changes a state gets the time, so that a change of these rules stays within
+    this module. Times passed in must not decrease.
     """
 
     ttl: timedelta
@@ -61,9 +64,15 @@ class TypingBoard:
             return (started,)
         return (TypingStopped(user_id, conversation), started)
 
-    def stop(self, user_id: UserId, conversation: Conversation) -> Sequence[TypingStopped]:
+    def has_state(self, user_id: UserId, conversation: Conversation) -> bool:
+        """Return whether the user has a state in a conversation, even if it has expired."""
+        return bool(self._until) and (user_id, conversation) in self._until
+
+    def stop(
+        self, user_id: UserId, conversation: Conversation, now: datetime
+    ) -> Sequence[TypingStopped]:
         """End the user's state in a conversation, if any."""
-        if not self._until or self._until.pop((user_id, conversation), None) is None:
+        if self._until.pop((user_id, conversation), None) is None:
             return ()
         typing_in = self._typing_in[user_id]
         del typing_in[conversation]
@@ -71,7 +80,7 @@ class TypingBoard:
             del self._typing_in[user_id]
         return (TypingStopped(user_id, conversation),)
 
-    def stop_all(self, user_id: UserId) -> Sequence[TypingStopped]:
+    def stop_all(self, user_id: UserId, now: datetime) -> Sequence[TypingStopped]:
         """End all of the user's states."""
         conversations = self._typing_in.pop(user_id, {})
         for conversation in conversations:
@@ -82,7 +91,9 @@ class TypingBoard:
         """End every state that has expired."""
         due = list(takewhile(lambda key: self._until[key] <= now, self._until))
         return [
-            change for user_id, conversation in due for change in self.stop(user_id, conversation)
+            change
+            for user_id, conversation in due
+            for change in self.stop(user_id, conversation, now)
         ]
 
     def next_expiry(self) -> datetime | None:

@@ -69,14 +69,14 @@ class TypingMachine(RuleBasedStateMachine):
 
     @rule(user=users, conversation=conversations)
     def stop(self, user: UserId, conversation: Conversation) -> None:
-        self.publish(self.board.stop(user, conversation))
+        self.publish(self.board.stop(user, conversation, self.now))
 
         self.history.append(Key(user, conversation, self.now, starts=False))
         assert (user, conversation) not in self.shown
 
     @rule(user=users)
     def stop_all(self, user: UserId) -> None:
-        self.publish(self.board.stop_all(user))
+        self.publish(self.board.stop_all(user, self.now))
 
         self.history += [Key(user, each, self.now, starts=False) for each in CONVERSATIONS]
         assert user not in {shown for shown, _ in self.shown}

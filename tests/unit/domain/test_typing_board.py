@@ -33,19 +33,19 @@ def test_renewal_is_not_a_change(board: TypingBoard) -> None:
 def test_stop_is_a_change(board: TypingBoard) -> None:
     board.start(ADA, LOBBY, NOON)
 
-    assert list(board.stop(ADA, LOBBY)) == [TypingStopped(ADA, LOBBY)]
+    assert list(board.stop(ADA, LOBBY, NOON)) == [TypingStopped(ADA, LOBBY)]
 
 
 def test_second_stop_is_not_a_change(board: TypingBoard) -> None:
     board.start(ADA, LOBBY, NOON)
-    board.stop(ADA, LOBBY)
+    board.stop(ADA, LOBBY, NOON)
 
-    assert list(board.stop(ADA, LOBBY)) == []
+    assert list(board.stop(ADA, LOBBY, NOON)) == []
 
 
 def test_start_after_stop_is_a_change(board: TypingBoard) -> None:
     board.start(ADA, LOBBY, NOON)
-    board.stop(ADA, LOBBY)
+    board.stop(ADA, LOBBY, NOON)
 
     assert list(board.start(ADA, LOBBY, NOON)) == [TypingStarted(ADA, LOBBY, TTL)]
 
@@ -81,7 +81,7 @@ def test_states_are_per_conversation(board: TypingBoard) -> None:
     board.start(ADA, LOBBY, NOON)
 
     assert list(board.start(ADA, PAIR, NOON)) == [TypingStarted(ADA, PAIR, TTL)]
-    assert list(board.stop(ADA, PAIR)) == [TypingStopped(ADA, PAIR)]
+    assert list(board.stop(ADA, PAIR, NOON)) == [TypingStopped(ADA, PAIR)]
     assert list(board.start(ADA, LOBBY, NOON)) == []
 
 
@@ -89,7 +89,7 @@ def test_states_are_per_user(board: TypingBoard) -> None:
     board.start(ADA, PAIR, NOON)
 
     assert list(board.start(BOB, PAIR, NOON)) == [TypingStarted(BOB, PAIR, TTL)]
-    assert list(board.stop(BOB, PAIR)) == [TypingStopped(BOB, PAIR)]
+    assert list(board.stop(BOB, PAIR, NOON)) == [TypingStopped(BOB, PAIR)]
     assert list(board.start(ADA, PAIR, NOON)) == []
 
 
@@ -98,9 +98,9 @@ def test_stop_all_ends_all_states_of_user(board: TypingBoard) -> None:
     board.start(ADA, PAIR, NOON)
     board.start(BOB, PAIR, NOON)
 
-    assert list(board.stop_all(ADA)) == [TypingStopped(ADA, LOBBY), TypingStopped(ADA, PAIR)]
-    assert list(board.stop_all(ADA)) == []
-    assert list(board.stop(BOB, PAIR)) == [TypingStopped(BOB, PAIR)]
+    assert list(board.stop_all(ADA, NOON)) == [TypingStopped(ADA, LOBBY), TypingStopped(ADA, PAIR)]
+    assert list(board.stop_all(ADA, NOON)) == []
+    assert list(board.stop(BOB, PAIR, NOON)) == [TypingStopped(BOB, PAIR)]
 
 
 def test_states_expire_in_order_of_due_time(
@@ -124,19 +124,30 @@ def test_next_expiry_is_earliest(board: TypingBoard) -> None:
     expiries.append(board.next_expiry())
     board.start(ADA, LOBBY, NOON + 2 * MOMENT)
     expiries.append(board.next_expiry())
-    board.stop(BOB, LOBBY)
+    board.stop(BOB, LOBBY, NOON)
     expiries.append(board.next_expiry())
-    board.stop(ADA, LOBBY)
+    board.stop(ADA, LOBBY, NOON)
     expiries.append(board.next_expiry())
 
     assert expiries == [None, NOON + TTL, NOON + TTL + MOMENT, NOON + TTL + 2 * MOMENT, None]
+
+
+def test_user_has_state_from_start_until_it_is_removed(board: TypingBoard) -> None:
+    has_state = [board.has_state(ADA, LOBBY)]
+
+    board.start(ADA, LOBBY, NOON)
+    has_state += [board.has_state(ADA, LOBBY), board.has_state(BOB, LOBBY)]
+    board.expire(NOON + TTL)
+    has_state.append(board.has_state(ADA, LOBBY))
+
+    assert has_state == [False, True, False, False]
 
 
 def test_no_state_is_kept_after_stop(board: TypingBoard) -> None:
     board.start(ADA, LOBBY, NOON)
     board.start(ADA, PAIR, NOON)
     board.start(BOB, PAIR, NOON)
-    board.stop(ADA, LOBBY)
+    board.stop(ADA, LOBBY, NOON)
     board.expire(NOON + TTL)
 
     assert not board._until
