@@ -182,6 +182,8 @@ class ScenarioRun:
         options = Options(
             max_frame_bytes=MAX_REQUEST_BYTES,
             ping_interval_seconds=3600,
+            ping_timeout_seconds=20,
+            connect_timeout_seconds=20,
             max_unread_bytes=2**30,
             # Whether typing events are dropped depends on when a client polls: here, never.
             ephemeral_unread_bytes=2**30,

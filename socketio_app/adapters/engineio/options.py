@@ -19,20 +19,20 @@ def new_session_id() -> str:
     return token_urlsafe(15)
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class Options:
-    """Network options of a server."""
+    """Network options of a server. Their defaults are those of the settings."""
 
     cors_origins: Sequence[str] | None = None
     """Allowed origins; `None`: only the server's own; `["*"]`: all."""
-    max_frame_bytes: int = 65536
-    ping_interval_seconds: float = 25
-    ping_timeout_seconds: float = 20
-    max_unread_bytes: int = 1_048_576
+    max_frame_bytes: int
+    ping_interval_seconds: float
+    ping_timeout_seconds: float
+    max_unread_bytes: int
     """Maximum size of the data queued for a client; beyond, its connection is closed."""
-    ephemeral_unread_bytes: int = 65_536
+    ephemeral_unread_bytes: int
     """High-water mark of queued bytes per client; above it, typing notifications are dropped."""
-    connect_timeout_seconds: float = 20
+    connect_timeout_seconds: float
     """Time-out of authentication; 0: none."""
     handshakes: Rate | None = None
     """Rate limit of handshakes per address; `None`: unlimited."""
