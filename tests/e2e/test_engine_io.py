@@ -17,7 +17,7 @@ from socketio_app.entrypoints.settings import Settings
 from tests.e2e.clients import PythonClient, until
 from tests.e2e.raw_client import RawPolling, raw_polling
 from tests.e2e.serving import serving
-from tests.e2e.test_coming_and_going import is_empty
+from tests.e2e.test_connection_lifecycle import is_empty
 from tests.tokens import SECRET, token
 
 pytestmark = pytest.mark.anyio

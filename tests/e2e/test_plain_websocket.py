@@ -20,7 +20,7 @@ from socketio_app.entrypoints.settings import Settings
 from tests.e2e.clients import PythonClient, until
 from tests.e2e.json_client import PATH, JsonClient
 from tests.e2e.serving import serving
-from tests.e2e.test_coming_and_going import SlowVerifier
+from tests.e2e.test_connection_lifecycle import SlowVerifier
 from tests.tokens import SECRET, token
 
 pytestmark = pytest.mark.anyio

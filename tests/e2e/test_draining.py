@@ -47,7 +47,7 @@ def chat(store: HookedStore | None = None) -> Composition:
 
 
 async def not_ready_reason(url: str) -> str | None:
-    """What `/readyz` says is in the way of new clients."""
+    """Return why `/readyz` reports that the server is not ready, if it does."""
     async with aiohttp.ClientSession() as http, http.get(f"{url}/readyz") as answer:
         body: dict[str, str] = await answer.json()
         assert (answer.status == 503) == ("reason" in body)
@@ -81,9 +81,7 @@ async def test_draining_answers_open_poll_and_ends_session() -> None:
     async with serving(application(composition)) as url, raw_polling(url) as polling:
         poll = asyncio.ensure_future(polling.get())
         connection = only_session(composition)
-        while (
-            connection.transport.queue._filled is None
-        ):  # nothing else says that the poll has come
+        while connection.transport.queue._filled is None:
             await asyncio.sleep(0)
 
         await composition.drain(0)
@@ -105,13 +103,13 @@ async def test_accepted_command_is_acknowledged_before_connection_closes(
         sent = asyncio.ensure_future(ada.call("send_personal_message", MESSAGE))
         await gate.reached()
 
-        retired = asyncio.ensure_future(composition.drain(0))
+        draining = asyncio.ensure_future(composition.drain(0))
         await asyncio.sleep(0)
         gate.release()
 
         assert (await sent)["ok"]
         await until(ada, ":disconnect")
-        await retired
+        await draining
         await ada.close()
 
 
@@ -161,11 +159,11 @@ async def test_restarted_application_accepts_connections() -> None:
 async def test_python_client_reconnects_after_restart(transport: Transport, tmp_path: Path) -> None:
     port = str(free_port())
     connected: asyncio.Queue[Any] = asyncio.Queue()
-    # The client would leave a session of its own open whenever it cannot reconnect.
+    # Without a session of ours, the client leaks one when it cannot reconnect.
     async with aiohttp.ClientSession() as http:
         client = reconnecting_client(http)
         client.on("connected", connected.put)
-        await come_back(client, connected, transport, tmp_path, port)
+        await reconnect(client, connected, transport, tmp_path, port)
 
 
 def reconnecting_client(http: aiohttp.ClientSession) -> socketio.AsyncClient:
@@ -174,7 +172,7 @@ def reconnecting_client(http: aiohttp.ClientSession) -> socketio.AsyncClient:
     )
 
 
-async def come_back(
+async def reconnect(
     client: socketio.AsyncClient,
     connected: asyncio.Queue[Any],
     transport: Transport,
@@ -239,7 +237,7 @@ async def test_second_signal_ends_server_immediately(tmp_path: Path, by: signal.
 
 
 async def end(process: asyncio.subprocess.Process) -> None:
-    """Ask a server to end, and see that it does so cleanly."""
+    """Stop a server, and check that it exits cleanly."""
     process.terminate()
     async with asyncio.timeout(PATIENCE_SECONDS):
         _, errors = await process.communicate()
@@ -248,7 +246,7 @@ async def end(process: asyncio.subprocess.Process) -> None:
 
 
 async def in_order_once(database: Database) -> list[str]:
-    """The names of the messages in the room, which have their places without gaps."""
+    """Return the ids of the messages in the room, after checking that their `seq` has no gaps."""
     stored = await database.read()
     assert [seq for seq, _ in stored] == list(range(1, len(stored) + 1))
     return [name for _, name in stored]
@@ -270,7 +268,7 @@ async def test_restarts_under_load_neither_lose_nor_duplicate_messages(database:
     await asyncio.gather(*senders)
     await end(process)
     assert sorted(await in_order_once(database)) == sorted(load.acknowledged)
-    # Every sender's messages are in the order in which it has sent them.
+    # Every sender's messages are in the order in which they were sent.
     for n in range(SENDERS):
         numbers = [
             int(name.partition("-")[2])
@@ -281,85 +279,85 @@ async def test_restarts_under_load_neither_lose_nor_duplicate_messages(database:
 
 
 async def test_member_that_reconnects_has_every_message_once(tmp_path: Path) -> None:
-    """A member reconnects by themselves, and asks for what they have missed."""
+    """The member's client reconnects by itself, and requests the messages that it missed."""
     database = in_sqlite(tmp_path)
     load = Load(f"http://127.0.0.1:{free_port()}")
     process = await start(load.url, database)
-    listener = Listener()
-    await listener.listen_to(load.url)
-    await listener.until_there_again()
+    member = ReconnectingMember()
+    await member.connect(load.url)
+    await member.until_caught_up()
     sender = asyncio.create_task(load.send_from("sender"))
 
     for _ in range(3):
         await load.until_acknowledged(len(load.acknowledged) + 50)
         await end(process)
         process = await start(load.url, database)
-        await listener.until_there_again()
+        await member.until_caught_up()
     load.stopping = True
     await sender
-    await listener.until_had(len(load.acknowledged))
-    await listener.leave()
+    await member.until_received(len(load.acknowledged))
+    await member.disconnect()
     await end(process)
 
-    assert listener.had == await in_order_once(database)
+    assert member.received == await in_order_once(database)
 
 
-class Listener:
-    """A member of the room, with a client as an application would write it."""
+class ReconnectingMember:
+    """A member of the room, whose client is written as an application would."""
 
     def __init__(self) -> None:
-        self.had: list[str] = []
+        self.received: list[str] = []
         self._is_member = False
-        self._there = asyncio.Event()
+        self._caught_up = asyncio.Event()
         self._changed = asyncio.Event()
         self._http = aiohttp.ClientSession()
         self._client = reconnecting_client(self._http)
         self._client.on("connected", self._on_connected)
         self._client.on("receive_group_message", self._on_message)
-        self._waiting: list[Any] | None = []
+        self._live: list[Any] | None = []
 
-    async def listen_to(self, url: str) -> None:
+    async def connect(self, url: str) -> None:
         await self._client.connect(url, auth={"token": token("listener")}, transports=["websocket"])
         assert (await self._client.call("join_room", ROOM))["ok"]
         self._is_member = True
 
-    async def until_had(self, count: int) -> None:
+    async def until_received(self, count: int) -> None:
         async with asyncio.timeout(PATIENCE_SECONDS):
-            while len(self.had) < count:
+            while len(self.received) < count:
                 self._changed.clear()
                 await self._changed.wait()
 
-    async def until_there_again(self) -> None:
+    async def until_caught_up(self) -> None:
         async with asyncio.timeout(PATIENCE_SECONDS):
-            await self._there.wait()
-        self._there.clear()
+            await self._caught_up.wait()
+        self._caught_up.clear()
 
-    async def leave(self) -> None:
+    async def disconnect(self) -> None:
         await self._client.disconnect()
         await self._http.close()
 
     async def _on_connected(self, _connected: Any) -> None:
-        self._waiting = []
+        self._live = []
         has_more = self._is_member
         while has_more:
-            asked = {**ROOM, "after_seq": len(self.had), "limit": 100}
+            asked = {**ROOM, "after_seq": len(self.received), "limit": 100}
             page = await self._client.call("fetch_history", asked)
             assert page["ok"], page
             self._take(page["messages"])
             has_more = page["has_more"]
-        waiting, self._waiting = self._waiting, None
-        self._take(waiting)
-        self._there.set()
+        live, self._live = self._live, None
+        self._take(live)
+        self._caught_up.set()
 
     async def _on_message(self, message: Any) -> None:
-        if self._waiting is not None:
-            self._waiting.append(message)
+        if self._live is not None:
+            self._live.append(message)
         else:
             self._take([message])
 
     def _take(self, messages: list[Any]) -> None:
         for message in messages:
-            if message["seq"] > len(self.had):
-                assert message["seq"] == len(self.had) + 1
-                self.had.append(message["client_message_id"])
+            if message["seq"] > len(self.received):
+                assert message["seq"] == len(self.received) + 1
+                self.received.append(message["client_message_id"])
         self._changed.set()
