@@ -1,4 +1,4 @@
-"""For all tests: the kind of event loop, hypothesis' settings, the database server."""
+"""Configuration for all tests: the event loop, Hypothesis, the database server."""
 
 import os
 from typing import Any
@@ -12,7 +12,7 @@ from tests.databases import server_url, stop_servers, use_server
 SERVER = "database_server_url"
 
 UNTESTED = compatibility.untested(*compatibility.NEWEST_TESTED)
-# This run is the test of them: WebSockets are to be taken over here all the same.
+# This run tests the untested versions, so the takeover must be used with them as well.
 compatibility.NEWEST_TESTED = dict.fromkeys(compatibility.NEWEST_TESTED, (10**9,))
 
 settings.register_profile("default", deadline=None)
@@ -27,13 +27,13 @@ def anyio_backend() -> str:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Give each worker of pytest-xdist the one server."""
+    """Pass the URL of the shared server to each worker of pytest-xdist."""
     node.workerinput[SERVER] = server_url()
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Return more workers than there are processors: most tests wait most of the time."""
+    """Return more workers than processors, because most tests mostly wait."""
     return 2 * (os.cpu_count() or 1)
 
 

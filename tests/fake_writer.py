@@ -1,4 +1,4 @@
-"""A way to a client that keeps what is written to it."""
+"""A connection writer that records its frames."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,26 +18,26 @@ class RecordingWriter:
 
     frames: list[Frame] = attrs.field(factory=list)
     is_slow: bool = False
-    """Whether its client is slow to read."""
+    """Whether the client reads slowly."""
     takes_bytes: bool = False
-    """Whether it takes joined frames, as a connection that was taken over does."""
+    """Whether it accepts joined frames, as a connection that was taken over does."""
     expected: list[Any] = attrs.field(factory=list)
-    """What is to be reported once its client confirms."""
+    """What to report once the client confirms."""
     close_reason: str | None = None
-    """Why it was ended, if it was."""
+    """Why the connection was closed, if it was."""
     fault: Exception | None = None
-    """What its writes raise, if they do."""
+    """The error that writes raise, if any."""
     faults: list[Exception] = attrs.field(factory=list)
-    """The faults that it was closed for."""
+    """The errors for which the connection was closed."""
     on_direct: Callable[[FrameWriter | None], None] | None = None
-    """What is to know that nothing writes to it directly any more."""
+    """Called with `None` when the connection can no longer be written to directly."""
 
     def write(self, frame: Frame) -> None:
         if self.faults:
             return  # closed
         if self.fault is not None:
             raise self.fault
-        contents(frame)  # raises for anything else than one frame
+        contents(frame)  # raises unless it is exactly one frame
         self.frames.append(frame)
 
     @property

@@ -69,7 +69,7 @@ class MergeMachine(RuleBasedStateMachine):
         self.unanswered: set[str] = set()
         """Messages that failed as unavailable, and of which no retry succeeded.
 
-        One that was stored all the same is broadcast with the next message of its conversation.
+        A stored one is broadcast with the next message of its conversation.
         """
         self.failed: list[tuple[UserId, str, Payload]] = []
         """Messages that failed as unavailable, which can be retried."""
@@ -299,10 +299,10 @@ class MergeMachine(RuleBasedStateMachine):
             assert payload["member_count"] == known + change
 
     def period_of(self, user_id: UserId, seq: int) -> MembershipPeriod | None:
-        """Return the membership that a message is of, if any.
+        """Return the membership that a message belongs to, if any.
 
-        After a join whose reply was lost, a message from before it may still come late: the server
-        does not know the join's `last_seq`.
+        After a join whose reply was lost, an earlier message may still arrive late: the server does
+        not know the join's `last_seq`.
         """
         for period in self.periods[user_id]:
             is_after_join = period.since < seq or not period.join_was_answered

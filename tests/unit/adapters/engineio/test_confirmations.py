@@ -1,4 +1,4 @@
-"""What is reported as received, and when a connection is asked for a confirmation."""
+"""Which messages a client has confirmed, and when it is pinged for a confirmation."""
 
 import asyncio
 
@@ -86,7 +86,7 @@ class TestPolls:
 
 @attrs.define(eq=False)
 class Connection:
-    """A connection that notes when it may be pinged again."""
+    """A connection that records when it may be pinged again."""
 
     reminded: asyncio.Future[float] = attrs.field(
         factory=lambda: asyncio.get_running_loop().create_future()

@@ -1,4 +1,4 @@
-"""When the server ends, connections go a few at a time."""
+"""Draining closes connections gradually."""
 
 import asyncio
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 
 @attrs.define(eq=False)
 class Connection:
-    """A connection, whose end may fail."""
+    """A connection whose close may fail."""
 
     fault: Exception | None = None
     ended: bool = False

@@ -1,4 +1,4 @@
-"""ASGI requests as python-engineio takes them."""
+"""Conversion of ASGI requests for python-engineio."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""One timer asks every client whether it is still there."""
+"""One timer pings all clients, and times out those that do not answer."""
 
 import asyncio
 import time
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 
 @attrs.define(eq=False)
 class Client:
-    """A connection whose client answers, or not."""
+    """A connection whose client answers pings, or does not."""
 
     answers: bool = True
     closed: bool = False
@@ -107,7 +107,7 @@ async def test_late_tick_reads_pongs_before_disconnecting() -> None:
     wheel.add(silent)
     await client.until_pinged(1)
     loop = asyncio.get_running_loop()
-    # A pong is read in the first turn of the loop, and handled in the next.
+    # A pong is read in the next iteration of the loop, and handled in the one after.
     loop.call_soon(loop.call_soon, setattr, client, "pinged_at", None)
 
     time.sleep(LATE_SECONDS + 0.1)  # noqa: ASYNC251  (the loop is blocked)

@@ -1,4 +1,4 @@
-"""What one polling request may hold."""
+"""Limits of a polling request."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What waits for a polling client is in order, in portions, and counted."""
+"""The queue of a polling client: ordered, taken in portions, and counted."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Telling a large audience does not stop the loop, and keeps the order."""
+"""Broadcasting to large rooms yields to the event loop, and keeps the order."""
 
 import asyncio
 import json
@@ -31,7 +31,7 @@ SLICE_CONNECTIONS = 3
 
 @pytest.fixture
 def crowd() -> HubConnections:
-    """A room with more connections than are told in one go."""
+    """A room with more connections than one slice."""
     connections = HubConnections(Hub(SOCKETIO_ENCODING, SLICE_CONNECTIONS))
     for number in range(2 * SLICE_CONNECTIONS):
         user_id = UserId(f"user {number}")
@@ -217,7 +217,7 @@ async def test_other_rooms_are_served_between_slices(crowd: HubConnections) -> N
 
 
 class TestConfirmations:
-    """Whose connections a personal message is to be confirmed by."""
+    """Which connections must confirm a personal message."""
 
     async def test_only_connections_of_recipient_confirm_personal_message(self) -> None:
         connections = HubConnections()
@@ -259,7 +259,7 @@ def message_from(user_id: UserId, conversation: Conversation) -> Message:
     return Message(MessageId("m"), conversation, 1, user_id, "hello", at, None)
 
 
-# However large or small rooms are, each connection hears of each room the same in the same order.
+# Whatever the sizes of rooms, each connection receives the same frames of a room in the same order.
 
 ROOMS = [LOBBY, RoomId("den")]
 PEOPLE = [ADA, BOB, EVE, *[UserId(f"user {number}") for number in range(5)]]
@@ -314,7 +314,7 @@ async def heard(slice_connections: int, doing: list[tuple[str, object, object]])
             case ("leave", room, who):
                 hub.unsubscribe(room, who)  # type: ignore[arg-type]
             case ("detach", gone, _):
-                await all_published(hub)  # or its last frames would be told to nobody
+                await all_published(hub)  # otherwise its last frames would have no recipients
                 hub.detach(subscribers[gone])  # type: ignore[index]
             case _:
                 await asyncio.sleep(0)
@@ -344,7 +344,7 @@ def test_large_room_gets_same_frames_as_small_room(
 
 
 async def test_new_connection_is_added_to_room_without_rebuilding_audience() -> None:
-    """`enter` is called for each room of the user at each of their connects."""
+    """`enter` is called for each of the user's rooms at every connect."""
     connections = HubConnections(Hub(SOCKETIO_ENCODING, SLICE_CONNECTIONS))
     hub = connections.broadcast
     connections.open(ADA, "first")
@@ -360,7 +360,7 @@ async def test_new_connection_is_added_to_room_without_rebuilding_audience() -> 
 
 
 class Counting(dict[ConnectionId, Subscriber]):
-    """Counts the connections that are written to it."""
+    """Counts writes to the dictionary."""
 
     writes = 0
 

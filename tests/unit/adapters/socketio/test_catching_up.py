@@ -1,4 +1,4 @@
-"""A client that catches up while the conversation goes on."""
+"""Catching up while a conversation continues."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Events are read without decoding what is refused or ignored."""
+"""Packets are parsed without decoding data that is rejected or ignored."""
 
 import pytest
 

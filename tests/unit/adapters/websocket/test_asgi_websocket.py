@@ -1,4 +1,4 @@
-"""A WebSocket over plain ASGI: one frame is one message, and a fault is logged."""
+"""WebSockets over ASGI: each frame is one message, and errors are logged."""
 
 import asyncio
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ TIMEOUT_SECONDS = 60
 
 
 class LossRecorder:
-    """Implements `FrameHandler`; knows only whether the connection is gone."""
+    """Implements `FrameHandler`; records only whether the connection was lost."""
 
     is_lost = False
 
@@ -43,7 +43,7 @@ class LossRecorder:
 
 
 async def serve(written: Sequence[Frame]) -> list[dict[str, Any]]:
-    """Write frames to a WebSocket that is then closed; the messages that its server got."""
+    """Write frames to a WebSocket and close it; return the messages sent to the server."""
     sent: list[dict[str, Any]] = []
     owner = LossRecorder()
 

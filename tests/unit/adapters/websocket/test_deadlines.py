@@ -1,4 +1,4 @@
-"""A deadline that passes while the event loop is blocked waits for what has arrived."""
+"""A deadline that passes while the event loop is blocked leaves time to read what has arrived."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Frames (RFC 6455, section 5), against another implementation of them."""
+"""Frames (RFC 6455, section 5), compared with another implementation."""
 
 import tracemalloc
 from collections.abc import Iterable
@@ -210,7 +210,7 @@ def test_later_data_follows_unread_frames() -> None:
 
 
 def copied(pieces: Iterable[bytes], max_bytes: int) -> int:
-    """How many bytes of memory were taken while the pieces were read, one after the other."""
+    """Return the peak memory use in bytes while the pieces are read one after another."""
     reader, taken = FrameReader(max_bytes), 0
 
     def feed(piece: bytes) -> bool:

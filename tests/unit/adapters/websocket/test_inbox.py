@@ -1,4 +1,4 @@
-"""What comes over a connection is handled in order, a little at a time, and within a bound."""
+"""Messages of a connection are handled in order, in bounded portions."""
 
 import asyncio
 from itertools import count
@@ -20,11 +20,11 @@ OVERTAKING = 1000
 
 
 class Handler:
-    """Handles numbers; odd ones wait until they may go on."""
+    """Handles numbers; odd ones wait for `proceed`."""
 
     def __init__(self, *, at_once: bool) -> None:
         self.handled: list[int | str] = []
-        self.go_on = asyncio.Semaphore(0)
+        self.proceed = asyncio.Semaphore(0)
         self.is_paused = False
         self.inbox = Inbox(
             self.handle,
@@ -37,7 +37,7 @@ class Handler:
 
     async def handle(self, number: int) -> None:
         if number % 2:
-            await self.go_on.acquire()
+            await self.proceed.acquire()
         self.handled.append(number)
 
     async def last(self) -> None:
@@ -80,9 +80,9 @@ async def test_messages_are_handled_in_order(handler: Handler) -> None:
     for number in range(10):
         handler.inbox.take([number])
         if number % 3 == 0:
-            handler.go_on.release()
+            handler.proceed.release()
     for _ in range(10):
-        handler.go_on.release()
+        handler.proceed.release()
 
     await handler.until(10)
 
@@ -94,7 +94,7 @@ async def test_finish_runs_after_all_messages(handler: Handler) -> None:
     handler.inbox.finish(handler.last)
     assert "last" not in handler.handled
 
-    handler.go_on.release()
+    handler.proceed.release()
     await handler.until(4)
 
     assert handler.handled == [0, 1, 2, "last"]
@@ -120,7 +120,7 @@ async def test_many_messages_are_handled_in_several_ticks(handler: Handler) -> N
 async def test_slow_messages_are_handled_in_several_ticks(
     handler: Handler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each look at the clock finds a third of a turn gone."""
+    """Each reading of the clock advances it by a third of a turn."""
     times = count()
     monkeypatch.setattr(turn, "perf_counter", lambda: next(times) * MAX_TURN_SECONDS / 3)
 
@@ -139,11 +139,11 @@ async def test_reading_pauses_while_many_bytes_are_unhandled(
     handler.inbox.take([half | 1, half | 1, half | 1])
     assert handler.is_paused
 
-    handler.go_on.release()
+    handler.proceed.release()
     await handler.until(1)
-    handler.go_on.release()
+    handler.proceed.release()
     await handler.until(2)
-    handler.go_on.release()
+    handler.proceed.release()
     await handler.until(3)
 
     assert not handler.is_paused
@@ -168,7 +168,7 @@ async def test_released_inbox_continues_in_order(handler: Handler) -> None:
     for _ in range(5):
         await asyncio.sleep(0)
     handler.inbox.hold()
-    handler.go_on.release()
+    handler.proceed.release()
     await handler.until(2)
     for _ in range(5):
         await asyncio.sleep(0)
@@ -184,7 +184,7 @@ async def test_released_inbox_continues_in_order(handler: Handler) -> None:
 async def test_hold_lets_queued_message_overtake(
     handler: Handler,
 ) -> None:
-    """A pong that came while a command was under way would be late, and end the connection."""
+    """Otherwise a pong behind a slow command would be late, and its connection would time out."""
     handler.inbox.take([1, 2])
     handler.inbox.take([OVERTAKING, 4])
     await asyncio.sleep(0)
@@ -194,7 +194,7 @@ async def test_hold_lets_queued_message_overtake(
     await handler.until(1)
 
     assert handler.handled == [OVERTAKING]
-    handler.go_on.release()
+    handler.proceed.release()
     handler.inbox.release()
     await handler.until(4)
     assert handler.handled == [OVERTAKING, 1, 2, 4]
@@ -283,11 +283,11 @@ async def test_reading_pauses_while_many_messages_are_unhandled(handler: Handler
     assert handler.is_paused
 
     for _ in range(MAX_WAITING - RESUME_WAITING):
-        handler.go_on.release()
+        handler.proceed.release()
     await handler.until(MAX_WAITING - RESUME_WAITING)
     assert handler.is_paused
     for _ in range(RESUME_WAITING + 2):
-        handler.go_on.release()
+        handler.proceed.release()
     await handler.until(MAX_WAITING + 2)
 
     assert not handler.is_paused
@@ -323,7 +323,7 @@ async def test_stopped_reading_is_never_resumed(handler: Handler) -> None:
 
     handler.inbox.stop_reading()
     for _ in range(MAX_WAITING + 2):
-        handler.go_on.release()
+        handler.proceed.release()
     await handler.inbox.settled()
 
     assert len(handler.handled) == MAX_WAITING + 2

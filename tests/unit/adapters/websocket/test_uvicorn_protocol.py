@@ -1,4 +1,4 @@
-"""How much is read of a connection that was taken over before others are served."""
+"""How much is read from a connection that was taken over before others are served."""
 
 import asyncio
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 
 
 class FrameHandler:
-    """Implements `FrameHandler`, and keeps what it was given."""
+    """Implements `FrameHandler`, and records its calls."""
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
@@ -45,7 +45,7 @@ class FrameHandler:
 
 
 class ReadTransport:
-    """A transport of which is known only whether it reads."""
+    """A transport that records whether reading is paused."""
 
     is_reading = True
 
@@ -70,7 +70,7 @@ def taken_over(transport: ReadTransport, owner: FrameHandler) -> TakeoverProtoco
 
 
 def message(size: int, opcode: int = BINARY) -> bytes:
-    return frame(b"x" * size, opcode, 0x80, is_masked=True, lie=0)
+    return frame(b"x" * size, opcode, 0x80, is_masked=True, length_error=0)
 
 
 async def test_other_connections_are_served_after_large_read() -> None:
@@ -106,7 +106,7 @@ async def test_control_frames_are_reported_as_ignored() -> None:
 
 
 class ResetTransport(ReadTransport):
-    """A transport whose client has reset the connection, which the loop has not noticed."""
+    """A transport whose client has reset the connection, unnoticed by the loop."""
 
     def can_write_eof(self) -> bool:
         return True

@@ -1,4 +1,4 @@
-"""The wire contract, without a wire: payloads in, payloads out."""
+"""The wire contract without a transport: payloads in, payloads out."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
@@ -135,7 +135,7 @@ def test_unknown_event_is_unknown_command() -> None:
             {"since": "e.7.9.8", "epoch": "f", "positions": [], "limit": 9},
             CatchUp("f", [], 9, CatchUpCursor("e", 7, 9, 8)),
         ),
-        # A walk goes forward, whatever a client makes up.
+        # Pagination always advances, whatever cursor a client makes up.
         ("catch_up", {"since": "e.7.2.3"}, CatchUp("e", [], since=CatchUpCursor("e", 7, 7, 7))),
         ("mark_read", {"room_id": "lobby", "seq": 3}, MarkRead(LOBBY, 3)),
     ],
@@ -236,11 +236,11 @@ OPTIONAL: dict[str, tuple[dict[str, Any], list[str]]] = {
     "catch_up": ({"since": "e.7"}, ["epoch", "positions", "limit"]),
     "mark_read": ({"room_id": "lobby", "seq": 3}, ["to_user_id"]),
 }
-"""What each command needs, and what it may be given besides."""
+"""The required and the optional fields of each command."""
 
 
 def read(command: str, payload: dict[str, Any]) -> object:
-    """The command, the same for text that the server decodes and for a parsed object."""
+    """Decode a command, from text and from a parsed object; both must give the same result."""
     decoder = registry.DECODERS[command.encode()]
     _, decoded = decoder.decode(msgspec.json.encode([command, payload]))
     assert registry.parse(command, [decoded]) == registry.parse(command, [payload])
