@@ -1,6 +1,6 @@
-"""Real Socket.IO clients, which all look alike to a test: Python's and the official JavaScript one.
+"""Real Socket.IO clients with one interface: Python's and the official JavaScript one.
 
-A test awaits conditions, never time: `client.until("event")` returns as soon as it has come.
+Tests wait for conditions, not for a time: `until(client, "event")` returns when the event arrives.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ NODE_CLIENT = Path(__file__).parent / "node_client"
 
 
 def transports(transport: Transport) -> list[str]:
-    """The transports that a client is to be given; `upgrade` means polling first."""
+    """Return the transports to configure a client with; `upgrade` starts with polling."""
     return ["polling", "websocket"] if transport == "upgrade" else [transport]
 
 
@@ -40,7 +40,7 @@ class Refused(Exception):
 
 @attrs.define
 class Inbox:
-    """The events that a client got, in order."""
+    """The events that a client received, in order."""
 
     events: list[tuple[str, Any]] = attrs.field(factory=list)
     _changed: asyncio.Event = attrs.field(factory=asyncio.Event)
@@ -50,7 +50,7 @@ class Inbox:
         self._changed.set()
 
     def of(self, event: str) -> list[Any]:
-        """The payloads of an event, so far."""
+        """Return the payloads of an event received so far."""
         return [payload for name, payload in self.events if name == event]
 
     async def until(self, met: Callable[[], bool]) -> None:
@@ -66,11 +66,11 @@ class Client(Protocol):
     inbox: Inbox
 
     async def call(self, event: str, *payload: Any) -> Any:
-        """Send an event and return what it is acknowledged with."""
+        """Send an event; return its acknowledgement."""
         ...
 
     async def send(self, event: str, *payload: Any) -> None:
-        """Send an event and ask for no acknowledgement."""
+        """Send an event without requesting an acknowledgement."""
         ...
 
     async def close(self) -> None:
@@ -79,15 +79,15 @@ class Client(Protocol):
 
 
 async def until(client: Client, event: str, count: int = 1) -> Any:
-    """Wait until an event has come `count` times; its latest payload then."""
+    """Wait until an event has been received `count` times; return the payload of the last one."""
     await client.inbox.until(lambda: len(client.inbox.of(event)) >= count)
     return client.inbox.of(event)[count - 1]
 
 
 async def settled(*clients: Client) -> None:
-    """Wait until everything that was under way to the clients is there.
+    """Wait until the clients have received everything sent to them.
 
-    A round trip on each connection does it: what had been told before its answer comes before it.
+    The reply to a last command follows all earlier events.
     """
     for client in clients:
         await client.call("settle", {})
@@ -98,7 +98,7 @@ class PythonClient:
 
     def __init__(self) -> None:
         self.inbox = Inbox()
-        # A session of our own, because the client leaves its own open when it is refused.
+        # A session of our own: the client does not close its own if it is rejected.
         self._http = aiohttp.ClientSession()
         self._client = socketio.AsyncClient(reconnection=False, http_session=self._http)
         self._client.on("*", self._on_event)
@@ -138,7 +138,7 @@ class PythonClient:
             self._error = error
 
     async def call(self, event: str, *payload: Any) -> Any:
-        # python-socketio's own would wait until its time-out when the connection is lost.
+        # python-socketio's own `call` waits until its time-out if the connection is lost.
         asked = asyncio.ensure_future(self._client.call(event, payload, timeout=PATIENCE_SECONDS))
         lost = asyncio.ensure_future(self._lost.wait())
         try:
@@ -157,7 +157,7 @@ class PythonClient:
     async def close(self) -> None:
         try:
             if self._lost.is_set():
-                await self._client.eio.wait()  # for what it still has to say
+                await self._client.eio.wait()
             else:
                 await self._client.disconnect()
         finally:
@@ -171,7 +171,7 @@ class PythonClient:
 
 
 class NodeProcess:
-    """A Node process that holds any number of official clients."""
+    """A Node process that runs any number of official clients."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -198,7 +198,7 @@ class NodeProcess:
 
 
 class NodeClient:
-    """One official client."""
+    """An official JavaScript client."""
 
     def __init__(self, node: NodeProcess, number: int) -> None:
         self.inbox = Inbox()
@@ -242,7 +242,7 @@ class NodeClient:
 
 @asynccontextmanager
 async def clients(url: str, **users: Transport) -> AsyncIterator[list[Client]]:
-    """Python clients of users who are connected, each over its transport, in their order."""
+    """Connect Python clients, each with its user and transport; yield them in order."""
     async with AsyncExitStack() as stack:
         opened: list[Client] = []
         for user, transport in users.items():
@@ -255,13 +255,13 @@ async def clients(url: str, **users: Transport) -> AsyncIterator[list[Client]]:
 
 
 def node_is_installed() -> bool:
-    """Whether the set-up has found npm and installed the official client."""
+    """Return whether Node and the official client are installed."""
     return shutil.which("node") is not None and (NODE_CLIENT / "node_modules").is_dir()
 
 
 @asynccontextmanager
 async def node_process() -> AsyncIterator[NodeProcess]:
-    """A Node process, for as long as it is needed."""
+    """Start a Node process; stop it afterwards."""
     process = await asyncio.create_subprocess_exec(
         "node",
         str(NODE_CLIENT / "driver.js"),

@@ -1,4 +1,4 @@
-"""Every end-to-end test of the wire runs with each client over each transport."""
+"""Fixtures that run end-to-end tests with each client over each transport."""
 
 import asyncio
 import os
@@ -54,7 +54,7 @@ KINDS = [
 
 
 class Connect(Protocol):
-    """Connects a user; `options` are the client's, `auth` and `extraHeaders` for instance."""
+    """Connects a user; `options` are options of the client, such as `auth` and `extraHeaders`."""
 
     def __call__(self, user_id: str, **options: Any) -> Awaitable[Client]: ...
 
@@ -93,7 +93,7 @@ def settings() -> Settings:
 
 @pytest.fixture
 async def url(settings: Settings, kind: Kind) -> AsyncIterator[str]:
-    """A chat that runs by itself."""
+    """Serve a standalone chat; yield its URL."""
     app = create_socketio_app(settings=settings, websocket_path=PATH)
     async with serving(app, kind.websockets) as base_url:
         yield base_url
@@ -110,7 +110,7 @@ async def node(kind: Kind) -> AsyncIterator[NodeProcess | None]:
 
 @pytest.fixture
 async def connect(url: str, kind: Kind, node: NodeProcess | None) -> AsyncIterator[Connect]:
-    """Connects users to the chat; they disconnect when the test ends."""
+    """Return a function that connects users; they disconnect after the test."""
     async with AsyncExitStack() as stack:
 
         async def connect_user(user_id: str, **options: Any) -> Client:

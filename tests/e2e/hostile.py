@@ -1,6 +1,6 @@
-"""Clients that send anything: what they send is drawn at random around what is valid, then played.
+"""Hostile clients, whose traffic is drawn at random from variations of valid traffic.
 
-All of a client's traffic is drawn beforehand, so that an example that fails can be played again.
+All traffic of a client is drawn in advance, so that a failing example can be reproduced.
 """
 
 import asyncio
@@ -20,21 +20,21 @@ from tests.tokens import token
 Ending = Literal["close", "reset", "half close"]
 
 SID = b"{sid}"
-"""Stands for the session of the client's first handshake."""
+"""Placeholder for the session id from the client's first handshake."""
 
 PATIENCE_SECONDS = 0.05
-"""How long a client listens after it has said everything; most answers come much sooner."""
+"""How long a client reads after its last write; most replies arrive much sooner."""
 
 _SID = re.compile(rb'"sid":"([^"]+)"')
 
 
 @attrs.frozen
 class Client:
-    """What a hostile client does on one TCP connection."""
+    """The actions of a hostile client on one TCP connection."""
 
     writes: Sequence[bytes]
     reads: bool
-    """Whether it reads while it writes; the session is known only then."""
+    """Whether it reads while it writes. Only then does it know its session id."""
     ending: Ending
 
 
@@ -73,7 +73,7 @@ events = st.builds(
     st.sampled_from(["", "1", "7", "00", "9" * 30, "-1"]),
     st.sampled_from([1, 1, 1, 1, 0, 2]),
 )
-let_in = b'40{"token":"%s"}' % token("mallory").encode()
+connect = b'40{"token":"%s"}' % token("mallory").encode()
 odd = st.sampled_from(
     [
         b"",
@@ -107,18 +107,18 @@ odd = st.sampled_from(
         b"4\x1e4",
     ]
 )
-packets = st.one_of(events, events, st.just(let_in), odd)
+packets = st.one_of(events, events, st.just(connect), odd)
 conversations = st.lists(packets, max_size=8).flatmap(
-    lambda drawn: st.sampled_from([[let_in, *drawn], drawn])
+    lambda drawn: st.sampled_from([[connect, *drawn], drawn])
 )
 
 
 # WebSocket frames (RFC 6455, section 5.2).
 
 
-def frame(payload: bytes, opcode: int, flags: int, is_masked: bool, lie: int) -> bytes:
-    """A frame; `lie` is how much longer it says that it is."""
-    length = max(0, len(payload) + lie)
+def frame(payload: bytes, opcode: int, flags: int, is_masked: bool, length_error: int) -> bytes:
+    """Return a frame whose declared length is wrong by `length_error`."""
+    length = max(0, len(payload) + length_error)
     mask_bit = 0x80 if is_masked else 0
     if length < 126:
         head = struct.pack("!BB", flags | opcode, mask_bit | length)
@@ -142,7 +142,7 @@ frames = st.builds(
     _mostly(True, False),
     _mostly(0, 1, -1, 100, 70_000, 2**40),
 )
-greeting = frame(let_in, 0x1, 0x80, is_masked=True, lie=0)
+greeting = frame(connect, 0x1, 0x80, is_masked=True, length_error=0)
 
 
 def _upgrade(query: bytes, version: bytes) -> bytes:
@@ -168,11 +168,11 @@ upgrades = st.builds(_upgrade, queries, _mostly(b"13", b"8", b"x"))
 # Polling requests.
 
 
-def _request(method: bytes, query: bytes, body: bytes, lie: int, headers: bytes) -> bytes:
-    length = b"" if method == b"GET" and not body else b"%d" % max(0, len(body) + lie)
-    said = b"Content-Length: " + length + b"\r\n" if length else b""
+def _request(method: bytes, query: bytes, body: bytes, length_error: int, headers: bytes) -> bytes:
+    length = b"" if method == b"GET" and not body else b"%d" % max(0, len(body) + length_error)
+    length_header = b"Content-Length: " + length + b"\r\n" if length else b""
     head = method + b" /socket.io/?" + query + b" HTTP/1.1\r\nHost: chat\r\n" + headers
-    return head + said + b"\r\n" + body
+    return head + length_header + b"\r\n" + body
 
 
 polling = b"EIO=4&transport=polling"
@@ -210,14 +210,14 @@ polls = st.builds(
 
 
 @attrs.frozen
-class Bend:
-    """One change of what a client was going to send."""
+class Mutation:
+    """A change to the traffic of a client."""
 
     what: Literal["flip", "cut", "repeat", "swap"]
     where: int
     by: int
 
-    def bent(self, writes: list[bytes]) -> list[bytes]:
+    def apply(self, writes: list[bytes]) -> list[bytes]:
         at = self.where % len(writes)
         match self.what:
             case "flip" if writes[at]:
@@ -234,15 +234,16 @@ class Bend:
         return writes
 
 
-def _client(writes: list[bytes], bends: list[Bend], reads: bool, ending: Ending) -> Client:
-    for bend in bends:
-        writes = bend.bent(writes)
+def _client(writes: list[bytes], mutations: list[Mutation], reads: bool, ending: Ending) -> Client:
+    for mutation in mutations:
+        writes = mutation.apply(writes)
     return Client(writes, reads, ending)
 
 
 whole = st.integers(0, 2**16)
-bends = st.lists(
-    st.builds(Bend, st.sampled_from(["flip", "cut", "repeat", "swap"]), whole, whole), max_size=3
+mutations = st.lists(
+    st.builds(Mutation, st.sampled_from(["flip", "cut", "repeat", "swap"]), whole, whole),
+    max_size=3,
 )
 websocket_writes = st.builds(
     lambda upgrade, known, drawn: [upgrade, *([greeting] if known else []), *drawn],
@@ -256,43 +257,43 @@ polling_writes = st.builds(
 clients = st.builds(
     _client,
     websocket_writes | polling_writes,
-    bends,
+    mutations,
     _mostly(True, False),
     st.sampled_from(["close", "reset", "half close"]),
 )
 
 
-async def play(url: str, client: Client) -> None:
-    """Do what a client does, whatever the server answers."""
+async def run(url: str, client: Client) -> None:
+    """Perform a client's actions, whatever the server replies."""
     host, port = url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     if client.ending == "reset":
         at_once = struct.pack("ii", 1, 0)
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
-    heard = bytearray()
-    listening = asyncio.create_task(_listen(reader, heard)) if client.reads else None
+    received = bytearray()
+    reading = asyncio.create_task(_read(reader, received)) if client.reads else None
     try:
         for write in client.writes:
-            if listening is not None and SID in write:
-                await asyncio.wait([listening], timeout=PATIENCE_SECONDS / 5)
-            found = _SID.search(heard)
+            if reading is not None and SID in write:
+                await asyncio.wait([reading], timeout=PATIENCE_SECONDS / 5)
+            found = _SID.search(received)
             writer.write(write.replace(SID, found.group(1)) if found else write)
             await writer.drain()
         if client.ending == "half close":
             writer.write_eof()
-        if listening is not None:
-            await asyncio.wait([listening], timeout=PATIENCE_SECONDS)
+        if reading is not None:
+            await asyncio.wait([reading], timeout=PATIENCE_SECONDS)
     except OSError:
-        pass  # the server has had enough, as it may
+        pass  # the server closed the connection, as it may
     finally:
-        if listening is not None:
-            listening.cancel()
+        if reading is not None:
+            reading.cancel()
         writer.close()
 
 
-async def _listen(reader: asyncio.StreamReader, heard: bytearray) -> None:
+async def _read(reader: asyncio.StreamReader, received: bytearray) -> None:
     try:
         while data := await reader.read(65_536):
-            heard += data
+            received += data
     except ConnectionError:
         return

@@ -1,4 +1,4 @@
-"""A client of the plain WebSocket, with the face of the Socket.IO clients."""
+"""A client of the plain WebSocket with the interface of the Socket.IO clients."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ PATH = "/ws"
 
 
 class JsonClient:
-    """One JSON object for each text frame."""
+    """A connection with one JSON object per text frame."""
 
     def __init__(self) -> None:
         self.inbox = Inbox()
@@ -50,7 +50,9 @@ class JsonClient:
                 if "event" in found:
                     self.inbox.put(found["event"], found["payload"])
                 else:
-                    if "connection_id" in found:  # what events are, here is an answer
+                    if (
+                        "connection_id" in found
+                    ):  # an event over Socket.IO, the reply to `connect` here
                         fields = {name: found[name] for name in found.keys() - {"id", "ok"}}
                         self.inbox.put("connected", fields)
                     self._answers.pop(found.pop("id")).set_result(found)
@@ -62,7 +64,7 @@ class JsonClient:
         self.inbox.put(":disconnect", self.socket.close_code)
 
     async def call(self, event: str, *payload: Any) -> Any:
-        """Send a command, and return its answer."""
+        """Send a command; return its reply."""
         self._next_id += 1
         request_id = self._next_id
         answer = self._answers[request_id] = asyncio.get_running_loop().create_future()
@@ -71,7 +73,7 @@ class JsonClient:
             return await answer
 
     async def send(self, event: str, *payload: Any) -> None:
-        """Send a command, and ask for no answer."""
+        """Send a command without requesting a reply."""
         await self._send({}, event, *payload)
 
     async def _send(self, envelope: Json, event: str, *payload: Any) -> None:

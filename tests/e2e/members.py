@@ -1,4 +1,4 @@
-"""Raw WebSocket clients of one room, which take everything that they get apart themselves."""
+"""Raw WebSocket clients that are members of one room."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ TIMEOUT_SECONDS = 180
 MESSAGES = 20
 
 Compression = Literal["deflate"] | None
-"""What a client offers; browsers always offer it."""
+"""The compression that a client offers; browsers always offer it."""
 
 
 @attrs.define
@@ -32,7 +32,7 @@ class Member:
             pass
 
     async def read_messages(self, count: int) -> None:
-        """Read until `count` messages of the room have come."""
+        """Read until `count` messages of the room have been received."""
         while len(self.contents) < count:
             frame = await self.receive()
             if frame.startswith('42["receive_group_message"'):
@@ -52,7 +52,7 @@ class Member:
 
 @asynccontextmanager
 async def connected(url: str, user: str, compression: Compression) -> AsyncIterator[Member]:
-    """A connection of a user."""
+    """Connect a user."""
     address = f"{url.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket"
     async with connect(
         address, compression=compression, ping_interval=None, max_queue=None
@@ -74,7 +74,7 @@ async def send_at_once(sender: Member, contents: Sequence[str]) -> None:
 async def all_messages_reach_all_members(
     url: str, recipient_count: int, compression: Compression
 ) -> None:
-    """Let two users send at once to a room in which a third has many connections."""
+    """Send messages from two users concurrently to a room in which a third has many connections."""
     by_ann, by_bob = ([f"{user} {number}" for number in range(MESSAGES)] for user in ("ann", "bob"))
     async with AsyncExitStack() as stack, asyncio.timeout(TIMEOUT_SECONDS):
 

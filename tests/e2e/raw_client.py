@@ -1,4 +1,4 @@
-"""Engine.IO and Socket.IO by hand, for what no well-behaved client would send."""
+"""Low-level Engine.IO and Socket.IO clients, for traffic that no well-behaved client sends."""
 
 import json
 import queue
@@ -20,20 +20,20 @@ PATIENCE_SECONDS = 60
 
 @attrs.define
 class RawWebSocket:
-    """A connected user, frame by frame. Blocks; for tests that are not asynchronous."""
+    """A connected user, frame by frame. Its methods block, for synchronous tests."""
 
     socket: ClientConnection
     next_ack: int = 0
     _read: queue.Queue[str | bytes | ConnectionClosed] | None = attrs.field(
         default=None, init=False
     )
-    """What a thread of its own has read, where there is one."""
+    """The frames read by a separate thread, if there is one."""
 
     def send(self, frame: str | bytes) -> None:
         self.socket.send(frame)
 
     def receive(self) -> str | bytes:
-        """The next frame that is not a ping."""
+        """Return the next frame that is not a ping."""
         if self._read is None:
             return self._receive_now()
         frame = self._read.get(timeout=PATIENCE_SECONDS)
@@ -49,7 +49,7 @@ class RawWebSocket:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Read and answer pings in a thread, whatever the test does and however long that takes."""
+        """Read and answer pings in a thread while the test runs."""
         read: queue.Queue[str | bytes | ConnectionClosed] = queue.Queue()
 
         def read_all() -> None:
@@ -72,7 +72,7 @@ class RawWebSocket:
             thread.join()
 
     def ask(self, event_json: str) -> Any:
-        """Send an event with an acknowledgement id; the acknowledgement's one argument."""
+        """Send an event with an acknowledgement id; return the acknowledgement's argument."""
         self.next_ack += 1
         self.send(f"42{self.next_ack}{event_json}")
         prefix = f"43{self.next_ack}"
@@ -84,7 +84,7 @@ class RawWebSocket:
                 return answer
 
     def is_closed_by_server(self) -> bool:
-        """Read to the end; whether there is one."""
+        """Read until the server closes the connection; return whether it did."""
         try:
             while True:
                 self.receive()
@@ -96,7 +96,7 @@ class RawWebSocket:
 
 @contextmanager
 def raw_websocket(base_url: str, user_id: str | None) -> Iterator[RawWebSocket]:
-    """A WebSocket connection of a user; of nobody yet, when `user_id` is None."""
+    """Open a WebSocket connection and connect a user, unless `user_id` is None."""
     url = base_url.replace("http", "ws") + "/socket.io/?EIO=4&transport=websocket"
     with connect_websocket(url, ping_interval=None, max_size=None) as socket:
         raw = RawWebSocket(socket)
@@ -117,20 +117,20 @@ class RawPolling:
     url: str
 
     async def post(self, *packets: str) -> int:
-        """Send packets; the status of the answer."""
+        """Send packets; return the response's status."""
         async with self.http.post(self.url, data="\x1e".join(packets)) as answer:
             await answer.read()
             return answer.status
 
     async def get(self) -> list[str]:
-        """Poll once; the packets."""
+        """Poll once; return the packets."""
         async with self.http.get(self.url) as answer:
             return (await answer.text()).split("\x1e")
 
 
 @asynccontextmanager
 async def raw_polling(base_url: str) -> AsyncIterator[RawPolling]:
-    """A polling session that has not connected to the namespace yet."""
+    """Open a polling session without connecting to the namespace."""
     url = base_url + "/socket.io/?EIO=4&transport=polling"
     async with aiohttp.ClientSession() as http:
         async with http.get(url) as answer:

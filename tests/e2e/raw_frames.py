@@ -1,4 +1,4 @@
-"""A WebSocket client that writes bytes as it is told to, and reads only when it is asked to."""
+"""A WebSocket client that sends raw bytes, and reads only on request."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ OPEN = "/socket.io/?EIO=4&transport=websocket"
 
 @attrs.define
 class RawFrames:
-    """One TCP connection, after the WebSocket handshake."""
+    """A TCP connection after the WebSocket handshake."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
@@ -48,7 +48,7 @@ class RawFrames:
             tcp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
         tcp.setblocking(False)
         await asyncio.get_running_loop().sock_connect(tcp, (host, port))
-        # What it does not read stays in the system, and not in the reader.
+        # Unread data stays in the system's buffer, not in the reader.
         limit = 1024 if receive_buffer_bytes is not None else 2**16
         reader, writer = await asyncio.open_connection(
             sock=tcp, limit=limit, ssl=tls, server_hostname=host if tls else None
@@ -94,7 +94,7 @@ class RawFrames:
                 return None
 
     async def receive_all(self) -> list[tuple[Opcode, bytes]]:
-        """Every frame until the end of the connection; a Close frame is answered."""
+        """Return all frames until the end of the connection; answer a Close frame."""
         received = []
         while (frame := await self.receive()) is not None:
             received.append(frame)
@@ -103,7 +103,7 @@ class RawFrames:
         return received
 
     async def receive_until(self, beginning: str) -> str:
-        """The next text that begins so."""
+        """Return the next text that starts with `beginning`."""
         while (frame := await self.receive()) is not None:
             if frame[1].startswith(beginning.encode()):
                 return frame[1].decode()
@@ -111,7 +111,7 @@ class RawFrames:
 
 
 def close_code(frame: tuple[Opcode, bytes] | None) -> int:
-    """The code in a Close frame."""
+    """Return the code of a Close frame."""
     assert frame is not None
     assert frame[0] is Opcode.CLOSE
     return int.from_bytes(frame[1][:2], "big")

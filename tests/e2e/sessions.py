@@ -1,4 +1,4 @@
-"""A look inside a server, where nothing on the wire says what a test waits for."""
+"""Access to the sessions of a server, for conditions that are not visible to clients."""
 
 from typing import Any
 
@@ -6,6 +6,6 @@ from socketio_app.entrypoints.composition import Composition
 
 
 def only_session(composition: Composition) -> Any:
-    """The Engine.IO session of the only client."""
+    """Return the Engine.IO session of the only client."""
     (session,) = composition.server.sessions
     return session

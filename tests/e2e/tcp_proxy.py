@@ -1,4 +1,4 @@
-"""A TCP proxy that can stop forwarding, as a network does that a client has silently left."""
+"""A TCP proxy that can stop forwarding, like a network from which a client has disappeared."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,7 +10,7 @@ import attrs
 
 @attrs.define
 class Proxy:
-    """Forwards both ways until it is frozen; then it reads, and drops what it has read."""
+    """Forwards in both directions until it is frozen; then it reads and drops all data."""
 
     url: str
     is_frozen: bool = False
@@ -26,7 +26,7 @@ class Proxy:
 
 @asynccontextmanager
 async def tcp_proxy(url: str) -> AsyncIterator[Proxy]:
-    """Proxy a server on a free port."""
+    """Run a proxy for a server on a free port."""
     address = urlsplit(url)
     tasks: set[asyncio.Task[None]] = set()
 

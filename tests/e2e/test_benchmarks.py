@@ -1,4 +1,4 @@
-"""The benchmarks measure real servers, and do not measure what is broken."""
+"""The benchmarks run on real servers, and fail on broken ones."""
 
 import sys
 

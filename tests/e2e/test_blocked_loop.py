@@ -1,4 +1,4 @@
-"""A host application's code blocks the event loop: no connection ends because of it."""
+"""A host application that blocks the event loop causes no disconnects."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.anyio
 
 PING_INTERVAL_SECONDS = 1
 TIMEOUT_SECONDS = 3
-"""How long a client may take: for a pong, to connect, to upgrade."""
+"""The time limits for pongs, connects and upgrades."""
 
 BLOCKED_SECONDS = PING_INTERVAL_SECONDS + TIMEOUT_SECONDS + 0.5
 COMMAND = '421["list_conversations",{}]'
@@ -35,14 +35,14 @@ COMMAND = '421["list_conversations",{}]'
 
 @attrs.define
 class Server:
-    """The chat in front of an application that blocks its event loop when it is asked to."""
+    """The chat mounted before an application that blocks its event loop on request."""
 
     http: aiohttp.ClientSession
     url: str
     is_blocked: threading.Event
 
     async def block(self) -> "asyncio.Task[None]":
-        """Block the event loop; return while it is blocked, with what ends when it no longer is."""
+        """Block the event loop; return a task that ends when it is no longer blocked."""
         blocking = asyncio.create_task(self._block())
         assert await asyncio.to_thread(self.is_blocked.wait, 10)
         return blocking
@@ -55,7 +55,7 @@ class Server:
 @pytest.fixture(
     params=[
         (TakeoverProtocol, None),
-        # Its timers come before what has arrived; asyncio's come after it.
+        # uvloop runs timers before it handles new data; asyncio runs them after it.
         (TakeoverProtocol, uvloop.new_event_loop),
         ("websockets-sansio", None),
     ],
@@ -83,7 +83,7 @@ async def server(request: pytest.FixtureRequest) -> AsyncIterator[Server]:
 
 
 Client = Callable[[Server], AsyncGenerator[None, None]]
-"""What a client does before the loop is blocked, while it is, and after it was."""
+"""The actions of a client before, while and after the loop is blocked."""
 
 
 async def answers_a_ping(server: Server) -> AsyncGenerator[None, None]:
@@ -114,7 +114,7 @@ async def polls(server: Server) -> AsyncGenerator[None, None]:
         await until_pinged(polling)
         await polling.post("3")
         polled = asyncio.create_task(polling.http.get(polling.url))
-        await polling.post("3")  # the poll is open now
+        await polling.post("3")  # now the poll is open
         yield
         yield
         async with await polled as answer:

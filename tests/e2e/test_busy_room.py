@@ -1,4 +1,4 @@
-"""Joining a room in which others talk, on PostgreSQL: nothing is missed between the two."""
+"""Joining a busy room on PostgreSQL: no message is missed between the join and live delivery."""
 
 import asyncio
 from collections.abc import Sequence
@@ -30,24 +30,24 @@ async def talk(client: PythonClient, quiet: asyncio.Event) -> None:
 
 
 async def join_often(client: PythonClient) -> Sequence[int]:
-    """The room's newest place at each join; between them the room is heard, and left."""
+    """Join and leave the room repeatedly; return its last `seq` at each join."""
     last_seqs = []
     for _ in range(JOINS_EACH):
-        heard = len(client.inbox.of("receive_group_message"))
+        received = len(client.inbox.of("receive_group_message"))
         last_seqs.append((await client.call("join_room", ROOM))["room"]["last_seq"])
-        await until(client, "receive_group_message", heard + 2)
-        left = len(stays(client))
+        await until(client, "receive_group_message", received + 2)
+        left = len(seqs_by_membership(client))
         await client.call("leave_room", ROOM)
         await client.inbox.until(partial(has_left, client, left))
     return last_seqs
 
 
 def has_left(client: PythonClient, times: int) -> bool:
-    return len(stays(client)) > times
+    return len(seqs_by_membership(client)) > times
 
 
-def stays(client: PythonClient) -> Sequence[Sequence[int]]:
-    """The places that were heard in each stay; each ends with one's own `user_left`."""
+def seqs_by_membership(client: PythonClient) -> Sequence[Sequence[int]]:
+    """Return the `seq`s received in each membership; each ends with one's own `user_left`."""
     found: list[list[int]] = [[]]
     for event, payload in client.inbox.events:
         if event == "receive_group_message":
@@ -64,7 +64,7 @@ def own_id(client: PythonClient) -> str:
 
 
 def member_counts(client: PythonClient) -> Sequence[tuple[int, int]]:
-    """By how much each membership event changes the room, and the count that it has."""
+    """Return each membership event's change to the member count, and the count that it reports."""
     changes: list[tuple[str, Json]] = [
         each for each in client.inbox.events if each[0] in {"user_joined", "user_left"}
     ]
@@ -94,8 +94,8 @@ async def test_first_live_message_follows_last_seq_of_join() -> None:
         quiet.set()
         await asyncio.gather(*talking)
 
-        for joiner, places in zip(joiners, last_seqs, strict=True):
-            for last_seq, heard in zip(places, stays(joiner), strict=False):
-                assert heard == list(range(last_seq + 1, last_seq + 1 + len(heard)))
+        for joiner, seqs in zip(joiners, last_seqs, strict=True):
+            for last_seq, received in zip(seqs, seqs_by_membership(joiner), strict=False):
+                assert received == list(range(last_seq + 1, last_seq + 1 + len(received)))
         changes = member_counts(observer)
         assert [count for _, count in changes] == list(accumulate(each for each, _ in changes))

@@ -1,4 +1,4 @@
-"""The host application calls the chat from its threads: it works, or is refused at once."""
+"""Calls to the chat from the host's threads work, or are rejected immediately."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -28,7 +28,7 @@ Call = Callable[[], Any]
 
 @pytest.fixture
 async def in_a_thread(tmp_path: Path) -> AsyncIterator[Callable[[str], Any]]:
-    """Run one of the ways below in a `def` route of a host on SQLite."""
+    """Run one of the calls below in a `def` route of a host on SQLite."""
     host = FastAPI()
     settings = Settings(secret_key=SECRET, database_url=f"sqlite:///{tmp_path}/chat.db")
     app = create_socketio_app(host, settings=settings)

@@ -57,7 +57,7 @@ async def url(request: pytest.FixtureRequest, composition: Composition) -> Async
 
 @asynccontextmanager
 async def mallory(url: str, **options: Any) -> AsyncIterator[RawFrames]:
-    """Mallory, connected, and in the lobby."""
+    """Connect Mallory, and join the lobby."""
     async with RawFrames.open(url, **options) as client:
         client.send(CONNECT)
         client.send('421["join_room",{"room_id":"lobby"}]')
@@ -66,7 +66,7 @@ async def mallory(url: str, **options: Any) -> AsyncIterator[RawFrames]:
 
 
 async def until_behind(composition: Composition) -> None:
-    """Let Bob send to the lobby until something waits in the server, as Mallory does not read."""
+    """Let Bob send to the lobby until messages to Mallory, who does not read, are unread."""
     await composition.chat.execute(BOB, JoinRoom(LOBBY))
     connection = only_session(composition)
     async with asyncio.timeout(60):
@@ -76,7 +76,7 @@ async def until_behind(composition: Composition) -> None:
 
 
 async def send_until_closed(client: RawFrames) -> None:
-    """Send without a pause, as a client does that has not noticed yet."""
+    """Send without a pause, like a client that has not noticed the end yet."""
     with contextlib.suppress(ConnectionError):
         while True:
             for _ in range(100):
@@ -112,7 +112,7 @@ async def test_client_that_is_still_sending_gets_close_code_of_restart(
 
 
 async def a_turn(_call: str) -> None:
-    """What a store that is not in this process takes at least."""
+    """Wait as briefly as a store outside this process does."""
     await asyncio.sleep(0)
 
 
@@ -150,7 +150,7 @@ async def send_messages_until_closed(client: RawFrames) -> None:
 
 
 async def stored(composition: Composition) -> int:
-    """How many messages the lobby has."""
+    """Return the number of messages in the lobby."""
     return (await composition.chat.execute(BOB, JoinRoom(LOBBY))).last_seq
 
 
@@ -273,7 +273,7 @@ async def test_client_that_reads_nothing_is_aborted_after_close_timeout(
 async def test_session_ends_if_client_closes_behind_commands_with_large_replies(
     composition: Composition, ending: str
 ) -> None:
-    """The answers leave together with the Close frame, and fill the transport's buffer."""
+    """The replies are sent together with the Close frame, and fill the transport's buffer."""
     app = application(composition)
     async with serving(app, TakeoverProtocol, system_buffer_bytes=SMALL_BUFFER) as url:
         async with mallory(url, receive_buffer_bytes=SMALL_BUFFER) as client:
@@ -289,7 +289,7 @@ async def test_session_ends_if_client_closes_behind_commands_with_large_replies(
             if ending == "too large":
                 opcode, last = (Opcode.TEXT, b"x" * 100_000)
             sent = [(Opcode.TEXT, text) for text in texts] + [(opcode, last)]
-            # In one piece: what is read together is answered together.
+            # In one write: commands that are read together are answered together.
             client.writer.write(b"".join(Frame(*each).serialize(mask=True) for each in sent))
             connection = only_session(composition)
             async with asyncio.timeout(60):
@@ -300,7 +300,7 @@ async def test_session_ends_if_client_closes_behind_commands_with_large_replies(
 
 
 def tls_files(folder: Path) -> dict[str, Any]:
-    """uvicorn's options for TLS, with a certificate that nobody has signed."""
+    """Return uvicorn's options for TLS, with a self-signed certificate."""
     key, certificate_file = folder / "key.pem", folder / "certificate.pem"
     key.write_bytes(
         RSA_KEY.private_bytes(

@@ -63,7 +63,7 @@ async def test_client_between_polls_can_fetch_unread_messages_of_closed_session(
 
 
 async def everything(polling: RawPolling) -> list[str]:
-    """What the client gets until its session is gone."""
+    """Return everything that the client can fetch until its session has ended."""
     packets: list[str] = []
     while True:
         async with polling.http.get(polling.url) as answer:
@@ -82,9 +82,7 @@ async def test_open_poll_is_answered_when_session_ends(
         connection = only_session(composition)
         polled = asyncio.create_task(polling.get())
         async with asyncio.timeout(60):
-            while (
-                connection.transport.queue._filled is None
-            ):  # nothing else says that the poll is open
+            while connection.transport.queue._filled is None:  # no other sign that the poll is open
                 await asyncio.sleep(0.01)
 
         match ending:

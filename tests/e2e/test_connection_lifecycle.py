@@ -1,4 +1,4 @@
-"""Connections that end at an awkward moment, and servers that do."""
+"""Connections that end while they open, and servers that end."""
 
 import asyncio
 
@@ -22,7 +22,7 @@ SETTINGS = Settings(secret_key=SECRET, rate_limits=False)
 
 
 class SlowVerifier:
-    """A host's check of tokens that takes until the test says so."""
+    """A `verify_token` that returns when the test allows it to."""
 
     def __init__(self) -> None:
         self.asked = asyncio.Event()
@@ -35,7 +35,7 @@ class SlowVerifier:
 
 
 def is_empty(composition: Composition) -> bool:
-    """Whether no trace of any connection is left."""
+    """Return whether no state of any connection is left."""
     hub, server = composition.server._services.registry.hub, composition.server
     return not (
         hub._subscribers

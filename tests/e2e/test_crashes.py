@@ -1,4 +1,4 @@
-"""What was acknowledged is there after `kill -9`, once, in its place."""
+"""Acknowledged messages survive `kill -9`, once and in order."""
 
 import asyncio
 import contextlib
@@ -27,12 +27,12 @@ SENDERS = 4
 ROOM = {"room_id": "lobby"}
 
 Stored = list[tuple[int, str]]
-"""`seq` and `client_message_id` of the room's messages, as they are in the database."""
+"""Return `seq` and `client_message_id` of the room's messages in the database."""
 
 
 @attrs.frozen
 class Database:
-    """Where the server keeps its messages, and how a test looks at them."""
+    """A database of the server, and how a test reads it."""
 
     url: str
     read: Callable[[], Awaitable[Stored]]
@@ -74,7 +74,7 @@ async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
 
 @attrs.define
 class Load:
-    """Senders that give every message an id, and send it again until it is acknowledged."""
+    """Senders that give every message an id, and retry it until it is acknowledged."""
 
     url: str
     acknowledged: dict[str, int] = attrs.field(factory=dict)
@@ -98,7 +98,7 @@ class Load:
                 if client is not None:
                     await client.close()
                 client = None
-                await asyncio.sleep(0.01)  # the server is not there: ask again, but not in a spin
+                await asyncio.sleep(0.01)  # the server is down: retry, but not in a busy loop
                 continue
             assert answer["ok"], answer
             self.acknowledged[name] = answer["message"]["seq"]

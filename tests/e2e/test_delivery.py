@@ -1,6 +1,6 @@
-"""A message is delivered when the recipient's client has it (docs/wire.md, "Reading").
+"""A message is delivered when the recipient's client has received it (docs/wire.md, "Reading").
 
-The clients are official ones, which confirm by answering pings and by polling, without knowing it.
+Official clients confirm implicitly, by answering pings and by polling.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ LET_IN = '40{"token":"%s"}'
 
 @pytest.fixture
 def settings(request: pytest.FixtureRequest) -> Settings:
-    """Nothing is pushed to a connection that opens where a test reads it by a command."""
+    """Without pushed messages, where a test reads them by a command."""
     pushed: int = getattr(request, "param", 500)
     return Settings(secret_key=SECRET, rate_limits=False, chat_offline_push=pushed)
 
@@ -53,7 +53,7 @@ nothing_is_pushed = pytest.mark.parametrize("settings", [0], indirect=True, ids=
 
 
 def receipts(client: Client) -> list[int]:
-    """The places of the messages that a sender was notified of, in order."""
+    """Return the `seq`s of the messages whose delivery a sender was notified of, in order."""
     return [event["seq"] for event in client.inbox.of("personal_message_delivered")]
 
 
@@ -77,7 +77,7 @@ async def test_message_received_by_several_devices_is_reported_once(connect: Con
         await until(device, "receive_personal_message")
 
     await until(ada, "personal_message_delivered")
-    # The second device's confirmation is there as well, once a later message is confirmed.
+    # When a later message is confirmed, the second device's confirmation has arrived as well.
     await ada.call("send_personal_message", HELLO)
     await until(ada, "personal_message_delivered", count=2)
     assert receipts(ada) == [1, 2]
@@ -115,7 +115,7 @@ async def test_command_without_acknowledgement_delivers_nothing(connect: Connect
 
 @attrs.define
 class Opener:
-    """Opens official clients of one kind on any URL."""
+    """Opens official clients of one kind with any URL."""
 
     kind: Kind
     node: NodeProcess | None
@@ -161,7 +161,7 @@ async def test_message_to_half_open_connection_is_not_delivered(
 
 @asynccontextmanager
 async def stoppable(url: str, kind: Kind, user_id: str) -> AsyncIterator[tuple[Inbox, int]]:
-    """A client in a process of its own: its events, and its process."""
+    """Run a client in a separate process; yield its events and its process."""
     if kind.client == "javascript":
         async with node_process() as node:
             client = await node.open(url, kind.transport, {"auth": {"token": token(user_id)}})
@@ -272,7 +272,7 @@ class TestPolling:
             received = 0
             while received < 20:
                 packets = await bob.get()
-                # What was received before this answer is reported; what is in it is not.
+                # Messages received before this response are reported, those in it are not.
                 if received:
                     await until(ada, "personal_message_delivered", count=received)
                 await settled(ada)
@@ -329,7 +329,7 @@ class TestWebSocket:
 
 
 def count_pings(client: PythonClient) -> list[Any]:
-    """The pongs that python-engineio's client sends from now on."""
+    """Record the pongs that python-engineio's client sends from now on."""
     engine, pongs = client._client.eio, []
     send = engine._send_packet
 

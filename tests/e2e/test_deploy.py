@@ -1,4 +1,4 @@
-"""What is given for operating the chat works with what it is for."""
+"""The deployment files work with the programs that they are for."""
 
 import asyncio
 import os
@@ -47,7 +47,7 @@ http {{
 
 @asynccontextmanager
 async def behind_nginx(folder: Path, *ports: str) -> AsyncIterator[str]:
-    """nginx with the example's site, in front of servers on these ports; yields its URL."""
+    """Run nginx with the example's configuration before servers on these ports; yield its URL."""
     assert NGINX is not None
     port = free_port()
     servers = "\n".join(f"server 127.0.0.1:{each};" for each in ports)

@@ -1,4 +1,4 @@
-"""The chat works on an event loop whose tasks begin eagerly (Python 3.12 and later)."""
+"""The chat works on an event loop with eager tasks (Python 3.12 and later)."""
 
 import asyncio
 import sys
@@ -31,7 +31,7 @@ SLICE_CONNECTIONS = 3
 
 @attrs.frozen
 class Path:
-    """A way through the server."""
+    """A code path through the server."""
 
     websockets: type[asyncio.Protocol] | str
     new_event_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop

@@ -1,4 +1,4 @@
-"""Engine.IO at its edges (protocol 4): what a connection survives, and what ends it."""
+"""Edge cases of Engine.IO (protocol 4): what a connection survives, and what closes it."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ from tests.tokens import SECRET, token
 pytestmark = pytest.mark.anyio
 
 SETTINGS = Settings(secret_key=SECRET, rate_limits=False, ping_interval_seconds=3600)
-"""Without pings, so that no connection ends only because its client does not answer one."""
+"""Without pings, so that no connection is closed only for a missing pong."""
 OPEN_WEBSOCKET = "/socket.io/?EIO=4&transport=websocket"
 CONNECT = '40{"token":"%s"}' % token("mallory")
 
@@ -52,7 +52,7 @@ async def until_empty(composition: Composition) -> None:
 
 
 async def next_text(websocket: aiohttp.ClientWebSocketResponse, prefix: str) -> str:
-    """The next frame that begins so."""
+    """Return the next frame that starts with `beginning`."""
     while True:
         text = await websocket.receive_str(timeout=60)
         if text.startswith(prefix):
@@ -60,7 +60,7 @@ async def next_text(websocket: aiohttp.ClientWebSocketResponse, prefix: str) -> 
 
 
 async def answered(polling: RawPolling, ack: int) -> Any:
-    """What a command sent by polling is acknowledged with."""
+    """Return the acknowledgement of a command that was sent by polling."""
     while True:
         for packet in await polling.get():
             if packet.startswith(f"43{ack}["):
@@ -115,7 +115,7 @@ async def test_session_continues_polling_after_failed_upgrade(
             for frame in frames:
                 await websocket.send_str(frame)
         async with asyncio.timeout(60):
-            # Until the server has noticed, a poll is told to wait for the upgrade.
+            # Until the server notices the failure, a poll is answered with a NOOP.
             while (await polling.get()) == ["6"]:
                 pass
 

@@ -52,7 +52,7 @@ async def url(request: pytest.FixtureRequest, composition: Composition) -> Async
 
 @asynccontextmanager
 async def talkative(url: str) -> AsyncIterator[PythonClient]:
-    """Bob, in the lobby."""
+    """Connect Bob, and join the lobby."""
     bob = await PythonClient().open(url, "websocket", {"auth": {"token": token("bob")}})
     await bob.call("join_room", {"room_id": "lobby"})
     yield bob
@@ -86,7 +86,7 @@ async def test_unread_limit_applies_after_upgrade(url: str, composition: Composi
             async with http.ws_connect(f"{OPEN_WEBSOCKET}&sid={session}") as websocket:
                 await websocket.send_str("2probe")
                 await next_text(websocket, "3probe")
-                for _ in range(200):  # less than may wait, and more than goes at once
+                for _ in range(200):  # less than the unread limit, but more than one write
                     await bob.call("send_group_message", {"room_id": "lobby", "content": MUCH})
                 small = websocket.get_extra_info("socket")
                 small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -119,7 +119,7 @@ async def test_pongs_to_client_that_does_not_read_are_bounded() -> None:
 
 
 async def open_by_hand(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A WebSocket whose client reads only when it wants to."""
+    """Open a WebSocket whose client reads only on request."""
     host, port = url.removeprefix("http://").split(":")
     raw = socket.socket()
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -267,7 +267,7 @@ async def test_packets_read_at_once_are_bounded() -> None:
             while websocket._owner_reads or not websocket._is_behind:
                 await asyncio.sleep(0)
         for _ in range(100):
-            await asyncio.sleep(0)  # the loop's turns, in which more could be taken
+            await asyncio.sleep(0)  # iterations of the loop in which the server could read more
         assert len(connection.transport._inbox._waiting) < 1000
 
         gate.release()

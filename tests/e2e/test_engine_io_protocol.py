@@ -1,4 +1,4 @@
-"""What Engine.IO's protocol, version 4, says that a server must do; a class for each section."""
+"""The rules of the Engine.IO protocol, version 4; a class for each section."""
 
 import asyncio
 import json
@@ -54,13 +54,13 @@ async def poll(http: aiohttp.ClientSession, url: str) -> tuple[int, str]:
 
 
 async def session(http: aiohttp.ClientSession) -> str:
-    """Where a new session is polled."""
+    """Open a session; return its polling URL."""
     _, opened = await poll(http, POLLING)
     return f"{POLLING}&sid={json.loads(opened[1:])['sid']}"
 
 
 async def is_refused(http: aiohttp.ClientSession, url: str) -> bool:
-    """Whether a WebSocket is not opened, or closed at once."""
+    """Return whether a WebSocket is rejected, or closed immediately."""
     try:
         async with http.ws_connect(url) as websocket:
             return (await websocket.receive(timeout=60)).type is not aiohttp.WSMsgType.TEXT

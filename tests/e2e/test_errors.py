@@ -140,7 +140,7 @@ async def test_connection_continues_after_rejection(connect: Connect) -> None:
 
 
 class TestWithTightLimits:
-    """The bounds that a deployment sets."""
+    """The limits that a deployment configures."""
 
     @pytest.fixture
     def settings(self) -> Settings:
@@ -196,7 +196,7 @@ class TestWithTightLimits:
 
 
 class BrokenMessages:
-    """A store's message log with a fault in it."""
+    """A message log that raises an unexpected error."""
 
     async def append(self, draft: Draft) -> Stored:
         raise RuntimeError(f"password=hunter2 {draft.content}")
@@ -206,7 +206,7 @@ class BrokenMessages:
 
 
 class TestWithABrokenStore:
-    """A fault that is ours."""
+    """An error in our own code."""
 
     @pytest.fixture
     async def url(self, settings: Settings) -> Any:

@@ -1,4 +1,4 @@
-"""What a load balancer and a supervisor ask the server."""
+"""Health and readiness checks for supervisors and load balancers."""
 
 from typing import Any
 

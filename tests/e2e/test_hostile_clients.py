@@ -1,4 +1,4 @@
-"""What a client may get wrong, and what it costs it: an error, or its own connection."""
+"""Invalid input costs a client an error reply, or its own connection."""
 
 import json
 import logging
@@ -32,7 +32,7 @@ def eve(url: str) -> Iterator[RawWebSocket]:
 
 
 def works(connection: RawWebSocket) -> bool:
-    """Whether a connection still carries out commands."""
+    """Return whether a connection still executes commands."""
     answer = connection.ask('["join_room",{"room_id":"lobby"}]')
     return bool(answer["ok"])
 

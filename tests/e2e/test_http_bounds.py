@@ -1,4 +1,4 @@
-"""What one HTTP connection takes of the event loop is bounded (`socketio-app serve`)."""
+"""The work of one HTTP connection per event loop iteration is bounded (`socketio-app serve`)."""
 
 import asyncio
 import logging
@@ -36,7 +36,7 @@ async def url() -> AsyncIterator[str]:
 
 
 async def answer(url: str, *sent: bytes) -> bytes:
-    """Send something, and read to the end."""
+    """Send data, and read to the end."""
     host, port = url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     async with asyncio.timeout(TIMEOUT_SECONDS):
@@ -98,7 +98,9 @@ async def test_first_requests_of_many_connections_are_spread_over_ticks(
     counting.cancel()
     assert all(received.startswith(b"HTTP/1.1 200") for received in answers)
     assert sum(fed_by_turn.values()) == 50
-    assert max(fed_by_turn.values()) <= 2 * MAX_PER_TURN  # a turn of ours may be two of the test's
+    assert (
+        max(fed_by_turn.values()) <= 2 * MAX_PER_TURN
+    )  # one iteration of the server may be two of the test
 
 
 async def test_large_body_is_received_completely(url: str) -> None:

@@ -1,4 +1,4 @@
-"""A room with more connections than are written to in one turn, on every kind of WebSocket."""
+"""Rooms with more connections than one slice, with every WebSocket implementation."""
 
 import asyncio
 
@@ -24,7 +24,7 @@ RECIPIENTS = 2 * SLICE_CONNECTIONS + 1
 
 @attrs.frozen
 class WebSockets:
-    """How uvicorn serves WebSockets, and whether the client offers compression."""
+    """uvicorn's WebSocket implementation, and whether the client offers compression."""
 
     ws: type[asyncio.Protocol] | str
     compression: Compression = None

@@ -1,4 +1,4 @@
-"""What python-socketio, python-engineio or uvicorn do by themselves, and must not happen here."""
+"""Default behavior of python-socketio, python-engineio and uvicorn that the chat must avoid."""
 
 import asyncio
 import gc
@@ -36,16 +36,16 @@ from tests.tokens import SECRET, token
 pytestmark = pytest.mark.anyio
 
 SETTINGS = Settings(secret_key=SECRET, rate_limits=False, ping_interval_seconds=3600)
-"""Without pings, so that no connection ends only because its client does not answer one."""
+"""Without pings, so that no connection is closed only for a missing pong."""
 PATHS = {"takeover": TakeoverProtocol, "asgi": "websockets-sansio"}
-SAID = '["send_group_message",{"room_id":"lobby","content":"%s"}]'
+SEND = '["send_group_message",{"room_id":"lobby","content":"%s"}]'
 
 on_each_path = pytest.mark.parametrize("websockets", PATHS.values(), ids=PATHS)
 over_each_transport = pytest.mark.parametrize("transport", ["polling", "websocket", "upgrade"])
 
 
 class Serve(Protocol):
-    """Serves a chat until the test ends; the base URL. Options are those of `serving`."""
+    """Serves a chat until the test ends; returns its base URL. `options` are those of `serving`."""
 
     def __call__(
         self, composition: Composition, websockets: Any = TakeoverProtocol, **options: Any
@@ -53,7 +53,7 @@ class Serve(Protocol):
 
 
 class Connect(Protocol):
-    """Connects a user, who joins rooms; they go when the test ends. Options are the client's."""
+    """Connects a user until the test ends, and joins rooms. `options` are the client's."""
 
     def __call__(
         self, url: str, user_id: str, transport: str, *rooms: str, **options: Any
@@ -75,7 +75,7 @@ async def serve() -> AsyncIterator[Serve]:
 
 @pytest.fixture
 async def connect(serve: Serve) -> AsyncIterator[Connect]:
-    del serve  # its servers are there for longer than the clients
+    del serve  # the servers must outlast the clients
     async with AsyncExitStack() as stack:
 
         async def connect_user(
@@ -87,14 +87,14 @@ async def connect(serve: Serve) -> AsyncIterator[Connect]:
             joins = [client.command('["join_room",{"room_id":"%s"}]' % room) for room in rooms]
             await client.send_and_settle(['40{"token":"%s"}' % token(user_id), *joins])
             if transport == "upgrade":
-                await client.upgrade(nothing_else, "after the probe", [])
+                await client.upgrade(do_nothing, "after the probe", [])
             return client
 
         yield connect_user
 
 
-async def nothing_else() -> None:
-    """Happens meanwhile."""
+async def do_nothing() -> None:
+    """Do nothing during the upgrade."""
 
 
 @on_each_path
@@ -106,12 +106,12 @@ async def test_client_that_neither_reads_nor_answers_pings_is_disconnected(
     tasks = len(asyncio.all_tasks())
     stalled = await connect(url, "ada", "websocket", "lobby", has_small_buffer=True)
 
-    await say_much(composition)
+    await flood_lobby(composition)
 
     async with asyncio.timeout(60):
         while composition.chat.connection_count or len(asyncio.all_tasks()) > tasks:
             await asyncio.sleep(0.01)
-        while not is_given_up(stalled):
+        while not is_closed_by_server(stalled):
             await asyncio.sleep(0.01)
 
 
@@ -124,17 +124,17 @@ async def test_closing_does_not_wait_for_client_that_reads_nothing(
     composition = compose(SETTINGS)
     url = await serve(composition, websockets, system_buffer_bytes=8192)
     stalled = await connect(url, "ada", "websocket", "lobby", has_small_buffer=True)
-    await say_much(composition)
+    await flood_lobby(composition)
 
     composition.chat.disconnect_user("ada")
 
     async with asyncio.timeout(60):
-        while not is_given_up(stalled):
+        while not is_closed_by_server(stalled):
             await asyncio.sleep(0.01)
 
 
-async def say_much(composition: Composition) -> None:
-    """Tell the lobby more than the system keeps, and less than connections are cut for."""
+async def flood_lobby(composition: Composition) -> None:
+    """Send the lobby more than the system buffers, and less than the unread limit."""
     bob = Actor(UserId("bob"))
     await composition.chat.execute(bob, JoinRoom(RoomId("lobby")))
     for _ in range(150):
@@ -142,8 +142,8 @@ async def say_much(composition: Composition) -> None:
     assert composition.chat.connection_count == 1
 
 
-def is_given_up(client: FrameClient) -> bool:
-    """Whether the server has let go of the TCP connection, as the client's system knows."""
+def is_closed_by_server(client: FrameClient) -> bool:
+    """Return whether the server has closed the TCP connection, according to the client's system."""
     assert client.websocket is not None
     asked = select.poll()
     asked.register(client.websocket.fileno(), 0)
@@ -171,8 +171,8 @@ async def test_websocket_that_closes_during_authentication_leaves_no_session(
     await until_empty(composition)
 
 
-class Uneven:
-    """Happens before a store's calls: a later one may wait for a shorter time."""
+class UnevenDelays:
+    """A hook that delays calls to the store so that a later call may return earlier."""
 
     def __init__(self) -> None:
         self._calls = 0
@@ -188,15 +188,15 @@ class Uneven:
 async def test_commands_of_client_are_handled_in_order_whatever_their_duration(
     serve: Serve, connect: Connect, websockets: Any, transport: str
 ) -> None:
-    composition = compose(SETTINGS, store=HookedStore(before=Uneven()))
+    composition = compose(SETTINGS, store=HookedStore(before=UnevenDelays()))
     client = await connect(await serve(composition, websockets), "ada", transport, "lobby")
     client.received.clear()
 
-    await client.send_and_settle([client.command(SAID % number) for number in range(100)])
+    await client.send_and_settle([client.command(SEND % number) for number in range(100)])
 
     *answers, _ = [packet for packet in client.received if packet.startswith("43")]
-    said = [json.loads(answer.lstrip("0123456789"))[0]["message"] for answer in answers]
-    contents = [(message["seq"], message["content"]) for message in said]
+    messages = [json.loads(answer.lstrip("0123456789"))[0]["message"] for answer in answers]
+    contents = [(message["seq"], message["content"]) for message in messages]
     assert contents == [(number + 1, str(number)) for number in range(100)]
 
 
@@ -207,14 +207,14 @@ async def test_poll_responses_have_no_more_packets_than_clients_accept(
     ada = await connect(url, "ada", "websocket", "lobby")
     bob = await connect(url, "bob", "polling", "lobby")
 
-    await ada.send_and_settle(["42" + SAID % number for number in range(100)])
+    await ada.send_and_settle(["42" + SEND % number for number in range(100)])
 
-    told: list[str] = []
-    while sum('["receive_group_message"' in packet for packet in told) < 100:
+    received: list[str] = []
+    while sum('["receive_group_message"' in packet for packet in received) < 100:
         async with bob.http.get(bob.url) as answer:
             packets = (await answer.text()).split("\x1e")
         assert len(packets) <= Payload.max_decode_packets
-        told += packets
+        received += packets
 
 
 async def test_standalone_server_negotiates_no_compression(tmp_path: Path) -> None:
@@ -231,8 +231,8 @@ async def test_connection_creates_no_class(
     serve: Serve, connect: Connect, websockets: Any, transport: str
 ) -> None:
     url = await serve(compose(SETTINGS), websockets)
-    await connect(url, "ada", transport)  # and what is made once for all
-    with without_collection():
+    await connect(url, "ada", transport)  # and create what is created only once
+    with without_garbage_collection():
         before = classes()
 
         await connect(url, "ada", transport)
@@ -241,13 +241,13 @@ async def test_connection_creates_no_class(
 
 
 def classes() -> int:
-    # `isinstance` would ask a weak reference's proxy, whose object may be gone, for its class.
+    # `isinstance` would read `__class__` of a weak proxy, whose object may be gone.
     return sum(issubclass(type(each), type) for each in gc.get_objects())
 
 
 @contextmanager
-def without_collection() -> Iterator[None]:
-    """Let garbage in cycles, such as a class, stay for so long."""
+def without_garbage_collection() -> Iterator[None]:
+    """Disable garbage collection, so that unreachable cycles such as classes stay."""
     gc.disable()
     try:
         yield
@@ -279,25 +279,25 @@ async def test_cost_of_disconnecting_depends_only_on_own_rooms(
 ) -> None:
     few, many = [await lines_of_leaving(serve, connect, others) for others in (5, 50)]
 
-    assert many < few + 45 / 2  # not a line for each of the others
+    assert many < few + 45 / 2  # no line for each of the other users
 
 
 async def lines_of_leaving(serve: Serve, connect: Connect, others: int) -> int:
-    """How many lines run when somebody leaves others, who are in rooms of their own too."""
+    """Count the lines that run when a user disconnects while others are in other rooms as well."""
     composition = compose(SETTINGS)
     url = await serve(composition)
     ada = await connect(url, "ada", "websocket", "lobby", "den")
     for number in range(others):
         await connect(url, f"user{number}", "websocket", "lobby", f"room{number}")
     connection = composition.server.context.sessions[ada.sid]
-    with lines_counted() as lines:
+    with count_lines() as lines:
         connection.end(TRANSPORT_CLOSE)
     return len(lines)
 
 
 @contextmanager
-def lines_counted() -> Iterator[list[int]]:
-    """The lines that run in what is called meanwhile."""
+def count_lines() -> Iterator[list[int]]:
+    """Record the lines that run within the context."""
     lines: list[int] = []
 
     def trace(frame: FrameType, event: str, _argument: object) -> Any:

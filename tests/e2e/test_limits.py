@@ -75,7 +75,7 @@ class TestConnections:
 
 
 async def handshake(url: str, transport: Transport, headers: dict[str, str] | None = None) -> int:
-    """The status that a handshake is answered with; 200 for a WebSocket that is open."""
+    """Return the status of a handshake's response; 200 for an open WebSocket."""
     async with aiohttp.ClientSession(url, headers=headers) as http:
         if transport == "polling":
             async with http.get(HANDSHAKE + "polling") as answer:
@@ -129,7 +129,7 @@ class TestBeingLetIn:
 
 class TestSlowReaders:
     async def test_slow_reader_misses_typing_events_only(self, serve: Serve) -> None:
-        """Polls come when the client likes: so what waits for it is known."""
+        """A polling client decides when it reads, so what is unread is known."""
         async with serve(rate_limits="off", typing_unread_bytes=10_000, metrics_port=9000) as (
             composition,
             url,

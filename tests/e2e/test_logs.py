@@ -1,4 +1,4 @@
-"""What an operator reads in the log, and what nobody does."""
+"""What operators find in the log, and what is never logged."""
 
 import contextlib
 import io
@@ -26,14 +26,14 @@ from tests.stores import HookedStore
 from tests.tokens import SECRET, token
 
 MARK = "q7Zx"
-"""Is in everything that is nobody's business."""
+"""Part of every secret and every content that must not be logged."""
 
 MESSAGE = {"to_user_id": "bob", "content": "Hello"}
 
 
 @pytest.fixture(scope="module")
 def log() -> Iterator[io.StringIO]:
-    """What a server that runs by itself would write."""
+    """Configure logging as the standalone server does; yield the output."""
     configured = log_config("debug", "json")
     names = ["", *configured["loggers"]]
     before = [(each, each.level, each.handlers[:]) for each in map(logging.getLogger, names)]
@@ -53,7 +53,7 @@ def nothing_written(log: io.StringIO) -> None:
 
 
 def message_frame(content: str) -> str:
-    """A message to Bob, as a client sends it."""
+    """Return the packet of a message to Bob."""
     return "421" + json.dumps(["send_personal_message", {**MESSAGE, "content": content}])
 
 
@@ -62,21 +62,21 @@ def events(log: io.StringIO, event: str) -> list[dict[str, Any]]:
     return [line for line in lines if line["event"] == event]
 
 
-def faulty() -> Composition:
-    """A chat whose store has a fault, in the text of which is what it was given."""
+def chat_with_errors() -> Composition:
+    """Return a chat whose store raises errors that contain its arguments."""
 
-    async def fault(call: str) -> None:
+    async def raise_error(call: str) -> None:
         if call == "append":
-            raise RuntimeError(f"a fault with {MARK}")
+            raise RuntimeError(f"error with {MARK}")
 
-    return compose(Settings(secret_key=SECRET, rate_limits=False), store=HookedStore(fault))
+    return compose(Settings(secret_key=SECRET, rate_limits=False), store=HookedStore(raise_error))
 
 
 @pytest.mark.anyio
 async def test_connection_logs_two_lines_with_user_duration_and_reason(
     log: io.StringIO,
 ) -> None:
-    async with serving(application(faulty())) as url:
+    async with serving(application(chat_with_errors())) as url:
         ada = await PythonClient().open(url, "websocket", {"auth": {"token": token("ada")}})
         connection = (await until(ada, "connected"))["connection_id"]
         await ada.close()
@@ -85,14 +85,14 @@ async def test_connection_logs_two_lines_with_user_duration_and_reason(
     (disconnected,) = events(log, "disconnected")
     assert (connected["user"], connected["connection"]) == ("ada", connection)
     assert (disconnected["user"], disconnected["connection"]) == ("ada", connection)
-    # The client says goodbye and closes the WebSocket at the same time.
+    # The client sends the disconnect packet and closes the WebSocket at the same time.
     assert disconnected["reason"] in {"client_disconnect", "transport_close"}
     assert 0 <= disconnected["duration"] < 60
 
 
 @pytest.mark.anyio
 async def test_rejected_connection_logs_one_line(log: io.StringIO) -> None:
-    async with serving(application(faulty())) as url:
+    async with serving(application(chat_with_errors())) as url:
         with pytest.raises(Refused):
             await PythonClient().open(url, "websocket", {"auth": {"token": MARK}})
 
@@ -107,7 +107,7 @@ async def test_rejected_connection_logs_one_line(log: io.StringIO) -> None:
 
 @pytest.mark.anyio
 async def test_client_that_repeats_its_rejected_token_logs_one_warning(log: io.StringIO) -> None:
-    async with serving(application(faulty())) as url:
+    async with serving(application(chat_with_errors())) as url:
         for _ in range(3):
             with pytest.raises(Refused):
                 await PythonClient().open(url, "websocket", {"auth": {"token": MARK}})
@@ -121,7 +121,7 @@ async def test_reason_for_a_rejected_token_is_logged_and_never_sent(log: io.Stri
     future = int(time.time()) + 3600
     claims = {"sub": "ada", "exp": future + 60, "iat": future}
     auth = {"token": jose.jwt.encode(claims, SECRET, "HS256")}
-    async with serving(application(faulty())) as url:
+    async with serving(application(chat_with_errors())) as url:
         with pytest.raises(Refused) as answer:
             await PythonClient().open(url, "websocket", {"auth": auth})
 
@@ -134,7 +134,7 @@ async def test_reason_for_a_rejected_token_is_logged_and_never_sent(log: io.Stri
 async def test_rejected_token_refresh_logs_one_line_with_its_user_and_reason(
     log: io.StringIO,
 ) -> None:
-    async with serving(application(faulty())) as url:
+    async with serving(application(chat_with_errors())) as url:
         ada = await PythonClient().open(url, "websocket", {"auth": {"token": token("ada")}})
         await ada.call("refresh_token", {"token": token("bob")})
         await ada.close()
@@ -147,7 +147,7 @@ async def test_rejected_token_refresh_logs_one_line_with_its_user_and_reason(
 async def test_internal_error_logs_one_line_with_the_id_sent_to_the_client(
     log: io.StringIO,
 ) -> None:
-    async with serving(application(faulty())) as url:
+    async with serving(application(chat_with_errors())) as url:
         ada = await PythonClient().open(url, "websocket", {"auth": {"token": token("ada")}})
         answer = await ada.call("send_personal_message", MESSAGE)
         await ada.close()
@@ -162,7 +162,7 @@ async def test_internal_error_logs_one_line_with_the_id_sent_to_the_client(
 
 @pytest.fixture(scope="module")
 def url(log: io.StringIO) -> Iterator[str]:
-    with serving_in_a_thread(application(faulty())) as base_url:
+    with serving_in_a_thread(application(chat_with_errors())) as base_url:
         yield base_url
 
 
@@ -185,7 +185,7 @@ def test_content_sent_by_clients_is_not_logged(
     url: str, log: io.StringIO, frame: str | bytes
 ) -> None:
     with raw_websocket(url, "ada") as ada:
-        with contextlib.suppress(ConnectionClosed):  # it may have been too much for the server
+        with contextlib.suppress(ConnectionClosed):  # the server may have closed the connection
             ada.send(frame)
             ada.send('422["settle",{}]')
             ada.send("1")

@@ -1,4 +1,4 @@
-"""What Prometheus finds."""
+"""Metrics for Prometheus."""
 
 import json
 import re
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 DASHBOARD = Path(__file__).parents[2] / "deploy" / "grafana-dashboard.json"
 
 Samples = dict[str, float]
-"""By name and labels, as `name{label="value"}`; histograms' buckets left out."""
+"""Return the values by name and labels, as `name{label="value"}`, without histogram buckets."""
 
 
 async def scrape(url: str) -> str:
@@ -74,7 +74,7 @@ async def test_all_activity_is_counted(tmp_path: Path) -> None:
 
     assert found["chat_connections"] == 1
     assert found["chat_connections_opened_total"] == 2
-    # Whether the client's goodbye comes before the end of its transport is a matter of time.
+    # Which arrives first, the client's disconnect packet or the end of its transport, is random.
     closed = [found.get(f'chat_connections_closed_total{{reason="{each}"}}', 0) for each in ENDS]
     assert sum(closed) == 1
     assert found['chat_connections_refused_total{code="unauthenticated"}'] == 1
@@ -83,7 +83,7 @@ async def test_all_activity_is_counted(tmp_path: Path) -> None:
     assert found['chat_commands_total{command="send_group_message",outcome="not_a_member"}'] == 1
     assert found['chat_commands_total{command="other",outcome="unknown_command"}'] >= 1
     assert found['chat_command_seconds_count{command="send_group_message"}'] == 2
-    # Two who joined, of whom one was told once and one twice; the message; and its notice.
+    # Two `user_joined`, for one and for two members; the message; and its receipt.
     assert found["chat_deliveries_total"] == 5
     assert found["chat_delivery_seconds_count"] == 1
     assert found["chat_commit_writes_sum"] == 3
@@ -145,7 +145,7 @@ async def test_metrics_have_own_port(tmp_path: Path) -> None:
                 assert answer.status == 404
             async with http.get(f"{operations}/socket.io/?EIO=4&transport=polling") as answer:
                 assert answer.status == 404
-            # A scraper that keeps its connection does not hold up the end.
+            # A scraper that keeps its connection open does not block shutdown.
             status, errors = await server.end()
 
         assert status < 0

@@ -1,4 +1,4 @@
-"""Missed messages are pushed as fast as the client takes them (docs/wire.md, "Missed messages")."""
+"""Missed messages are pushed as fast as the client reads them (docs/wire.md, "Missed messages")."""
 
 import asyncio
 import json
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.anyio
 
 MISSED = 500
 CONTENT = "語" * 4000
-"""12,000 bytes; all that is missed is six times what may wait for a client."""
+"""12,000 bytes; all missed messages together are six times the unread limit."""
 
 SYSTEM_BUFFER_BYTES = 65_536
 ADA, BOB = UserId("ada"), UserId("bob")
@@ -38,7 +38,7 @@ LOBBY = RoomId("lobby")
 
 @attrs.frozen
 class Served:
-    """A chat in which Bob has missed much."""
+    """A chat in which Bob has missed many messages."""
 
     url: str
     chat: Chat
@@ -67,15 +67,15 @@ async def served(kind: Kind | None = None) -> AsyncIterator[Served]:
 
 
 class SlowClient:
-    """Bob's client. It reads when it is asked to, and answers pings."""
+    """Bob's client, which reads on request and answers pings."""
 
     def __init__(self, socket: FrameSocket) -> None:
         self._socket = socket
         self.seqs: list[int] = []
-        """The places of Ada's messages, in the order in which they came."""
+        """The `seq`s of Ada's messages, in the order of arrival."""
         self.in_lobby = 0
         self.after_seqs = 0
-        """How many of Ada's messages had come when the first of the lobby did."""
+        """The number of Ada's messages that arrived before the lobby's first."""
 
     @classmethod
     async def open(cls, url: str) -> "SlowClient":
@@ -85,12 +85,12 @@ class SlowClient:
         return cls(socket)
 
     async def read(self, count: int) -> None:
-        """Read until so many of Ada's messages have come."""
+        """Read until `count` of Ada's messages have been received."""
         while len(self.seqs) < count:
             await self._read()
 
     async def confirm(self, ada: PythonClient, receipts: int) -> None:
-        """Answer pings until Ada was notified of so many deliveries."""
+        """Answer pings until Ada was notified of `count` deliveries."""
         reading = asyncio.create_task(self._read_on())
         await until(ada, "personal_message_delivered", count=receipts)
         reading.cancel()

@@ -1,4 +1,4 @@
-"""The chat in front of a host application, which must not notice."""
+"""The chat mounted before a host application, which is unaffected."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -32,7 +32,7 @@ Get = Callable[[str], Awaitable[tuple[int, Any]]]
 
 @pytest.fixture
 def life() -> list[str]:
-    """What has happened to the host, in order."""
+    """The lifecycle events of the host, in order."""
     return []
 
 

@@ -1,4 +1,4 @@
-"""Which web origins may connect."""
+"""The web origins that may connect."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ HANDSHAKE = "/socket.io/?EIO=4&transport="
 
 
 async def handshakes(origin: str | None, *allowed: str) -> tuple[bool, bool, str | None]:
-    """Whether polling and WebSocket are let in from an origin, and what CORS says."""
+    """Return whether an origin is allowed over polling and WebSocket, and the CORS header."""
     settings = Settings(secret_key=SECRET, backend_cors_origins=allowed)
     async with (
         serving(create_socketio_app(settings=settings)) as base_url,

@@ -1,4 +1,4 @@
-"""A real server and real clients, on PostgreSQL that is behind PgBouncer, or goes away."""
+"""A real server and real clients on PostgreSQL, behind PgBouncer or with outages."""
 
 import asyncio
 import os

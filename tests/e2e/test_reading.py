@@ -19,7 +19,7 @@ TO_BOB, TO_ADA, IN_LOBBY = {"to_user_id": "bob"}, {"to_user_id": "ada"}, {"room_
 async def send_messages(
     client: Client, target: dict[str, str], *contents: str
 ) -> list[dict[str, Any]]:
-    """Send messages; how they were stored."""
+    """Send messages; return them as stored."""
     command = "send_group_message" if "room_id" in target else "send_personal_message"
     answers = [await client.call(command, {**target, "content": each}) for each in contents]
     return [answer["message"] for answer in answers]

@@ -1,4 +1,4 @@
-"""Middleware may read from a WebSocket itself, and its calls end with the connection."""
+"""Middleware that calls `receive` of a WebSocket ahead of the chat."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

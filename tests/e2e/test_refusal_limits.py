@@ -40,7 +40,7 @@ class TestRefusals:
             )
 
             assert mallory.received.count(GOODBYE) == 1
-            # As time passes, one more in each fifth of a second.
+            # One more is tolerated every fifth of a second.
             assert sum(packet.startswith("43") for packet in mallory.received) in range(11, 40)
             await mallory.release()
             await settled(ada)
@@ -189,7 +189,7 @@ class TestConnects:
         assert len(verified) == codes.count("unauthenticated")
 
     async def test_clients_of_one_address_can_reconnect_together(self, serve: Serve) -> None:
-        """Official clients do not try again after a refused CONNECT; handshakes are limited."""
+        """Official clients do not retry a rejected CONNECT, so only handshakes are limited."""
         async with serve(rate_connect_per_address=1, rate_burst_seconds=1) as (composition, url):
             clients = [await open_client(url, f"user {number}", "websocket") for number in range(5)]
 

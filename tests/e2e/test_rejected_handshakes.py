@@ -1,4 +1,4 @@
-"""A rejected handshake has the same answer over polling and over a WebSocket."""
+"""A rejected handshake has the same response over polling and over a WebSocket."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -39,15 +39,15 @@ async def chat(
 
 
 def unexpected(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Errors in the log, but for the one that uvicorn's own protocol logs for every such answer."""
+    """Return the errors in the log, except for uvicorn's own about each such response."""
     errors = [record.message for record in caplog.records if record.levelname == "ERROR"]
     of_uvicorn = {"ASGI callable returned without completing handshake."}
     modules = {record.module for record in caplog.records if record.message in of_uvicorn}
-    return errors if "fast_protocol" in modules else [*set(errors) - of_uvicorn]
+    return errors if "uvicorn_protocol" in modules else [*set(errors) - of_uvicorn]
 
 
 async def rejections(http: aiohttp.ClientSession, **headers: str) -> list[Rejection]:
-    """How a handshake is rejected over polling, and how over a WebSocket."""
+    """Return the responses to a rejected handshake over polling and over a WebSocket."""
     async with http.get(HANDSHAKE + "polling", headers=headers) as answer:
         polling = answer.status, answer.headers
     with pytest.raises(aiohttp.WSServerHandshakeError) as rejected:

@@ -1,4 +1,4 @@
-"""A uvicorn of one's own ends while polls are open."""
+"""A uvicorn server of the host shuts down while polls are open."""
 
 import asyncio
 from contextlib import AsyncExitStack

@@ -1,4 +1,4 @@
-"""The chat works on every ASGI server that the documentation names, started as it says."""
+"""The chat works on every documented ASGI server, started with the documented command."""
 
 import contextlib
 import http.client
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.anyio
 START_SECONDS = 60
 END_SECONDS = 30
 ENDS_POLLS = {"gunicorn", "socketio-app", "uvicorn"}
-"""On these an open poll is answered when the server ends, and does not hold it up."""
+"""Servers on which open polls are answered at shutdown, and do not block it."""
 
 SLICE_CONNECTIONS = 3
 RECIPIENTS = 2 * SLICE_CONNECTIONS + 1
@@ -52,7 +52,7 @@ app = application(compose(settings, slice_connections={SLICE_CONNECTIONS}))
 
 @attrs.frozen
 class Server:
-    """A server process that answers."""
+    """A server process that accepts requests."""
 
     url: str
     process: "subprocess.Popen[bytes]"
@@ -60,7 +60,7 @@ class Server:
 
 
 def name_of(command: str) -> str:
-    """A command's program, and what tells it apart from others of the program."""
+    """Return a command's program, and what distinguishes it from other commands of the program."""
     program, *arguments = shlex.split(command)
     options = dict(pairwise(arguments))
     return "-".join(filter(None, (program, options.get("--ws", "").rpartition(":")[2])))
@@ -84,7 +84,7 @@ def test_every_supported_server_is_documented() -> None:
 def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
-    """A documented command, with another port and with small parts for large rooms."""
+    """Run a documented command on another port, with small slices for large rooms."""
     program, *arguments = shlex.split(request.param)
     skip_where_missing(program)
     folder, port = tmp_path_factory.mktemp(program), str(free_port())
@@ -121,7 +121,7 @@ def server(
 
 @contextlib.contextmanager
 def open_poll(server: Server) -> Iterator[http.client.HTTPConnection]:
-    """A poll that the server has, and has not answered."""
+    """Open a poll that the server has received and not answered."""
     path = "/socket.io/?EIO=4&transport=polling"
     address = server.url.removeprefix("http://")
     connection = http.client.HTTPConnection(address, timeout=END_SECONDS)
@@ -129,7 +129,7 @@ def open_poll(server: Server) -> Iterator[http.client.HTTPConnection]:
         connection.request("GET", path)
         opened = json.loads(connection.getresponse().read()[1:])
         connection.request("GET", f"{path}&sid={opened['sid']}")
-        # The server reads what comes later after it.
+        # The server handles a later request after it.
         wait_until_it_answers(server)
         yield connection
 

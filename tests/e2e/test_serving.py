@@ -1,4 +1,4 @@
-"""The server as a process, as an operator runs it."""
+"""The server as a process, as operators run it."""
 
 import asyncio
 import json
@@ -26,14 +26,14 @@ SERVE = [sys.executable, "-m", "socketio_app.server"]
 
 @attrs.define
 class Served:
-    """A server process that answers."""
+    """A server process that accepts requests."""
 
     url: str
     process: asyncio.subprocess.Process
     said: list[str]
 
     async def end(self, by: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
-        """Ask it to end; its exit status, and what it wrote to stderr."""
+        """Send a signal; return the exit status, and what was written to stderr."""
         self.process.send_signal(by)
         async with asyncio.timeout(PATIENCE_SECONDS):
             _, errors = await self.process.communicate()
@@ -42,7 +42,7 @@ class Served:
 
 
 async def wait_until_there(url: str, process: asyncio.subprocess.Process) -> None:
-    """Wait until the server answers that it is healthy; fail if it ends before."""
+    """Wait until the server is healthy; fail if it exits first."""
     async with aiohttp.ClientSession() as http, asyncio.timeout(PATIENCE_SECONDS):
         while process.returncode is None:
             try:

@@ -1,4 +1,4 @@
-"""Clients that stop to read while their room is busy: a real process, measured from outside."""
+"""Clients that stop reading in a busy room; the server is a separate process."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.anyio
 
 CONTENT = "x" * 4000
 MESSAGES = 4000
-"""Sixteen megabytes for each who should read them."""
+"""Sixteen megabytes for each member."""
 
 STALLED: Sequence[Transport] = ("polling", "websocket") * 4
 MAX_UNREAD_BYTES = 1_048_576
@@ -42,7 +42,7 @@ async def member(server: Served, user_id: str) -> PythonClient:
 
 
 async def stalled(server: Served, transport: Transport) -> FrameClient:
-    """Mallory, who joins and reads nothing more."""
+    """Connect Mallory, who joins the room and then stops reading."""
     client = await FrameClient.open(server.url, transport, has_small_buffer=True)
     packets = ['40{"token":"%s"}' % token("mallory"), '421["join_room",{"room_id":"lobby"}]']
     await client.send_until(packets, "431[")
@@ -58,7 +58,7 @@ async def test_clients_that_do_not_read_use_bounded_memory_and_lose_no_messages(
         process = psutil.Process(server.process.pid)
 
         async def talk(messages: int) -> int:
-            """Ada says so much; how large the server was at most."""
+            """Let Ada send messages; return the largest memory use of the server."""
             largest = 0
             for number in range(messages):
                 post = {"room_id": "lobby", "content": CONTENT}
@@ -69,14 +69,14 @@ async def test_clients_that_do_not_read_use_bounded_memory_and_lose_no_messages(
 
         warm = 250
         small = await talk(warm)
-        # SQLite's cache of what is newest grows with every message, up to its own bound.
+        # SQLite's page cache grows with each message, up to its limit.
         before = await talk(MESSAGES)
         cached = before - small
         warm += MESSAGES
         mallory = [await stalled(server, transport) for transport in STALLED]
         grown_by = await talk(MESSAGES) - before
 
-        # What waits for several is the same bytes.
+        # Unread frames of several connections are the same bytes.
         assert grown_by - cached < len(STALLED) * MAX_UNREAD_BYTES < MESSAGES * len(CONTENT)
 
         heard = bob.inbox.of
@@ -101,7 +101,7 @@ async def test_clients_that_do_not_read_use_bounded_memory_and_lose_no_messages(
 async def test_slow_reader_gets_all_replies_to_concurrent_commands(
     protocol: type[asyncio.Protocol] | str,
 ) -> None:
-    """Four pages of 250 KB, of which only one waits at a time."""
+    """Four pages of 250 KB, of which only one may be unread at a time."""
     settings = Settings(secret_key=SECRET, rate_limits=False, max_unread_bytes=65_536)
     composition = compose(settings)
     app = application(composition)
@@ -124,7 +124,7 @@ async def test_slow_reader_gets_all_replies_to_concurrent_commands(
 
 
 async def test_polling_client_gets_all_replies_to_concurrent_commands() -> None:
-    """Its commands wait for its polls, though the store lets others have a turn between them."""
+    """Its commands wait for its polls, although the store yields between them."""
     store = HookedStore(after=lambda _call: asyncio.sleep(0.001))
     settings = Settings(secret_key=SECRET, rate_limits=False, max_unread_bytes=65_536)
     composition = compose(settings, store=store)
@@ -143,7 +143,7 @@ async def test_polling_client_gets_all_replies_to_concurrent_commands() -> None:
             while not eio.transport.queue.bytes:
                 await asyncio.sleep(0)
         for _ in range(3 * len(pages)):
-            await composition.store.rooms.rooms_of(UserId("bob"))  # as long as another page takes
+            await composition.store.rooms.rooms_of(UserId("bob"))  # takes as long as another page
         await client._read_until(f"43{len(pages)}[")
 
         assert sum(packet.startswith("43") for packet in client.received) == len(pages)
@@ -152,7 +152,7 @@ async def test_polling_client_gets_all_replies_to_concurrent_commands() -> None:
 
 
 async def caught_up(server: Served, seq: int) -> list[int]:
-    """What Mallory finds of the lobby when back, beyond what was there before."""
+    """Let Mallory reconnect; return the `seq`s of the lobby's messages after `seq`."""
     back = await FrameClient.open(server.url, "websocket")
     await back.send_until(['40{"token":"%s"}' % token("mallory")], '42["connected"')
     found: list[int] = []

@@ -1,4 +1,4 @@
-"""What Socket.IO's protocol, version 5, says that a server must do; a class for each section."""
+"""The rules of the Socket.IO protocol, version 5; a class for each section."""
 
 import json
 import logging
@@ -21,7 +21,7 @@ CONNECT = '40{"token":"%s"}' % token("ada")
 JOIN = '["join_room",{"room_id":"lobby"}]'
 
 Opened = Callable[[], Awaitable[FrameClient]]
-"""Opens an Engine.IO session over which nobody is connected yet."""
+"""Opens an Engine.IO session without connecting to a namespace."""
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ async def opened(
 
 
 async def is_ended(client: FrameClient, packets: list[str | bytes]) -> bool:
-    """Send packets; whether they end the session."""
+    """Send packets; return whether they end the session."""
     await client.send_until(packets, "never")
     return client.is_at_end
 

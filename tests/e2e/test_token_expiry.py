@@ -92,7 +92,7 @@ class TestRevocation:
 
             composition.chat.disconnect_user("ada")
 
-            # Not what a client makes of a network that fails: it is not to come back by itself.
+            # Unlike after a network failure, clients must not reconnect by themselves.
             assert await until_disconnected(websocket) == "server disconnect"
             assert await until_disconnected(polling) == "server disconnect"
             await settled(bob)

@@ -1,4 +1,4 @@
-"""Spans for commands, by a real OpenTelemetry that a host application has set up."""
+"""Spans for commands, with a real OpenTelemetry set up by the host application."""
 
 import asyncio
 import json
@@ -44,7 +44,7 @@ app = create_socketio_app(verify_token=check)
 
 @pytest.fixture
 async def spans(tmp_path: Path) -> list[dict[str, object]]:
-    """What was traced of three commands of Ada's."""
+    """Return the spans of three commands sent by Ada."""
     (tmp_path / "host.py").write_text(HOST)
     port = str(free_port())
     process = await asyncio.create_subprocess_exec(

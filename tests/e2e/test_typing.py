@@ -107,7 +107,7 @@ async def test_typing_is_sent_once_per_change(connect: Connect) -> None:
 
 
 class TestForALongTime:
-    """With a time-to-live that no test outlasts."""
+    """With a TTL that no test outlasts."""
 
     @pytest.fixture
     def settings(self) -> Settings:

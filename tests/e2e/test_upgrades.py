@@ -1,4 +1,4 @@
-"""Upgrades and WebSocket handshakes: how many there may be, and what a failed one leaves."""
+"""Upgrades and WebSocket handshakes: how many are allowed, and the effects of a failed one."""
 
 import asyncio
 import contextlib
@@ -92,7 +92,7 @@ async def test_number_of_failed_upgrades_is_limited_and_polling_continues(
                 async with http.ws_connect(there):
                     opened, refused = opened + 1, 0
             except aiohttp.WSServerHandshakeError:
-                refused += 1  # perhaps the server has not noticed yet that the last one has ended
+                refused += 1  # the server may not have noticed the end of the last one yet
 
         assert opened == MAX_PROBES
         assert any(packet.startswith("40") for packet in await polling.get())

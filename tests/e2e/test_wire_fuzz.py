@@ -1,6 +1,6 @@
-"""Whatever clients send, the server goes on, logs no fault, keeps nothing, and disturbs nobody.
+"""Arbitrary traffic causes no errors, leaves no state and does not affect other clients.
 
-FUZZ_EXAMPLES says how many examples are played on each path (`make fuzz` plays thousands).
+`FUZZ_EXAMPLES` is the number of examples on each path (`make fuzz` runs thousands).
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from socketio_app.adapters.websocket.uvicorn_protocol import TakeoverProtocol
 from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import Composition, compose
 from socketio_app.entrypoints.settings import Settings
-from tests.e2e.hostile import Client, clients, play
+from tests.e2e.hostile import Client, clients, run
 from tests.e2e.raw_client import RawWebSocket, raw_websocket
 from tests.e2e.serving import serving_in_a_thread
 from tests.tokens import SECRET
@@ -30,7 +30,7 @@ LOGGERS = ["", "uvicorn.error", "uvicorn.access", "uvicorn"]
 
 SETTINGS = Settings(
     secret_key=SECRET,
-    # All come from one address and are one user; and the good talk fast.
+    # All connections have one address and one user, and the well-behaved clients send fast.
     handshakes_per_address=0,
     connections_per_user=0,
     rate_send_per_user=0,
@@ -42,7 +42,7 @@ SETTINGS = Settings(
 
 
 class Faults(logging.Handler):
-    """Keeps what nobody should have to read in a log."""
+    """Collects log records that report a fault."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,8 +54,8 @@ class Faults(logging.Handler):
 
 
 @attrs.define
-class Stage:
-    """A server, two who talk in its lobby, and what goes wrong."""
+class FuzzTarget:
+    """A server, two clients that talk in its lobby, and the faults in its log."""
 
     url: str
     composition: Composition
@@ -65,20 +65,20 @@ class Stage:
     numbers: Iterator[int] = attrs.field(factory=count)
 
     def talk(self) -> None:
-        """Ada says some things; Bob gets each once, in order, and nothing twice."""
-        said = [f"good-{next(self.numbers)}" for _ in range(3)]
-        for content in said:
+        """Let Ada send messages; check that Bob receives each exactly once, in order."""
+        sent = [f"good-{next(self.numbers)}" for _ in range(3)]
+        for content in sent:
             post = json.dumps(["send_group_message", {"room_id": "lobby", "content": content}])
             assert self.ada.ask(post)["ok"]
-        heard: list[str] = []
-        while len(heard) < len(said):
+        received: list[str] = []
+        while len(received) < len(sent):
             name, message = event(self.bob)
             if name == "receive_group_message" and message["from_user_id"] == "ada":
-                heard.append(message["content"])
-        assert heard == said
+                received.append(message["content"])
+        assert received == sent
 
-    def is_calm(self) -> bool:
-        """Whether nothing is left but what the two need."""
+    def has_only_two_clients(self) -> bool:
+        """Return whether no state is left except for the two clients."""
         server, chat = self.composition.server, self.composition.chat
         counts = {
             len(server.context.sessions),
@@ -95,7 +95,7 @@ class Stage:
 
 
 def event(connection: RawWebSocket) -> tuple[str, dict[str, str]]:
-    """The next event that a connection gets."""
+    """Return the next event that a connection receives."""
     while not (frame := str(connection.receive())).startswith("42"):
         pass
     name, payload = json.loads(frame[2:])
@@ -105,7 +105,7 @@ def event(connection: RawWebSocket) -> tuple[str, dict[str, str]]:
 @pytest.fixture(
     scope="module", params=[TakeoverProtocol, "websockets-sansio"], ids=["takeover", "asgi"]
 )
-def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
+def target(request: pytest.FixtureRequest) -> Iterator[FuzzTarget]:
     faults = Faults()
     for name in LOGGERS:
         logging.getLogger(name).addHandler(faults)
@@ -119,7 +119,7 @@ def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
         ):
             for member in (ada, bob):
                 assert member.ask('["join_room",{"room_id":"lobby"}]')["ok"]
-            yield Stage(url, composition, ada, bob, faults)
+            yield FuzzTarget(url, composition, ada, bob, faults)
     for name in LOGGERS:
         logging.getLogger(name).removeHandler(faults)
 
@@ -128,20 +128,22 @@ def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
 @settings(
     max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
-def test_arbitrary_traffic_does_not_affect_other_clients(stage: Stage, crowd: list[Client]) -> None:
+def test_arbitrary_traffic_does_not_affect_other_clients(
+    target: FuzzTarget, crowd: list[Client]
+) -> None:
     async def attack() -> None:
-        await asyncio.gather(*(play(stage.url, client) for client in crowd))
+        await asyncio.gather(*(run(target.url, client) for client in crowd))
 
     asyncio.run(attack())
-    stage.talk()
+    target.talk()
 
-    assert stage.faults.found == []
+    assert target.faults.found == []
 
 
-def test_closed_clients_leave_no_state(stage: Stage) -> None:
+def test_closed_clients_leave_no_state(target: FuzzTarget) -> None:
     deadline = time.monotonic() + 60
-    while not stage.is_calm() and time.monotonic() < deadline:
-        stage.talk()
+    while not target.has_only_two_clients() and time.monotonic() < deadline:
+        target.talk()
 
-    assert stage.is_calm()
-    assert stage.faults.found == []
+    assert target.has_only_two_clients()
+    assert target.faults.found == []

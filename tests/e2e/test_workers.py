@@ -1,4 +1,4 @@
-"""A server with several workers has one chat, or does not start."""
+"""A server with several workers shares one chat, or does not start."""
 
 import asyncio
 import os
@@ -28,7 +28,7 @@ REFUSAL = "another worker of this server is already running: run one worker, or 
 
 
 class Server:
-    """A server process, and what it has written so far."""
+    """A server process, and its output so far."""
 
     def __init__(self, url: str, process: asyncio.subprocess.Process) -> None:
         self.url = url
