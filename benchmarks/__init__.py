@@ -1,1 +1,1 @@
-"""How fast the chat is, measured side by side with what it is to be measured by."""
+"""Benchmarks of the chat next to comparable servers."""

@@ -1,4 +1,4 @@
-"""Measure everything and write docs/benchmarks.md and its plot: what `make bench` runs."""
+"""Run all benchmarks, and write docs/benchmarks.md and its plot (`make bench`)."""
 
 import argparse
 
@@ -12,11 +12,11 @@ from benchmarks.suite import Results, measure_all
 
 DOCS = HERE.parent / "docs"
 RESULTS = HERE / "results.json"
-"""All rounds' figures of the last run. They stay on the machine where they were taken."""
+"""The figures of all rounds of the last run, for this machine only."""
 
 
 def main() -> None:
-    """Do what the command line says."""
+    """Run the benchmarks with command line options."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--idle-seconds", type=float, default=60.0)

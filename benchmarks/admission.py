@@ -1,8 +1,8 @@
-"""What it costs a command to be let in, by its connection's rate and its user's.
+"""Measure the cost of rate limiting a command, by connection and by user.
 
 Usage: python -m benchmarks.admission
 
-Prints microseconds for a command, best of several rounds, over a thousand connections in turn.
+Prints microseconds per command, the best of several rounds, over a thousand connections in turn.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ FAST = Rate(per_second=1_000_000, burst=10_000_000)
 
 
 def microseconds(rates: Mapping[CommandKind, Rates], actors: Sequence[Actor] = ACTORS) -> float:
-    """What one command costs under some rates."""
+    """Return the cost of one command under some rates."""
     admission = Admission(SystemClock(), rates)
     best = float("inf")
     for _ in range(ROUNDS):

@@ -1,4 +1,4 @@
-"""What the chat is to reach, against Node's socket.io in the same run; and how far it is."""
+"""The goals of the chat, relative to Node's socket.io in the same run."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from benchmarks.servers import NODE, OURS
 
 @attrs.frozen
 class Aim:
-    """A figure, and how many times Node's it may be."""
+    """A figure, and the goal for its ratio to Node's."""
 
     title: str
     comparison: str
@@ -19,10 +19,10 @@ class Aim:
     unit: str
     goal: float
     limit: float
-    """What it must not be over, whatever the goal."""
+    """An upper bound that applies independently of the goal."""
 
     def verdict(self, comparison: Comparison) -> str:
-        """In a word or two."""
+        """A short name."""
         ratio = comparison.ratio(OURS, NODE, self.figure)
         if ratio <= self.goal:
             return "reached"

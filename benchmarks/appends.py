@@ -53,7 +53,7 @@ _numbers = count()
 
 
 def draft() -> Draft:
-    """The next message, as a client that can retry would send it."""
+    """Return the next message, as a client that can retry would send it."""
     number = next(_numbers)
     return Draft(
         new_message_id(),
@@ -67,7 +67,7 @@ def draft() -> Draft:
 
 @attrs.frozen
 class Figures:
-    """What one round of one way came to."""
+    """The result of one round of one method."""
 
     per_second: float
     cpu_us: float
@@ -76,7 +76,7 @@ class Figures:
 
 
 async def measure(append: Callable[[], Awaitable[object]], callers: int, messages: int) -> Figures:
-    """Append messages, each caller one after the other."""
+    """Append messages, one after another in each caller."""
     durations: list[float] = []
     turns = iter(range(messages))
 
@@ -109,7 +109,7 @@ class Database:
 
 @asynccontextmanager
 async def on_sqlite() -> AsyncIterator[Database]:
-    """A file in the temporary folder."""
+    """Create a database file in the temporary directory."""
     with tempfile.TemporaryDirectory() as folder:
         store, other = [SqliteStore(Path(folder) / name, 10) for name in ("chat.db", "plain.db")]
         await store.start()
@@ -142,7 +142,7 @@ def _append_plainly(connection: sqlite3.Connection) -> None:
 
 @asynccontextmanager
 async def on_postgresql() -> AsyncIterator[Database]:
-    """A server of its own, which flushes its disk as it should."""
+    """Start a database server that flushes to disk."""
     async with AsyncExitStack() as stack:
         url = stack.enter_context(postgres(fsync="on")).url
         await migrate_postgres(url)
@@ -174,14 +174,14 @@ DATABASES = {"sqlite": on_sqlite, "postgresql": on_postgresql}
 
 @contextmanager
 def a_commit_each(commits: GroupCommit[Any, Any]) -> Iterator[None]:
-    """For a while, no two writes share a transaction."""
+    """Disable group commit within the context."""
     max_batch_writes, commits._max_batch_writes = commits._max_batch_writes, 1
     yield
     commits._max_batch_writes = max_batch_writes
 
 
 async def compare(database: Database, messages: int, rounds: int) -> dict[str, Figures]:
-    """Every way in turn, round by round; the medians."""
+    """Run every method in turn, round by round; return the medians."""
 
     async def append() -> None:
         await database.store.messages.append(draft())
@@ -193,14 +193,14 @@ async def compare(database: Database, messages: int, rounds: int) -> dict[str, F
         of_round["a plain commit"] = await measure(database.single_commit, 1, messages // 10)
         with a_commit_each(database.commits):
             of_round["64 callers, a commit each"] = await measure(append, CALLERS, messages // 10)
-        if turn:  # the first warms up
+        if turn:  # the first round is a warm-up
             for name, figures in of_round.items():
                 found.setdefault(name, []).append(figures)
     return {name: _median(figures) for name, figures in found.items()}
 
 
 async def compare_on(name: str, messages: int, rounds: int) -> dict[str, Figures]:
-    """`compare` on one of `DATABASES`, started for it."""
+    """Run `compare` on one of `DATABASES`."""
     async with DATABASES[name]() as database:
         return await compare(database, messages, rounds)
 
@@ -211,7 +211,7 @@ def _median(figures: Sequence[Figures]) -> Figures:
 
 
 async def main() -> None:
-    """Measure what the command line names, and print it."""
+    """Run the benchmark with command line options, and print its results."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--messages", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=5)

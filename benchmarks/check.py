@@ -1,6 +1,6 @@
-"""The short form, for CI: whether the chat is still as far ahead of plain python-socketio.
+"""A short check for CI: whether the chat is still far enough ahead of plain python-socketio.
 
-It ends with status 1 where it is not (`reached.py`).
+It exits with status 1 if not (`reached.py`).
 """
 
 import sys
@@ -17,7 +17,7 @@ SECONDS, WARM_UP = 1.5, 0.5
 
 
 def main() -> int:
-    """Measure, and say how it is; 0 where all is well."""
+    """Measure, and print the results; return the exit status."""
     loads = {"fanout": FANOUT, "fanout_alone": FANOUT_ALONE, "direct": DIRECT}
     comparisons = {
         name: compare([OURS, PLAIN], attrs.evolve(load, seconds=SECONDS, warm_up=WARM_UP), ROUNDS)

@@ -1,7 +1,7 @@
-"""The same load on several servers, in turn.
+"""Put the same load on several servers in turn.
 
-Rounds go A B C, A B C, so that a drift of the machine's speed hits all alike, and each is on a
-server that was started for it. `python -m benchmarks.compare --help` says how to compare by hand.
+Rounds go A B C, A B C, so that a drift of the machine's speed affects all servers alike, and each
+round starts its own server. `python -m benchmarks.compare --help` explains how to compare manually.
 """
 
 import argparse
@@ -20,17 +20,17 @@ from benchmarks.servers import SERVERS, Server
 
 @attrs.frozen
 class Comparison:
-    """All rounds' figures, by the server's name."""
+    """The figures of all rounds, by server name."""
 
     load: Load
     rounds: Mapping[str, Sequence[Figures]]
 
     def median(self, server: Server, figure: str) -> float:
-        """Of a server's rounds."""
+        """Return the median of a server's rounds."""
         return median(self.rounds[server.name], figure)
 
     def ratio(self, server: Server, against: Server, figure: str) -> float:
-        """How many times the other's a server's figure is: the median of the rounds' ratios."""
+        """Return the median ratio of a server's figure to another's."""
         return ratio(self.rounds[server.name], self.rounds[against.name], figure)
 
 
@@ -38,7 +38,7 @@ def compare(servers: Sequence[Server], load: Load, rounds: int) -> Comparison:
     """Put the load on every server in turn.
 
     Raises:
-        MeasuringError: a server did not start, or lost or refused a client.
+        MeasuringError: a server did not start, or lost or rejected a client.
     """
     found: dict[str, list[Figures]] = {server.name: [] for server in servers}
     for _ in range(rounds):
@@ -54,7 +54,7 @@ def _say(what: str, began: float) -> None:
 
 
 def main() -> None:
-    """Compare what the command line names, and print the medians and ratios."""
+    """Run a comparison with command line options; print the medians and ratios."""
     parser = argparse.ArgumentParser(description="Compare servers under a load.")
     add_options(parser, list(SCENARIOS))
     parser.add_argument("--rounds", type=int, default=3)

@@ -1,11 +1,11 @@
-"""What rounds of figures come to: medians, and ratios that a drift of the machine cannot bend."""
+"""Medians and ratios of the figures of several rounds, robust against a drift of the machine."""
 
 import math
 import statistics
 from collections.abc import Mapping, Sequence
 
 Figures = Mapping[str, float]
-"""What one round came to; the unit is in the end of each name."""
+"""The figures of one round; each name ends with the unit."""
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -20,7 +20,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def median(rounds: Sequence[Figures], name: str) -> float:
-    """The middle one of the rounds."""
+    """Return the median of the rounds."""
     return statistics.median(figures[name] for figures in rounds)
 
 

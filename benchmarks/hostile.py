@@ -1,4 +1,4 @@
-"""Measure what a hostile client costs others, and write docs/hostile.md: `make bench-hostile`."""
+"""Measure how hostile clients affect others, and write docs/hostile.md (`make bench-hostile`)."""
 
 import argparse
 import sys
@@ -24,7 +24,7 @@ SERVER = Server(
     (sys.executable, "-m", "socketio_app.server"),
     {"DATABASE_URL": "memory://", "LOG_LEVEL": "error"},
 )
-"""The chat with its limits as they are by default."""
+"""The chat with default limits."""
 
 MANY_CONNECTIONS = 20
 MAX_GROWTH = 2.0
@@ -33,7 +33,7 @@ MAX_GROWTH = 2.0
 
 @attrs.frozen
 class Results:
-    """What one run came to."""
+    """The results of one run."""
 
     taken_on: date
     rounds: int
@@ -43,10 +43,10 @@ class Results:
 
 
 def measure_all(rounds: int, seconds: float) -> Results:
-    """Measure each kind of attack, over one connection and over many of one address.
+    """Measure each kind of attack, over one connection and over many from one address.
 
     Raises:
-        MeasuringError: the server did not start, or lost or refused another user's client.
+        MeasuringError: the server did not start, or lost or rejected another user's client.
     """
     return Results(
         datetime.now(UTC).date(),
@@ -63,7 +63,7 @@ def _attacked(connections: int, rounds: int, seconds: float) -> Mapping[str, Com
 
 
 def page(results: Results) -> str:
-    """The page, in Markdown."""
+    """Return the page, in Markdown."""
     return TEMPLATE.read_text().format(
         taken_on=f"{results.taken_on:%-d %B %Y}",
         rounds=results.rounds,
@@ -89,7 +89,7 @@ def _table(comparisons: Mapping[str, Comparison]) -> str:
 
 
 def main() -> None:
-    """Do what the command line says."""
+    """Run the benchmark with command line options."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=5.0, help="how long each is measured")

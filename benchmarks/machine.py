@@ -1,4 +1,4 @@
-"""On what it was measured."""
+"""The machine that benchmarks ran on."""
 
 import json
 import os
@@ -17,7 +17,7 @@ PACKAGES = ("python-socketio", "python-engineio", "uvicorn", "uvloop", "websocke
 
 @attrs.frozen
 class Machine:
-    """A machine, and the versions of what runs on it."""
+    """A machine, and the versions of the software on it."""
 
     processor: str
     processors: int
@@ -27,7 +27,7 @@ class Machine:
 
 
 def this_machine() -> Machine:
-    """The one that this runs on."""
+    """Return the current machine."""
     socketio = json.loads((HERE / "peers/node/node_modules/socket.io/package.json").read_text())
     node = subprocess.run(["node", "--version"], check=True, capture_output=True, text=True)  # noqa: S607  (whichever Node the path has)
     return Machine(
@@ -45,7 +45,7 @@ def this_machine() -> Machine:
 
 
 def _processor() -> str:
-    """Its name as Linux gives it; elsewhere its kind."""
+    """Return the processor's name on Linux, and its architecture elsewhere."""
     described = Path("/proc/cpuinfo")
     if described.exists():
         for line in described.read_text().splitlines():

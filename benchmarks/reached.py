@@ -1,4 +1,4 @@
-"""How far ahead of plain python-socketio the chat has been: what CI holds it to."""
+"""The lead over plain python-socketio that CI requires."""
 
 import tomllib
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from benchmarks.servers import HERE, OURS, PLAIN
 FILE = HERE / "reached.toml"
 
 KEPT_SHARE = 0.5
-"""So much of what was reached must still be there. Half, because machines are noisy."""
+"""The required share of the recorded lead: half, because machines are noisy."""
 
 HEAD = """\
 # How many times the CPU of this chat plain python-socketio has used, side by side.
@@ -23,7 +23,7 @@ HEAD = """\
 
 @attrs.frozen
 class SpeedUp:
-    """How far ahead the chat is in one thing, and how far it was."""
+    """The current lead of the chat in one scenario, and the recorded one."""
 
     name: str
     now: float
@@ -31,7 +31,7 @@ class SpeedUp:
 
     @property
     def is_kept(self) -> bool:
-        """Whether enough of it is still there."""
+        """Return whether the current lead is sufficient."""
         return self.now >= self.reached * KEPT_SHARE
 
 
@@ -60,6 +60,6 @@ def against_reached(now: Mapping[str, float], file: Path = FILE) -> list[SpeedUp
 
 
 def record(now: Mapping[str, float], file: Path = FILE) -> None:
-    """Hold on to what there is now."""
+    """Record the current lead."""
     lines = [f"{name} = {value:.1f}\n" for name, value in now.items()]
     file.write_text(HEAD + "".join(lines))

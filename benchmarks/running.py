@@ -1,4 +1,4 @@
-"""Starting a server, and a load on it, each on a processor of its own."""
+"""Starting a server and a load on it, each on its own processor."""
 
 import contextlib
 import json
@@ -21,22 +21,22 @@ PATIENCE_SECONDS = 30
 
 
 class MeasuringError(Exception):
-    """What was measured is worth nothing; the message says why."""
+    """The measurement is invalid; the message says why."""
 
 
 @attrs.frozen
 class Running:
-    """A server that listens."""
+    """A server that accepts connections."""
 
     port: int
     pid: int
 
 
 def measure(server: Server, load: Load) -> Figures:
-    """Start the server, put the load on it, end it.
+    """Start the server, put the load on it, and stop it.
 
     Raises:
-        MeasuringError: the server did not start, or lost or refused a client.
+        MeasuringError: the server did not start, or lost or rejected a client.
     """
     with running(server) as found, on_processor(1):
         options = [f"--port={found.port}", f"--pid={found.pid}"]
@@ -59,10 +59,10 @@ def measure(server: Server, load: Load) -> Figures:
 
 @contextlib.contextmanager
 def running(server: Server) -> Iterator[Running]:
-    """The server, from when it listens, in an empty working directory.
+    """Run the server in an empty working directory; yield it when it listens.
 
     Raises:
-        MeasuringError: it ended, or did not listen in time.
+        MeasuringError: it exited, or did not listen in time.
     """
     port = free_port()
     ports = {"PORT": str(port), "SOCKETIO_PORT": str(port)}
@@ -88,7 +88,7 @@ def running(server: Server) -> Iterator[Running]:
 
 @contextlib.contextmanager
 def on_processor(number: int) -> Iterator[None]:
-    """What is started meanwhile has this processor to itself, where there are two or more.
+    """Reserve a processor for what is started within the context, if there are two or more.
 
     The server has the first and the load the second, so that neither waits for the other.
     """
@@ -104,7 +104,7 @@ def on_processor(number: int) -> Iterator[None]:
 
 
 def _environment() -> dict[str, str]:
-    """Nothing of a developer's own settings."""
+    """Return an environment without a developer's settings."""
     return {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(HERE.parent),

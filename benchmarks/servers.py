@@ -1,4 +1,4 @@
-"""The servers that are measured: which command starts each, and with which settings."""
+"""The measured servers: the command that starts each, and its settings."""
 
 import sys
 from collections.abc import Mapping
@@ -13,17 +13,17 @@ SECRET = "the-benchmarks-key-which-guards-nothing"  # noqa: S105  (of servers th
 
 @attrs.frozen
 class Server:
-    """A server that is told its port as PORT and the tokens' key as SECRET_KEY."""
+    """A server that reads its port from PORT and the tokens' key from SECRET_KEY."""
 
     name: str
     command: tuple[str, ...]
     settings: Mapping[str, str] = attrs.field(factory=dict)
     transport: str = "socketio"
-    """What the clients use to connect to it."""
+    """The transport that clients use."""
 
 
 def ours(name: str = "socketio-app", database_url: str = "memory://") -> Server:
-    """The chat as `socketio-app serve` serves it, with a log no louder than the others'."""
+    """The chat served by `socketio-app serve`, with no more logging than the others."""
     settings = {"DATABASE_URL": database_url, "RATE_LIMITS": "off", "LOG_LEVEL": "warning"}
     return Server(name, (sys.executable, "-m", "socketio_app.server"), settings)
 

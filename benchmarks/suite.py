@@ -1,4 +1,4 @@
-"""All that is measured for the results page, and the results."""
+"""The measurements of the results page, and their results."""
 
 import asyncio
 from collections.abc import Mapping
@@ -29,13 +29,13 @@ AGAINST_ALL: Mapping[str, Load] = {
 
 ROOM_SIZES = (10, 50, 200, 1000)
 LARGEST_ROOM = 5000
-"""In the others, everybody's joining would have to be told to everybody: 12 million deliveries."""
+"""Not measured on other servers, where announcing all joins takes 12 million deliveries."""
 
 SQLITE, POSTGRESQL = ours("SQLite", "sqlite:///chat.db"), ours("PostgreSQL")
 DURABLE = {"fanout": FANOUT, "fanout_alone": FANOUT_ALONE, "direct": DIRECT}
 
 SIDE_ROUNDS = 3
-"""No more than so many of what is not compared with Node by an aim."""
+"""Maximum number of rounds of measurements without a goal."""
 
 MANY = 10_000
 APPENDED_MESSAGES = 5_000
@@ -43,7 +43,7 @@ APPENDED_MESSAGES = 5_000
 
 @attrs.frozen
 class Results:
-    """What one run of `make bench` came to."""
+    """The results of one run of `make bench`."""
 
     taken_on: date
     rounds: int

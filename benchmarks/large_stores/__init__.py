@@ -1,1 +1,1 @@
-"""What each command costs on a store that holds a million messages."""
+"""Benchmarks of each command on a store with a million messages."""

@@ -26,7 +26,7 @@ PAGE = HERE.parent / "docs/benchmarks.md"
 
 
 async def on_sqlite(size: Size, runs: int) -> Mapping[str, Figures]:
-    """Measure on a file of that size."""
+    """Measure on a database file of a size."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "chat.db"
         made = SqliteStore(path, rooms_per_user=size.rooms + 10)
@@ -48,7 +48,7 @@ async def on_sqlite(size: Size, runs: int) -> Mapping[str, Figures]:
 
 
 async def on_postgres(size: Size, runs: int) -> Mapping[str, Figures]:
-    """Measure on a server of its own, which flushes its disk as it should."""
+    """Measure on a database server that flushes to disk."""
     with postgres(fsync="on") as server:
         await migrate_postgres(server.url)
         await fill_postgres(server.url, size)
@@ -66,7 +66,7 @@ async def on_postgres(size: Size, runs: int) -> Mapping[str, Figures]:
 
 
 async def main() -> None:
-    """Do what the command line says."""
+    """Run the benchmark with command line options."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--messages", type=int, default=1_000_000)
     parser.add_argument("--runs", type=int, default=100)

@@ -1,1 +1,1 @@
-"""Clients that put a load on any server which speaks the chat's events, and measure it."""
+"""Clients that load any server with the chat's events, and measure it."""

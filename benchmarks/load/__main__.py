@@ -1,6 +1,6 @@
-"""Put a load on a server that runs on this machine, and print its figures as one line of JSON.
+"""Put a load on a server on this machine, and print its figures as one line of JSON.
 
-The server's key is in the environment's SECRET_KEY.
+The server's key is in the environment variable SECRET_KEY.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from benchmarks.load.scenarios import SCENARIOS, prepare
 
 
 async def measure(load: Load, port: int, pid: int) -> dict[str, float]:
-    """Connect the clients and run the scenario; what connecting cost is among its figures."""
+    """Connect the clients and run the scenario; the figures include the cost of connecting."""
     crowd, server = Crowd(port, os.environ["SECRET_KEY"], load.transport), ServerProcess(pid)
     await prepare(crowd, load)
     cpu, began = server.cpu_seconds(), time.perf_counter()
@@ -38,7 +38,7 @@ async def measure(load: Load, port: int, pid: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure what the command line says."""
+    """Run a load with command line options."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_options(parser, list(SCENARIOS))
     parser.add_argument("--port", type=int, required=True, help="where the server listens")
@@ -46,7 +46,7 @@ def main() -> None:
     given = parser.parse_args()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    gc.disable()  # a pause of the clients' would look like one of the server's
+    gc.disable()  # a pause of the clients would look like one of the server
     print(json.dumps(uvloop.run(measure(Load.of(given), given.port, given.pid))))
 
 

@@ -1,7 +1,8 @@
-"""Attack a server that runs on this machine, until this process is ended.
+"""Attack a server on this machine until this process is stopped.
 
-It prints a line when the attack has begun. A connection that the server ends is opened again.
-The server's key is in the environment's SECRET_KEY.
+It prints a line when the attack has begun, and reopens connections that the server closes.
+
+The server's key is in the environment variable SECRET_KEY.
 """
 
 import argparse
@@ -19,16 +20,16 @@ from benchmarks.load.attacks import ATTACKS, POLL, UPGRADE, Attack, filled
 from benchmarks.load.frames import masked
 
 ADDRESS = "127.0.0.2"
-"""Where attacks come from: the others' limits of an address are not theirs."""
+"""The address of attackers, so that they do not share the limits of the other clients."""
 
 MAX_PAUSE_SECONDS = 0.05
-"""Waited after a connection that failed, so that it is the server that is busy."""
+"""Delay after a failed connection, so that the server is the bottleneck."""
 
 _SID = re.compile(rb'"sid":"([^"]+)"')
 
 
 class Attacker:
-    """One connection after another."""
+    """Open one connection after another."""
 
     def __init__(self, attack: Attack, port: int, connect: str) -> None:
         self._attack = attack
@@ -37,7 +38,7 @@ class Attacker:
         self._repeated = filled(attack, connect)
 
     async def run(self) -> None:
-        """Attack for ever."""
+        """Attack without end."""
         while True:
             with contextlib.suppress(OSError, asyncio.IncompleteReadError):
                 await self._attack_once()
@@ -81,7 +82,7 @@ class Attacker:
             await asyncio.sleep(0)
 
     async def _probe(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Open as many WebSockets of one polling session as the server takes."""
+        """Open as many WebSockets of one polling session as the server accepts."""
         writer.write(POLL.format(sid="").encode())
         found = _SID.search(await reader.readuntil(b'"sid":"') + await reader.readuntil(b'"'))
         if found is None:
@@ -97,7 +98,7 @@ class Attacker:
 
 
 async def attack(kind: str, count: int, port: int) -> None:
-    """Attack over some connections, of one user, at once."""
+    """Attack over several connections of one user."""
     claims = {"sub": "mallory", "exp": int(time.time()) + 3600}
     token = jwt.encode(claims, os.environ["SECRET_KEY"], algorithm="HS256")
     connect = "40" + json.dumps({"token": token})
@@ -107,13 +108,13 @@ async def attack(kind: str, count: int, port: int) -> None:
 
 
 def main() -> None:
-    """Do what the command line says."""
+    """Run an attack with command line options."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("kind", choices=list(ATTACKS))
     parser.add_argument("--connections", type=int, default=1)
     parser.add_argument("--port", type=int, required=True, help="where the server listens")
     given = parser.parse_args()
-    if hasattr(os, "SCHED_IDLE"):  # the clients that measure come first
+    if hasattr(os, "SCHED_IDLE"):  # the measuring clients have priority
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     uvloop.run(attack(given.kind, given.connections, given.port))
 

@@ -1,4 +1,4 @@
-"""A process that attacks the server for a while."""
+"""A process that attacks the server temporarily."""
 
 import asyncio
 import sys
@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 
 @asynccontextmanager
 async def attacking(kind: str, connections: int, port: int) -> AsyncIterator[None]:
-    """While it lasts, another process attacks the server.
+    """Let another process attack the server within the context.
 
     Raises:
-        RuntimeError: the process did not begin.
+        RuntimeError: the process did not start.
     """
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "benchmarks.load.attackers", kind),

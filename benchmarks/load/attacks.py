@@ -19,7 +19,7 @@ UPGRADE = (
 POLL = "GET /socket.io/?EIO=4&transport=polling{sid} HTTP/1.1\r\nHost: chat\r\n\r\n"
 
 MANY = 65_000
-"""Nearly as many bytes as a frame may have."""
+"""Close to the maximum frame size."""
 
 NUMBERS = "[" + ",".join(["1e300"] * (MANY // 6)) + "]"
 NAMES = "{" + ",".join(f'"{number:x}":0' for number in range(MANY // 9)) + "}"
@@ -29,13 +29,13 @@ SURROGATES = '"' + "\\ud800\\u0041" * 1000 + '"'
 
 @attrs.frozen
 class Attack:
-    """A kind of input."""
+    """A kind of hostile input."""
 
     title: str
     repeated: bytes
-    """Sent again and again, as fast as the server takes it."""
+    """Sent repeatedly, as fast as the server reads it."""
     opening: Sequence[str] = ()
-    """Socket.IO packets to begin with, over a WebSocket."""
+    """Initial Socket.IO packets, over a WebSocket."""
     is_authenticated: bool = True
     is_websocket: bool = True
     is_upgrade: bool = False
@@ -43,13 +43,13 @@ class Attack:
 
 
 def packets(*sent: str) -> bytes:
-    """Some packets as masked WebSocket frames, and the same again up to some kilobytes."""
+    """Return packets as masked WebSocket frames, repeated up to some kilobytes."""
     once = b"".join(masked(packet.encode()) for packet in sent)
     return once * max(1, MANY // len(once))
 
 
 def _bad_token() -> str:
-    """A token of the greatest length, which is costly to read and then turns out to be nobody's."""
+    """Return a token of maximum length, which is expensive to read and then invalid."""
     numbers = b'{"alg":"HS256","typ":"JWT","x":[' + b",".join([b"1e300"] * 950) + b"1]}"
     header = base64.urlsafe_b64encode(numbers).rstrip(b"=").decode()
     return f"{header}.e30.c2lnbmF0dXJl"[:8192]
@@ -123,7 +123,7 @@ Filled = Callable[[str], bytes]
 
 
 def filled(attack: Attack, connect: str) -> bytes:
-    """What is repeated, where a CONNECT packet with a good token is part of it."""
+    """Return the repeated data, in which a CONNECT packet may have a valid token."""
     if b"{connect}" not in attack.repeated:
         return attack.repeated
     return packets(connect, "41")

@@ -1,4 +1,4 @@
-"""Many clients, and what they do together."""
+"""The connected clients of a load, and their joint actions."""
 
 import asyncio
 import time
@@ -11,18 +11,18 @@ from jose import jwt
 from benchmarks.load.client import CLIENTS, Client, RefusedError, Tally
 
 AT_A_TIME = 50
-"""So many clients connect, or join, before the next do: a crowd, not an attack."""
+"""Number of clients that connect or join at once, so that it is no attack."""
 
 QUIET_SECONDS = 0.2
 
 PATIENCE_SECONDS = 30
-"""A server that is slow to let people in is slow, and not broken."""
+"""A server that accepts clients slowly is slow, but not broken."""
 
 Each = TypeVar("Each")
 
 
 class Crowd:
-    """All clients of one load, and their one tally."""
+    """All clients of one load, with shared counts."""
 
     def __init__(self, port: int, secret: str, transport: str = "socketio") -> None:
         self.clients: list[Client] = []
@@ -38,7 +38,7 @@ class Crowd:
             self.clients += await asyncio.gather(*map(self.connect_one, users))
 
     async def connect_one(self, user_id: str, tally: Tally | None = None) -> Client:
-        """A client that is not of the crowd, with a tally of its own or the crowd's."""
+        """Connect one more client, with its own counts or the crowd's."""
         claims = {"sub": user_id, "exp": int(time.time()) + 3600}
         token = jwt.encode(claims, self._secret, algorithm="HS256")
         client = self._client(user_id, token, tally or self.tally)
@@ -49,13 +49,13 @@ class Crowd:
         return client
 
     async def join(self, room_id: str) -> None:
-        """Everybody joins, and everybody has heard of it."""
+        """Let all clients join, and wait until each has received every announcement."""
         for some in _by_turns(self.clients):
             await asyncio.gather(*[each.ask("join_room", room_id=room_id) for each in some])
         await self.quiet()
 
     async def join_in_turn(self, room_id: str, size: int) -> None:
-        """Users u0, u1 and so on connect, join and go before the next come."""
+        """Let users u0, u1 and so on connect, join and disconnect, one batch after another."""
         for users in _by_turns(_users(size)):
             some = await asyncio.gather(*map(self.connect_one, users))
             await asyncio.gather(*[each.ask("join_room", room_id=room_id) for each in some])
@@ -63,17 +63,17 @@ class Crowd:
                 each.close()
 
     async def quiet(self) -> None:
-        """Wait until nothing comes any more."""
+        """Wait until no more frames arrive."""
         frames = -1
         while frames != self.tally.frames:
             frames = self.tally.frames
             await asyncio.sleep(QUIET_SECONDS)
 
     def check(self) -> None:
-        """Make sure that what was measured is what was meant.
+        """Check that the measurement is valid.
 
         Raises:
-            RefusedError: somebody was refused something, or cut off.
+            RefusedError: a client was rejected or disconnected.
         """
         if self.tally.lost or self.tally.refusals:
             refusals = b" ".join(self.tally.refusals[:3]).decode()

@@ -1,4 +1,4 @@
-"""One client that sends as if it were alone in the world."""
+"""A client that sends without regard for others."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,22 +9,22 @@ from benchmarks.load.client import Client, Tally
 from benchmarks.load.crowd import Crowd
 
 IN_FLIGHT = 1024
-"""So many of the flooder's messages wait for the server at any time."""
+"""Number of the flooder's messages that are unanswered at any time."""
 
 
 @attrs.define
 class Flooder:
-    """How far it has come."""
+    """The progress of the flood."""
 
     answered: int = 0
 
 
 @asynccontextmanager
 async def flooding(crowd: Crowd) -> AsyncIterator[Flooder]:
-    """While it lasts, another client floods the server with messages to a room of its own.
+    """Let another client flood the server with messages to its own room within the context.
 
-    Each is good and must be carried out. The next is sent when the server has answered one, so
-    that it is the server that is flooded, and not the memory of this process.
+    Each message is valid and must be executed. The next one is sent when the server has answered
+    one, so that the server is flooded, and not the memory of this process.
     """
     flooder, tally = Flooder(), Tally()
 

@@ -1,8 +1,8 @@
-"""WebSocket frames of a client that sends bytes made beforehand."""
+"""WebSocket frames of a client that sends prepared bytes."""
 
 
 def masked(payload: bytes, opcode: int = 0x1, final: int = 0x80) -> bytes:
-    """A frame whose mask is zeros, which leaves the payload as it is (RFC 6455, section 5.3)."""
+    """Return a frame with a mask of zeros, which changes nothing (RFC 6455, section 5.3)."""
     length = len(payload)
     if length < 126:
         head = bytes([final | opcode, 0x80 | length])

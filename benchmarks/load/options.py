@@ -1,4 +1,4 @@
-"""What load there is to be."""
+"""Options of a load."""
 
 import argparse
 from collections.abc import Sequence
@@ -29,18 +29,18 @@ class Load:
     attackers: int = _option(1, "connections of the hostile client, in hostile")
 
     def as_arguments(self) -> Sequence[str]:
-        """The command line that `of` reads."""
+        """Return the command line arguments that `of` parses."""
         sizes = attrs.asdict(self, filter=attrs.filters.exclude("scenario"))
         return [self.scenario, *[f"--{_dashed(name)}={value}" for name, value in sizes.items()]]
 
     @classmethod
     def of(cls, given: argparse.Namespace) -> "Load":
-        """What a parser with `add_options` has read."""
+        """Return the options parsed by a parser with `add_options`."""
         return cls(**{field.name: getattr(given, field.name) for field in attrs.fields(cls)})
 
 
 def add_options(parser: argparse.ArgumentParser, scenarios: Sequence[str]) -> None:
-    """Let a command line say what load there is to be."""
+    """Add the options of a load to a parser."""
     parser.add_argument("scenario", choices=scenarios)
     for field in attrs.fields(Load):
         if field.name != "scenario":

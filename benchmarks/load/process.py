@@ -1,22 +1,22 @@
-"""What a server's process, and those that it started, use of the machine."""
+"""Resource use of a server's process and its children."""
 
 import psutil
 
 
 class ServerProcess:
-    """A server that is already there."""
+    """A running server."""
 
     def __init__(self, pid: int) -> None:
         self._root = psutil.Process(pid)
         self._resident_at_first = self._resident_bytes()
 
     def cpu_seconds(self) -> float:
-        """User's and system's time since it started, in steps of ten milliseconds."""
+        """Return the user and system time since it started, in steps of ten milliseconds."""
         times = [process.cpu_times() for process in self._all()]
         return sum(each.user + each.system for each in times)
 
     def grown_bytes(self) -> int:
-        """How much more memory is resident than when this was made."""
+        """Return the growth of resident memory since this object was created."""
         return self._resident_bytes() - self._resident_at_first
 
     def _resident_bytes(self) -> int:

@@ -23,18 +23,18 @@ Scenario = Callable[[Crowd, Load, ServerProcess], Awaitable[dict[str, float]]]
 
 
 async def prepare(crowd: Crowd, load: Load) -> None:
-    """What a scenario needs before its clients connect.
+    """Do what a scenario needs before its clients connect.
 
-    Everybody who joins a room is told to everybody: with its size, that grows as its square. So
-    the members of a `large` one come for a moment to join, and go before the next come. It is for
-    servers that remember them.
+    The number of deliveries that announce all joins of a room grows with the square of its size. So
+    the members of a `large` room connect briefly to join, and disconnect before the next ones
+    connect. This is for servers that store memberships.
     """
     if load.scenario == large.__name__:
         await crowd.join_in_turn(ROOM, load.clients)
 
 
 async def fanout(crowd: Crowd, load: Load, server: ServerProcess) -> dict[str, float]:
-    """One room; each sender has `window` messages on their way at any time."""
+    """One room; each sender has `window` messages in flight at any time."""
     await crowd.join(ROOM)
     return await _fanout(crowd, load, server)
 
@@ -45,9 +45,10 @@ async def large(crowd: Crowd, load: Load, server: ServerProcess) -> dict[str, fl
 
 
 async def direct(crowd: Crowd, load: Load, server: ServerProcess) -> dict[str, float]:
-    """Everybody writes to their neighbour, with `window` messages on their way at any time.
+    """Every user sends to the next one, with `window` messages in flight at any time.
 
-    The sender posts the next when one has come: servers differ in when they say "delivered".
+    The sender sends the next message when one was received, because servers differ in when they
+    report delivery.
     """
     content = "x" * load.size
     neighbours = [*crowd.clients[1:], crowd.clients[0]]
@@ -69,9 +70,9 @@ async def direct(crowd: Crowd, load: Load, server: ServerProcess) -> dict[str, f
 
 
 async def quiet(crowd: Crowd, load: Load, server: ServerProcess) -> dict[str, float]:
-    """Everybody writes to their neighbour now and then: `rate` messages a second, of all together.
+    """Every user sends to the next one occasionally: `rate` messages a second in total.
 
-    With fewer messages a second than clients, each delivery has a ping and a pong of its own.
+    With fewer messages a second than clients, each delivery has its own ping and pong.
     """
     await _write_in_turn(crowd, load.rate, load.warm_up)
     cpu, deliveries = server.cpu_seconds(), crowd.tally.deliveries
@@ -81,7 +82,7 @@ async def quiet(crowd: Crowd, load: Load, server: ServerProcess) -> dict[str, fl
 
 
 async def latency(crowd: Crowd, load: Load, server: ServerProcess) -> dict[str, float]:
-    """One room; somebody else speaks every 1/`rate` seconds, whatever has become of the others."""
+    """One room; another user sends every 1/`rate` seconds, independently of earlier messages."""
     await crowd.join(ROOM)
     await _speak(crowd, load.rate, load.warm_up)
     cpu, deliveries = server.cpu_seconds(), crowd.tally.deliveries
@@ -95,7 +96,7 @@ async def latency(crowd: Crowd, load: Load, server: ServerProcess) -> dict[str, 
 
 
 async def flood(crowd: Crowd, load: Load, server: ServerProcess) -> dict[str, float]:
-    """As `latency`, and then the same while one connection sends whatever the server will take."""
+    """As `latency`, and then the same while one connection sends as much as the server accepts."""
     await crowd.join(ROOM)
     await _speak(crowd, load.rate, load.warm_up)
     alone = await _speak(crowd, load.rate, load.seconds)
@@ -114,7 +115,7 @@ async def flood(crowd: Crowd, load: Load, server: ServerProcess) -> dict[str, fl
 
 
 async def hostile(crowd: Crowd, load: Load, server: ServerProcess) -> dict[str, float]:
-    """As `latency`, and then the same while somebody attacks the server."""
+    """As `latency`, and then the same while a client attacks the server."""
     await crowd.join(ROOM)
     await _speak(crowd, load.rate, load.warm_up)
     alone = await _speak(crowd, load.rate, load.seconds)
@@ -133,7 +134,7 @@ async def hostile(crowd: Crowd, load: Load, server: ServerProcess) -> dict[str, 
 
 
 async def idle(_crowd: Crowd, load: Load, server: ServerProcess) -> dict[str, float]:
-    """Nobody says anything; the server asks from time to time whether they are there."""
+    """No messages; the server pings the clients."""
     await asyncio.sleep(load.warm_up)
     grown, cpu, began = server.grown_bytes(), server.cpu_seconds(), time.perf_counter()
     await asyncio.sleep(load.seconds)
@@ -165,7 +166,7 @@ async def _closed_loop(
     senders: Sequence[Client],
     post: Callable[[Client], None],
 ) -> dict[str, float]:
-    """The sender of a message that has been delivered posts the next."""
+    """Let the sender of a delivered message send the next one."""
     crowd.tally.when_delivered = post
     figures = await _measured(crowd, load, server, senders, post)
     crowd.tally.when_delivered = None
@@ -179,7 +180,7 @@ async def _measured(
     senders: Sequence[Client],
     post: Callable[[Client], None],
 ) -> dict[str, float]:
-    """Measure, from when each sender has posted its first messages."""
+    """Measure, starting when each sender has sent its first messages."""
     for client in senders:
         for _ in range(load.window):
             post(client)
@@ -205,7 +206,7 @@ async def _write_in_turn(crowd: Crowd, rate: float, seconds: float) -> None:
 
 
 async def _speak(crowd: Crowd, rate: float, seconds: float) -> Sequence[float]:
-    """Post at a rate until the time is over and everything has come; how long each took, in ms."""
+    """Send at a rate for some time; return the latencies in ms once all messages have arrived."""
     latencies = crowd.tally.latencies_ms = []
     began = time.perf_counter()
     for number in range(round(rate * seconds)):

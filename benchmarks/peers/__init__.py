@@ -1,1 +1,1 @@
-"""The same chat by other means, each as a user of those means would write it."""
+"""The same chat in other frameworks, as their users would write it."""

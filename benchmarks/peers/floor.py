@@ -1,6 +1,6 @@
-"""The least that a server in Python can do for a delivery: one frame, made once, written to each.
+"""The minimum cost of a delivery in Python: one frame, encoded once, written to each member.
 
-It looks at no token and believes every word; what it costs is WebSocket, the loop and the kernel.
+It checks no tokens and no payloads; its cost is that of WebSocket, the event loop and the kernel.
 """
 
 import asyncio
@@ -33,18 +33,18 @@ def event(name: str, payload: dict[str, Any]) -> bytes:
 
 
 class Connection(picows.WSListener):
-    """One client's."""
+    """The connection of one client."""
 
     user_id = ""
     transport: asyncio.Transport
 
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
-        """Greet it as Engine.IO does."""
+        """Send the Engine.IO handshake."""
         self.transport = transport.underlying_transport
         self.transport.write(frame(OPENED))
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
-        """Do what the packet says."""
+        """Handle a packet."""
         if frame.msg_type == picows.WSMsgType.CLOSE:
             transport.disconnect()
             return
@@ -63,12 +63,12 @@ class Connection(picows.WSListener):
         self.transport.write(frame(b'40{"sid":"0"}'))
 
     def join_room(self, payload: dict[str, Any], number: bytes) -> None:
-        """Join, and tell nobody."""
+        """Join without an announcement."""
         rooms[payload["room_id"]].append(self.transport)
         self.transport.write(frame(b"43" + number + b'[{"ok":true}]'))
 
     def send_group_message(self, payload: dict[str, Any], _number: bytes) -> None:
-        """Write to everybody in the room."""
+        """Write to all members of the room."""
         told = {"message_id": MESSAGE_ID, "from_user_id": self.user_id, **payload}
         message = event("receive_group_message", told)
         for transport in rooms[payload["room_id"]]:
@@ -84,12 +84,12 @@ class Connection(picows.WSListener):
 
 
 async def main() -> None:
-    """Serve until the process is ended."""
+    """Serve until the process is stopped."""
     server = await picows.ws_create_server(
         lambda _request: Connection(),
         "127.0.0.1",
         int(os.environ["PORT"]),
-        use_aiofastnet=False,  # uvloop's transports gather what is written in one turn
+        use_aiofastnet=False,  # uvloop's transports combine the writes of one iteration
     )
     await server.serve_forever()
 

@@ -1,6 +1,6 @@
-"""The chat in its fewest lines of python-socketio: what a user would write in an afternoon.
+"""The smallest chat with python-socketio: what a user would write in an afternoon.
 
-It has no validation, no store, no order of its own and no retries.
+It has no validation, no store, no guaranteed order and no retries.
 """
 
 import os
@@ -18,7 +18,7 @@ sio = socketio.AsyncServer(async_mode="asgi", cors_allowed_origins="*")
 
 @sio.event
 async def connect(sid: str, _environ: dict[str, Any], auth: dict[str, Any]) -> None:
-    """Let in whose token is good."""
+    """Accept a client with a valid token."""
     user_id = jwt.decode(auth["token"], SECRET, algorithms=["HS256"])["sub"]
     await sio.save_session(sid, {"user_id": user_id})
     await sio.enter_room(sid, f"user:{user_id}")
@@ -27,7 +27,7 @@ async def connect(sid: str, _environ: dict[str, Any], auth: dict[str, Any]) -> N
 
 @sio.event
 async def join_room(sid: str, data: dict[str, Any]) -> dict[str, Any]:
-    """Join, and tell the room."""
+    """Join, and announce it to the room."""
     session = await sio.get_session(sid)
     joined = {"room_id": data["room_id"], "user_id": session["user_id"]}
     await sio.enter_room(sid, data["room_id"])
@@ -37,7 +37,7 @@ async def join_room(sid: str, data: dict[str, Any]) -> dict[str, Any]:
 
 @sio.event
 async def send_group_message(sid: str, data: dict[str, Any]) -> None:
-    """Tell the room, and then the sender that it was told."""
+    """Send to the room, and then confirm delivery to the sender."""
     session = await sio.get_session(sid)
     message = {
         "message_id": str(uuid.uuid4()),
@@ -52,7 +52,7 @@ async def send_group_message(sid: str, data: dict[str, Any]) -> None:
 
 @sio.event
 async def send_personal_message(sid: str, data: dict[str, Any]) -> None:
-    """Tell the recipient, and then the sender that it was told."""
+    """Send to the recipient, and then confirm delivery to the sender."""
     session = await sio.get_session(sid)
     message = {
         "message_id": str(uuid.uuid4()),

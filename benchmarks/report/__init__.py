@@ -1,1 +1,1 @@
-"""The results as a page that people read."""
+"""The results as a readable page."""

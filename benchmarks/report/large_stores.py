@@ -1,4 +1,4 @@
-"""The section of the page about large stores, which is measured apart from the others."""
+"""The section of the results page about large stores, which is measured separately."""
 
 import re
 from collections.abc import Mapping
@@ -14,15 +14,15 @@ NOT_MEASURED = "Not measured yet; run `make bench-stores`."
 
 
 class Times(Protocol):
-    """What one command came to."""
+    """The result of one command."""
 
     @property
     def ms(self) -> float:
-        """Time from asking to the answer."""
+        """Time from the request to the reply."""
 
     @property
     def cpu_ms(self) -> float:
-        """The chat's CPU."""
+        """CPU time of the chat."""
 
 
 def section(found: Mapping[str, Mapping[str, Times]], messages: int) -> str:
@@ -42,7 +42,7 @@ def section(found: Mapping[str, Mapping[str, Times]], messages: int) -> str:
 
 
 def section_of(page: str) -> str:
-    """Return the section of a page that was written before."""
+    """Return the section of an existing page."""
     found = _SECTION.search(page)
     return found.group(1) if found else NOT_MEASURED
 

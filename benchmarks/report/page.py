@@ -16,7 +16,7 @@ from benchmarks.suite import DURABLE, POSTGRESQL, SQLITE, Results
 TEMPLATE = Path(__file__).parent / "page.md"
 
 TITLES = {aim.comparison: aim.title for aim in reversed(AIMS)}
-"""A comparison is called as the first of its aims."""
+"""The title of each comparison, taken from its first goal."""
 
 
 def page(results: Results, large_stores: str = NOT_MEASURED) -> str:
@@ -42,7 +42,7 @@ def page(results: Results, large_stores: str = NOT_MEASURED) -> str:
 
 
 def picture(results: Results) -> str:
-    """`benchmarks.svg`."""
+    """Return `benchmarks.svg`."""
     ratios = {
         aim.title: {
             server.name: results.against_all[aim.comparison].ratio(server, NODE, aim.figure)
@@ -62,7 +62,7 @@ def picture(results: Results) -> str:
 
 
 def described(machine: Machine) -> str:
-    """The machine and the versions, as a list."""
+    """Return the machine and the versions, as a list."""
     processor = f"{machine.processor}, {machine.processors} cores, {machine.memory_gib} GiB"
     versions = "\n".join(f"- {name} {version}" for name, version in machine.versions.items())
     return f"- {processor}\n- {machine.system}\n{versions}"

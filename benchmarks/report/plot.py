@@ -1,6 +1,6 @@
-"""The plot of the results page, as SVG: small, and the same for the same results.
+"""The plot of the results page, as SVG: small, and reproducible from the same results.
 
-Both panels are logarithmic, because ratios are compared.
+Both panels have logarithmic axes, because ratios are compared.
 """
 
 import math
@@ -20,7 +20,7 @@ INK, FAINT = "#222222", "#dddddd"
 
 @attrs.frozen
 class Scale:
-    """Where on the page a value is."""
+    """A scale from values to positions on the page."""
 
     lowest: float
     highest: float
@@ -28,13 +28,13 @@ class Scale:
     end: float
 
     def at(self, value: float) -> float:
-        """A place on the page; what is beyond the scale is at its end."""
+        """Return a position; values outside the scale are at its end."""
         held = min(max(value, self.lowest), self.highest)
         share = math.log(held / self.lowest) / math.log(self.highest / self.lowest)
         return round(self.begin + share * (self.end - self.begin), 1)
 
     def ticks(self) -> Sequence[float]:
-        """Powers of ten, and their doubles and fives."""
+        """Powers of ten, and twice and five times each."""
         first, last = math.floor(math.log10(self.lowest)), math.ceil(math.log10(self.highest))
         steps = [
             mantissa * 10.0**power for power in range(first, last + 1) for mantissa in (1, 2, 5)

@@ -1,4 +1,4 @@
-"""Tables in Markdown, and how numbers look in them."""
+"""Markdown tables, and the format of numbers in them."""
 
 from collections.abc import Sequence
 
@@ -16,12 +16,12 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def number(value: float) -> str:
-    """Three digits, or as many as it has before the point; thousands apart."""
+    """Return a number with three digits, or all digits before the point, in groups of thousands."""
     if abs(value) >= 99.95:
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 9.995 else f"{value:.2f}"
 
 
 def times(ratio: float) -> str:
-    """How many times."""
+    """Return a number as a multiple."""
     return f"{number(ratio)} ×"

@@ -1,4 +1,4 @@
-"""Results of a run that never was."""
+"""Results of an invented run."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -18,7 +18,7 @@ FACTORS = {
     PLAIN.name: 8.0,
     FLOOR.name: 0.5,
 }
-"""How many times ours each server's figures are."""
+"""Each server's figures, as multiples of ours."""
 
 FIGURES = {
     "cpu_us": 2.0,
@@ -35,7 +35,7 @@ FIGURES = {
 
 
 def comparison(load: Load, servers: Sequence[Server] = (OURS, PLAIN, NODE, FLOOR)) -> Comparison:
-    """Two rounds, the second of them on a machine that has become half as fast."""
+    """Return two rounds, the second on a machine that is half as fast."""
     return Comparison(
         load,
         {
@@ -49,7 +49,7 @@ def comparison(load: Load, servers: Sequence[Server] = (OURS, PLAIN, NODE, FLOOR
 
 
 def results() -> Results:
-    """A run in which Node used four times the CPU."""
+    """Return a run in which Node used four times the CPU."""
     return Results(
         taken_on=date(2030, 1, 2),
         rounds=2,

@@ -1,4 +1,4 @@
-"""Medians and ratios that noise does not bend."""
+"""Medians and ratios that are robust against noise."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The page of hostile clients says what was measured, and attacks are what it takes."""
+"""The page about hostile clients shows the results, and attacks are as described."""
 
 from datetime import date
 

@@ -1,4 +1,4 @@
-"""The section about large stores, and what they are filled with."""
+"""The section about large stores, and the content of the stores."""
 
 from collections import Counter
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What load there is to be goes over a command line unchanged."""
+"""The options of a load survive a round trip through the command line."""
 
 import argparse
 

@@ -1,4 +1,4 @@
-"""The results page says what was measured."""
+"""The results page shows the results."""
 
 import msgspec
 import pytest

@@ -1,4 +1,4 @@
-"""The plot puts every figure where it belongs."""
+"""The plot shows every figure at its position."""
 
 from collections.abc import Iterator
 from xml.etree import ElementTree as ET
@@ -13,7 +13,7 @@ LINES = {"ours": {10: 8.0, 100: 2.0, 1000: 2.0}, "plain": {10: 32.0}}
 
 
 def dots(color: str) -> Iterator[tuple[str, float, float]]:
-    """What each says and where it is."""
+    """Return the texts and their positions."""
     for circle in ET.fromstring(plot(RATIOS, LINES)).iter(f"{SVG}circle"):  # noqa: S314  (our own)
         if circle.get("fill") == color:
             yield (

@@ -1,4 +1,4 @@
-"""What was reached is held on to."""
+"""The recorded lead must be kept."""
 
 from pathlib import Path
 
