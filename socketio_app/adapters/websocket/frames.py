@@ -5,7 +5,7 @@ and unfragmented; frames from a client are masked.
 """
 
 from struct import Struct
-from typing import Final, NewType
+from typing import Final, NewType, NoReturn
 
 import attrs
 
@@ -96,6 +96,10 @@ class FrameReader:
 
     max_bytes: int
     """Maximum size of a message, all fragments together."""
+    has_more: bool = attrs.field(default=False, init=False)
+    """Whether data is left over because `MAX_AT_ONCE` frames were parsed. Feed `b""` next."""
+    error: FrameError | None = attrs.field(default=None, init=False)
+    """The error if the client has violated the protocol or exceeded `max_bytes`."""
     _unread: bytes = attrs.field(default=b"", init=False)
     """Data left over when `MAX_AT_ONCE` frames were parsed."""
     _start: int = attrs.field(default=0, init=False)
@@ -108,19 +112,16 @@ class FrameReader:
     """Opcode of the fragmented message being received."""
     _fragments: bytearray | None = attrs.field(default=None, init=False)
 
-    def feed(self, data: bytes, found: list[tuple[int, bytes]]) -> bool:
+    def feed(self, data: bytes) -> list[tuple[int, bytes]]:  # noqa: C901  (inlined for speed)
         """Parse the messages and control frames that `data` completes.
 
         Args:
             data: bytes received from the client.
-            found: list to append the opcode and payload of each to, up to the first error.
 
         Returns:
-            Whether `MAX_AT_ONCE` frames were parsed and more may be left. Feed `b""` to parse them.
-
-        Raises:
-            FrameError: the client violated the protocol or exceeded `max_bytes`.
+            The opcode and payload of each. If it ends early, `has_more` or `error` says so.
         """
+        found: list[tuple[int, bytes]] = []
         at = 0
         if self._partial is not None or self._unread:
             data, at = self._join_saved(data)
@@ -129,7 +130,7 @@ class FrameReader:
             while end - at >= 2 and remaining:
                 first, length, begin = data[at], data[at + 1], at + 2 + _MASK_BYTES
                 if not length & _MASKED:
-                    raise FrameError(PROTOCOL_ERROR, "frame without a mask")
+                    _fail(PROTOCOL_ERROR, "frame without a mask")
                 length &= 0x7F
                 if length >= _TWO_BYTE_LENGTH:
                     size = 2 if length == _TWO_BYTE_LENGTH else 8
@@ -137,7 +138,7 @@ class FrameReader:
                     digits = data[at + 2 : at + 2 + size]
                     length = _long_length(digits) if len(digits) == size else 0
                 if length > self.max_bytes:
-                    raise FrameError(MESSAGE_TOO_BIG, "frame too large")
+                    _fail(MESSAGE_TOO_BIG, "frame too large")
                 if begin + length > end:
                     needed = begin + length - at
                     break
@@ -149,13 +150,14 @@ class FrameReader:
                     if not payload.isascii():
                         _check_utf8(payload)
                     found.append((TEXT, payload))
-                else:
-                    self._handle_other(first, payload, found)
-        finally:
-            self._unread = b""
-            if at < end:
-                self._save(data, at, needed if remaining else 0)
-        return remaining == 0
+                elif (other := self._take_other(first, payload)) is not None:
+                    found.append(other)
+        except FrameError as error:
+            self.error = error
+        self._unread = b""
+        if at < end:
+            self._save(data, at, needed if remaining else 0)
+        return found
 
     def _save(self, data: bytes, at: int, needed: int) -> None:
         """Save unparsed data: the start of a frame of `needed` bytes, or any frames if it is 0."""
@@ -163,9 +165,11 @@ class FrameReader:
             self._partial, self._needed_bytes = bytearray(data[at:]), needed
         else:
             self._unread, self._start = data, at
+            self.has_more = True
 
     def _join_saved(self, data: bytes) -> tuple[bytes, int]:
         """Return the data to parse and its offset; no data while a frame is incomplete."""
+        self.has_more = False
         if self._partial is None:
             return (self._unread[self._start :] + data, 0) if data else (self._unread, self._start)
         self._partial += data
@@ -179,8 +183,8 @@ class FrameReader:
         """Data that was fed and not parsed, from the start of a frame."""
         return bytes(self._partial) if self._partial is not None else self._unread[self._start :]
 
-    def _handle_other(self, first: int, payload: bytes, found: list[tuple[int, bytes]]) -> None:
-        """Handle any frame other than an unfragmented text message."""
+    def _take_other(self, first: int, payload: bytes) -> tuple[int, bytes] | None:
+        """Return what any frame other than an unfragmented text message completes, if anything."""
         opcode, is_final = first & 0x0F, bool(first & _FINAL)
         if first & _RESERVED:
             raise FrameError(PROTOCOL_ERROR, "frame with reserved bits set")
@@ -189,15 +193,13 @@ class FrameReader:
                 raise FrameError(PROTOCOL_ERROR, "control frame fragmented or too long")
             if opcode == CLOSE:
                 _check_close(payload)
-            found.append((opcode, payload))
-        elif opcode in (TEXT, BINARY, CONTINUATION):
+            return opcode, payload
+        if opcode in (TEXT, BINARY, CONTINUATION):
             if (opcode == CONTINUATION) != (self._opcode is not None):
                 raise FrameError(PROTOCOL_ERROR, "unexpected continuation frame")
             self._add_fragment(opcode, payload)
-            if is_final:
-                found.append(self._join_fragments())
-        else:
-            raise FrameError(PROTOCOL_ERROR, "unknown opcode")
+            return self._join_fragments() if is_final else None
+        raise FrameError(PROTOCOL_ERROR, "unknown opcode")
 
     def _add_fragment(self, opcode: int, payload: bytes) -> None:
         if self._opcode is None or self._fragments is None:
@@ -243,6 +245,10 @@ class CloseFinder:
             at = begin + _MASK_BYTES + length
         self._head, self._skip = data[at:], max(0, at - len(data))
         return False
+
+
+def _fail(code: int, reason: str) -> NoReturn:
+    raise FrameError(code, reason)
 
 
 def _long_length(digits: bytes) -> int:

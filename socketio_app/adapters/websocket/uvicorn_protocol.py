@@ -20,7 +20,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from socketio_app.adapters.compatibility import takeover_problems
 from socketio_app.adapters.websocket import frames
 from socketio_app.adapters.websocket.deadlines import Deadline
-from socketio_app.adapters.websocket.frames import CloseFinder, FrameError, FrameReader
+from socketio_app.adapters.websocket.frames import CloseFinder, FrameReader
 from socketio_app.adapters.websocket.interface import (
     CLOSE_SECONDS,
     EXTENSION,
@@ -300,14 +300,10 @@ class TakeoverProtocol(WebSocketsSansIOProtocol):
 
     def _parse(self, data: bytes, reader: FrameReader) -> None:
         assert self._owner is not None  # noqa: S101  (there is one with the reader)
-        found: list[tuple[int, bytes]] = []
-        fault: FrameError | None = None
-        try:
-            # If a read fills its buffer, uvloop reads again in the same turn, up to 32 times.
-            if reader.feed(data, found) or len(data) >= MAX_TURN_BYTES:
-                self._schedule_parse_rest()
-        except FrameError as error:
-            fault = error
+        found = reader.feed(data)
+        # If a read fills its buffer, uvloop reads again in the same turn, up to 32 times.
+        if (reader.has_more or len(data) >= MAX_TURN_BYTES) and reader.error is None:
+            self._schedule_parse_rest()
         is_closed = False
         for opcode, _ in found:
             if opcode != frames.TEXT:
@@ -317,9 +313,9 @@ class TakeoverProtocol(WebSocketsSansIOProtocol):
             self._owner.receive(found)
         if is_closed:
             self._answer_close()
-        elif fault is not None:
-            log.info("connection closed: %s", fault)
-            self._close_for_owner(self._owner, fault.code)
+        elif reader.error is not None:
+            log.info("connection closed: %s", reader.error)
+            self._close_for_owner(self._owner, reader.error.code)
 
     def _close_for_owner(self, owner: FrameHandler, code: int) -> None:
         """Close the connection on the server's initiative rather than its owner's."""

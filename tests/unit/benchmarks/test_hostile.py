@@ -38,11 +38,11 @@ def test_each_kind_has_its_row_for_a_connection_and_for_an_address() -> None:
 def test_an_attack_is_frames_that_the_server_takes(kind: str) -> None:
     attack = ATTACKS[kind]
     sent = filled(attack, '40{"token":"t"}')
-    found: list[tuple[int, bytes]] = []
     reader = FrameReader(65_536)
 
-    has_more = reader.feed(sent, found)
-    while has_more:
-        has_more = reader.feed(b"", found)
+    found = reader.feed(sent)
+    while reader.has_more:
+        found += reader.feed(b"")
 
+    assert reader.error is None
     assert found or kind == "fragments"

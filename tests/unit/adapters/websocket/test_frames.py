@@ -19,8 +19,10 @@ def masked(opcode: Opcode, payload: bytes, *, final: bool = True) -> bytes:
 
 
 def read(data: bytes, max_bytes: int = MOST) -> list[tuple[int, bytes]]:
-    found: list[tuple[int, bytes]] = []
-    FrameReader(max_bytes).feed(data, found)
+    reader = FrameReader(max_bytes)
+    found = reader.feed(data)
+    if reader.error is not None:
+        raise reader.error
     return found
 
 
@@ -40,8 +42,8 @@ def test_messages_are_assembled_from_arbitrary_pieces(
 
     for size in sizes:
         piece, data = data[:size], data[size:]
-        reader.feed(piece, found)
-    reader.feed(data, found)
+        found += reader.feed(piece)
+    found += reader.feed(data)
 
     assert found == sent
 
@@ -133,12 +135,10 @@ def test_protocol_violation_is_rejected(data: bytes, code: int) -> None:
 
 
 def test_frames_before_violation_are_read() -> None:
-    found: list[tuple[int, bytes]] = []
+    reader = FrameReader(MOST)
 
-    with pytest.raises(FrameError):
-        FrameReader(MOST).feed(masked(Opcode.TEXT, b"good") + b"\x83\x80mask", found)
-
-    assert found == [(frames.TEXT, b"good")]
+    assert reader.feed(masked(Opcode.TEXT, b"good") + b"\x83\x80mask") == [(frames.TEXT, b"good")]
+    assert reader.error is not None
 
 
 def test_character_can_be_split_between_fragments() -> None:
@@ -163,21 +163,19 @@ def test_interleaved_ping_does_not_count_towards_message_size() -> None:
 
 def test_number_of_frames_read_at_once_is_limited() -> None:
     reader = FrameReader(MOST)
-    found: list[tuple[int, bytes]] = []
     data = masked(Opcode.PONG, b"") * (2 * frames.MAX_AT_ONCE + 1)
 
-    there_is_more = [reader.feed(data, found), reader.feed(b"", found), reader.feed(b"", found)]
+    fed = [(len(reader.feed(part)), reader.has_more) for part in (data, b"", b"")]
 
-    assert there_is_more == [True, True, False]
-    assert len(found) == 2 * frames.MAX_AT_ONCE + 1
+    assert fed == [(frames.MAX_AT_ONCE, True), (frames.MAX_AT_ONCE, True), (1, False)]
 
 
 def test_empty_fragments_use_no_memory() -> None:
     reader = FrameReader(MOST)
-    reader.feed(masked(Opcode.TEXT, b"", final=False), [])
+    reader.feed(masked(Opcode.TEXT, b"", final=False))
 
-    while reader.feed(masked(Opcode.CONT, b"", final=False) * 200, []):
-        pass
+    assert not reader.feed(masked(Opcode.CONT, b"", final=False) * 200)
+    assert reader.error is None
 
     assert not reader._fragments
 
@@ -199,34 +197,32 @@ def test_joined_frames_are_rejected_as_frame(length: int) -> None:
 
 def test_later_data_follows_unread_frames() -> None:
     reader = FrameReader(MOST)
-    found: list[tuple[int, bytes]] = []
     many = frames.MAX_AT_ONCE + 1
 
-    there_is_more = reader.feed(masked(Opcode.PONG, b"") * many, found)
-    reader.feed(masked(Opcode.TEXT, b"later"), found)
+    first = reader.feed(masked(Opcode.PONG, b"") * many)
+    assert reader.has_more
+    later = reader.feed(masked(Opcode.TEXT, b"later"))
 
-    assert there_is_more
-    assert found == [(frames.PONG, b"")] * many + [(frames.TEXT, b"later")]
+    assert first + later == [(frames.PONG, b"")] * many + [(frames.TEXT, b"later")]
 
 
 def copied(pieces: Iterable[bytes], max_bytes: int) -> int:
     """Return the peak memory use in bytes while the pieces are read one after another."""
     reader, taken = FrameReader(max_bytes), 0
 
-    def feed(piece: bytes) -> bool:
+    def feed(piece: bytes) -> None:
         nonlocal taken
         before = tracemalloc.get_traced_memory()[0]
         tracemalloc.reset_peak()
-        is_behind = reader.feed(piece, [])
+        reader.feed(piece)
         taken += max(0, tracemalloc.get_traced_memory()[1] - before)
-        return is_behind
 
     tracemalloc.start()
     try:
         for piece in pieces:
-            is_behind = feed(piece)
-            while is_behind:
-                is_behind = feed(b"")
+            feed(piece)
+            while reader.has_more:
+                feed(b"")
     finally:
         tracemalloc.stop()
     return taken
