@@ -34,7 +34,7 @@ LOBBY = RoomId("lobby")
 
 BOB = Actor(UserId("bob"))
 
-TAKEOVER = "socketio_app.adapters.websocket.uvicorn_protocol"
+TAKEOVER = "socketio_app.adapters.websocket.owned_connection"
 
 SMALL_BUFFER = 8192
 

@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 from engineio.payload import Payload
 
-from socketio_app.adapters.websocket import asgi_websocket, uvicorn_protocol
+from socketio_app.adapters.websocket import asgi_websocket, owned_connection
 from socketio_app.adapters.websocket.close_reasons import TRANSPORT_CLOSE
 from socketio_app.adapters.websocket.uvicorn_protocol import TakeoverProtocol
 from socketio_app.application.commands import Actor, JoinRoom, SendMessage
@@ -119,7 +119,7 @@ async def test_client_that_neither_reads_nor_answers_pings_is_disconnected(
 async def test_closing_does_not_wait_for_client_that_reads_nothing(
     serve: Serve, connect: Connect, websockets: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (asgi_websocket, uvicorn_protocol):
+    for module in (asgi_websocket, owned_connection):
         monkeypatch.setattr(module, "CLOSE_SECONDS", 0.1)
     composition = compose(SETTINGS)
     url = await serve(composition, websockets, system_buffer_bytes=8192)

@@ -153,9 +153,12 @@ DERIVED = [
 
 @pytest.mark.parametrize("derived", DERIVED, ids=lambda derived: derived.ours.__name__)
 def test_every_used_name_of_a_base_class_is_checked_at_start_up(derived: Derived) -> None:
-    overridden = {name for name in vars(derived.ours) if hasattr(derived.base, name)}
-    ours = {*vars(derived.ours), *inspect.get_annotations(derived.ours)}
-    used, assigned = attributes_of_self(derived.ours)
+    classes = [each for each in derived.ours.__mro__ if each.__module__.startswith("socketio_app.")]
+    ours = {name for each in classes for name in vars(each)}
+    overridden = {name for name in ours if hasattr(derived.base, name)}
+    found = [attributes_of_self(each) for each in classes]
+    used = {name for each, _ in found for name in each}
+    assigned = {name for _, each in found for name in each}
 
     unchecked = (overridden | (used - ours - assigned)) - {*derived.checked}
 
