@@ -12,13 +12,13 @@ VALUES = st.lists(st.floats(0, 1000), min_size=1)
 SHARES = st.floats(0.001, 1)
 
 
-def test_the_median_is_the_middle_round() -> None:
+def test_median_is_middle_round() -> None:
     rounds = [{"cpu_us": 3.0}, {"cpu_us": 100.0}, {"cpu_us": 2.0}]
 
     assert median(rounds, "cpu_us") == 3.0
 
 
-def test_a_ratio_is_of_figures_of_the_same_round() -> None:
+def test_ratio_compares_figures_of_same_round() -> None:
     ours = [{"cpu_us": 1.0}, {"cpu_us": 10.0}, {"cpu_us": 2.0}]
     node = [{"cpu_us": 2.0}, {"cpu_us": 20.0}, {"cpu_us": 4.0}]
 
@@ -38,12 +38,12 @@ def test_there_is_no_ratio_of_unequal_rounds() -> None:
 
 
 @pytest.mark.parametrize(("share", "value"), [(0.5, 50), (0.99, 99), (0.991, 100), (1, 100)])
-def test_a_percentile_is_a_value_by_its_rank(share: float, value: float) -> None:
+def test_percentile_is_value_at_rank(share: float, value: float) -> None:
     assert percentile([float(each) for each in range(100, 0, -1)], share) == value
 
 
 @given(VALUES, SHARES)
-def test_so_large_a_share_does_not_exceed_a_percentile(values: list[float], share: float) -> None:
+def test_share_of_values_does_not_exceed_percentile(values: list[float], share: float) -> None:
     found = percentile(values, share)
 
     assert found in values

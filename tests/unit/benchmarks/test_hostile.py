@@ -35,7 +35,7 @@ def test_each_kind_has_its_row_for_a_connection_and_for_an_address() -> None:
 
 
 @pytest.mark.parametrize("kind", [kind for kind, each in ATTACKS.items() if each.is_websocket])
-def test_an_attack_is_frames_that_the_server_takes(kind: str) -> None:
+def test_attack_consists_of_valid_frames(kind: str) -> None:
     attack = ATTACKS[kind]
     sent = filled(attack, '40{"token":"t"}')
     reader = FrameReader(65_536)

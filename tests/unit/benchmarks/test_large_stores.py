@@ -18,7 +18,7 @@ FOUND = {
 }
 
 
-def test_the_section_has_each_command_on_each_store() -> None:
+def test_section_has_each_command_on_each_store() -> None:
     text = section(FOUND, 1_000_000)
 
     assert "| ms | SQLite, 1,000 | PostgreSQL, 1,000 |" in text
@@ -26,7 +26,7 @@ def test_the_section_has_each_command_on_each_store() -> None:
     assert "| join_room | 0.25 | 1.00 |" in text
 
 
-def test_the_section_outlasts_the_other_benchmarks() -> None:
+def test_section_is_kept_by_other_benchmarks() -> None:
     first = page(results())
     assert section_of(first) == NOT_MEASURED
     create_metrics_route = with_section(first, "| new |")
@@ -34,18 +34,18 @@ def test_the_section_outlasts_the_other_benchmarks() -> None:
     assert section_of(page(results(), section_of(create_metrics_route))) == "| new |"
 
 
-def test_a_page_without_the_section_is_noticed() -> None:
+def test_page_without_section_is_rejected() -> None:
     with pytest.raises(ValueError, match="large stores"):
         with_section("# Benchmarks", "| new |")
 
 
-def test_the_documented_page_has_the_section() -> None:
+def test_documented_page_has_section() -> None:
     docs = Path(__file__).parents[3] / "docs/benchmarks.md"
 
     assert "list_conversations, 50" in section_of(docs.read_text())
 
 
-def test_a_store_is_filled_consistently() -> None:
+def test_store_is_filled_consistently() -> None:
     size = Size(conversations=30, messages=90)
 
     messages = list(size.rows("chat_message"))

@@ -29,7 +29,7 @@ def test_every_aim_is_of_a_comparison_that_is_measured() -> None:
     ("goal", "limit", "verdict"),
     [(0.25, 0.5, "reached"), (0.2, 0.25, "within the limit"), (0.1, 0.2, "missed")],
 )
-def test_an_aim_is_reached_up_to_its_goal_and_missed_beyond_its_limit(
+def test_aim_is_reached_up_to_goal_and_missed_beyond_limit(
     goal: float, limit: float, verdict: str
 ) -> None:
     aim = Aim("", "fanout", "cpu_us", "µs", goal, limit)
@@ -37,7 +37,7 @@ def test_an_aim_is_reached_up_to_its_goal_and_missed_beyond_its_limit(
     assert aim.verdict(comparison(AGAINST_ALL["fanout"])) == verdict
 
 
-def test_what_was_not_measured_is_left_empty() -> None:
+def test_missing_figure_is_empty_cell() -> None:
     assert "| 10 | 3.00 | 12.0 | 24.0 | 1.50 |" in PAGE
     assert "| 5,000 | 3.00 |  |  |  |" in PAGE
 
@@ -61,14 +61,14 @@ def test_results_are_the_same_after_they_were_kept_in_a_file() -> None:
     ("value", "shown"),
     [(0.0, "0.00"), (1.234, "1.23"), (9.996, "10.0"), (99.96, "100"), (12345.6, "12,346")],
 )
-def test_a_number_has_three_digits_or_thousands_apart(value: float, shown: str) -> None:
+def test_number_has_three_digits_or_grouped_thousands(value: float, shown: str) -> None:
     assert number(value) == shown
 
 
-def test_a_table_has_its_numbers_on_the_right() -> None:
+def test_numbers_in_tables_are_right_aligned() -> None:
     assert table(["", "µs"], [["here", "1"]]) == "|  | µs |\n| --- | ---: |\n| here | 1 |"
 
 
-def test_a_row_as_long_as_no_other_is_no_table() -> None:
+def test_rows_of_table_must_have_same_length() -> None:
     with pytest.raises(ValueError, match="not as long"):
         table(["", "µs"], [["here"]])

@@ -29,7 +29,7 @@ def test_equal_ratios_are_equally_far_apart() -> None:
     assert [scale.at(value) for value in (1, 10, 100)] == [0, 100, 200]
 
 
-def test_what_is_beyond_the_scale_is_at_its_end() -> None:
+def test_value_beyond_scale_is_at_its_end() -> None:
     scale = Scale(1, 100, 0, 200)
 
     assert (scale.at(0.1), scale.at(1000)) == (0, 200)
@@ -39,7 +39,7 @@ def test_ticks_are_round_and_within_the_scale() -> None:
     assert Scale(0.15, 12, 0, 1).ticks() == pytest.approx([0.2, 0.5, 1, 2, 5, 10])
 
 
-def test_the_less_a_ratio_is_the_further_left_is_its_dot() -> None:
+def test_smaller_ratio_is_further_left() -> None:
     places = {
         said: x
         for color in COLORS[:2]
@@ -50,7 +50,7 @@ def test_the_less_a_ratio_is_the_further_left_is_its_dot() -> None:
     assert places["0.50"] < places["1.00"] < places["2.00"] < places["4.00"]
 
 
-def test_a_line_has_a_dot_for_each_size_of_room_dearer_ones_higher() -> None:
+def test_line_has_dot_per_room_size_with_higher_cost_above() -> None:
     legend, first, second, third = list(dots(COLORS[0]))[3:]
 
     assert legend[0] == "ours"
