@@ -193,8 +193,8 @@ class NodeProcess:
     async def listen(self) -> None:
         assert self._process.stdout is not None
         async for line in self._process.stdout:
-            told = json.loads(line)
-            self._sockets[told["socket"]].heard(told)
+            message = json.loads(line)
+            self._sockets[message["socket"]].handle(message)
 
 
 class NodeClient:
@@ -206,14 +206,16 @@ class NodeClient:
         self._number = number
         self._acks: list[asyncio.Future[Any]] = []
 
-    def heard(self, told: Json) -> None:
-        match told["is"]:
+    def handle(self, message: Json) -> None:
+        match message["is"]:
             case "event":
-                self.inbox.put(told["event"], told["args"][0] if told["args"] else None)
+                self.inbox.put(message["event"], message["args"][0] if message["args"] else None)
             case "ack":
-                self._acks[told["ack"]].set_result(told["answer"][0] if told["answer"] else None)
+                self._acks[message["ack"]].set_result(
+                    message["answer"][0] if message["answer"] else None
+                )
             case _:
-                self.inbox.put(f":{told['is']}", told)
+                self.inbox.put(f":{message['is']}", message)
 
     async def connected(self, transport: Transport) -> None:
         outcomes = (":connect", ":connect_error")

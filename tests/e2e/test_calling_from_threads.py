@@ -38,7 +38,7 @@ async def in_a_thread(tmp_path: Path) -> AsyncIterator[Callable[[str], Any]]:
     async def send() -> Any:
         return await chat.execute(*HELLO)
 
-    ways: dict[str, Call] = {
+    calls: dict[str, Call] = {
         "asyncio.run of the call": lambda: asyncio.run(chat.execute(*HELLO)),
         "asyncio.run of a function": lambda: asyncio.run(send()),
         "anyio.from_thread": lambda: anyio.from_thread.run(chat.execute, *HELLO).message.seq,
@@ -48,32 +48,32 @@ async def in_a_thread(tmp_path: Path) -> AsyncIterator[Callable[[str], Any]]:
     }
 
     @host.get("/call")
-    def call(way: str) -> dict[str, Any]:
+    def call(name: str) -> dict[str, Any]:
         try:
-            return {"seq": ways[way]()}
+            return {"seq": calls[name]()}
         except WrongEventLoopError as error:
             return {"refused": str(error)}
 
     async with serving(app) as url, aiohttp.ClientSession(url) as http:
 
-        async def ask(way: str) -> Any:
-            async with http.get("/call", params={"way": way}) as answer:
+        async def ask(name: str) -> Any:
+            async with http.get("/call", params={"name": name}) as answer:
                 return await answer.json()
 
         yield ask
 
 
-@pytest.mark.parametrize("way", ["asyncio.run of the call", "asyncio.run of a function"])
+@pytest.mark.parametrize("name", ["asyncio.run of the call", "asyncio.run of a function"])
 async def test_call_from_another_event_loop_is_rejected_with_instructions(
-    in_a_thread: Callable[[str], Any], way: str
+    in_a_thread: Callable[[str], Any], name: str
 ) -> None:
-    answer = await in_a_thread(way)
+    answer = await in_a_thread(name)
 
     assert "anyio.from_thread.run(chat.execute, actor, command)" in answer["refused"]
 
 
-@pytest.mark.parametrize("way", ["anyio.from_thread", "run_coroutine_threadsafe"])
+@pytest.mark.parametrize("name", ["anyio.from_thread", "run_coroutine_threadsafe"])
 async def test_documented_call_from_thread_stores_message(
-    in_a_thread: Callable[[str], Any], way: str
+    in_a_thread: Callable[[str], Any], name: str
 ) -> None:
-    assert await in_a_thread(way) == {"seq": 1}
+    assert await in_a_thread(name) == {"seq": 1}

@@ -65,7 +65,7 @@ async def mallory(url: str, **options: Any) -> AsyncIterator[RawFrames]:
         yield client
 
 
-async def until_behind(composition: Composition) -> None:
+async def until_unread(composition: Composition) -> None:
     """Let Bob send to the lobby until messages to Mallory, who does not read, are unread."""
     await composition.chat.execute(BOB, JoinRoom(LOBBY))
     connection = only_session(composition)
@@ -111,7 +111,7 @@ async def test_client_that_is_still_sending_gets_close_code_of_restart(
         assert await client.receive() is None
 
 
-async def a_turn(_call: str) -> None:
+async def yield_to_loop(_call: str) -> None:
     """Wait as briefly as a store outside this process does."""
     await asyncio.sleep(0)
 
@@ -121,7 +121,7 @@ async def test_draining_server_acknowledges_every_stored_message(
     websockets: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("socketio_app.adapters.engineio.client_session.FINISH_SECONDS", 120)
-    composition = compose(SETTINGS, store=HookedStore(before=a_turn))
+    composition = compose(SETTINGS, store=HookedStore(before=yield_to_loop))
     async with serving(application(composition), websockets) as url, mallory(url) as client:
         sending = asyncio.create_task(send_messages_until_closed(client))
         await client.receive_until("4310")
@@ -134,7 +134,7 @@ async def test_draining_server_acknowledges_every_stored_message(
             acknowledged += frame[1].startswith(b"43")
         sending.cancel()
         assert close_code(frame) == 1012
-        assert acknowledged == await stored(composition)
+        assert acknowledged == await count_messages(composition)
 
 
 async def send_messages_until_closed(client: RawFrames) -> None:
@@ -149,7 +149,7 @@ async def send_messages_until_closed(client: RawFrames) -> None:
             await asyncio.sleep(0)
 
 
-async def stored(composition: Composition) -> int:
+async def count_messages(composition: Composition) -> int:
     """Return the number of messages in the lobby."""
     return (await composition.chat.execute(BOB, JoinRoom(LOBBY))).last_seq
 
@@ -193,9 +193,9 @@ async def test_close_frame_is_last_despite_unread_messages(
     url: str, composition: Composition, ending: str
 ) -> None:
     async with mallory(url, receive_buffer_bytes=SMALL_BUFFER) as client:
-        await until_behind(composition)
+        await until_unread(composition)
 
-        client.send(b"there?", Opcode.PING)
+        client.send(b"ping", Opcode.PING)
         match ending:
             case "close frame":
                 client.send_close()
@@ -213,7 +213,7 @@ async def test_close_frame_is_last_despite_unread_messages(
         await until_empty(composition)
 
 
-async def messages_of(bob: Actor, composition: Composition, number: int) -> None:
+async def send_messages_from(bob: Actor, composition: Composition, number: int) -> None:
     await composition.chat.execute(bob, JoinRoom(LOBBY))
     for _ in range(number):
         await composition.chat.execute(bob, SendMessage(Room(LOBBY), MUCH))
@@ -228,7 +228,7 @@ async def test_slow_reader_gets_unread_messages_before_close_frame(
     app = application(composition)
     async with serving(app, websockets, system_buffer_bytes=65_536) as url:
         async with mallory(url, receive_buffer_bytes=SMALL_BUFFER) as client:
-            await messages_of(BOB, composition, 200)
+            await send_messages_from(BOB, composition, 200)
             connection = only_session(composition)
             assert connection.unread_bytes
 
@@ -255,7 +255,7 @@ async def test_client_that_reads_nothing_is_aborted_after_close_timeout(
     app = application(composition)
     async with serving(app, TakeoverProtocol, system_buffer_bytes=65_536) as url:
         async with mallory(url, receive_buffer_bytes=SMALL_BUFFER) as client:
-            await messages_of(BOB, composition, 200)
+            await send_messages_from(BOB, composition, 200)
             connection = only_session(composition)
             assert connection.unread_bytes
 

@@ -15,7 +15,7 @@ from tests.e2e.raw_client import RawPolling, raw_polling
 from tests.e2e.raw_frames import OPEN, RawFrames, close_code
 from tests.e2e.serving import serving
 from tests.e2e.sessions import only_session
-from tests.e2e.test_closing import BOB, messages_of
+from tests.e2e.test_closing import BOB, send_messages_from
 from tests.e2e.test_engine_io import CONNECT, SETTINGS, until_empty
 
 pytestmark = pytest.mark.anyio
@@ -43,7 +43,7 @@ async def test_client_between_polls_can_fetch_unread_messages_of_closed_session(
 ) -> None:
     async with raw_polling(url) as polling:
         await polling.post(CONNECT, '421["join_room",{"room_id":"lobby"}]')
-        await messages_of(BOB, composition, 40)
+        await send_messages_from(BOB, composition, 40)
 
         retired = None
         if ending == "ban":
@@ -52,7 +52,7 @@ async def test_client_between_polls_can_fetch_unread_messages_of_closed_session(
             retired = asyncio.create_task(composition.drain(0))
         await until_empty(composition)
         assert await polling.post("3") == 200
-        packets = await everything(polling)
+        packets = await fetch_all(polling)
 
         assert sum("receive_group_message" in packet for packet in packets) == 40
         assert any(packet.startswith("431[") for packet in packets)
@@ -62,8 +62,8 @@ async def test_client_between_polls_can_fetch_unread_messages_of_closed_session(
         assert await polling.post("3") == 400
 
 
-async def everything(polling: RawPolling) -> list[str]:
-    """Return everything that the client can fetch until its session has ended."""
+async def fetch_all(polling: RawPolling) -> list[str]:
+    """Return fetch_all that the client can fetch until its session has ended."""
     packets: list[str] = []
     while True:
         async with polling.http.get(polling.url) as answer:
@@ -112,7 +112,7 @@ async def test_unfetched_messages_of_closed_session_are_dropped_after_timeout(
         async with asyncio.timeout(60):
             await composition.drain(0)
 
-        assert await everything(polling) == []
+        assert await fetch_all(polling) == []
 
 
 async def test_client_that_is_disconnected_during_upgrade_gets_disconnect_packet(
@@ -132,4 +132,4 @@ async def test_client_that_is_disconnected_during_upgrade_gets_disconnect_packet
             *received, last = await websocket.receive_all()
             assert close_code(last) == 1008
             assert received[-1] == (Opcode.TEXT, b"41")
-            assert await everything(polling) == []
+            assert await fetch_all(polling) == []

@@ -39,7 +39,7 @@ pytestmark = pytest.mark.anyio
 
 TO_BOB, TO_ADA = {"to_user_id": "bob"}, {"to_user_id": "ada"}
 HELLO = {**TO_BOB, "content": "hello"}
-LET_IN = '40{"token":"%s"}'
+CONNECT = '40{"token":"%s"}'
 
 
 @pytest.fixture
@@ -160,7 +160,7 @@ async def test_message_to_half_open_connection_is_not_delivered(
 
 
 @asynccontextmanager
-async def stoppable(url: str, kind: Kind, user_id: str) -> AsyncIterator[tuple[Inbox, int]]:
+async def client_process(url: str, kind: Kind, user_id: str) -> AsyncIterator[tuple[Inbox, int]]:
     """Run a client in a separate process; yield its events and its process."""
     if kind.client == "javascript":
         async with node_process() as node:
@@ -197,7 +197,7 @@ async def test_message_to_stopped_process_is_delivered_when_it_continues(
     url: str, kind: Kind, connect: Connect
 ) -> None:
     ada = await connect("ada")
-    async with stoppable(url, kind, "bob") as (inbox, pid):
+    async with client_process(url, kind, "bob") as (inbox, pid):
         await ada.call("send_personal_message", HELLO)
         await until(ada, "personal_message_delivered")
 
@@ -227,7 +227,7 @@ class TestPolling:
     async def test_message_to_client_that_stops_polling_is_not_delivered(self) -> None:
         async with chat() as url, raw_polling(url) as bob:
             ada = await over_websocket(url, "ada")
-            await bob.post(LET_IN % token("bob"))
+            await bob.post(CONNECT % token("bob"))
             while not any("connected" in packet for packet in await bob.get()):
                 pass
 
@@ -245,7 +245,7 @@ class TestPolling:
     async def test_poll_confirms_previous_response(self) -> None:
         async with chat() as url, raw_polling(url) as bob:
             ada = await over_websocket(url, "ada")
-            await bob.post(LET_IN % token("bob"))
+            await bob.post(CONNECT % token("bob"))
             while not any("connected" in packet for packet in await bob.get()):
                 pass
             await ada.call("send_personal_message", HELLO)
@@ -267,7 +267,7 @@ class TestPolling:
             ada = await over_websocket(url, "ada")
             for _ in range(20):
                 await ada.call("send_personal_message", HELLO)
-            await bob.post(LET_IN % token("bob"))
+            await bob.post(CONNECT % token("bob"))
 
             received = 0
             while received < 20:
@@ -286,7 +286,7 @@ class TestWebSocket:
         async with chat() as url:
             ada = await over_websocket(url, "ada")
             bob = await FrameClient.open(url, "websocket")
-            await bob.send_and_settle([LET_IN % token("bob")])
+            await bob.send_and_settle([CONNECT % token("bob")])
             await ada.call("send_personal_message", HELLO)
             await bob.send_and_settle([])
             await settled(ada)
@@ -302,7 +302,7 @@ class TestWebSocket:
         async with chat() as url:
             ada = await over_websocket(url, "ada")
             bob = await FrameClient.open(url, "websocket")
-            await bob.send_and_settle([LET_IN % token("bob"), "3", "3", "3"])
+            await bob.send_and_settle([CONNECT % token("bob"), "3", "3", "3"])
             await ada.call("send_personal_message", HELLO)
             await bob.send_and_settle([])
             await settled(ada)
@@ -315,7 +315,7 @@ class TestWebSocket:
             ada = await over_websocket(url, "ada")
             bob = await PythonClient().open(url, "websocket", {"auth": {"token": token("bob")}})
             began = asyncio.get_running_loop().time()
-            pings = count_pings(bob)
+            pings = record_pongs(bob)
 
             for _ in range(300):
                 await ada.call("send_personal_message", HELLO)
@@ -328,7 +328,7 @@ class TestWebSocket:
             await ada.close()
 
 
-def count_pings(client: PythonClient) -> list[Any]:
+def record_pongs(client: PythonClient) -> list[Any]:
     """Record the pongs that python-engineio's client sends from now on."""
     engine, pongs = client._client.eio, []
     send = engine._send_packet
@@ -350,12 +350,12 @@ class TestUpgrade:
         async with chat() as url:
             ada = await over_websocket(url, "ada")
             bob = await FrameClient.open(url, "polling")
-            await bob.send_and_settle([LET_IN % token("bob")])
+            await bob.send_and_settle([CONNECT % token("bob")])
 
-            async def say_something() -> None:
+            async def send_message() -> None:
                 await ada.call("send_personal_message", HELLO)
 
-            await bob.upgrade(say_something, moment, [])
+            await bob.upgrade(send_message, moment, [])
             await settled(ada)
             assert receipts(ada) == []
             await bob.send_and_settle(["3"])
@@ -369,12 +369,12 @@ class TestUpgrade:
         async with chat() as url:
             ada = await over_websocket(url, "ada")
             bob = await FrameClient.open(url, "polling")
-            await bob.send_and_settle([LET_IN % token("bob")])
+            await bob.send_and_settle([CONNECT % token("bob")])
 
-            async def say_something() -> None:
+            async def send_message() -> None:
                 await ada.call("send_personal_message", HELLO)
 
-            await bob.fail_to_upgrade(say_something, "after the probe")
+            await bob.fail_to_upgrade(send_message, "after the probe")
             await settled(ada)
             assert receipts(ada) == []
             await bob.send_and_settle([])

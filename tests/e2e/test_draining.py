@@ -64,8 +64,8 @@ async def until_draining(url: str) -> None:
 async def test_draining_closes_websocket_with_restart_code(websockets: Any) -> None:
     composition = chat()
     async with serving(application(composition), websockets) as url:
-        there = url.replace("http", "ws") + "/socket.io/?EIO=4&transport=websocket"
-        async with connect_websocket(there) as websocket:
+        websocket_url = url.replace("http", "ws") + "/socket.io/?EIO=4&transport=websocket"
+        async with connect_websocket(websocket_url) as websocket:
             assert str(await websocket.recv()).startswith("0{")
 
             await composition.drain(0)
@@ -236,7 +236,7 @@ async def test_second_signal_ends_server_immediately(tmp_path: Path, by: signal.
         assert "Traceback" not in errors
 
 
-async def end(process: asyncio.subprocess.Process) -> None:
+async def stop(process: asyncio.subprocess.Process) -> None:
     """Stop a server, and check that it exits cleanly."""
     process.terminate()
     async with asyncio.timeout(PATIENCE_SECONDS):
@@ -245,7 +245,7 @@ async def end(process: asyncio.subprocess.Process) -> None:
     assert "Traceback" not in errors.decode()
 
 
-async def in_order_once(database: Database) -> list[str]:
+async def stored_ids(database: Database) -> list[str]:
     """Return the ids of the messages in the room, after checking that their `seq` has no gaps."""
     stored = await database.read()
     assert [seq for seq, _ in stored] == list(range(1, len(stored) + 1))
@@ -259,20 +259,20 @@ async def test_restarts_under_load_neither_lose_nor_duplicate_messages(database:
 
     for _ in range(RESTARTS):
         await load.until_acknowledged(len(load.acknowledged) + 50)
-        await end(process)
+        await stop(process)
         acknowledged = set(load.acknowledged)
-        assert acknowledged <= set(await in_order_once(database))
+        assert acknowledged <= set(await stored_ids(database))
         process = await start(load.url, database)
 
     load.stopping = True
     await asyncio.gather(*senders)
-    await end(process)
-    assert sorted(await in_order_once(database)) == sorted(load.acknowledged)
+    await stop(process)
+    assert sorted(await stored_ids(database)) == sorted(load.acknowledged)
     # Every sender's messages are in the order in which they were sent.
     for n in range(SENDERS):
         numbers = [
             int(name.partition("-")[2])
-            for name in await in_order_once(database)
+            for name in await stored_ids(database)
             if name.startswith(f"sender{n}-")
         ]
         assert numbers == sorted(numbers)
@@ -290,16 +290,16 @@ async def test_member_that_reconnects_has_every_message_once(tmp_path: Path) -> 
 
     for _ in range(3):
         await load.until_acknowledged(len(load.acknowledged) + 50)
-        await end(process)
+        await stop(process)
         process = await start(load.url, database)
         await member.until_caught_up()
     load.stopping = True
     await sender
     await member.until_received(len(load.acknowledged))
     await member.disconnect()
-    await end(process)
+    await stop(process)
 
-    assert member.received == await in_order_once(database)
+    assert member.received == await stored_ids(database)
 
 
 class ReconnectingMember:

@@ -59,7 +59,7 @@ async def next_text(websocket: aiohttp.ClientWebSocketResponse, prefix: str) -> 
             return text
 
 
-async def answered(polling: RawPolling, ack: int) -> Any:
+async def acknowledgement(polling: RawPolling, ack: int) -> Any:
     """Return the acknowledgement of a command that was sent by polling."""
     while True:
         for packet in await polling.get():
@@ -121,7 +121,7 @@ async def test_session_continues_polling_after_failed_upgrade(
 
         await polling.post('421["join_room",{"room_id":"lobby"}]')
 
-        assert (await answered(polling, 1))["ok"]
+        assert (await acknowledgement(polling, 1))["ok"]
 
 
 async def test_polling_request_within_size_limit_has_any_number_of_packets(url: str) -> None:
@@ -130,7 +130,7 @@ async def test_polling_request_within_size_limit_has_any_number_of_packets(url: 
 
         await polling.post(*['42["a"]'] * 5000, '421["join_room",{"room_id":"lobby"}]')
 
-        assert (await answered(polling, 1))["ok"]
+        assert (await acknowledgement(polling, 1))["ok"]
 
 
 LARGE = '42%d["send_group_message",{"room_id":"lobby","content":"%s"}]'
@@ -139,12 +139,12 @@ LARGE = '42%d["send_group_message",{"room_id":"lobby","content":"%s"}]'
 async def test_polling_request_has_up_to_sixteen_packets_of_maximum_size(url: str) -> None:
     async with raw_polling(url) as polling:
         await polling.post(CONNECT, '421["join_room",{"room_id":"lobby"}]')
-        await answered(polling, 1)
+        await acknowledgement(polling, 1)
 
         packets = [LARGE % (number, r"\ud83d\ude00" * 4000) for number in range(2, 18)]
         assert await polling.post(*packets) == 200
 
-        assert (await answered(polling, 17))["ok"]
+        assert (await acknowledgement(polling, 17))["ok"]
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from tests.e2e.test_engine_io import (
     CONNECT,
     OPEN_WEBSOCKET,
     SETTINGS,
-    answered,
+    acknowledgement,
     next_text,
     until_empty,
 )
@@ -51,7 +51,7 @@ async def url(request: pytest.FixtureRequest, composition: Composition) -> Async
 
 
 @asynccontextmanager
-async def talkative(url: str) -> AsyncIterator[PythonClient]:
+async def bob_in_lobby(url: str) -> AsyncIterator[PythonClient]:
     """Connect Bob, and join the lobby."""
     bob = await PythonClient().open(url, "websocket", {"auth": {"token": token("bob")}})
     await bob.call("join_room", {"room_id": "lobby"})
@@ -70,7 +70,7 @@ async def test_client_that_never_polls_is_disconnected_at_unread_limit(
     url: str, composition: Composition, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    async with talkative(url) as bob, raw_polling(url) as polling:
+    async with bob_in_lobby(url) as bob, raw_polling(url) as polling:
         await polling.post(CONNECT, JOIN)
 
         await talk_until(bob, lambda: composition.chat.connection_count == 1)
@@ -79,7 +79,7 @@ async def test_client_that_never_polls_is_disconnected_at_unread_limit(
 
 
 async def test_unread_limit_applies_after_upgrade(url: str, composition: Composition) -> None:
-    async with talkative(url) as bob, raw_polling(url) as polling:
+    async with bob_in_lobby(url) as bob, raw_polling(url) as polling:
         await polling.post(CONNECT, JOIN)
         session = polling.url.rpartition("sid=")[2]
         async with aiohttp.ClientSession(url) as http:
@@ -103,7 +103,7 @@ async def test_pongs_to_client_that_does_not_read_are_bounded() -> None:
     composition = compose(SETTINGS.replace(rate_limits=False))
     ping = Frame(Opcode.PING, b"x" * 125).serialize(mask=True)
     async with serving(application(composition)) as url:
-        reader, writer = await open_by_hand(url)
+        reader, writer = await open_without_reading(url)
         writer.write(Frame(Opcode.TEXT, CONNECT.encode()).serialize(mask=True))
         await reader.readuntil(b'42["connected"')
         connection = only_session(composition)
@@ -118,7 +118,7 @@ async def test_pongs_to_client_that_does_not_read_are_bounded() -> None:
         writer.transport.abort()
 
 
-async def open_by_hand(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def open_without_reading(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Open a WebSocket whose client reads only on request."""
     host, port = url.removeprefix("http://").split(":")
     raw = socket.socket()
@@ -218,7 +218,7 @@ async def test_chunked_request_is_read_completely(url: str) -> None:
         async with polling.http.post(polling.url, data=pieces()) as answer:
             assert answer.status == 200
 
-        assert (await answered(polling, 1))["ok"]
+        assert (await acknowledgement(polling, 1))["ok"]
 
 
 async def test_own_origin_is_allowed_over_tls() -> None:
@@ -253,7 +253,7 @@ async def test_packets_read_at_once_are_bounded() -> None:
     small = Frame(Opcode.TEXT, b'42["typing_stop",{"to_user_id":"bob"}]').serialize(mask=True)
     last = Frame(Opcode.TEXT, JOIN.encode()).serialize(mask=True)
     async with serving(application(composition)) as url:
-        reader, writer = await open_by_hand(url)
+        reader, writer = await open_without_reading(url)
         writer.write(Frame(Opcode.TEXT, CONNECT.encode()).serialize(mask=True))
         await reader.readuntil(b'42["connected"')
         connection = only_session(composition)

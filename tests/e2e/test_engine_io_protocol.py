@@ -42,7 +42,7 @@ async def http(
             yield session
 
 
-async def asked(http: aiohttp.ClientSession, method: str, url: str, body: str = "") -> int:
+async def request(http: aiohttp.ClientSession, method: str, url: str, body: str = "") -> int:
     async with http.request(method, url, data=body or None) as answer:
         await answer.read()
         return answer.status
@@ -59,7 +59,7 @@ async def session(http: aiohttp.ClientSession) -> str:
     return f"{POLLING}&sid={json.loads(opened[1:])['sid']}"
 
 
-async def is_refused(http: aiohttp.ClientSession, url: str) -> bool:
+async def is_rejected(http: aiohttp.ClientSession, url: str) -> bool:
     """Return whether a WebSocket is rejected, or closed immediately."""
     try:
         async with http.ws_connect(url) as websocket:
@@ -85,7 +85,7 @@ class TestQueryParameters:
     async def test_missing_or_invalid_parameter_is_bad_request(
         self, http: aiohttp.ClientSession, query: str
     ) -> None:
-        assert await asked(http, "GET", PATH + query) == 400
+        assert await request(http, "GET", PATH + query) == 400
 
     @pytest.mark.parametrize("wrong", ["EIO=4&", "transport=polling&"])
     @pytest.mark.parametrize("method", ["GET", "POST"])
@@ -94,8 +94,8 @@ class TestQueryParameters:
     ) -> None:
         url = await session(http)
 
-        assert await asked(http, method, url.replace(wrong, ""), "3") == 400
-        assert await asked(http, "POST", url, "3") == 200
+        assert await request(http, method, url.replace(wrong, ""), "3") == 400
+        assert await request(http, "POST", url, "3") == 200
 
     @pytest.mark.parametrize(
         "query", ["?transport=websocket", "?EIO=4", "?EIO=3&transport=websocket"]
@@ -103,7 +103,7 @@ class TestQueryParameters:
     async def test_websocket_without_parameters_is_closed(
         self, http: aiohttp.ClientSession, query: str
     ) -> None:
-        assert await is_refused(http, PATH + query)
+        assert await is_rejected(http, PATH + query)
 
     @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
     async def test_other_method_is_bad_request(
@@ -111,14 +111,14 @@ class TestQueryParameters:
     ) -> None:
         url = await session(http)
 
-        assert await asked(http, method, POLLING) == 400
-        assert await asked(http, method, url) == 400
+        assert await request(http, method, POLLING) == 400
+        assert await request(http, method, url) == 400
 
 
 class TestSendingData:
     async def test_unknown_session_is_bad_request(self, http: aiohttp.ClientSession) -> None:
-        assert await asked(http, "POST", POLLING + "&sid=nobody", "3") == 400
-        assert await asked(http, "POST", POLLING, "3") == 400
+        assert await request(http, "POST", POLLING + "&sid=nobody", "3") == 400
+        assert await request(http, "POST", POLLING, "3") == 400
 
     async def test_accepted_request_is_answered_with_ok(self, http: aiohttp.ClientSession) -> None:
         url = await session(http)
@@ -145,15 +145,15 @@ class TestSendingData:
         while not connection.transport.is_posted:
             await asyncio.sleep(0)
 
-        assert await asked(http, "POST", url, "3") == 400
+        assert await request(http, "POST", url, "3") == 400
         more.set()
         await first
-        assert await asked(http, "POST", url, "3") == 400
+        assert await request(http, "POST", url, "3") == 400
 
 
 class TestReceivingData:
     async def test_unknown_session_is_bad_request(self, http: aiohttp.ClientSession) -> None:
-        assert await asked(http, "GET", POLLING + "&sid=nobody") == 400
+        assert await request(http, "GET", POLLING + "&sid=nobody") == 400
 
     async def test_concurrent_poll_is_bad_request_and_ends_session(
         self, http: aiohttp.ClientSession, composition: Composition
@@ -164,9 +164,9 @@ class TestReceivingData:
         while not connection.transport.is_polled:
             await asyncio.sleep(0)
 
-        assert await asked(http, "GET", url) == 400
+        assert await request(http, "GET", url) == 400
         assert await first == (200, "1")
-        assert await asked(http, "GET", url) == 400
+        assert await request(http, "GET", url) == 400
         await until_empty(composition)
 
 
@@ -177,7 +177,7 @@ class TestWebSocket:
         async with http.ws_connect(WEBSOCKET) as first:
             opened = json.loads((await first.receive_str(timeout=60))[1:])
 
-            assert await is_refused(http, f"{WEBSOCKET}&sid={opened['sid']}")
+            assert await is_rejected(http, f"{WEBSOCKET}&sid={opened['sid']}")
 
             await first.send_str(CONNECT)
             assert (await first.receive_str(timeout=60)).startswith("40{")
@@ -185,7 +185,7 @@ class TestWebSocket:
     async def test_websocket_of_unknown_session_is_closed(
         self, http: aiohttp.ClientSession
     ) -> None:
-        assert await is_refused(http, WEBSOCKET + "&sid=nobody")
+        assert await is_rejected(http, WEBSOCKET + "&sid=nobody")
 
 
 class TestHandshake:
@@ -201,9 +201,9 @@ class TestHandshake:
             async with http.ws_connect(WEBSOCKET) as websocket:
                 opened = await websocket.receive_str(timeout=60)
 
-        told = json.loads(opened.removeprefix("0"))
-        assert told.pop("sid")
-        assert told == {
+        opened_session = json.loads(opened.removeprefix("0"))
+        assert opened_session.pop("sid")
+        assert opened_session == {
             "upgrades": upgrades,
             "pingInterval": 1000,
             "pingTimeout": 1000,
@@ -231,7 +231,7 @@ class TestHeartbeat:
 
             assert (await websocket.receive(timeout=60)).type is aiohttp.WSMsgType.CLOSED
         await until_empty(composition)
-        assert await asked(http, "GET", url) == 400
+        assert await request(http, "GET", url) == 400
 
 
 class TestUpgrade:
@@ -257,9 +257,9 @@ class TestUpgrade:
             await websocket.send_str(CONNECT)
             assert (await websocket.receive_str(timeout=60)).startswith("40{")
 
-            assert await asked(http, "GET", url) == 400
-            assert await asked(http, "POST", url, "3") == 400
-            assert await is_refused(http, url.replace("polling", "websocket"))
+            assert await request(http, "GET", url) == 400
+            assert await request(http, "POST", url, "3") == 400
+            assert await is_rejected(http, url.replace("polling", "websocket"))
 
             await websocket.send_str('427["join_room",{"room_id":"lobby"}]')
             while not (await websocket.receive_str(timeout=60)).startswith("437["):
@@ -276,7 +276,7 @@ class TestMessage:
             await websocket.receive_str(timeout=60)
 
             await websocket.send_str(packet)
-            await asked(http, "POST", url, packet)
+            await request(http, "POST", url, packet)
 
             assert (await websocket.receive(timeout=60)).type is aiohttp.WSMsgType.CLOSE
         await until_empty(composition)
@@ -288,7 +288,7 @@ class TestMessage:
         async with http.ws_connect(WEBSOCKET) as websocket:
             await websocket.receive_str(timeout=60)
             await websocket.send_str("1")
-            assert await asked(http, "POST", url, "1") == 200
+            assert await request(http, "POST", url, "1") == 200
             assert (await websocket.receive(timeout=60)).type is aiohttp.WSMsgType.CLOSE
         await until_empty(composition)
 

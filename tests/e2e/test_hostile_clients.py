@@ -157,33 +157,33 @@ def test_data_of_acknowledgement_is_not_decoded(eve: RawWebSocket) -> None:
 
 
 def test_packets_behind_rejected_connect_are_dropped(url: str) -> None:
-    with raw_websocket(url, None) as nobody:
-        nobody.send('40{"token":"nonsense"}')
+    with raw_websocket(url, None) as stranger:
+        stranger.send('40{"token":"nonsense"}')
         for packet in ('42["join_room",', "43[", "41", "49", '451-["x"'):
-            nobody.send(packet)
-        nobody.send('40{"token":"%s"}' % token("bob"))
+            stranger.send(packet)
+        stranger.send('40{"token":"%s"}' % token("bob"))
 
-        assert str(nobody.receive()).startswith("44{")
-        assert str(nobody.receive()).startswith("40{")
+        assert str(stranger.receive()).startswith("44{")
+        assert str(stranger.receive()).startswith("40{")
 
 
 def test_too_many_packets_behind_rejected_connect_close_connection(url: str) -> None:
-    with raw_websocket(url, None) as nobody:
-        nobody.send('40{"token":"nonsense"}')
+    with raw_websocket(url, None) as stranger:
+        stranger.send('40{"token":"nonsense"}')
         for _ in range(MAX_IGNORED_PACKETS + 1):
-            nobody.send("43[]")
+            stranger.send("43[]")
 
-        assert nobody.is_closed_by_server()
+        assert stranger.is_closed_by_server()
 
 
 def test_nothing_is_handled_or_delivered_before_authentication(url: str, eve: RawWebSocket) -> None:
-    with raw_websocket(url, None) as nobody:
-        nobody.send('40{"token":"nonsense"}')
-        nobody.send('421["join_room",{"room_id":"lobby"}]')
-        nobody.send('42["send_group_message",{"room_id":"lobby","content":"hello"}]')
-        nobody.send('40{"token":"more nonsense"}')
+    with raw_websocket(url, None) as stranger:
+        stranger.send('40{"token":"nonsense"}')
+        stranger.send('421["join_room",{"room_id":"lobby"}]')
+        stranger.send('42["send_group_message",{"room_id":"lobby","content":"hello"}]')
+        stranger.send('40{"token":"more nonsense"}')
 
         for _ in range(2):
-            frame = str(nobody.receive())
+            frame = str(stranger.receive())
             assert frame.startswith("44{")
             assert json.loads(frame[2:])["data"]["code"] == "unauthenticated"

@@ -87,7 +87,7 @@ async def handshake(url: str, transport: Transport, headers: dict[str, str] | No
             return refused.status
 
 
-class TestBeingLetIn:
+class TestConnectTimeout:
     async def test_session_without_connect_times_out(
         self, serve: Serve, transport: Transport
     ) -> None:
@@ -122,7 +122,7 @@ class TestBeingLetIn:
                 stranger = await FrameClient.open(url, "websocket")
                 await stranger.send_until([packet] * 50, "never")
 
-                assert sum(told.startswith("44") for told in stranger.received) == 11
+                assert sum(packet.startswith("44") for packet in stranger.received) == 11
                 await stranger.release()
             await until_empty(composition)
 
@@ -150,9 +150,11 @@ class TestSlowReaders:
                 while sum("receive_group_message" in packet for packet in packets) < 5:
                     packets += await ada.get()
 
-            told = [json.loads(p[2:])[1]["is_typing"] for p in packets if p[:10] == '42["typing']
-            assert told[:3] == [True, False, True]
+            typing_states = [
+                json.loads(p[2:])[1]["is_typing"] for p in packets if p[:10] == '42["typing'
+            ]
+            assert typing_states[:3] == [True, False, True]
             metrics = composition.server.context.metrics
             assert metrics is not None
-            assert metrics.frames_dropped == 11 - len(told) > 0
+            assert metrics.frames_dropped == 11 - len(typing_states) > 0
             await bob.close()

@@ -47,7 +47,7 @@ def log() -> Iterator[io.StringIO]:
 
 
 @pytest.fixture(autouse=True)
-def nothing_written(log: io.StringIO) -> None:
+def empty_log(log: io.StringIO) -> None:
     log.seek(0)
     log.truncate()
 

@@ -25,7 +25,7 @@ from tests.tokens import SECRET, token
 
 pytestmark = pytest.mark.anyio
 
-HOST_SETTINGS = SimpleNamespace(SECRET_KEY=SECRET, PROJECT_NAME="somebody's project")
+HOST_SETTINGS = SimpleNamespace(SECRET_KEY=SECRET, PROJECT_NAME="my project")
 
 Get = Callable[[str], Awaitable[tuple[int, Any]]]
 
@@ -237,7 +237,7 @@ async def test_host_commands_follow_same_rules(url: str, host: FastAPI) -> None:
     await bob.close()
 
 
-def mounted_below_a_path(settings: object, *, with_lifespan: bool) -> FastAPI:
+def mounted_below_path(settings: object, *, with_lifespan: bool) -> FastAPI:
     chat_app = create_socketio_app(settings=settings)
 
     @asynccontextmanager
@@ -254,7 +254,7 @@ def mounted_below_a_path(settings: object, *, with_lifespan: bool) -> FastAPI:
 async def test_chat_below_path_is_started_by_outer_lifespan(database: str, tmp_path: Path) -> None:
     settings = Settings(secret_key=SECRET, database_url=database.format(tmp_path=tmp_path))
 
-    async with serving(mounted_below_a_path(settings, with_lifespan=True)) as base_url:
+    async with serving(mounted_below_path(settings, with_lifespan=True)) as base_url:
         for transport in ("polling", "websocket"):
             options = {"auth": {"token": token("ada")}, "path": "/below/socket.io"}
             ada = await PythonClient().open(base_url, transport, options)
@@ -269,7 +269,7 @@ async def test_unstarted_chat_is_reported_at_first_request_and_logged_once(
 ) -> None:
     settings = Settings(secret_key=SECRET, database_url=database.format(tmp_path=tmp_path))
 
-    async with serving(mounted_below_a_path(settings, with_lifespan=False)) as base_url:
+    async with serving(mounted_below_path(settings, with_lifespan=False)) as base_url:
         async with aiohttp.ClientSession(base_url) as http:
             for _ in range(2):
                 async with http.get("/below/socket.io/?EIO=4&transport=polling") as answer:

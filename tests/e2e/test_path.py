@@ -17,15 +17,15 @@ from tests.tokens import SECRET, token
 pytestmark = pytest.mark.anyio
 
 
-def by_itself() -> tuple[ASGIApp, str]:
+def standalone() -> tuple[ASGIApp, str]:
     return create_socketio_app(settings=Settings(secret_key=SECRET)), ""
 
 
-def in_front_of_a_host() -> tuple[ASGIApp, str]:
+def mounted() -> tuple[ASGIApp, str]:
     return create_socketio_app(FastAPI(), settings=Settings(secret_key=SECRET)), ""
 
 
-def below_a_path() -> tuple[ASGIApp, str]:
+def below_path() -> tuple[ASGIApp, str]:
     chat_app = create_socketio_app(settings=Settings(secret_key=SECRET))
 
     @asynccontextmanager
@@ -39,7 +39,7 @@ def below_a_path() -> tuple[ASGIApp, str]:
 
 
 @pytest.mark.parametrize("slash", ["", "/"])
-@pytest.mark.parametrize("application", [by_itself, in_front_of_a_host, below_a_path])
+@pytest.mark.parametrize("application", [standalone, mounted, below_path])
 async def test_polling_and_websockets_are_served(application: object, slash: str) -> None:
     assert callable(application)
     app, prefix = application()

@@ -27,33 +27,33 @@ async def send_messages(
 
 async def test_history_is_paginated(connect: Connect) -> None:
     ada, bob = await connect("ada"), await connect("bob")
-    said = await send_messages(ada, TO_BOB, *"abcde")
+    sent = await send_messages(ada, TO_BOB, *"abcde")
 
     newest = await bob.call("fetch_history", {**TO_ADA, "limit": 2})
     before = await bob.call("fetch_history", {**TO_ADA, "limit": 2, "before_seq": 4})
     after = await bob.call("fetch_history", {**TO_ADA, "after_seq": 3})
 
-    assert newest == {"ok": True, "messages": said[3:], "has_more": True, "last_seq": 5}
-    assert before == {"ok": True, "messages": said[1:3], "has_more": True, "last_seq": 5}
-    assert after == {"ok": True, "messages": said[3:], "has_more": False, "last_seq": 5}
+    assert newest == {"ok": True, "messages": sent[3:], "has_more": True, "last_seq": 5}
+    assert before == {"ok": True, "messages": sent[1:3], "has_more": True, "last_seq": 5}
+    assert after == {"ok": True, "messages": sent[3:], "has_more": False, "last_seq": 5}
 
 
 async def test_only_members_can_read_history_of_room(connect: Connect) -> None:
     ada, eve = await connect("ada"), await connect("eve")
     await ada.call("join_room", IN_LOBBY)
-    said = await send_messages(ada, IN_LOBBY, "hello")
+    sent = await send_messages(ada, IN_LOBBY, "hello")
 
     refused = await eve.call("fetch_history", IN_LOBBY)
     given = await ada.call("fetch_history", IN_LOBBY)
 
     assert refused["error"]["code"] == "not_a_member"
-    assert given["messages"] == said
+    assert given["messages"] == sent
 
 
 async def test_conversations_are_listed_with_unread_counts(connect: Connect) -> None:
     ada, bob = await connect("ada"), await connect("bob")
     await ada.call("join_room", IN_LOBBY)
-    said = await send_messages(bob, TO_ADA, "one", "two")
+    sent = await send_messages(bob, TO_ADA, "one", "two")
     await ada.call("mark_read", {**TO_BOB, "seq": 1})
 
     listed = await ada.call("list_conversations", {})
@@ -64,7 +64,7 @@ async def test_conversations_are_listed_with_unread_counts(connect: Connect) -> 
             {
                 **TO_BOB,
                 "last_seq": 2,
-                "last_message": said[1],
+                "last_message": sent[1],
                 "delivered_seq": 0,
                 "read_seq": 1,
                 "unread_count": 1,
@@ -159,13 +159,13 @@ async def test_catch_up_continues_from_cursor(connect: Connect) -> None:
 
 async def test_truncated_conversation_is_marked_limited(connect: Connect) -> None:
     ada = await connect("ada")
-    said = await send_messages(ada, TO_BOB, *"abc")
+    sent = await send_messages(ada, TO_BOB, *"abc")
     epoch = (await until(ada, "connected"))["epoch"]
 
     caught_up = await ada.call("catch_up", {"epoch": epoch, "positions": [], "limit": 2})
 
     (missed,) = caught_up["conversations"]
-    assert (missed["messages"], missed["limited"]) == (said[1:], True)
+    assert (missed["messages"], missed["limited"]) == (sent[1:], True)
 
 
 async def test_positions_from_another_epoch_are_not_recovered(connect: Connect) -> None:

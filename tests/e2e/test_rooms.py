@@ -84,9 +84,9 @@ async def test_leave_is_announced_to_room(connect: Connect) -> None:
     left = await bob.call("leave_room", {"room_id": "lobby"})
 
     assert left == {"ok": True, "left": True}
-    told = await until(ada, "user_left")
-    assert TIME.fullmatch(told.pop("left_at"))
-    assert told == {"room_id": "lobby", "user_id": "bob", "member_count": 1, "reason": "left"}
+    event = await until(ada, "user_left")
+    assert TIME.fullmatch(event.pop("left_at"))
+    assert event == {"room_id": "lobby", "user_id": "bob", "member_count": 1, "reason": "left"}
 
 
 async def test_leaving_without_membership_changes_nothing(connect: Connect) -> None:
@@ -127,5 +127,5 @@ async def test_room_named_like_user_channel_gets_no_personal_messages(
 
     await until(bob, "typing")
     await settled(eve)
-    told = {event for event, _ in eve.inbox.events if not event.startswith(":")}
-    assert told == {"connected", "user_joined"}
+    received = {event for event, _ in eve.inbox.events if not event.startswith(":")}
+    assert received == {"connected", "user_joined"}

@@ -30,7 +30,7 @@ class Served:
 
     url: str
     process: asyncio.subprocess.Process
-    said: list[str]
+    output: list[str]
 
     async def end(self, by: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
         """Send a signal; return the exit status, and what was written to stderr."""
@@ -93,16 +93,16 @@ async def test_server_shuts_down_cleanly_with_connected_clients(
             await until(client, ":disconnect")
             await client.close()
         assert status == -signal.SIGTERM
-        told = [json.loads(line) for line in errors.splitlines()]
-        events = [line["event"] for line in told]
+        lines = [json.loads(line) for line in errors.splitlines()]
+        events = [line["event"] for line in lines]
         assert [each for each in events if each in {"serving", "shutting down", "stopped"}] == [
             "serving",
             "shutting down",
             "stopped",
         ]
-        assert told[events.index("serving")]["address"] == server.url
-        assert told[events.index("shutting down")]["connections"] == len(clients)
-        assert [each["reason"] for each in told if each["event"] == "disconnected"] == [
+        assert lines[events.index("serving")]["address"] == server.url
+        assert lines[events.index("shutting down")]["connections"] == len(clients)
+        assert [each["reason"] for each in lines if each["event"] == "disconnected"] == [
             "server_restart",
             "server_restart",
         ]
@@ -145,16 +145,16 @@ async def test_development_server_needs_no_configuration_and_prints_instructions
 ) -> None:
     async with served(tmp_path, "--dev") as server:
         assert server.process.stdout is not None
-        said = ""
+        output = ""
         async with asyncio.timeout(PATIENCE_SECONDS):
-            while "const socket" not in said:
-                said += (await server.process.stdout.readline()).decode()
-        ada, bob = re.findall(r"^A token for \w+:\n(\S+)$", said, re.MULTILINE)
+            while "const socket" not in output:
+                output += (await server.process.stdout.readline()).decode()
+        ada, bob = re.findall(r"^A token for \w+:\n(\S+)$", output, re.MULTILINE)
 
         client = await PythonClient().open(server.url, "websocket", {"auth": {"token": bob}})
 
         assert (await until(client, "connected"))["user_id"] == "bob"
-        assert f'io("{server.url}", {{ auth: {{ token: "{ada}" }} }})' in said
+        assert f'io("{server.url}", {{ auth: {{ token: "{ada}" }} }})' in output
         await client.close()
 
 

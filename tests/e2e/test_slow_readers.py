@@ -34,14 +34,14 @@ MAX_UNREAD_BYTES = 1_048_576
 FETCH = '["fetch_history",{"room_id":"lobby","after_seq":%d,"limit":200}]'
 
 
-async def member(server: Served, user_id: str) -> PythonClient:
+async def connect_member(server: Served, user_id: str) -> PythonClient:
     auth = {"auth": {"token": token(user_id)}}
     client = await PythonClient().open(server.url, "websocket", auth)
     await client.call("join_room", {"room_id": "lobby"})
     return client
 
 
-async def stalled(server: Served, transport: Transport) -> FrameClient:
+async def connect_stalled(server: Served, transport: Transport) -> FrameClient:
     """Connect Mallory, who joins the room and then stops reading."""
     client = await FrameClient.open(server.url, transport, has_small_buffer=True)
     packets = ['40{"token":"%s"}' % token("mallory"), '421["join_room",{"room_id":"lobby"}]']
@@ -54,7 +54,7 @@ async def test_clients_that_do_not_read_use_bounded_memory_and_lose_no_messages(
 ) -> None:
     settings = {"DATABASE_URL": "sqlite:///chat.db", "RATE_LIMITS": "off"}
     async with served(tmp_path, SECRET_KEY=SECRET, **settings) as server:
-        ada, bob = await member(server, "ada"), await member(server, "bob")
+        ada, bob = await connect_member(server, "ada"), await connect_member(server, "bob")
         process = psutil.Process(server.process.pid)
 
         async def talk(messages: int) -> int:
@@ -73,20 +73,20 @@ async def test_clients_that_do_not_read_use_bounded_memory_and_lose_no_messages(
         before = await talk(MESSAGES)
         cached = before - small
         warm += MESSAGES
-        mallory = [await stalled(server, transport) for transport in STALLED]
+        mallory = [await connect_stalled(server, transport) for transport in STALLED]
         grown_by = await talk(MESSAGES) - before
 
         # Unread frames of several connections are the same bytes.
         assert grown_by - cached < len(STALLED) * MAX_UNREAD_BYTES < MESSAGES * len(CONTENT)
 
-        heard = bob.inbox.of
-        await bob.inbox.until(lambda: len(heard("receive_group_message")) == warm + MESSAGES)
-        assert [each["seq"] for each in heard("receive_group_message")] == list(
+        payloads = bob.inbox.of
+        await bob.inbox.until(lambda: len(payloads("receive_group_message")) == warm + MESSAGES)
+        assert [each["seq"] for each in payloads("receive_group_message")] == list(
             range(1, warm + MESSAGES + 1)
         )
         for each in mallory:
             await each.release()
-        assert await caught_up(server, warm) == list(range(warm + 1, warm + MESSAGES + 1))
+        assert await missed_seqs(server, warm) == list(range(warm + 1, warm + MESSAGES + 1))
         for client in (ada, bob):
             await client.close()
         _, errors = await server.end()
@@ -151,7 +151,7 @@ async def test_polling_client_gets_all_replies_to_concurrent_commands() -> None:
         await client.release()
 
 
-async def caught_up(server: Served, seq: int) -> list[int]:
+async def missed_seqs(server: Served, seq: int) -> list[int]:
     """Let Mallory reconnect; return the `seq`s of the lobby's messages after `seq`."""
     back = await FrameClient.open(server.url, "websocket")
     await back.send_until(['40{"token":"%s"}' % token("mallory")], '42["connected"')

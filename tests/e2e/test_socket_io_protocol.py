@@ -126,7 +126,7 @@ class TestSendingAndReceivingData:
     @pytest.mark.parametrize(
         "packets",
         [
-            [b"nobody said so"],
+            [b"unannounced"],
             ['4517-["x",{"_placeholder":true,"num":0}]'],
             ['45999999999-["x",{"_placeholder":true,"num":0}]'],
             ['450-["x"]'],

@@ -109,7 +109,7 @@ class TestRevocation:
                 await member.call("join_room", {"room_id": "lobby"})
 
             composition.chat.disconnect_user("ada")
-            await bob.call("send_group_message", {"room_id": "lobby", "content": "is she gone?"})
+            await bob.call("send_group_message", {"room_id": "lobby", "content": "hello"})
             await until_disconnected(ada)
 
             assert ada.inbox.of("receive_group_message") == []

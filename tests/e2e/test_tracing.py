@@ -63,8 +63,8 @@ async def spans(tmp_path: Path) -> list[dict[str, object]]:
     await ada.call("refresh_token", {"token": "ada"})
     await ada.close()
     process.terminate()
-    told, _ = await process.communicate()
-    return [json.loads(line) for line in told.splitlines()]
+    output, _ = await process.communicate()
+    return [json.loads(line) for line in output.splitlines()]
 
 
 async def test_command_span_has_user_and_outcome(
@@ -79,15 +79,15 @@ async def test_command_span_has_user_and_outcome(
         assert attributes.pop("chat.connection")
         found[str(span["name"])] = attributes
     assert found == {
-        "join_room": told("join_room", "ok"),
-        "send_group_message": told("send_group_message", "invalid_payload"),
-        "other": told("other", "unknown_command"),
-        "refresh_token": told("refresh_token", "ok"),
+        "join_room": expected_attributes("join_room", "ok"),
+        "send_group_message": expected_attributes("send_group_message", "invalid_payload"),
+        "other": expected_attributes("other", "unknown_command"),
+        "refresh_token": expected_attributes("refresh_token", "ok"),
     }
     assert "secret" not in str(spans)
 
 
-def told(command: str, outcome: str) -> dict[str, str]:
+def expected_attributes(command: str, outcome: str) -> dict[str, str]:
     return {"chat.command": command, "user.id": "ada", "chat.outcome": outcome}
 
 

@@ -43,9 +43,9 @@ async def url(request: pytest.FixtureRequest, composition: Composition) -> Async
 async def test_session_has_one_upgrade_at_a_time(url: str, composition: Composition) -> None:
     async with raw_polling(url) as polling, aiohttp.ClientSession(url) as http:
         await polling.post(CONNECT)
-        there = f"{OPEN_WEBSOCKET}&sid={polling.url.rpartition('sid=')[2]}"
+        websocket_url = f"{OPEN_WEBSOCKET}&sid={polling.url.rpartition('sid=')[2]}"
         async with AsyncExitStack() as stack:
-            opening = [stack.enter_async_context(http.ws_connect(there)) for _ in range(20)]
+            opening = [stack.enter_async_context(http.ws_connect(websocket_url)) for _ in range(20)]
             opened = await asyncio.gather(*opening, return_exceptions=True)
             (websocket,) = [
                 each for each in opened if isinstance(each, aiohttp.ClientWebSocketResponse)
@@ -65,15 +65,15 @@ async def test_session_has_one_upgrade_at_a_time(url: str, composition: Composit
 async def test_upgrade_can_be_retried_after_failure(url: str, sent: list[str]) -> None:
     async with raw_polling(url) as polling, aiohttp.ClientSession(url) as http:
         await polling.post(CONNECT)
-        there = f"{OPEN_WEBSOCKET}&sid={polling.url.rpartition('sid=')[2]}"
-        async with http.ws_connect(there) as first:
+        websocket_url = f"{OPEN_WEBSOCKET}&sid={polling.url.rpartition('sid=')[2]}"
+        async with http.ws_connect(websocket_url) as first:
             for packet in sent:
                 await first.send_str(packet)
         async with asyncio.timeout(60), AsyncExitStack() as stack:
             second = None
             while second is None:  # until the server has noticed
                 with contextlib.suppress(aiohttp.WSServerHandshakeError):
-                    second = await stack.enter_async_context(http.ws_connect(there))
+                    second = await stack.enter_async_context(http.ws_connect(websocket_url))
 
             await second.send_str("2probe")
 
@@ -85,11 +85,11 @@ async def test_number_of_failed_upgrades_is_limited_and_polling_continues(
 ) -> None:
     async with raw_polling(url) as polling, aiohttp.ClientSession(url) as http:
         await polling.post(CONNECT)
-        there = f"{OPEN_WEBSOCKET}&sid={polling.url.rpartition('sid=')[2]}"
+        websocket_url = f"{OPEN_WEBSOCKET}&sid={polling.url.rpartition('sid=')[2]}"
         opened = refused = 0
         while refused < 100 and opened <= MAX_PROBES:
             try:
-                async with http.ws_connect(there):
+                async with http.ws_connect(websocket_url):
                     opened, refused = opened + 1, 0
             except aiohttp.WSServerHandshakeError:
                 refused += 1  # the server may not have noticed the end of the last one yet
