@@ -205,7 +205,7 @@ class BrokenMessages:
         return 0
 
 
-class TestWithABrokenStore:
+class TestUnexpectedErrors:
     """An error in our own code."""
 
     @pytest.fixture

@@ -219,7 +219,7 @@ class TestAuthentication:
 
         assert socket.close_code == 1008
 
-    async def test_client_that_goes_while_it_connects_leaves_nothing(
+    async def test_client_that_closes_while_it_connects_leaves_no_state(
         self, url: str, composition: Composition
     ) -> None:
         async with plain(url) as socket:
@@ -247,7 +247,7 @@ class TestFrames:
             '{"id":1,"command":"join_room","payload":{"room_id":"\\ud800"}}',
         ],
     )
-    async def test_malformed_frame_is_an_error_and_the_connection_goes_on(
+    async def test_malformed_frame_is_an_error_and_the_connection_continues(
         self, url: str, text: str
     ) -> None:
         async with json_client(url, "ada") as ada:
@@ -256,7 +256,7 @@ class TestFrames:
             assert (await until(ada, "error"))["code"] == "invalid_payload"
             assert (await ada.call("join_room", LOBBY))["ok"]
 
-    async def test_binary_frame_is_an_error_and_the_connection_goes_on(self, url: str) -> None:
+    async def test_binary_frame_is_an_error_and_the_connection_continues(self, url: str) -> None:
         async with json_client(url, "ada") as ada:
             await ada.socket.send(b'{"command":"join_room"}')
 

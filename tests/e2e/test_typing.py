@@ -106,7 +106,7 @@ async def test_typing_is_sent_once_per_change(connect: Connect) -> None:
     assert [typing["is_typing"] for typing in bob.inbox.of("typing")] == [True, False]
 
 
-class TestForALongTime:
+class TestLongTtl:
     """With a TTL that no test outlasts."""
 
     @pytest.fixture

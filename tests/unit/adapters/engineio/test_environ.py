@@ -30,13 +30,13 @@ async def environ(*messages: Message, **scope: Any) -> dict[str, Any] | None:
 
 
 @pytest.mark.parametrize(
-    ("scheme", "said"), [("http", "http"), ("https", "https"), ("ws", "http"), ("wss", "https")]
+    ("scheme", "expected"), [("http", "http"), ("https", "https"), ("ws", "http"), ("wss", "https")]
 )
-async def test_scheme_is_the_servers(scheme: str, said: str) -> None:
+async def test_scheme_is_the_servers(scheme: str, expected: str) -> None:
     found = await environ({"type": "http.request"}, scheme=scheme)
 
     assert found is not None
-    assert found["wsgi.url_scheme"] == said
+    assert found["wsgi.url_scheme"] == expected
 
 
 @pytest.mark.parametrize("optional", [{}, {"query_string": None, "extensions": None}])

@@ -70,18 +70,18 @@ async def test_client_that_does_not_answer_is_disconnected() -> None:
 
 
 async def test_removed_client_is_not_pinged() -> None:
-    wheel, gone, other = Heartbeat(0.05, 0.05), Client(), Client()
-    ask_no_more = wheel.add(gone)
+    wheel, removed, other = Heartbeat(0.05, 0.05), Client(), Client()
+    remove = wheel.add(removed)
     wheel.add(other)
-    await gone.until_pinged(1)
-    ask_no_more()
-    pings = gone.pings
+    await removed.until_pinged(1)
+    remove()
+    pings = removed.pings
 
     await other.until_pinged(other.pings + 3)
     wheel.stop()
 
-    assert gone.pings == pings
-    assert not any(gone in slot for slot in wheel._slots)
+    assert removed.pings == pings
+    assert not any(removed in slot for slot in wheel._slots)
 
 
 async def test_each_ping_has_own_timeout_longer_than_interval() -> None:

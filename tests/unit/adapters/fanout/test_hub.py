@@ -30,7 +30,7 @@ SLICE_CONNECTIONS = 3
 
 
 @pytest.fixture
-def crowd() -> HubConnections:
+def large_room() -> HubConnections:
     """A room with more connections than one slice."""
     connections = HubConnections(Hub(SOCKETIO_ENCODING, SLICE_CONNECTIONS))
     for number in range(2 * SLICE_CONNECTIONS):
@@ -46,119 +46,121 @@ async def all_published(hub: Hub) -> None:
             await asyncio.sleep(0)
 
 
-async def test_event_reaches_large_room_in_slices(crowd: HubConnections) -> None:
-    ada = crowd.open(ADA, "ada's")
-    crowd.broadcast.subscribe(LOBBY, ADA)
+async def test_event_reaches_large_room_in_slices(large_room: HubConnections) -> None:
+    ada = large_room.open(ADA, "ada's")
+    large_room.broadcast.subscribe(LOBBY, ADA)
 
-    crowd.broadcast.publish(event(), Members(LOBBY))
+    large_room.broadcast.publish(event(), Members(LOBBY))
 
     assert ada() == 0
-    await all_published(crowd.broadcast)
+    await all_published(large_room.broadcast)
     assert ada() == 1
 
 
-async def test_later_events_wait_for_slices_in_progress(crowd: HubConnections) -> None:
-    ada = crowd.open(ADA, "ada's")
-    crowd.broadcast.subscribe(LOBBY, ADA)
+async def test_later_events_wait_for_slices_in_progress(large_room: HubConnections) -> None:
+    ada = large_room.open(ADA, "ada's")
+    large_room.broadcast.subscribe(LOBBY, ADA)
 
-    crowd.broadcast.publish(event(), Members(LOBBY))
-    crowd.broadcast.publish(event(), Users((ADA,)))
+    large_room.broadcast.publish(event(), Members(LOBBY))
+    large_room.broadcast.publish(event(), Users((ADA,)))
 
     assert ada() == 0
-    await all_published(crowd.broadcast)
+    await all_published(large_room.broadcast)
     assert ada() == 2
 
 
-async def test_exclusions_apply_to_every_slice(crowd: HubConnections) -> None:
-    ada, eve = crowd.open(ADA, "ada's"), crowd.open(EVE, "eve's")
+async def test_exclusions_apply_to_every_slice(large_room: HubConnections) -> None:
+    ada, eve = large_room.open(ADA, "ada's"), large_room.open(EVE, "eve's")
     for user_id in (ADA, EVE):
-        crowd.broadcast.subscribe(LOBBY, user_id)
+        large_room.broadcast.subscribe(LOBBY, user_id)
 
-    crowd.broadcast.publish(event(), Members(LOBBY, except_connection=ConnectionId("ada's")))
-    crowd.broadcast.publish(event(), Members(LOBBY, except_user=ADA))
+    large_room.broadcast.publish(event(), Members(LOBBY, except_connection=ConnectionId("ada's")))
+    large_room.broadcast.publish(event(), Members(LOBBY, except_user=ADA))
 
-    await all_published(crowd.broadcast)
+    await all_published(large_room.broadcast)
     assert (ada(), eve()) == (0, 2)
 
 
 async def test_user_who_left_paused_room_gets_no_pending_events(
-    crowd: HubConnections,
+    large_room: HubConnections,
 ) -> None:
-    ada = crowd.open(ADA, "ada's")
-    crowd.broadcast.subscribe(LOBBY, ADA)
-    crowd.broadcast.publish(event(), Members(LOBBY))
-    crowd.broadcast.pause(LOBBY, ADA)
+    ada = large_room.open(ADA, "ada's")
+    large_room.broadcast.subscribe(LOBBY, ADA)
+    large_room.broadcast.publish(event(), Members(LOBBY))
+    large_room.broadcast.pause(LOBBY, ADA)
 
-    crowd.broadcast.unsubscribe(LOBBY, ADA)
-    await all_published(crowd.broadcast)
+    large_room.broadcast.unsubscribe(LOBBY, ADA)
+    await all_published(large_room.broadcast)
     assert ada() == 0
 
-    crowd.broadcast.pause(LOBBY, ADA)
-    crowd.broadcast.subscribe(LOBBY, ADA)
-    crowd.broadcast.publish(event(), Members(LOBBY))
-    await all_published(crowd.broadcast)
+    large_room.broadcast.pause(LOBBY, ADA)
+    large_room.broadcast.subscribe(LOBBY, ADA)
+    large_room.broadcast.publish(event(), Members(LOBBY))
+    await all_published(large_room.broadcast)
     assert ada() == 1
 
 
 async def test_connection_with_too_many_held_events_is_closed(
-    crowd: HubConnections, monkeypatch: pytest.MonkeyPatch
+    large_room: HubConnections, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live_merge, "MAX_HELD", 2)
-    crowd.open(ADA, "ada's")
-    crowd.broadcast.pause(LOBBY, ADA)
+    large_room.open(ADA, "ada's")
+    large_room.broadcast.pause(LOBBY, ADA)
 
     for _ in range(3):
-        assert not crowd.is_closed("ada's")
-        crowd.broadcast.publish(event(), Members(LOBBY))
-        await all_published(crowd.broadcast)
+        assert not large_room.is_closed("ada's")
+        large_room.broadcast.publish(event(), Members(LOBBY))
+        await all_published(large_room.broadcast)
 
-    assert crowd.is_closed("ada's")
+    assert large_room.is_closed("ada's")
 
 
 async def test_direct_writes_resume_after_merge_is_forgotten(
-    crowd: HubConnections, monkeypatch: pytest.MonkeyPatch
+    large_room: HubConnections, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    crowd.open(ADA, "ada's")
-    subscriber = crowd.subscribers["ada's"]
-    subscriber.set_direct(crowd.writers["ada's"])
-    crowd.broadcast.pause(LOBBY, ADA)
-    crowd.broadcast.subscribe(LOBBY, ADA, given_seq=7)
-    crowd.broadcast.publish(event(), Users((ADA,)))
+    large_room.open(ADA, "ada's")
+    subscriber = large_room.subscribers["ada's"]
+    subscriber.set_direct(large_room.writers["ada's"])
+    large_room.broadcast.pause(LOBBY, ADA)
+    large_room.broadcast.subscribe(LOBBY, ADA, given_seq=7)
+    large_room.broadcast.publish(event(), Users((ADA,)))
     assert subscriber.direct is None
 
     monkeypatch.setattr(subscriber, "_forget_at", 0.0)
-    crowd.broadcast.publish(event(), Users((ADA,)))
+    large_room.broadcast.publish(event(), Users((ADA,)))
 
     assert subscriber.direct is not None
 
 
-async def test_connection_opened_during_broadcast_does_not_get_event(crowd: HubConnections) -> None:
-    crowd.broadcast.publish(event(), Members(LOBBY))
-    late = crowd.open(UserId("user 0"), "late")
+async def test_connection_opened_during_broadcast_does_not_get_event(
+    large_room: HubConnections,
+) -> None:
+    large_room.broadcast.publish(event(), Members(LOBBY))
+    late = large_room.open(UserId("user 0"), "late")
 
-    await all_published(crowd.broadcast)
+    await all_published(large_room.broadcast)
 
     assert late() == 0
 
 
 async def test_room_that_shrinks_during_broadcast_gets_events_in_order(
-    crowd: HubConnections,
+    large_room: HubConnections,
 ) -> None:
-    ada = crowd.open(ADA, "ada's")
-    crowd.broadcast.subscribe(LOBBY, ADA)
-    crowd.broadcast.publish(event(), Members(LOBBY))
+    ada = large_room.open(ADA, "ada's")
+    large_room.broadcast.subscribe(LOBBY, ADA)
+    large_room.broadcast.publish(event(), Members(LOBBY))
 
     for number in range(2 * SLICE_CONNECTIONS):
-        crowd.broadcast.unsubscribe(LOBBY, UserId(f"user {number}"))
-    crowd.broadcast.publish(event(), Members(LOBBY))
+        large_room.broadcast.unsubscribe(LOBBY, UserId(f"user {number}"))
+    large_room.broadcast.publish(event(), Members(LOBBY))
 
     assert ada() == 0
-    await all_published(crowd.broadcast)
+    await all_published(large_room.broadcast)
     assert ada() == 2
 
 
-async def test_sender_waits_while_room_is_behind(crowd: HubConnections) -> None:
-    hub = crowd.broadcast
+async def test_sender_waits_while_room_is_behind(large_room: HubConnections) -> None:
+    hub = large_room.broadcast
     for _ in range(MAX_WAITING + MAX_BATCH_EVENTS + 1):
         hub.publish(event(), Members(LOBBY))
 
@@ -170,10 +172,10 @@ async def test_sender_waits_while_room_is_behind(crowd: HubConnections) -> None:
     await waiting
 
 
-async def test_sender_does_not_wait_while_room_keeps_up(crowd: HubConnections) -> None:
-    crowd.broadcast.publish(event(), Members(LOBBY))
+async def test_sender_does_not_wait_while_room_keeps_up(large_room: HubConnections) -> None:
+    large_room.broadcast.publish(event(), Members(LOBBY))
 
-    wait_until_caught_up = crowd.broadcast.wait_until_caught_up(LOBBY)
+    wait_until_caught_up = large_room.broadcast.wait_until_caught_up(LOBBY)
 
     with pytest.raises(StopIteration):
         wait_until_caught_up.send(None)
@@ -205,15 +207,15 @@ async def test_failed_write_closes_only_its_connection(
     assert broken.faults == [broken.fault]
 
 
-async def test_other_rooms_are_served_between_slices(crowd: HubConnections) -> None:
-    ada = crowd.open(ADA, "ada's")
-    crowd.broadcast.subscribe(RoomId("small"), ADA)
+async def test_other_rooms_are_served_between_slices(large_room: HubConnections) -> None:
+    ada = large_room.open(ADA, "ada's")
+    large_room.broadcast.subscribe(RoomId("small"), ADA)
 
-    crowd.broadcast.publish(event(), Members(LOBBY))
-    crowd.broadcast.publish(event(), Members(RoomId("small")))
+    large_room.broadcast.publish(event(), Members(LOBBY))
+    large_room.broadcast.publish(event(), Members(RoomId("small")))
 
     assert ada() == 1
-    await all_published(crowd.broadcast)
+    await all_published(large_room.broadcast)
 
 
 class TestConfirmations:
@@ -285,7 +287,9 @@ steps = st.one_of(
 )
 
 
-async def heard(slice_connections: int, doing: list[tuple[str, object, object]]) -> object:
+async def frames_received(
+    slice_connections: int, actions: list[tuple[str, object, object]]
+) -> object:
     hub = Hub(SOCKETIO_ENCODING, slice_connections)
     writers = {
         each: RecordingWriter(takes_bytes=number % 3 == 2)
@@ -305,7 +309,7 @@ async def heard(slice_connections: int, doing: list[tuple[str, object, object]])
             subscriber.set_direct(writers[connection_id])
         for room_id in ROOMS:
             hub.subscribe(room_id, subscriber.user_id)
-    for number, step in enumerate(doing):
+    for number, step in enumerate(actions):
         match step:
             case ("tell", about, Users() | Members() as audience):
                 publish(hub, number, about, audience)
@@ -313,13 +317,13 @@ async def heard(slice_connections: int, doing: list[tuple[str, object, object]])
                 hub.subscribe(room, who)  # type: ignore[arg-type]
             case ("leave", room, who):
                 hub.unsubscribe(room, who)  # type: ignore[arg-type]
-            case ("detach", gone, _):
+            case ("detach", closed, _):
                 await all_published(hub)  # otherwise its last frames would have no recipients
-                hub.detach(subscribers[gone])  # type: ignore[index]
+                hub.detach(subscribers[closed])  # type: ignore[index]
             case _:
                 await asyncio.sleep(0)
     await all_published(hub)
-    return {each: by_room(told) for each, told in frames.items()}
+    return {each: by_room(received) for each, received in frames.items()}
 
 
 def publish(hub: Hub, number: int, about: object, audience: Audience) -> None:
@@ -338,9 +342,11 @@ def by_room(frames: list[Frame]) -> dict[str, list[int]]:
 
 @given(st.sampled_from([SLICE_CONNECTIONS, len(CONNECTIONS) - 3]), st.lists(steps, max_size=40))
 def test_large_room_gets_same_frames_as_small_room(
-    slice_connections: int, doing: list[tuple[str, object, object]]
+    slice_connections: int, actions: list[tuple[str, object, object]]
 ) -> None:
-    assert asyncio.run(heard(slice_connections, doing)) == asyncio.run(heard(1000, doing))
+    assert asyncio.run(frames_received(slice_connections, actions)) == asyncio.run(
+        frames_received(1000, actions)
+    )
 
 
 async def test_new_connection_is_added_to_room_without_rebuilding_audience() -> None:

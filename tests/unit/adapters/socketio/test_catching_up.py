@@ -71,8 +71,8 @@ async def test_broadcasts_during_catch_up_follow_reply_without_duplicates(
     (kind, answer), *events = packets(writer)
     assert kind == "43"
     answered = [each["content"] for each in answer["conversations"][0]["messages"]]
-    heard = [payload["content"] for _, (_, payload) in events]
-    assert answered + heard == ["one", "two", "three", "four"]
+    broadcast_contents = [payload["content"] for _, (_, payload) in events]
+    assert answered + broadcast_contents == ["one", "two", "three", "four"]
     assert len(answered) == (3 if is_in_the_answer else 1)
     assert subscriber.direct is not None
 

@@ -121,7 +121,7 @@ def test_client_frame_of_any_length_is_read(size: int) -> None:
         "not utf-8 in fragments",
         "length in two bytes that fits in one",
         "length in eight bytes that fits in two",
-        "no mask, of which only the beginning came",
+        "no mask, incomplete",
         "close with half a code",
         "close with a code that is never sent",
         "close with a reason that is not utf-8",
