@@ -270,7 +270,7 @@ class ClientSession:
         self._ping_if_needed()
 
     def may_ping_again(self) -> None:
-        """See `Confirming.may_ping_again`."""
+        """Ping if there are unconfirmed receipts. Called once an interval after a ping."""
         self._was_just_pinged = False
         self._ping_if_needed()
 

@@ -7,7 +7,10 @@ written before the ping was received; over polling, the next poll proves that th
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from socketio_app.adapters.engineio.client_session import ClientSession
 
 CONFIRMATION_INTERVAL_SECONDS = 1.0
 """Minimum time between two confirmation pings on one connection."""
@@ -20,22 +23,14 @@ conversation is confirmed; otherwise they are pushed to the next connection.
 """
 
 
-class Confirming(Protocol):
-    """A connection that gets at most one confirmation ping per interval."""
-
-    def may_ping_again(self) -> None:
-        """Send a ping if there are unconfirmed receipts."""
-        ...
-
-
 class ConfirmationTimer:
     """A single timer that notifies connections when they may be pinged again."""
 
     def __init__(self) -> None:
-        self._scheduled: deque[tuple[float, Confirming]] = deque()
+        self._scheduled: deque[tuple[float, ClientSession]] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
-    def start(self, connection: Confirming, now: float) -> None:
+    def start(self, connection: "ClientSession", now: float) -> None:
         """Call the connection's `may_ping_again` after one interval."""
         self._scheduled.append((now + CONFIRMATION_INTERVAL_SECONDS, connection))
         if self._timer is None:
@@ -55,7 +50,7 @@ class ConfirmationTimer:
     def _fire(self) -> None:
         self._timer = None
         now = asyncio.get_running_loop().time()
-        due: list[Confirming] = []
+        due: list[ClientSession] = []
         while self._scheduled and self._scheduled[0][0] <= now:
             due.append(self._scheduled.popleft()[1])
         for connection in due:

@@ -7,9 +7,12 @@ servers.
 import asyncio
 import logging
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from socketio_app.application.cancellation import start_task
+
+if TYPE_CHECKING:
+    from socketio_app.adapters.engineio.client_session import ClientSession
 
 log = logging.getLogger("socketio_app.socketio")
 
@@ -26,15 +29,7 @@ _MIN_SLEEP_SECONDS = 0.01
 """Minimum sleep; shorter waits are skipped."""
 
 
-class Drainable(Protocol):
-    """A connection that can be drained."""
-
-    async def drain(self) -> None:
-        """Handle what the client has sent, and close."""
-        ...
-
-
-async def drain_all(connections: Sequence[Drainable], seconds: float) -> None:
+async def drain_all(connections: Sequence["ClientSession"], seconds: float) -> None:
     """Close connections, spread over some seconds; they are served until then.
 
     Args:
@@ -62,7 +57,7 @@ def seconds_apart(count: int, seconds: float) -> float:
     return min(seconds / count, 1 / MIN_PER_SECOND) if count else 0.0
 
 
-async def _drain(connection: Drainable) -> None:
+async def _drain(connection: "ClientSession") -> None:
     try:
         await connection.drain()
     except Exception:

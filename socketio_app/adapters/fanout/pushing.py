@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from typing import Protocol
+from collections.abc import Awaitable, Callable
 
 from socketio_app.adapters.fanout.subscriber import Subscriber
 from socketio_app.application.backlog import Backlog
@@ -15,21 +15,23 @@ RETRY_SECONDS = 1.0
 """Delay before the store is read again after it was unavailable."""
 
 
-class Client(Protocol):
-    """A connection that applies back pressure."""
-
-    async def until_taken(self) -> None:
-        """Wait until the client has read what was written to it, or is gone."""
-        ...
-
-
 async def push(
-    client: Client, subscriber: Subscriber, sessions: Sessions, backlog: Backlog
+    until_taken: Callable[[], Awaitable[None]],
+    subscriber: Subscriber,
+    sessions: Sessions,
+    backlog: Backlog,
 ) -> None:
-    """Push the rest of a backlog, each batch once the client has read the previous one."""
+    """Push the rest of a backlog, each batch once the client has read the previous one.
+
+    Args:
+        until_taken: waits until the client has read what was written to it, or is gone.
+        subscriber: the client's connection.
+        sessions: reads the batches.
+        backlog: the rest of the backlog.
+    """
     try:
         while not backlog.is_empty:
-            await client.until_taken()
+            await until_taken()
             try:
                 await sessions.read_next_batch(backlog)
             except Unavailable:

@@ -142,7 +142,7 @@ class ConnectionRegistry:
         self.chat.sessions.open(opening)
         if not opening.backlog.is_empty:
             connection.pushing = start_task(
-                push(client, subscriber, self.chat.sessions, opening.backlog)
+                push(client.until_taken, subscriber, self.chat.sessions, opening.backlog)
             )
         log.info("connected", extra=_fields(subscriber))
         if self.metrics is not None:

@@ -5,6 +5,7 @@ import asyncio
 import attrs
 import pytest
 
+from socketio_app.adapters.engineio.client_session import ClientSession
 from socketio_app.adapters.engineio.confirmations import (
     CONFIRMATION_INTERVAL_SECONDS,
     MAX_UNCONFIRMED,
@@ -85,7 +86,7 @@ class TestPolls:
 
 
 @attrs.define(eq=False)
-class Connection:
+class Connection(ClientSession):
     """A connection that records when it may be pinged again."""
 
     reminded: asyncio.Future[float] = attrs.field(

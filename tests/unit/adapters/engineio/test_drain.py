@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from socketio_app.adapters.engineio.client_session import ClientSession
 from socketio_app.adapters.engineio.drain import (
     AT_ONCE,
     MIN_PER_SECOND,
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.anyio
 
 
 @attrs.define(eq=False)
-class Connection:
+class Connection(ClientSession):
     """A connection whose close may fail."""
 
     fault: Exception | None = None
