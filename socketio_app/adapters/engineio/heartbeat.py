@@ -10,34 +10,17 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from math import ceil
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import attrs
 
 from socketio_app.adapters.websocket.deadlines import LATE_SECONDS
 
+if TYPE_CHECKING:
+    from socketio_app.adapters.engineio.client_session import ClientSession
+
 MAX_SLOTS = 25
 """Number of ticks per interval, over which the pings are spread."""
-
-
-class Pinged(Protocol):
-    """A connection that can be pinged."""
-
-    pinged_at: float | None
-    """Time of the unanswered ping, if any."""
-
-    @property
-    def closed(self) -> bool:
-        """Whether the connection is closed."""
-        ...
-
-    def ping(self) -> None:
-        """Send a ping. Never waits."""
-        ...
-
-    def ping_timed_out(self) -> None:
-        """Close the connection: the client did not answer in time."""
-        ...
 
 
 class Heartbeat:
@@ -50,7 +33,7 @@ class Heartbeat:
     def __init__(self, interval_seconds: float, timeout_seconds: float) -> None:
         self.interval_seconds = interval_seconds
         self.timeout_seconds = timeout_seconds
-        self._slots: list[set[Pinged]] = [set() for _ in range(MAX_SLOTS)]
+        self._slots: list[set[ClientSession]] = [set() for _ in range(MAX_SLOTS)]
         self._slot_seconds = interval_seconds / MAX_SLOTS
         self._timeout_ticks = ceil(timeout_seconds / self._slot_seconds)
         self._ticks = 0
@@ -59,7 +42,7 @@ class Heartbeat:
         self._pinged: deque[_PingedSlot] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
-    def add(self, connection: Pinged) -> Callable[[], None]:
+    def add(self, connection: "ClientSession") -> Callable[[], None]:
         """Ping a connection once per interval, for the first time after one interval.
 
         Returns:
@@ -119,4 +102,4 @@ class _PingedSlot:
     at: float
     last_tick: int
     """Tick in which the connections that have not answered are closed."""
-    connections: Sequence[Pinged]
+    connections: Sequence["ClientSession"]

@@ -6,18 +6,20 @@ import time
 import attrs
 import pytest
 
+from socketio_app.adapters.engineio.client_session import ClientSession
 from socketio_app.adapters.engineio.heartbeat import Heartbeat
+from socketio_app.adapters.engineio.state import State
 from socketio_app.adapters.websocket.deadlines import LATE_SECONDS
 
 pytestmark = pytest.mark.anyio
 
 
 @attrs.define(eq=False)
-class Client:
+class Client(ClientSession):
     """A connection whose client answers pings, or does not."""
 
     answers: bool = True
-    closed: bool = False
+    state: State = State.WEBSOCKET
     pinged_at: float | None = None
     pings: int = 0
     changed: asyncio.Event = attrs.field(factory=asyncio.Event)
@@ -33,7 +35,7 @@ class Client:
         self.changed.set()
 
     def ping_timed_out(self) -> None:
-        self.closed = True
+        self.state = State.CLOSED
         self.ended_at = asyncio.get_running_loop().time()
         self.changed.set()
 
