@@ -21,7 +21,7 @@ from tests.snapshots.versions import (
     problems,
     updated,
 )
-from tests.snapshots.wire import command_lines, wire_contract
+from tests.snapshots.wire import command_lines, commands, errors, events, wire_contract
 
 
 @pytest.mark.parametrize("snapshot", SNAPSHOTS, ids=lambda snapshot: snapshot.title)
@@ -35,6 +35,11 @@ def test_page_of_the_wire_contract_has_its_version() -> None:
     page = (ROOT / "docs" / "wire.md").read_text()
 
     assert page.startswith(f"# The wire contract, version {major}\n")
+
+
+@pytest.mark.parametrize("name", [*commands(), *events(), *errors()])
+def test_page_of_the_wire_contract_names_every_command_event_and_error(name: str) -> None:
+    assert f"`{name}`" in (ROOT / "docs" / "wire.md").read_text()
 
 
 def api(*lines: str) -> Snapshot:

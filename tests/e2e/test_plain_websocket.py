@@ -364,6 +364,16 @@ async def test_web_origin_that_is_not_allowed_is_refused(url: str) -> None:
     assert await status_of_handshake(url, Origin=url) == 101
 
 
+async def test_refused_web_origins_are_logged_at_a_limited_rate(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(3):
+        await status_of_handshake(url, Origin="http://elsewhere")
+
+    lines = [line.message for line in caplog.records if "web origin" in line.message]
+    assert lines == ["refused a web origin: http://elsewhere"]
+
+
 async def test_too_many_handshakes_from_an_address_are_refused() -> None:
     settings = Settings(secret_key=SECRET, websocket_path=PATH, handshakes_per_address=1)
     async with serving(application(compose(settings))) as url:

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from time import monotonic
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -20,16 +19,13 @@ from socketio_app.adapters.engineio.environ import (
     wrong_in,
 )
 from socketio_app.adapters.engineio.handshake_limit import client_network
+from socketio_app.adapters.engineio.handshake_log import HandshakeLog
 from socketio_app.adapters.engineio.responses import Response, make_response
 from socketio_app.adapters.engineio.server_shutdown import ShutdownNotice
 from socketio_app.adapters.engineio.session import EngineSession, Receiver
-from socketio_app.adapters.log_rate import LINE_RATE
 from socketio_app.adapters.websocket.close_reasons import TRANSPORT_ERROR
-from socketio_app.domain.rates import RateLimiter
 
 log = logging.getLogger("socketio_app.socketio")
-
-_MAX_ORIGIN_CHARS = 200
 
 
 class EngineServer(engineio.AsyncServer):
@@ -79,16 +75,16 @@ class EngineServer(engineio.AsyncServer):
         self._rejection_of = rejection_of
         self.generate_id = new_session_id  # type: ignore[method-assign]
         self._open_receiver = open_receiver
-        self._log_limiter = RateLimiter(LINE_RATE)
+        self._handshake_log = HandshakeLog()
         self.shutdown_notice = ShutdownNotice(on_shutdown)
 
     def _log_error_once(self, message: str, message_key: str) -> None:
-        """Log rejected origins, at a limited rate: an operator may have to allow them.
+        """Log rejected origins.
 
         Other invalid requests are routine, and python-engineio's own log lines contain session ids.
         """
-        if message_key == "bad-origin" and not self._log_limiter.admit(message_key, monotonic()):
-            log.warning("refused a web origin: %s", message[:_MAX_ORIGIN_CHARS])
+        if message_key == "bad-origin":
+            self._handshake_log.origin_rejected(message)
 
     async def handle_request(self, *request: Any) -> object:
         """Answer a request or serve a WebSocket, given ASGI's scope, receive and send."""

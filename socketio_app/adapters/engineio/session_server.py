@@ -9,6 +9,7 @@ from starlette.types import Receive, Scope, Send
 from socketio_app.adapters.engineio.client_session import ClientSession
 from socketio_app.adapters.engineio.drain import drain_all
 from socketio_app.adapters.engineio.handshake_limit import HandshakeLimit
+from socketio_app.adapters.engineio.handshake_log import HandshakeLog
 from socketio_app.adapters.engineio.options import Options, new_session_id
 from socketio_app.adapters.engineio.responses import (
     SHUTTING_DOWN,
@@ -56,6 +57,7 @@ class SessionServer:
         )
         self.dispatcher = CommandDispatcher(chat, refusals, metrics, tracing)
         self._handshakes = HandshakeLimit(options.handshakes)
+        self._handshake_log = HandshakeLog()
         self.cors_origins = options.cors_origins
         self.new_id = new_id
 

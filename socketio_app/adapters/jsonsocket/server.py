@@ -51,10 +51,11 @@ class JsonSocketServer(SessionServer):
 
     def _rejection(self, environ: Mapping[str, Any], address: str | None) -> Response | None:
         if not is_allowed_origin(environ, self.cors_origins):
+            self._handshake_log.origin_rejected(str(environ["HTTP_ORIGIN"]))
             return WRONG_ORIGIN
         rejected = self.rejection_of(address)
         if rejected is None and EXTENSION not in (environ["asgi.scope"].get("extensions") or {}):
-            log.warning("plain WebSockets need uvicorn with TakeoverProtocol (docs/running.md)")
+            self._handshake_log.takeover_missing()
             return NO_PINGS
         return rejected
 
