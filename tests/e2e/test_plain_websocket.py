@@ -141,6 +141,28 @@ class TestAuthentication:
                 while composition.chat.connection_count:
                     await asyncio.sleep(0)
 
+    async def test_pings_while_a_token_is_verified_are_no_rejections(self) -> None:
+        verifier = SlowVerifier()
+        async with serving(application(compose(SETTINGS, verify_token=verifier))) as url:
+            async with plain(url) as socket:
+                await socket.send('{"id":1,"command":"connect","payload":{"token":"ada"}}')
+                await verifier.asked.wait()
+                pongs = [await socket.ping() for _ in range(50)]
+                await asyncio.gather(*pongs)
+                verifier.answer.set()
+
+                (answer,) = await next_frames(socket, 1)
+
+        assert (answer["id"], answer["ok"]) == (1, True)
+
+    async def test_endless_pings_before_authentication_close_the_connection(self, url: str) -> None:
+        async with plain(url) as socket:
+            with contextlib.suppress(ConnectionClosed):
+                for _ in range(1000):
+                    await (await socket.ping())
+
+        assert socket.close_code == 1008
+
     @pytest.mark.parametrize("handshake", [BROWSER, HEADER], ids=["subprotocol", "header"])
     async def test_commands_wait_while_the_handshakes_token_is_verified(
         self, handshake: dict[str, Any]
@@ -269,6 +291,26 @@ class TestFrames:
             answer = await ada.call("join_room", payload)
 
             assert answer["error"]["code"] == "invalid_payload"
+
+    async def test_id_may_be_a_whole_number_with_a_fraction(self, url: str) -> None:
+        async with plain(url) as socket:
+            await asked(socket, id=1, command="connect", payload={"token": token("ada")})
+            await socket.send('{"id":7.0,"command":"list_conversations"}')
+            answer = await socket.recv()
+
+        assert str(answer).startswith('{"id":7,"ok":true,')
+
+    async def test_payload_that_is_null_is_as_if_it_was_left_out(self, url: str) -> None:
+        async with json_client(url, "ada") as ada:
+            assert (await ada.call("list_conversations", None))["ok"]
+
+    @pytest.mark.parametrize("wrong", ["true", "1.5", "1e300", "[1]"])
+    async def test_error_of_a_wrong_id_names_it(self, url: str, wrong: str) -> None:
+        async with json_client(url, "ada") as ada:
+            await ada.socket.send(f'{{"id":{wrong},"command":"list_conversations"}}')
+            error = await until(ada, "error")
+
+        assert (error["code"], error["field"]) == ("invalid_payload", "id")
 
     async def test_unknown_command_is_refused(self, url: str) -> None:
         async with json_client(url, "ada") as ada:

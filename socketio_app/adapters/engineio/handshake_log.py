@@ -24,7 +24,10 @@ class HandshakeLog:
 
     def takeover_missing(self) -> None:
         """Log that the ASGI server does not support plain WebSockets."""
-        self._warn("plain WebSockets need uvicorn with TakeoverProtocol (docs/running.md)")
+        self._warn(
+            "plain WebSockets need uvicorn with TakeoverProtocol, and without "
+            "ws-per-message-deflate (docs/running.md)"
+        )
 
     def _warn(self, line: str, *values: str) -> None:
         if not self._limiter.admit(line, monotonic()):

@@ -23,12 +23,17 @@ class Envelope(msgspec.Struct):
     """A frame from a client."""
 
     command: str
-    id: int | str | None = None
-    """Returned with the answer; `None` if the client requests none."""
+    id: int | float | str | None = None
+    """Returned with the answer: an integer or a string; `None` if the client requests none."""
     payload: msgspec.Raw = msgspec.Raw(b"{}")
 
 
 _ENVELOPE: Final = msgspec.json.Decoder(Envelope)
+
+_EMPTY: Final = msgspec.Raw(b"{}")
+
+MAX_ID: Final = 2**53 - 1
+"""Maximum of an `id` that is written as a fraction (RFC 8259, section 6)."""
 
 MAX_ID_CHARS: Final = 64
 """Maximum length of an `id` that is a string, in characters."""
@@ -38,18 +43,31 @@ def envelope_of(text: bytes) -> Envelope:
     """Decode a frame.
 
     Raises:
-        InvalidPayload: it is not a JSON object with a `command`, or its `id` is too long.
+        InvalidPayload: it is not a JSON object with a `command`, or its `id` is invalid.
     """
     try:
         envelope = _ENVELOPE.decode(text)
+    except msgspec.ValidationError as error:
+        if "`$.id`" in str(error):
+            raise _invalid_id() from None
+        raise InvalidPayload("a frame must be a JSON object with a command") from None
     except (ValueError, RecursionError):
         raise InvalidPayload("a frame must be a JSON object with a command") from None
-    if isinstance(envelope.id, str) and len(envelope.id) > MAX_ID_CHARS:
-        raise InvalidPayload(f"id must have at most {MAX_ID_CHARS} characters", field="id")
+    if isinstance(envelope.id, str):
+        if len(envelope.id) > MAX_ID_CHARS:
+            raise InvalidPayload(f"id must have at most {MAX_ID_CHARS} characters", field="id")
+    elif isinstance(envelope.id, float):
+        if not (envelope.id.is_integer() and abs(envelope.id) <= MAX_ID):
+            raise _invalid_id()
+        envelope.id = int(envelope.id)
     return envelope
 
 
-def answer_frame(request_id: int | str | None, payload: Payload) -> Frame:
+def _invalid_id() -> InvalidPayload:
+    return InvalidPayload("id must be an integer or a string", field="id")
+
+
+def answer_frame(request_id: float | str | None, payload: Payload) -> Frame:
     """Return the frame that answers the request with this id."""
     return frame(TEXT, _encode({"id": request_id, **payload}))
 
@@ -65,7 +83,7 @@ def named_event_frame(name: str, payload: Payload) -> Frame:
     return frame(TEXT, _encode({"event": name, "payload": payload}))
 
 
-def greeting(event: Connected, request_id: int | str | None) -> Frame:
+def greeting(event: Connected, request_id: float | str | None) -> Frame:
     """Return a connection's first frame: the answer to `connect`, or the `connected` event."""
     if request_id is None:
         return event_frame(event)
@@ -126,10 +144,13 @@ class JsonRequest:
         return parse(self.name, [self._payload()])
 
     def _payload(self) -> object:
-        decoder = PAYLOADS.get(self.name)
+        decoder, encoded = PAYLOADS.get(self.name), self.envelope.payload
         try:
-            return None if decoder is None else decoder.decode(self.envelope.payload)
+            return None if decoder is None else decoder.decode(encoded)
         except msgspec.ValidationError as error:
+            if bytes(encoded) == b"null":  # the same as leaving it out
+                self.envelope.payload = _EMPTY
+                return self._payload()
             raise invalid(error) from None
         except (ValueError, RecursionError):
             raise InvalidPayload(

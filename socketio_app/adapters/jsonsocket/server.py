@@ -22,7 +22,10 @@ SUBPROTOCOL_PREFIX: Final = "bearer."
 """Prefix of the subprotocol that carries a token: browsers cannot set headers on WebSockets."""
 
 WRONG_ORIGIN: Final = rejection(HTTPStatus.FORBIDDEN, "The origin is not allowed.")
-NO_PINGS: Final = rejection(HTTPStatus.NOT_IMPLEMENTED, "The server cannot send WebSocket pings.")
+NO_PINGS: Final = rejection(
+    HTTPStatus.NOT_IMPLEMENTED,
+    "The server cannot take over this WebSocket: it may support no pings, or compress frames.",
+)
 
 
 class JsonSocketServer(SessionServer):

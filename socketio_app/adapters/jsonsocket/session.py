@@ -35,6 +35,9 @@ log = logging.getLogger("socketio_app.socketio")
 MAX_REFUSED: Final = 10
 """Maximum number of rejections before a client is authenticated."""
 
+MAX_IGNORED: Final = 100
+"""Maximum number of control frames before a client is authenticated."""
+
 _PING: Final = frames.frame(frames.PING, b"")
 
 
@@ -56,7 +59,7 @@ class JsonSession(ClientSession):
         websocket: an accepted WebSocket that can send pings. It is to be handed to `transport`.
     """
 
-    __slots__ = ("_connection", "_dispatcher", "_refused", "_registry")
+    __slots__ = ("_connection", "_dispatcher", "_has_tried", "_ignored", "_refused", "_registry")
 
     transport: JsonTransport
 
@@ -73,7 +76,8 @@ class JsonSession(ClientSession):
         self._registry = registry
         self._dispatcher = dispatcher
         self._connection: Connection | None = None
-        self._refused = 0
+        self._has_tried = False
+        self._refused = self._ignored = 0
         self._enter(State.WEBSOCKET)
         self.transport = JsonTransport(
             self,
@@ -97,11 +101,14 @@ class JsonSession(ClientSession):
         if self._connection is not None:
             actor, subscriber = self._connection.actor, self._connection.subscriber
             self._dispatcher.count_ignored(actor, subscriber, count)
-        else:
-            self._count_refused(count)
+            return
+        self._ignored += count
+        if self._ignored > MAX_IGNORED:
+            log.info("connection closed: too many control frames before authentication")
+            self.dismiss(MALFORMED)
 
-    def _count_refused(self, count: int = 1) -> None:
-        self._refused += count
+    def _count_refused(self) -> None:
+        self._refused += 1
         if self._refused > MAX_REFUSED:
             log.info("connection closed: too many rejections before authentication")
             self.dismiss(MALFORMED)
@@ -129,7 +136,10 @@ class JsonSession(ClientSession):
 
     async def _refuse(self, envelope: Envelope | None, error: ChatError) -> None:
         self._write_refusal(envelope, outgoing.refusal(error))
-        self.receiver_ignored(1)
+        if self._connection is not None:
+            self.receiver_ignored(1)
+        else:
+            self._count_refused()
 
     def _write_refusal(self, envelope: Envelope | None, error: outgoing.Payload) -> None:
         if envelope is None:
@@ -143,9 +153,10 @@ class JsonSession(ClientSession):
         if self._connection is not None:
             await self._refuse(envelope, InvalidPayload("the client is already connected"))
             return
+        is_first, self._has_tried = not self._has_tried, True
         try:
             connection = await self._registry.connect(
-                self, partial(token_in, envelope), is_first=not self._refused
+                self, partial(token_in, envelope), is_first=is_first
             )
         except ConnectRefusedError as refused:
             self._write_refusal(envelope, refused.error)
