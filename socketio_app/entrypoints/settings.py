@@ -172,6 +172,9 @@ class Settings(LimitSettings):
 
     # Written out because type checkers do not know the settings that are derived from `Limits`.
     def __init__(self, **values: Any) -> None:
+        unknown = values.keys() - {name.lower() for name in names()}
+        if unknown:
+            raise SettingsError(f"{min(unknown)} is not a setting (docs/configuration.md)")
         self.__attrs_init__(**values)
 
     def __attrs_post_init__(self) -> None:
@@ -212,16 +215,16 @@ class Settings(LimitSettings):
     def from_object(cls, host_settings: object) -> Self:
         """Read the settings from an object's attributes, in upper case or else in lower case.
 
-        `None` means unset.
+        Of a mapping, the keys are read. `None` means unset.
 
         Raises:
             SettingsError: a setting is invalid.
         """
         values: dict[str, Any] = {}
         for name in names():
-            value = getattr(host_settings, name, None)
+            value = _given(host_settings, name)
             if value is None:
-                value = getattr(host_settings, name.lower(), None)
+                value = _given(host_settings, name.lower())
             if value is not None:
                 values[name.lower()] = value
         return cls(**values)
@@ -255,6 +258,12 @@ class Settings(LimitSettings):
 def names() -> list[str]:
     """Return the names of all settings, as in the environment."""
     return [field.name.upper() for field in attrs.fields(Settings)]
+
+
+def _given(host_settings: object, name: str) -> object:
+    if isinstance(host_settings, Mapping):
+        return host_settings.get(name)
+    return getattr(host_settings, name, None)
 
 
 def _in_file(dotenv: Path) -> Mapping[str, str | None]:

@@ -67,6 +67,16 @@ async def test_worker_lock_is_held_for_stores_that_are_not_persistent(
     assert calls == expected
 
 
+def test_given_store_is_used_although_it_is_empty() -> None:
+    class EmptyStore(StatingStore):
+        def __len__(self) -> int:
+            return 0
+
+    store = EmptyStore([], StoreCapabilities())
+
+    assert compose(SETTINGS, store=store).store is store
+
+
 @pytest.mark.parametrize("runs_outside_tasks", [True, False])
 def test_commands_run_outside_tasks_only_if_the_store_allows_it(runs_outside_tasks: bool) -> None:
     store = StatingStore([], StoreCapabilities(runs_outside_tasks=runs_outside_tasks))

@@ -7,7 +7,7 @@ import pytest
 
 from socketio_app.application.limits import DEFAULT_RATES, Limits
 from socketio_app.domain.rates import Rate, Rates
-from socketio_app.entrypoints.settings import Settings
+from socketio_app.entrypoints.settings import Settings, SettingsError
 from tests.unit.entrypoints.test_settings import load, load_error
 
 
@@ -169,7 +169,7 @@ class TestValues:
         assert load(**given, RATE_LIMITS="off").limits().refusals is None
 
     def test_setting_that_does_not_exist_is_rejected(self) -> None:
-        with pytest.raises(TypeError, match="chat_no_such_limit"):
+        with pytest.raises(SettingsError, match=r"^chat_no_such_limit is not a setting"):
             Settings(chat_no_such_limit=1)
 
     def test_zero_lifetime_days_is_unlimited(self) -> None:

@@ -136,6 +136,10 @@ class TestHostObject:
 
         assert Settings.from_object(Host()).port == 9100
 
+    @pytest.mark.parametrize("name", ["PORT", "port"])
+    def test_keys_of_mapping_are_read(self, name: str) -> None:
+        assert Settings.from_object({name: 9000}).port == 9000
+
     def test_none_is_unset(self) -> None:
         class Host:
             PORT = None
