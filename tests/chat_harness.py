@@ -63,7 +63,7 @@ class Device:
         messages = list(self.connection.unconfirmed)
         self.connection.unconfirmed.clear()
         if messages:
-            self.chat.delivery.received(messages)
+            self.chat.delivery.confirm(messages)
 
     def close(self) -> None:
         """Close the connection, as a transport does."""

@@ -51,9 +51,9 @@ class RecordingWriter:
     def expect(self, receipt: Any) -> None:
         self.expected.append(receipt)
 
-    def dismiss(self, reason: str, goodbye: Frame | None) -> None:
-        if goodbye is not None:
-            self.write(goodbye)
+    def dismiss(self, reason: str, last_frame: Frame | None) -> None:
+        if last_frame is not None:
+            self.write(last_frame)
         self.close_reason = reason
 
     def fail(self, error: Exception) -> None:

@@ -37,7 +37,7 @@ class RecordingConnection:
     merge: LiveMerge = attrs.field(factory=lambda: LiveMerge(holds_all=True), init=False)
 
     def deliver(self, event: Event) -> None:
-        if self.merge.accepts(event):
+        if self.merge.admit(event):
             self.write([event])
 
     def release(self, opening: Opening) -> None:

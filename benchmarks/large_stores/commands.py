@@ -34,7 +34,7 @@ from socketio_app.domain.identifiers import ConnectionId, RoomId, UserId
 NEWS = 20
 """In how many conversations there is a new message for the catch-up that has news."""
 
-JOINER, ELSEWHERE = UserId("joiner"), Room(RoomId("elsewhere"))
+JOINER, SHUTTING_DOWN_RESPONSE = UserId("joiner"), Room(RoomId("elsewhere"))
 
 
 @attrs.frozen
@@ -138,10 +138,10 @@ class Bench:
         await self._do(SendMessage(self._pair(), "hello"))
 
     async def _join(self) -> None:
-        await self._do(JoinRoom(ELSEWHERE.room_id), JOINER)
+        await self._do(JoinRoom(SHUTTING_DOWN_RESPONSE.room_id), JOINER)
 
     async def _leave(self) -> None:
-        await self._do(LeaveRoom(ELSEWHERE.room_id), JOINER)
+        await self._do(LeaveRoom(SHUTTING_DOWN_RESPONSE.room_id), JOINER)
 
     async def _connect(self) -> None:
         connection_id = ConnectionId(f"connection{next(self._numbers)}")

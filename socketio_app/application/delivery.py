@@ -23,7 +23,7 @@ class Delivery:
         self._early: dict[str, list[Message]] = {}
         """Messages delivered before their send was acknowledged, by message key."""
 
-    def received(self, messages: Sequence[Message]) -> None:
+    def confirm(self, messages: Sequence[Message]) -> None:
         """Record personal messages as delivered, once a client of the recipient confirms them.
 
         Does not wait for the store. A delivery that cannot be stored is lost: the message remains

@@ -49,7 +49,7 @@ class LiveMerge:
         """Whether too much is held back."""
         return len(self._held) > MAX_HELD or self._held_bytes > MAX_HELD_BYTES
 
-    def accepts(self, event: Event) -> bool:
+    def admit(self, event: Event) -> bool:
         """Return whether to send an event now. Otherwise it is held back or dropped."""
         if self._is_held(event):
             self._held.append(event)

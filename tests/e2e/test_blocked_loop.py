@@ -147,7 +147,9 @@ async def upgrades(server: Server) -> AsyncGenerator[None, None]:
 async def test_blocked_event_loop_closes_no_connection(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("socketio_app.adapters.engineio.upgrade.UPGRADE_SECONDS", TIMEOUT_SECONDS)
+    monkeypatch.setattr(
+        "socketio_app.adapters.engineio.upgrade.UPGRADE_TIMEOUT_SECONDS", TIMEOUT_SECONDS
+    )
     kinds: Sequence[Client] = (answers_a_ping, answers_a_ping_by_polling, polls, connects, upgrades)
     clients = [kind(server) for kind in kinds]
     await asyncio.gather(*[anext(client) for client in clients])

@@ -120,7 +120,7 @@ async def yield_to_loop(_call: str) -> None:
 async def test_draining_server_acknowledges_every_stored_message(
     websockets: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("socketio_app.adapters.engineio.client_session.FINISH_SECONDS", 120)
+    monkeypatch.setattr("socketio_app.adapters.engineio.client_session.FINISH_TIMEOUT_SECONDS", 120)
     composition = compose(SETTINGS, store=HookedStore(before=yield_to_loop))
     async with serving(application(composition), websockets) as url, mallory(url) as client:
         sending = asyncio.create_task(send_messages_until_closed(client))
@@ -174,7 +174,7 @@ async def test_tls_connection_is_closed_after_clients_close_frame(
 async def test_connection_is_aborted_if_client_does_not_answer_close_frame(
     composition: Composition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(f"{TAKEOVER}.CLOSE_SECONDS", 0.2)
+    monkeypatch.setattr(f"{TAKEOVER}.CLOSE_TIMEOUT_SECONDS", 0.2)
     async with serving(application(composition), TakeoverProtocol) as url:
         async with mallory(url) as client:
             client.send(b"x" * 100_000)
@@ -251,7 +251,7 @@ async def test_slow_reader_gets_unread_messages_before_close_frame(
 async def test_client_that_reads_nothing_is_aborted_after_close_timeout(
     composition: Composition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(f"{TAKEOVER}.CLOSE_SECONDS", 0.1)
+    monkeypatch.setattr(f"{TAKEOVER}.CLOSE_TIMEOUT_SECONDS", 0.1)
     app = application(composition)
     async with serving(app, TakeoverProtocol, system_buffer_bytes=65_536) as url:
         async with mallory(url, receive_buffer_bytes=SMALL_BUFFER) as client:

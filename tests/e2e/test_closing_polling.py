@@ -105,7 +105,9 @@ async def test_open_poll_is_answered_when_session_ends(
 async def test_unfetched_messages_of_closed_session_are_dropped_after_timeout(
     url: str, composition: Composition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("socketio_app.adapters.engineio.leftovers.CLOSE_SECONDS", 0.1)
+    monkeypatch.setattr(
+        "socketio_app.adapters.engineio.remaining_packets.CLOSE_TIMEOUT_SECONDS", 0.1
+    )
     async with raw_polling(url) as polling:
         await polling.post(CONNECT)
 

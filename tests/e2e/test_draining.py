@@ -116,7 +116,9 @@ async def test_accepted_command_is_acknowledged_before_connection_closes(
 async def test_stuck_command_does_not_block_draining(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("socketio_app.adapters.engineio.client_session.FINISH_SECONDS", 0.01)
+    monkeypatch.setattr(
+        "socketio_app.adapters.engineio.client_session.FINISH_TIMEOUT_SECONDS", 0.01
+    )
     gate = Gate()
     composition = chat(HookedStore(gate))
     async with serving(application(composition)) as url:

@@ -71,7 +71,7 @@ async def test_pipelined_requests_are_parsed_in_pieces(
     await answer(url, sent)
 
     assert sum(parsed) == len(sent)
-    assert max(parsed) <= uvicorn_http_protocol.MAX_PIECE_BYTES
+    assert max(parsed) <= uvicorn_http_protocol.MAX_CHUNK_BYTES
 
 
 async def test_first_requests_of_many_connections_are_spread_over_ticks(

@@ -120,7 +120,7 @@ async def test_closing_does_not_wait_for_client_that_reads_nothing(
     serve: Serve, connect: Connect, websockets: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in (asgi_websocket, owned_connection):
-        monkeypatch.setattr(module, "CLOSE_SECONDS", 0.1)
+        monkeypatch.setattr(module, "CLOSE_TIMEOUT_SECONDS", 0.1)
     composition = compose(SETTINGS)
     url = await serve(composition, websockets, system_buffer_bytes=8192)
     stalled = await connect(url, "ada", "websocket", "lobby", has_small_buffer=True)

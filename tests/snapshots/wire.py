@@ -50,7 +50,7 @@ def command_lines(row: WireCommand) -> list[str]:
     results = [row.answer(result, READER) for result in samples(_result_type(row))]
     return [
         f"rate: {row.command.kind}",
-        *(["events wait for the result"] if row.queues_events else []),
+        *(["events wait for the result"] if row.holds_events else []),
         *("payload " + line for line in payload_lines(row)),
         *("result " + line for line in field_lines(results)),
     ]

@@ -8,13 +8,13 @@ from typing import Any, Protocol
 
 from socketio_app.adapters.engineio.confirmations import Unconfirmed
 from socketio_app.adapters.engineio.context import SessionContext
-from socketio_app.adapters.engineio.drain import FINISH_SECONDS
+from socketio_app.adapters.engineio.drain import FINISH_TIMEOUT_SECONDS
 from socketio_app.adapters.engineio.state import TRANSITIONS, State, following
 from socketio_app.adapters.websocket import frames
 from socketio_app.adapters.websocket.close_reasons import (
     NOT_AUTHENTICATED,
     PING_TIMEOUT,
-    RESTART,
+    SERVER_RESTART,
 )
 from socketio_app.adapters.websocket.frames import Frame
 from socketio_app.adapters.websocket.interface import FrameWriter, Message
@@ -125,9 +125,9 @@ class ClientSession:
         return self.state is State.CLOSED
 
     @property
-    def is_ending(self) -> bool:
+    def is_closing(self) -> bool:
         """Whether the session is closed or about to be closed."""
-        return self.state is State.ENDING or self.state is State.CLOSED
+        return self.state is State.CLOSING or self.state is State.CLOSED
 
     @property
     def is_authenticated(self) -> bool:
@@ -138,7 +138,7 @@ class ClientSession:
 
     async def handle(self, message: Message) -> None:
         """Handle a message, unless the session is ending. Raise nothing unless cancelled."""
-        if self.is_ending:
+        if self.is_closing:
             return
         try:
             rest = self.receive(message)
@@ -169,27 +169,27 @@ class ClientSession:
         """Size of the data queued for the client, in bytes."""
         return self.transport.unread_bytes
 
-    def watch_direct(self, on_direct: Callable[[FrameWriter | None], None]) -> None:
+    def watch_direct_writer(self, on_direct: Callable[[FrameWriter | None], None]) -> None:
         """Call back with the direct writer, if any: now, and at each change."""
         self._on_direct = on_direct
         if self.transport.direct_writer is not None:
             on_direct(self.transport.direct_writer)
 
-    def note_direct(self, writer: FrameWriter | None) -> None:
+    def note_direct_writer(self, writer: FrameWriter | None) -> None:
         """Report a change of the direct writer."""
         if self._on_direct is not None:
             self._on_direct(writer)
-        self.note_taken()
+        self.note_received()
 
-    async def until_taken(self) -> None:
+    async def wait_until_received(self) -> None:
         """Wait until the client has received everything queued, or the session is closed."""
         while self.transport.is_blocked and not self.closed:
             self._taken = self._taken or asyncio.Event()
             self._taken.clear()
             await self._taken.wait()
 
-    def note_taken(self) -> None:
-        """Wake `until_taken`: the client has received queued data."""
+    def note_received(self) -> None:
+        """Wake `wait_until_received`: the client has received queued data."""
         if self._taken is not None:
             self._taken.set()
 
@@ -208,23 +208,23 @@ class ClientSession:
             self._stop_pings()
         self.context.connect_timeout.discard(self.time_out)
         self.context.sessions.pop(self.sid, None)
-        self.note_taken()
+        self.note_received()
         self.transport.end(reason, self._close_code)
 
-    def end_soon(self, reason: str) -> None:
+    def close_soon(self, reason: str) -> None:
         """Close the session in the next turn of the loop: this one may be writing a broadcast."""
-        if not self.is_ending:
-            self._enter(State.ENDING)
+        if not self.is_closing:
+            self._enter(State.CLOSING)
             asyncio.get_running_loop().call_soon(self.end, reason)
 
-    def dismiss(self, reason: str, goodbye: Frame | None = None) -> None:
+    def dismiss(self, reason: str, last_frame: Frame | None = None) -> None:
         """See `ConnectionWriter.dismiss`."""
-        if self.is_ending:
+        if self.is_closing:
             return
-        if goodbye is not None:
-            self.write(goodbye)
+        if last_frame is not None:
+            self.write(last_frame)
         self._close_code = frames.POLICY_VIOLATION
-        self.end_soon(reason)
+        self.close_soon(reason)
 
     def fail(self, error: Exception) -> None:
         """See `ConnectionWriter.fail`."""
@@ -241,10 +241,10 @@ class ClientSession:
         An Engine.IO close packet would keep some clients from reconnecting.
         """
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(FINISH_SECONDS):
+            async with asyncio.timeout(FINISH_TIMEOUT_SECONDS):
                 await self.transport.finish()
         self._close_code = frames.SERVICE_RESTART
-        self.end(RESTART)
+        self.end(SERVER_RESTART)
 
     # Pings and confirmations.
 

@@ -17,18 +17,18 @@ class ConnectTimeout:
         self._deadlines: dict[Callable[[], None], float] = {}
         self._timer: Deadline | None = None
 
-    def add(self, on_late: Callable[[], None]) -> None:
-        """Call `on_late` once when the time-out expires, unless it is discarded first."""
+    def add(self, on_timeout: Callable[[], None]) -> None:
+        """Call `on_timeout` once when the time-out expires, unless it is discarded first."""
         if not self._seconds:
             return
         loop = asyncio.get_running_loop()
-        self._deadlines[on_late] = loop.time() + self._seconds
+        self._deadlines[on_timeout] = loop.time() + self._seconds
         if self._timer is None:
             self._timer = Deadline(self._seconds, self._tick)
 
-    def discard(self, on_late: Callable[[], None]) -> None:
+    def discard(self, on_timeout: Callable[[], None]) -> None:
         """Cancel the time-out of a connection that is authenticated or closed."""
-        self._deadlines.pop(on_late, None)
+        self._deadlines.pop(on_timeout, None)
 
     def stop(self) -> None:
         """Stop the timer."""
@@ -41,9 +41,9 @@ class ConnectTimeout:
         loop = asyncio.get_running_loop()
         now = loop.time()
         late = [each for each, at in self._deadlines.items() if at <= now]
-        for on_late in late:
-            del self._deadlines[on_late]
-            on_late()
+        for on_timeout in late:
+            del self._deadlines[on_timeout]
+            on_timeout()
         if self._deadlines:
             first = next(iter(self._deadlines.values()))
             self._timer = Deadline(first - now, self._tick)

@@ -8,7 +8,7 @@ import attrs
 from socketio_app.adapters.engineio.confirmations import ConfirmationTimer
 from socketio_app.adapters.engineio.connect_timeout import ConnectTimeout
 from socketio_app.adapters.engineio.heartbeat import Heartbeat
-from socketio_app.adapters.engineio.leftovers import Leftovers
+from socketio_app.adapters.engineio.remaining_packets import RemainingPackets
 from socketio_app.application.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -37,10 +37,10 @@ class SessionContext:
     sessions: dict[str, "ClientSession"] = attrs.field(factory=dict, init=False)
     """Open sessions, by id."""
     confirmations: ConfirmationTimer = attrs.field(factory=ConfirmationTimer, init=False)
-    leftovers: Leftovers = attrs.field(factory=Leftovers, init=False)
+    remaining_packets: RemainingPackets = attrs.field(factory=RemainingPackets, init=False)
     is_draining: bool = attrs.field(default=False, init=False)
     """Whether new connections are rejected."""
-    has_logged_plain: bool = attrs.field(default=False, init=False)
+    has_logged_fallback: bool = attrs.field(default=False, init=False)
     """Whether the log already says that WebSockets are not taken over."""
 
     def count_dropped_frames(self, count: int) -> None:
@@ -50,7 +50,7 @@ class SessionContext:
 
     def stop(self) -> None:
         """Stop all timers."""
-        self.leftovers.stop()
+        self.remaining_packets.stop()
         self.heartbeat.stop()
         self.confirmations.stop()
         self.connect_timeout.stop()

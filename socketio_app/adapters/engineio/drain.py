@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("socketio_app.socketio")
 
-MIN_PER_SECOND = 200
+MIN_CONNECTIONS_PER_SECOND = 200
 """Minimum rate of closing connections, so that draining a few of them is fast."""
 
-AT_ONCE = 100
+BATCH_CONNECTIONS = 100
 """Maximum number of connections closed before yielding to the event loop."""
 
-FINISH_SECONDS = 5.0
+FINISH_TIMEOUT_SECONDS = 5.0
 """Time-out for handling what a client has sent before its connection is closed."""
 
 _MIN_SLEEP_SECONDS = 0.01
@@ -37,13 +37,13 @@ async def drain_all(connections: Sequence["ClientSession"], seconds: float) -> N
         seconds: maximum time to spread them over, excluding the time to handle received data.
     """
     clock = asyncio.get_running_loop().time
-    begin, interval = clock(), seconds_apart(len(connections), seconds)
+    begin, interval = clock(), drain_interval(len(connections), seconds)
     draining: set[asyncio.Task[None]] = set()
     for number, connection in enumerate(connections):
         wait = begin + number * interval - clock()
         if wait > _MIN_SLEEP_SECONDS:
             await asyncio.sleep(wait)
-        elif number % AT_ONCE == 0:
+        elif number % BATCH_CONNECTIONS == 0:
             await asyncio.sleep(0)
         task = start_task(_drain(connection))
         draining.add(task)
@@ -52,9 +52,9 @@ async def drain_all(connections: Sequence["ClientSession"], seconds: float) -> N
         await asyncio.wait(draining)
 
 
-def seconds_apart(count: int, seconds: float) -> float:
+def drain_interval(count: int, seconds: float) -> float:
     """Return the time between closing two connections, in seconds."""
-    return min(seconds / count, 1 / MIN_PER_SECOND) if count else 0.0
+    return min(seconds / count, 1 / MIN_CONNECTIONS_PER_SECOND) if count else 0.0
 
 
 async def _drain(connection: "ClientSession") -> None:

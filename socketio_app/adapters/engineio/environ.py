@@ -15,7 +15,7 @@ MAX_HEADERS = 200
 """Maximum number of headers; a request with more is rejected."""
 
 
-class TooLongError(Exception):
+class BodyTooLongError(Exception):
     """A request body or packet exceeds its limit."""
 
 
@@ -39,11 +39,11 @@ class Body:
                 return None
             body += self._message.get("body", b"")
         if len(body) > max_bytes:
-            raise TooLongError
+            raise BodyTooLongError
         return bytes(body)
 
 
-async def environ_of(scope: Scope, receive: Receive, send: Send) -> dict[str, Any] | None:
+async def build_environ(scope: Scope, receive: Receive, send: Send) -> dict[str, Any] | None:
     """Return a request's environ, or `None` if the client has already disconnected."""
     first = await receive()
     if first["type"] not in {"http.request", "websocket.connect"}:
@@ -100,7 +100,7 @@ def _is_too_large(scope: Scope) -> bool:
     return len(query) > MAX_QUERY_BYTES or len(scope["headers"]) > MAX_HEADERS
 
 
-def wrong_in(environ: dict[str, Any]) -> str | None:
+def request_problem(environ: dict[str, Any]) -> str | None:
     """Return why a request is invalid (Engine.IO protocol 4, "Query parameters"), or `None`."""
     if _is_too_large(environ["asgi.scope"]):
         return "Too many headers, or query string too long"
@@ -116,7 +116,7 @@ def wrong_in(environ: dict[str, Any]) -> str | None:
     return None
 
 
-def token_of(auth: object, environ: Mapping[str, Any]) -> str:
+def extract_token(auth: object, environ: Mapping[str, Any]) -> str:
     """Return the token from the CONNECT packet or `Authorization` header (RFC 6750, section 2.1).
 
     The query string is not supported, because it ends up in logs.

@@ -19,7 +19,7 @@ from socketio_app.adapters.websocket.deadlines import LATE_SECONDS
 if TYPE_CHECKING:
     from socketio_app.adapters.engineio.client_session import ClientSession
 
-MAX_SLOTS = 25
+SLOTS = 25
 """Number of ticks per interval, over which the pings are spread."""
 
 
@@ -33,8 +33,8 @@ class Heartbeat:
     def __init__(self, interval_seconds: float, timeout_seconds: float) -> None:
         self.interval_seconds = interval_seconds
         self.timeout_seconds = timeout_seconds
-        self._slots: list[set[ClientSession]] = [set() for _ in range(MAX_SLOTS)]
-        self._slot_seconds = interval_seconds / MAX_SLOTS
+        self._slots: list[set[ClientSession]] = [set() for _ in range(SLOTS)]
+        self._slot_seconds = interval_seconds / SLOTS
         self._timeout_ticks = ceil(timeout_seconds / self._slot_seconds)
         self._ticks = 0
         self._due = 0.0
@@ -48,7 +48,7 @@ class Heartbeat:
         Returns:
             A function that stops the pings.
         """
-        slot = self._slots[(self._ticks - 1) % MAX_SLOTS]
+        slot = self._slots[(self._ticks - 1) % SLOTS]
         slot.add(connection)
         if self._timer is None:
             self._wait()
@@ -75,7 +75,7 @@ class Heartbeat:
             self._close_silent()
         self._was_late = is_late and not self._was_late
         # A pending confirmation ping counts as this interval's ping: its time-out starts now.
-        connections = list(self._slots[self._ticks % MAX_SLOTS])
+        connections = list(self._slots[self._ticks % SLOTS])
         for connection in connections:
             if connection.pinged_at is None:
                 connection.pinged_at = now

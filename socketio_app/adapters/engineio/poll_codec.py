@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from engineio.packet import Packet as EnginePacket
 from starlette.types import Receive
 
-from socketio_app.adapters.engineio.environ import TooLongError
+from socketio_app.adapters.engineio.environ import BodyTooLongError
 from socketio_app.adapters.engineio.packets import MessagePacket
 from socketio_app.adapters.websocket import frames
 from socketio_app.adapters.websocket.frames import Frame
@@ -28,7 +28,7 @@ def max_post_bytes(max_packet_bytes: int) -> int:
     return MAX_POST_PACKETS * (max_packet_bytes + len(RECORD_SEPARATOR))
 
 
-def packets_in(body: bytes, max_packet_bytes: int) -> Sequence[bytes]:
+def split_packets(body: bytes, max_packet_bytes: int) -> Sequence[bytes]:
     """Return the packets of a polling request.
 
     Raises:
@@ -38,11 +38,11 @@ def packets_in(body: bytes, max_packet_bytes: int) -> Sequence[bytes]:
         return body.split(RECORD_SEPARATOR)
     packets = body.split(RECORD_SEPARATOR, MAX_POST_PACKETS)
     if len(packets) > MAX_POST_PACKETS or max(map(len, packets)) > max_packet_bytes:
-        raise TooLongError
+        raise BodyTooLongError
     return packets
 
 
-async def given_up_by(receive: Receive) -> None:
+async def wait_for_disconnect(receive: Receive) -> None:
     """Wait until the client disconnects from a poll."""
     while (await receive())["type"] != "http.disconnect":
         pass

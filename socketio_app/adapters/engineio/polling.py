@@ -11,13 +11,13 @@ from engineio.packet import Packet as EnginePacket
 from starlette.types import Receive
 
 from socketio_app.adapters.engineio.confirmations import Unconfirmed
-from socketio_app.adapters.engineio.environ import TooLongError
+from socketio_app.adapters.engineio.environ import BodyTooLongError
 from socketio_app.adapters.engineio.packets import MessagePacket
 from socketio_app.adapters.engineio.poll_codec import (
-    given_up_by,
     max_post_bytes,
     message_of,
-    packets_in,
+    split_packets,
+    wait_for_disconnect,
 )
 from socketio_app.adapters.engineio.poll_queue import MAX_POLL_BYTES, PollQueue
 from socketio_app.adapters.websocket.close_reasons import (
@@ -36,13 +36,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("socketio_app.socketio")
 
-FETCH_SECONDS = 5.0
+FETCH_TIMEOUT_SECONDS = 5.0
 """Maximum time a polling client's commands wait for it to fetch earlier responses."""
 
 CONTROL_PACKET_BYTES = 64
 """Approximate size of an Engine.IO packet that is not a message."""
 
-REASONS_OF_CLIENTS = frozenset({CLIENT_DISCONNECT, PING_TIMEOUT, TRANSPORT_CLOSE, TRANSPORT_ERROR})
+CLIENT_CLOSE_REASONS = frozenset(
+    {CLIENT_DISCONNECT, PING_TIMEOUT, TRANSPORT_CLOSE, TRANSPORT_ERROR}
+)
 """Close reasons after which a client does not fetch the rest of its queue."""
 
 
@@ -51,8 +53,8 @@ class PollingTransport:
 
     __slots__ = (
         "_has_violated_protocol",
-        "_keeps_leftovers",
         "_posting",
+        "_retains_packets",
         "_session",
         "is_polled",
         "is_posted",
@@ -62,7 +64,7 @@ class PollingTransport:
     def __init__(self, session: "EngineSession") -> None:
         self._session = session
         self._posting: asyncio.Lock | None = None
-        self._has_violated_protocol = self._keeps_leftovers = False
+        self._has_violated_protocol = self._retains_packets = False
         self.queue = PollQueue()
         self.is_polled = False
         """Whether a poll is open."""
@@ -88,13 +90,13 @@ class PollingTransport:
 
     def _put(self, packet: EnginePacket, size: int) -> None:
         """Queue a packet; close the session if the client does not poll."""
-        if self._session.is_ending:
+        if self._session.is_closing:
             return
         self.queue.put(packet, size)
         if self.queue.overdue_bytes > self._session.context.max_unread_bytes:
             log.info("connection closed: client does not read")
             self.queue.clear()
-            self._session.end_soon(TRANSPORT_ERROR)
+            self._session.close_soon(TRANSPORT_ERROR)
 
     @property
     def unread_bytes(self) -> int:
@@ -124,23 +126,23 @@ class PollingTransport:
 
     def reset(self, reason: str) -> None:
         """Close the session: its client does not respond."""
-        self._session.end_soon(reason)
+        self._session.close_soon(reason)
 
     def fail(self, error: Exception) -> None:
         """Log a failed write and close the session, whose client has missed a message."""
         log.error("internal error while writing to a connection", exc_info=error)
-        self._session.end_soon(WRITE_FAILED)
+        self._session.close_soon(WRITE_FAILED)
 
     def end(self, reason: str, _close_code: int) -> None:
         """Answer an open poll. A client that is still connected can fetch the rest of the queue."""
         self.queue.end()
-        self._keeps_leftovers = not (self._has_violated_protocol or reason in REASONS_OF_CLIENTS)
+        self._retains_packets = not (self._has_violated_protocol or reason in CLIENT_CLOSE_REASONS)
         if not self.is_polled:
-            self._keep_leftovers()
+            self._retain_packets()
 
-    def _keep_leftovers(self) -> None:
-        if self._keeps_leftovers and self.queue.has_messages:
-            self._session.context.leftovers.keep(self._session.sid, self.queue)
+    def _retain_packets(self) -> None:
+        if self._retains_packets and self.queue.has_messages:
+            self._session.context.remaining_packets.keep(self._session.sid, self.queue)
 
     # GET requests.
 
@@ -154,7 +156,7 @@ class PollingTransport:
         """
         session = self._session
         if self.is_polled:
-            session.end_with_notice(TRANSPORT_ERROR)
+            session.close_with_packet(TRANSPORT_ERROR)
             raise QueueEmpty
         self.is_polled = True
         session.note_poll(self.queue.taken_packets)
@@ -166,7 +168,7 @@ class PollingTransport:
         finally:
             self.is_polled = False
             if session.closed:
-                self._keep_leftovers()
+                self._retain_packets()
 
     async def fetch(self, receive: Receive) -> Sequence[EnginePacket]:
         """Wait for packets. The next ping or closing the session ends the wait.
@@ -181,7 +183,7 @@ class PollingTransport:
         if self.queue.bytes:
             return self._take()
         filled = start_task(self.queue.filled())
-        given_up = start_task(given_up_by(receive))
+        given_up = start_task(wait_for_disconnect(receive))
         try:
             await asyncio.wait([filled, given_up], return_when=asyncio.FIRST_COMPLETED)
             if given_up.done():
@@ -193,7 +195,7 @@ class PollingTransport:
 
     def _take(self) -> Sequence[EnginePacket]:
         taken = self.queue.take()
-        self._session.note_taken()
+        self._session.note_received()
         return taken or [EnginePacket(NOOP)]
 
     # POST requests.
@@ -229,8 +231,8 @@ class PollingTransport:
             )
             if body is None:
                 raise EngineIOError  # a truncated request could have another meaning
-            return packets_in(body, max_bytes)
-        except TooLongError:
+            return split_packets(body, max_bytes)
+        except BodyTooLongError:
             log.info("connection closed: polling request too large")
             raise ContentTooLongError from None
 
@@ -256,7 +258,7 @@ class PollingTransport:
             answered is delayed only once.
         """
         try:
-            async with asyncio.timeout(FETCH_SECONDS):
+            async with asyncio.timeout(FETCH_TIMEOUT_SECONDS):
                 await self.queue.fetched(self._max_unfetched_bytes)
         except TimeoutError:
             return False

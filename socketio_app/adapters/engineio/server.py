@@ -12,11 +12,11 @@ from engineio.packet import Packet as EnginePacket
 
 from socketio_app.adapters.engineio.context import SessionContext
 from socketio_app.adapters.engineio.environ import (
-    TooLongError,
+    BodyTooLongError,
     allowed_origins,
-    environ_of,
+    build_environ,
     is_allowed_origin,
-    wrong_in,
+    request_problem,
 )
 from socketio_app.adapters.engineio.handshake_limit import client_network
 from socketio_app.adapters.engineio.handshake_log import HandshakeLog
@@ -88,12 +88,12 @@ class EngineServer(engineio.AsyncServer):
 
     async def handle_request(self, *request: Any) -> object:
         """Answer a request or serve a WebSocket, given ASGI's scope, receive and send."""
-        environ = await environ_of(*request)
+        environ = await build_environ(*request)
         if environ is None:
             return None
         if environ["asgi.scope"]["type"] == "http":
             self.shutdown_notice.watch(environ["asgi.receive"])
-        problem = wrong_in(environ)
+        problem = request_problem(environ)
         if problem is not None:
             return await self._make_response(self._bad_request(problem), environ)
         sid = self._sid_with_leftovers(environ)
@@ -105,20 +105,20 @@ class EngineServer(engineio.AsyncServer):
 
     def _sid_with_leftovers(self, environ: dict[str, Any]) -> str | None:
         """Return the id of a polling request's session if it is closed and has packets left."""
-        if not self.context.leftovers or environ["REQUEST_METHOD"] not in {"GET", "POST"}:
+        if not self.context.remaining_packets or environ["REQUEST_METHOD"] not in {"GET", "POST"}:
             return None
         sid = parse_qs(environ["QUERY_STRING"]).get("sid", [""])[0]
-        if sid not in self.context.leftovers or environ["asgi.scope"]["type"] != "http":
+        if sid not in self.context.remaining_packets or environ["asgi.scope"]["type"] != "http":
             return None
         return sid if is_allowed_origin(environ, self._named_origins) else None
 
     async def _answer_closed_session(self, sid: str, environ: dict[str, Any]) -> dict[str, Any]:
         """Answer a poll with the packets its session has left; discard what the client sends."""
         if environ["REQUEST_METHOD"] == "GET":
-            return self._ok(self.context.leftovers.take(sid))
+            return self._ok(self.context.remaining_packets.take(sid))
         try:
             await environ["wsgi.input"].read(self.max_http_buffer_size)
-        except TooLongError:
+        except BodyTooLongError:
             return self._bad_request()
         return self._ok()
 

@@ -90,7 +90,7 @@ class EngineSession(ClientSession):
             raise SocketIsClosedError
         self.transport.write_packet(pkt)
 
-    def end_with_notice(self, reason: str) -> None:
+    def close_with_packet(self, reason: str) -> None:
         """Send an Engine.IO close packet, and close the session."""
         if not self.closed:
             self.transport.write_packet(EnginePacket(CLOSE))
@@ -98,7 +98,7 @@ class EngineSession(ClientSession):
 
     async def close(self, **_options: object) -> None:
         """Close the session. Called by python-engineio."""
-        self.end_with_notice(SERVER_DISCONNECT)
+        self.close_with_packet(SERVER_DISCONNECT)
 
     def note_poll(self, taken_packets: int) -> None:
         """Report the receipts that a poll confirms: those of all earlier responses."""
@@ -162,12 +162,12 @@ class EngineSession(ClientSession):
         if self.state is State.UPGRADING:
             self._enter(State.POLLING)
 
-    def end_on(self, websocket: WebSocket) -> None:
+    def close_late_websocket(self, websocket: WebSocket) -> None:
         """Write the unfetched packets to a WebSocket of a closed session, and close it."""
         for packet in self.transport.take_all():
             if packet.packet_type not in (NOOP, PING):
                 websocket.write(frame_of(packet))
-        self.context.leftovers.drop(self.sid)
+        self.context.remaining_packets.drop(self.sid)
         websocket.close(self._close_code)
 
     def use_websocket(self, websocket: WebSocket) -> WebSocketTransport:
@@ -182,11 +182,11 @@ class EngineSession(ClientSession):
             overtakes=self._take_pong,
         )
         # Before writing: early messages stay in order, and a slow reader is detected.
-        websocket.hand_to(transport)
+        websocket.set_handler(transport)
         for packet in polling.take_all():
             if packet.packet_type != NOOP:
                 transport.write_packet(packet)
-        self.note_direct(transport.direct_writer)
+        self.note_direct_writer(transport.direct_writer)
         if self._unconfirmed is not None:
             self._unconfirmed.note_upgrade()
             self._ping_if_needed()

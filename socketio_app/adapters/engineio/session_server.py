@@ -49,7 +49,7 @@ class SessionServer:
         new_id: Callable[[], str] = new_session_id,
     ) -> None:
         self.context = options.context(
-            chat.delivery.received, metrics, is_traced=tracing is not None
+            chat.delivery.confirm, metrics, is_traced=tracing is not None
         )
         refusals, limit = RefusalLog(), ConnectLimit(options.connects)
         self.registry = ConnectionRegistry(
@@ -93,7 +93,7 @@ class SessionServer:
                 afterwards polling clients can fetch what is queued for them.
         """
         await self.close_sessions(seconds)
-        await self.context.leftovers.fetched()
+        await self.context.remaining_packets.fetched()
 
     async def close_sessions(self, seconds: float) -> None:
         """Reject new connections, and close existing ones over some seconds."""

@@ -16,18 +16,18 @@ class State(Enum):
     """The client is upgrading from polling to a WebSocket, and has stopped polling."""
     WEBSOCKET = auto()
     """The client uses a WebSocket."""
-    ENDING = auto()
+    CLOSING = auto()
     """The session closes in the next turn of the event loop, and ignores received messages."""
     CLOSED = auto()
     """The session is closed."""
 
 
 TRANSITIONS: Final[Mapping[State, frozenset[State]]] = {
-    State.OPENING: frozenset({State.POLLING, State.WEBSOCKET, State.ENDING, State.CLOSED}),
-    State.POLLING: frozenset({State.UPGRADING, State.ENDING, State.CLOSED}),
-    State.UPGRADING: frozenset({State.POLLING, State.WEBSOCKET, State.ENDING, State.CLOSED}),
-    State.WEBSOCKET: frozenset({State.ENDING, State.CLOSED}),
-    State.ENDING: frozenset({State.CLOSED}),
+    State.OPENING: frozenset({State.POLLING, State.WEBSOCKET, State.CLOSING, State.CLOSED}),
+    State.POLLING: frozenset({State.UPGRADING, State.CLOSING, State.CLOSED}),
+    State.UPGRADING: frozenset({State.POLLING, State.WEBSOCKET, State.CLOSING, State.CLOSED}),
+    State.WEBSOCKET: frozenset({State.CLOSING, State.CLOSED}),
+    State.CLOSING: frozenset({State.CLOSED}),
     State.CLOSED: frozenset(),
 }
 """The states that may follow each state."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("socketio_app.socketio")
 
-UPGRADE_SECONDS = 10.0
+UPGRADE_TIMEOUT_SECONDS = 10.0
 """Time-out of an upgrade, during which the client receives nothing over polling."""
 
 MAX_PROBES = 5
@@ -60,17 +60,17 @@ async def open_websocket(session: "EngineSession", environ: dict[str, Any]) -> N
 
 def _begin(session: "EngineSession", websocket: WebSocket, *, is_upgrade: bool) -> None:
     if is_upgrade:
-        websocket.hand_to(Probe(websocket, session))
-    elif session.is_ending:  # it closed while the accept waited
-        session.end_on(websocket)
+        websocket.set_handler(Probe(websocket, session))
+    elif session.is_closing:  # it closed while the accept waited
+        session.close_late_websocket(websocket)
     else:
         session.use_websocket(websocket)
 
 
 def _log_plain(context: SessionContext) -> None:
-    if context.has_logged_plain:
+    if context.has_logged_fallback:
         return
-    context.has_logged_plain = True
+    context.has_logged_fallback = True
     log.info(
         "WebSockets are handled by the ASGI server, which is several times slower than uvicorn "
         "with TakeoverProtocol (docs/running.md)"
@@ -88,7 +88,7 @@ class Probe:
         self._session = session
         self._was_tested = self._is_over = False
         self._ignored = 0
-        self._deadline = Deadline(UPGRADE_SECONDS, self._fail)
+        self._deadline = Deadline(UPGRADE_TIMEOUT_SECONDS, self._fail)
 
     def receive(self, messages: Sequence[Message]) -> None:
         """Handle the next steps of the upgrade."""
@@ -112,7 +112,7 @@ class Probe:
             self._session.use_websocket(self._websocket).receive(messages)
         else:  # the session is closed
             self._end()
-            self._session.end_on(self._websocket)
+            self._session.close_late_websocket(self._websocket)
 
     def ignored(self, count: int) -> None:
         """Count control frames, and fail if there are too many: an upgrade needs only a few."""
@@ -120,7 +120,7 @@ class Probe:
         if self._ignored > MAX_IGNORED:
             self._fail()
 
-    ponged = ignored
+    pongs_received = ignored
 
     def pause_writing(self) -> None:
         """Do nothing: only a few bytes are written during an upgrade."""

@@ -47,7 +47,7 @@ class MessageTransport(WebSocketConnection):
             on_pong=on_pong,
             on_lost=self._end_session,
         )
-        self.on_direct = session.note_direct
+        self.on_direct = session.note_direct_writer
         self._session = session
 
     async def _end_session(self) -> None:

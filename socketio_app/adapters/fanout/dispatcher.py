@@ -12,7 +12,7 @@ from socketio_app.adapters.fanout.subscriber import Subscriber
 from socketio_app.adapters.websocket.close_reasons import TOO_MANY_REFUSALS
 from socketio_app.adapters.websocket.frames import Frame
 from socketio_app.adapters.wire import outgoing
-from socketio_app.adapters.wire.registry import COMMANDS, QUEUING_EVENTS, acknowledgement
+from socketio_app.adapters.wire.registry import COMMANDS, HOLDING_COMMANDS, acknowledgement
 from socketio_app.application.chat import Chat
 from socketio_app.application.commands import Actor, CaughtUp, Command
 from socketio_app.application.delivery import messages_to
@@ -94,7 +94,7 @@ class CommandDispatcher:
     def _run_untraced(
         self, actor: Actor, subscriber: Subscriber, request: Request
     ) -> Coroutine[Any, Any, str]:
-        if request.name in QUEUING_EVENTS and request.wants_answer:
+        if request.name in HOLDING_COMMANDS and request.wants_answer:
             return self._run_with_queue(actor, subscriber, request)
         return self._run(actor, subscriber, request)
 
@@ -125,7 +125,7 @@ class CommandDispatcher:
                 for message in messages_to(actor.user_id, result):
                     subscriber.expect(message)
                 if isinstance(result, CaughtUp):
-                    subscriber.release_all(places_of(result))
+                    subscriber.release_all(seq_ranges_of(result))
         if self._metrics is not None:
             self._metrics.count_command(request.name, outcome, perf_counter() - started)
         return outcome
@@ -138,17 +138,17 @@ class CommandDispatcher:
             self._refusals.refused("token refresh rejected", error, source)
         subscriber.write(request.refusal(outgoing.refusal(error)))
         if self._chat.refusal_limit.exceeded(actor, error, request.size):
-            subscriber.end(TOO_MANY_REFUSALS, subscriber.encoding.goodbye)
+            subscriber.end(TOO_MANY_REFUSALS, subscriber.encoding.last_frame)
 
     def count_ignored(
         self, actor: Actor, subscriber: Subscriber, count: int = 1, size: int = 0
     ) -> None:
         """Count packets that are not commands; disconnect a client that sends too many."""
         if self._chat.refusal_limit.exceeded_by_ignored(actor, count, size):
-            subscriber.end(TOO_MANY_REFUSALS, subscriber.encoding.goodbye)
+            subscriber.end(TOO_MANY_REFUSALS, subscriber.encoding.last_frame)
 
 
-def places_of(result: CaughtUp) -> Mapping[Conversation, range]:
+def seq_ranges_of(result: CaughtUp) -> Mapping[Conversation, range]:
     """Return the range of `seq` of each conversation's messages in a result."""
     return {
         missed.messages[0].conversation: range(missed.messages[0].seq, missed.messages[-1].seq + 1)

@@ -14,5 +14,5 @@ class Encoding:
 
     event_frame: Callable[[Event], Frame]
     """Encodes an event, once for all connections of the transport."""
-    goodbye: Frame | None
+    last_frame: Frame | None
     """The transport's last frame to a client that must not reconnect; `None` if it has none."""

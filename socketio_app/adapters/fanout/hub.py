@@ -45,7 +45,7 @@ class Hub:
         metrics: Metrics | None = None,
     ) -> None:
         self._encode = encoding.event_frame
-        self._goodbye = encoding.goodbye
+        self._last_frame = encoding.last_frame
         self._metrics = metrics
         self._slice_connections = slice_connections
         self._subscribers: dict[UserId, dict[ConnectionId, Subscriber]] = {}
@@ -160,12 +160,12 @@ class Hub:
         """See `Broadcast.disconnect`."""
         for subscriber in self._subscribers_of(audience):
             self.detach(subscriber)
-            subscriber.end(*self._reason_and_goodbye(reason))
+            subscriber.end(*self._reason_and_last_frame(reason))
 
-    def _reason_and_goodbye(self, reason: DisconnectReason) -> tuple[str, Frame | None]:
+    def _reason_and_last_frame(self, reason: DisconnectReason) -> tuple[str, Frame | None]:
         if reason == "token_expired":
             return EXPIRED, None  # clients reconnect by themselves, possibly with a new token
-        return DISCONNECTED, self._goodbye
+        return DISCONNECTED, self._last_frame
 
     def _subscribers_of(self, audience: Users | OneConnection) -> Sequence[Subscriber]:
         if isinstance(audience, OneConnection):

@@ -16,7 +16,7 @@ RETRY_SECONDS = 1.0
 
 
 async def push(
-    until_taken: Callable[[], Awaitable[None]],
+    wait_until_received: Callable[[], Awaitable[None]],
     subscriber: Subscriber,
     sessions: Sessions,
     backlog: Backlog,
@@ -24,14 +24,14 @@ async def push(
     """Push the rest of a backlog, each batch once the client has read the previous one.
 
     Args:
-        until_taken: waits until the client has read what was written to it, or is gone.
+        wait_until_received: waits until the client has read what was written to it, or is gone.
         subscriber: the client's connection.
         sessions: reads the batches.
         backlog: the rest of the backlog.
     """
     try:
         while not backlog.is_empty:
-            await until_taken()
+            await wait_until_received()
             try:
                 await sessions.read_next_batch(backlog)
             except Unavailable:

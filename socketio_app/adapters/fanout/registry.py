@@ -47,11 +47,11 @@ class Client(ConnectionWriter, Protocol):
         """The client's IPv4 address or IPv6 network; `None` if unknown."""
         ...
 
-    def watch_direct(self, on_direct: Callable[[FrameWriter | None], None]) -> None:
+    def watch_direct_writer(self, on_direct: Callable[[FrameWriter | None], None]) -> None:
         """Call back, now and on every change, with what writes frames directly, if anything."""
         ...
 
-    async def until_taken(self) -> None:
+    async def wait_until_received(self) -> None:
         """Wait until the client has read what was written to it, or is gone."""
         ...
 
@@ -122,7 +122,7 @@ class ConnectionRegistry:
     async def _prepare(self, client: Client, identity: Identity) -> Connection:
         connection_id = ConnectionId(self.new_connection_id())
         subscriber = Subscriber(connection_id, identity.user_id, client, self.encoding)
-        client.watch_direct(subscriber.set_direct)
+        client.watch_direct_writer(subscriber.set_direct)
         self.hub.attach(subscriber)
         try:
             opening = await self.chat.sessions.prepare(identity, connection_id)
@@ -142,7 +142,7 @@ class ConnectionRegistry:
         self.chat.sessions.open(opening)
         if not opening.backlog.is_empty:
             connection.pushing = start_task(
-                push(client.until_taken, subscriber, self.chat.sessions, opening.backlog)
+                push(client.wait_until_received, subscriber, self.chat.sessions, opening.backlog)
             )
         log.info("connected", extra=_fields(subscriber))
         if self.metrics is not None:

@@ -41,7 +41,7 @@ class ConnectionWriter(Protocol):
         """
         ...
 
-    def dismiss(self, reason: str, goodbye: Frame | None) -> None:
+    def dismiss(self, reason: str, last_frame: Frame | None) -> None:
         """Ignore further input, write a last frame, if any, and close the connection."""
         ...
 
@@ -98,14 +98,14 @@ class Subscriber:
         self._send(event, frame)
         return True
 
-    def end(self, reason: str, goodbye: Frame | None = None) -> None:
+    def end(self, reason: str, last_frame: Frame | None = None) -> None:
         """Ignore further input from the client, and close the connection.
 
         Args:
             reason: one of `close_reasons`.
-            goodbye: the last frame to write, if any.
+            last_frame: the last frame to write, if any.
         """
-        self._writer.dismiss(reason, goodbye)
+        self._writer.dismiss(reason, last_frame)
 
     def fail(self, error: Exception) -> None:
         """Close this connection because a write to it raised an exception."""
@@ -173,7 +173,7 @@ class Subscriber:
             self.write(frame)
 
     def _may_send(self, event: Event, merge: LiveMerge) -> bool:
-        accepted = merge.accepts(event)
+        accepted = merge.admit(event)
         if accepted:
             if monotonic() > self._forget_at:
                 merge.forget()

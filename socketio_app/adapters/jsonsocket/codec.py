@@ -91,7 +91,7 @@ def greeting(event: Connected, request_id: float | str | None) -> Frame:
     return answer_frame(request_id, {"ok": True, **payload})
 
 
-JSON_ENCODING: Final = Encoding(event_frame=event_frame, goodbye=None)
+JSON_ENCODING: Final = Encoding(event_frame=event_frame, last_frame=None)
 
 
 CONNECT: Final = "connect"

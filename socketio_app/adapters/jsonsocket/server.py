@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from starlette.types import Receive, Scope, Send
 
-from socketio_app.adapters.engineio.environ import bearer_token, environ_of, is_allowed_origin
+from socketio_app.adapters.engineio.environ import bearer_token, build_environ, is_allowed_origin
 from socketio_app.adapters.engineio.handshake_limit import client_network
 from socketio_app.adapters.engineio.responses import Response, rejection, respond
 from socketio_app.adapters.engineio.session_server import SessionServer
@@ -35,7 +35,7 @@ class JsonSocketServer(SessionServer):
 
     async def handle_request(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a WebSocket."""
-        environ = await environ_of(scope, receive, send)
+        environ = await build_environ(scope, receive, send)
         if environ is None:
             return
         address = client_network(scope)
@@ -72,7 +72,7 @@ class JsonSocketServer(SessionServer):
         session.schedule_ping()
         self.context.connect_timeout.add(session.time_out)
         session.transport.receive(received)
-        websocket.hand_to(session.transport)
+        websocket.set_handler(session.transport)
 
 
 def _token_protocol(scope: Scope) -> str | None:

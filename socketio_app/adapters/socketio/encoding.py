@@ -14,4 +14,4 @@ def frame_of(event: Event) -> Frame:
     return event_frame(*outgoing.EVENTS[type(event)](event))
 
 
-SOCKETIO_ENCODING: Final = Encoding(event_frame=frame_of, goodbye=DISCONNECT_FRAME)
+SOCKETIO_ENCODING: Final = Encoding(event_frame=frame_of, last_frame=DISCONNECT_FRAME)

@@ -16,7 +16,7 @@ import attrs
 from socketio import packet as kinds
 
 from socketio_app.adapters.engineio.connect_timeout import ConnectTimeout
-from socketio_app.adapters.engineio.environ import token_of
+from socketio_app.adapters.engineio.environ import extract_token
 from socketio_app.adapters.engineio.session import EngineSession
 from socketio_app.adapters.engineio.state import following
 from socketio_app.adapters.fanout.dispatcher import CommandDispatcher
@@ -136,7 +136,7 @@ class Session:
 
     def _end_malformed(self, reason: str) -> None:
         log.info("connection closed: %s", reason)
-        self._engine.end_with_notice(MALFORMED)
+        self._engine.close_with_packet(MALFORMED)
 
     async def _handle_packet(self, encoded: bytes) -> None:
         if self.state is not State.CONNECTED and not encoded.startswith(b"0"):
@@ -188,7 +188,7 @@ class Session:
         is_first, self._has_tried = not self._has_tried, True
         try:
             connection = await self._services.registry.connect(
-                self._engine, lambda: token_of(auth, self._environ), is_first=is_first
+                self._engine, lambda: extract_token(auth, self._environ), is_first=is_first
             )
         except ConnectRefusedError as refused:
             if self.state is not State.CLOSED:

@@ -11,7 +11,7 @@ from typing import Any
 from socketio_app.adapters.websocket import frames
 from socketio_app.adapters.websocket.deadlines import Deadline
 from socketio_app.adapters.websocket.frames import Frame
-from socketio_app.adapters.websocket.interface import CLOSE_SECONDS, FrameHandler
+from socketio_app.adapters.websocket.interface import CLOSE_TIMEOUT_SECONDS, FrameHandler
 from socketio_app.adapters.websocket.tcp import reset, transport_behind
 from socketio_app.adapters.websocket.turn import Turn
 from socketio_app.application.cancellation import start_task
@@ -49,7 +49,7 @@ class AsgiWebSocket:
         self._reading: asyncio.Task[None] | None = None
         self._close_code: int | None = None
 
-    def hand_to(self, owner: FrameHandler) -> None:
+    def set_handler(self, owner: FrameHandler) -> None:
         """Deliver everything received from now on to `owner`."""
         self.owner = owner
         if self._is_full:
@@ -84,7 +84,7 @@ class AsgiWebSocket:
             self._close_code = code
             self._has_unsent.set()
             # Outlasts `serve`: the server may still be flushing data that the client does not read.
-            Deadline(CLOSE_SECONDS, self._stop)
+            Deadline(CLOSE_TIMEOUT_SECONDS, self._stop)
 
     def abort(self) -> None:
         """Close the WebSocket immediately, discarding unsent frames."""

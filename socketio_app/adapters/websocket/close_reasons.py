@@ -23,7 +23,7 @@ MALFORMED: Final = "malformed packet"
 NOT_READING: Final = "not reading"
 """The client did not read, and its buffer is full."""
 
-RESTART: Final = "server restart"
+SERVER_RESTART: Final = "server restart"
 """The server is shutting down."""
 
 NOT_AUTHENTICATED: Final = "authentication timed out"

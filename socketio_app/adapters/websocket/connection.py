@@ -21,7 +21,7 @@ class WebSocketConnection:
         at_once, overtakes: see `Inbox`.
         max_unread_bytes: maximum size of the frames buffered while the client does not read.
         on_ignored: see `FrameHandler.ignored`.
-        on_pong: see `FrameHandler.ponged`; by default, pongs are ignored like pings.
+        on_pong: see `FrameHandler.pongs_received`; by default, pongs are ignored like pings.
         on_lost: called last, after the connection was lost and every message was handled.
     """
 
@@ -52,8 +52,8 @@ class WebSocketConnection:
         """See `FrameHandler.receive`."""
         self.ignored: Callable[[int], None] = on_ignored
         """See `FrameHandler.ignored`."""
-        self.ponged: Callable[[int], None] = on_pong or on_ignored
-        """See `FrameHandler.ponged`."""
+        self.pongs_received: Callable[[int], None] = on_pong or on_ignored
+        """See `FrameHandler.pongs_received`."""
         self._unread: list[Frame] | None = None
         self._unread_bytes = 0
         self.direct: Write | None = websocket.write

@@ -29,7 +29,7 @@ POLICY_VIOLATION: Final = 1008
 INTERNAL_ERROR: Final = 1011
 SERVICE_RESTART: Final = 1012
 
-MAX_AT_ONCE: Final = 256
+MAX_FRAMES_PER_FEED: Final = 256
 """Maximum number of frames parsed before the event loop serves other connections."""
 
 _FINAL: Final = 0x80
@@ -97,11 +97,11 @@ class FrameReader:
     max_bytes: int
     """Maximum size of a message, all fragments together."""
     has_more: bool = attrs.field(default=False, init=False)
-    """Whether data is left over because `MAX_AT_ONCE` frames were parsed. Feed `b""` next."""
+    """Whether data is left after `MAX_FRAMES_PER_FEED` frames. If so, feed `b""` next."""
     error: FrameError | None = attrs.field(default=None, init=False)
     """The error if the client has violated the protocol or exceeded `max_bytes`."""
     _unread: bytes = attrs.field(default=b"", init=False)
-    """Data left over when `MAX_AT_ONCE` frames were parsed."""
+    """Data left over when `MAX_FRAMES_PER_FEED` frames were parsed."""
     _start: int = attrs.field(default=0, init=False)
     """Offset of the next frame in `_unread`."""
     _partial: bytearray | None = attrs.field(default=None, init=False)
@@ -125,7 +125,7 @@ class FrameReader:
         at = 0
         if self._partial is not None or self._unread:
             data, at = self._join_saved(data)
-        end, remaining, needed = len(data), MAX_AT_ONCE, 2
+        end, remaining, needed = len(data), MAX_FRAMES_PER_FEED, 2
         try:
             while end - at >= 2 and remaining:
                 first, length, begin = data[at], data[at + 1], at + 2 + _MASK_BYTES

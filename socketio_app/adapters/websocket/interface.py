@@ -17,7 +17,7 @@ Write = Callable[[Frame], None]
 WriteJoined = Callable[[bytes], None]
 """Writes several complete frames, joined into one `bytes`. Never waits."""
 
-CLOSE_SECONDS = 5.0
+CLOSE_TIMEOUT_SECONDS = 5.0
 """Time-out for a client to read what precedes the Close frame, and to answer it."""
 
 
@@ -32,7 +32,7 @@ class FrameHandler(Protocol):
         """Count pings from the client, which have been answered."""
         ...
 
-    def ponged(self, count: int) -> None:
+    def pongs_received(self, count: int) -> None:
         """Count pongs from the client."""
         ...
 
@@ -69,7 +69,7 @@ class FrameWriter(Protocol):
 class WebSocket(FrameWriter, Protocol):
     """A WebSocket to a client, either taken over from the server or plain ASGI."""
 
-    def hand_to(self, owner: FrameHandler) -> None:
+    def set_handler(self, owner: FrameHandler) -> None:
         """Deliver everything received from now on to `owner`."""
         ...
 
@@ -94,7 +94,7 @@ class TakeoverWebSocket(WebSocket, Protocol):
     """A WebSocket of the server that can be taken over after it is accepted."""
 
     def take_over(self, max_bytes: int) -> bool:
-        """Take over reading and writing frames from the server; call `hand_to` next.
+        """Take over reading and writing frames from the server; call `set_handler` next.
 
         Returns:
             Whether it succeeded: it fails if other code has already begun to read.

@@ -11,7 +11,11 @@ from collections.abc import Callable, Sequence
 from socketio_app.adapters.websocket import frames
 from socketio_app.adapters.websocket.deadlines import Deadline
 from socketio_app.adapters.websocket.frames import CloseFinder, FrameReader
-from socketio_app.adapters.websocket.interface import CLOSE_SECONDS, FrameHandler, WriteJoined
+from socketio_app.adapters.websocket.interface import (
+    CLOSE_TIMEOUT_SECONDS,
+    FrameHandler,
+    WriteJoined,
+)
 from socketio_app.adapters.websocket.tcp import reset
 from socketio_app.adapters.websocket.turn import MAX_TURN_BYTES
 
@@ -49,7 +53,7 @@ class OwnedConnection:
 
         Closing the TCP connection while the client is sending would reset it, and the client might
         not receive the Close frame (RFC 6455, section 7.1.1). Therefore only the writing side is
-        shut down, until the client closes its side or `CLOSE_SECONDS` have passed.
+        shut down, until the client closes its side or `CLOSE_TIMEOUT_SECONDS` have passed.
         """
         if self._is_closing or self.transport.is_closing():
             return
@@ -66,7 +70,7 @@ class OwnedConnection:
         self._flush_gathered()
         self.write = _drop
         self._is_closing = True
-        self._close_deadline = Deadline(CLOSE_SECONDS, self.abort)
+        self._close_deadline = Deadline(CLOSE_TIMEOUT_SECONDS, self.abort)
 
     def pause_reading(self) -> None:
         """Stop reading from the client."""
@@ -176,7 +180,7 @@ class OwnedConnection:
         if pings:
             self._owner.ignored(pings)
         if pongs:
-            self._owner.ponged(pongs)
+            self._owner.pongs_received(pongs)
         return messages, False
 
 

@@ -3,7 +3,7 @@
 from time import perf_counter
 from typing import Final
 
-AT_ONCE: Final = 16
+MAX_TURN_PACKETS: Final = 16
 """Maximum number of packets handled per connection and turn of the loop."""
 
 MAX_TURN_SECONDS: Final = 0.001
@@ -19,7 +19,7 @@ class Turn:
     __slots__ = ("_ends_at", "_left")
 
     def __init__(self) -> None:
-        self._left = AT_ONCE
+        self._left = MAX_TURN_PACKETS
         self._ends_at = perf_counter() + MAX_TURN_SECONDS
 
     def is_over(self) -> bool:

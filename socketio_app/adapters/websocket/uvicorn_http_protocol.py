@@ -14,7 +14,7 @@ from socketio_app.adapters.websocket.shared_turn import shared_turn
 
 log = logging.getLogger("socketio_app.socketio")
 
-MAX_PIECE_BYTES: Final = 4096
+MAX_CHUNK_BYTES: Final = 4096
 """Maximum bytes parsed in one turn of the event loop: at most two hundred small requests."""
 
 MAX_HEAD_BYTES: Final = 65_536
@@ -50,7 +50,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse the input now if it is small, or piece by piece."""
-        is_small = not self._unparsed and len(data) <= MAX_PIECE_BYTES and not self._is_answering
+        is_small = not self._unparsed and len(data) <= MAX_CHUNK_BYTES and not self._is_answering
         if is_small and (self._has_requested or shared_turn(self.loop).take()):
             self._feed(data)
             return
@@ -98,8 +98,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if protocol is not self:
             self._pass_to(protocol)
         elif self._unparsed and not self._is_answering:
-            piece = self._unparsed[:MAX_PIECE_BYTES]
-            self._unparsed = self._unparsed[MAX_PIECE_BYTES:]
+            piece = self._unparsed[:MAX_CHUNK_BYTES]
+            self._unparsed = self._unparsed[MAX_CHUNK_BYTES:]
             self._feed(piece)
             if self._unparsed:
                 self._feed_soon()

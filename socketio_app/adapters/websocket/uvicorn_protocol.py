@@ -23,7 +23,7 @@ from socketio_app.adapters.websocket.owned_connection import OwnedConnection
 
 log = logging.getLogger("socketio_app.socketio")
 
-MAX_UNDECIDED_BYTES = 262_144
+MAX_EARLY_BYTES = 262_144
 """Maximum bytes received before a takeover; beyond, uvicorn handles the connection."""
 
 _RETAINED = (
@@ -129,16 +129,18 @@ class TakeoverProtocol(OwnedConnection, WebSocketsSansIOProtocol):
     def take_over(self, max_bytes: int) -> bool:
         """Stop serving the application, and read and write frames for an owner.
 
-        Call this after accepting the connection, and `hand_to` next. Returns false if middleware
-        has read ahead.
+        Call this after accepting the connection, and `set_handler` next.
+
+        Returns:
+            False if middleware has read ahead, so that the connection cannot be taken over.
         """
         if self._undecided is None:
             return False
         self._reader = FrameReader(max_bytes)
-        self.write = self.transport.write if loop_gathers_writes(self.loop) else self._gather_write
+        self.write = self.transport.write if loop_batches_writes(self.loop) else self._gather_write
         return True
 
-    def hand_to(self, owner: FrameHandler) -> None:
+    def set_handler(self, owner: FrameHandler) -> None:
         """Deliver everything received to `owner`, including data that has already arrived."""
         self._owner = owner
         early, self._undecided = self._undecided, None
@@ -166,7 +168,7 @@ class TakeoverProtocol(OwnedConnection, WebSocketsSansIOProtocol):
             self._parse(data, self._reader)
         elif self._undecided is not None:
             self._undecided += data
-            if len(self._undecided) > MAX_UNDECIDED_BYTES:
+            if len(self._undecided) > MAX_EARLY_BYTES:
                 self._decline()
         else:
             super().data_received(data)
@@ -227,7 +229,7 @@ def _disconnect_event() -> Any:
     return {"type": "websocket.disconnect", "code": frames.NORMAL_CLOSURE}
 
 
-def loop_gathers_writes(loop: asyncio.AbstractEventLoop) -> bool:
+def loop_batches_writes(loop: asyncio.AbstractEventLoop) -> bool:
     """Whether everything written in one turn of the loop is sent in one system call.
 
     uvloop before 0.23 gathers writes; later versions and asyncio write immediately.

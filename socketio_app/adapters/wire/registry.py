@@ -43,7 +43,7 @@ class WireCommand:
     """Converts a payload to the command."""
     answer: Callable[[Any, UserId], Payload]
     """Converts the result to the fields of the acknowledgement, for the user who receives it."""
-    queues_events: bool = False
+    holds_events: bool = False
     """Whether events are held back until the acknowledgement is written."""
 
 
@@ -98,7 +98,7 @@ COMMANDS: Final[Mapping[str, WireCommand]] = {
         incoming.CatchUpPayload,
         incoming.catch_up,
         outgoing.caught_up,
-        queues_events=True,
+        holds_events=True,
     ),
     "mark_read": WireCommand(
         MarkRead, incoming.ReadPayload, incoming.mark_read, outgoing.read_marked
@@ -111,7 +111,7 @@ COMMANDS: Final[Mapping[str, WireCommand]] = {
     ),
 }
 
-QUEUING_EVENTS: Final = frozenset(name for name, row in COMMANDS.items() if row.queues_events)
+HOLDING_COMMANDS: Final = frozenset(name for name, row in COMMANDS.items() if row.holds_events)
 """Names of the commands during which events are held back."""
 
 PAYLOADS: Final[Mapping[str, "msgspec.json.Decoder[Any]"]] = {

@@ -99,9 +99,9 @@ class TestMerging:
         merge = LiveMerge(holds_all=True)
         backlog = Backlog.of(BOB, missed[:3], 20)
 
-        merge.accepts(MessageSent(eves))
+        merge.admit(MessageSent(eves))
         opened = merge.open(backlog)
-        is_held = not merge.accepts(MessageSent(missed[3]))
+        is_held = not merge.admit(MessageSent(missed[3]))
         conversation, window = backlog.next_page or pytest.fail("nothing is left")
         backlog.add(transcript.page(window))
         then = merge.push(backlog.take())

@@ -37,7 +37,7 @@ def seqs(events: object) -> list[int]:
 def test_nothing_is_held_back_by_default() -> None:
     merge = LiveMerge()
 
-    assert merge.accepts(sent(1))
+    assert merge.admit(sent(1))
     assert merge.is_over
 
 
@@ -45,7 +45,7 @@ def test_held_messages_that_were_given_are_dropped() -> None:
     merge = LiveMerge()
     merge.hold_all()
     for event in (sent(3), joined(), sent(4), sent(5)):
-        assert not merge.accepts(event)
+        assert not merge.admit(event)
 
     events = merge.release_all({PAIR: range(1, 5)})
 
@@ -59,8 +59,8 @@ def test_late_messages_that_were_given_are_dropped() -> None:
 
     assert merge.release_all({PAIR: range(1, 5)}) == []
 
-    assert not merge.accepts(sent(4))
-    assert merge.accepts(sent(5))
+    assert not merge.admit(sent(4))
+    assert merge.admit(sent(5))
     assert merge.is_over
 
 
@@ -68,7 +68,7 @@ def test_messages_given_of_held_room_are_dropped() -> None:
     merge = LiveMerge(holds_all=True)
     merge.hold_room(Room(LOBBY))
     for seq in (3, 4, 5):
-        merge.accepts(sent(seq, Room(LOBBY)))
+        merge.admit(sent(seq, Room(LOBBY)))
 
     assert merge.release_all({Room(LOBBY): range(2, 5)}) == []
 
@@ -80,10 +80,10 @@ def test_holding_room_does_not_delay_others() -> None:
     merge = LiveMerge()
     merge.hold_room(Room(LOBBY))
 
-    assert not merge.accepts(sent(1, Room(LOBBY)))
-    assert not merge.accepts(joined())
-    assert merge.accepts(sent(1, Room(DEN)))
-    assert merge.accepts(sent(1))
+    assert not merge.admit(sent(1, Room(LOBBY)))
+    assert not merge.admit(joined())
+    assert merge.admit(sent(1, Room(DEN)))
+    assert merge.admit(sent(1))
     assert [type(each) for each in merge.release_room(Room(LOBBY), 0)] == [MessageSent, UserJoined]
     assert merge.is_over
 
@@ -91,18 +91,18 @@ def test_holding_room_does_not_delay_others() -> None:
 def test_late_messages_from_before_joining_are_dropped() -> None:
     merge = LiveMerge()
     merge.hold_room(Room(LOBBY))
-    merge.accepts(sent(4, Room(LOBBY)))
+    merge.admit(sent(4, Room(LOBBY)))
 
     assert seqs(merge.release_room(Room(LOBBY), 5)) == []
-    assert not merge.accepts(sent(5, Room(LOBBY)))
-    assert merge.accepts(sent(6, Room(LOBBY)))
+    assert not merge.admit(sent(5, Room(LOBBY)))
+    assert merge.admit(sent(6, Room(LOBBY)))
 
 
 def test_release_all_keeps_holding_held_room() -> None:
     merge = LiveMerge(holds_all=True)
     merge.hold_room(Room(LOBBY))
     for event in (sent(1, Room(LOBBY)), sent(1, Room(DEN))):
-        merge.accepts(event)
+        merge.admit(event)
 
     (released,) = merge.release_all()
     assert isinstance(released, MessageSent)
@@ -113,7 +113,7 @@ def test_release_all_keeps_holding_held_room() -> None:
 def test_events_of_left_room_are_dropped() -> None:
     merge = LiveMerge()
     merge.hold_room(Room(LOBBY))
-    merge.accepts(sent(1, Room(LOBBY)))
+    merge.admit(sent(1, Room(LOBBY)))
 
     merge.drop_room(Room(LOBBY), ADA, is_lagging=False)
 
@@ -126,10 +126,10 @@ def test_lagging_events_are_dropped_up_to_user_left() -> None:
     merge.hold_room(Room(LOBBY))
     merge.drop_room(Room(LOBBY), ADA, is_lagging=True)
 
-    assert not merge.accepts(sent(1, Room(LOBBY)))
-    assert not merge.accepts(UserLeft(LOBBY, BOB, NOW, 2, "left"))
-    assert merge.accepts(sent(1, Room(DEN)))
-    assert merge.accepts(UserLeft(LOBBY, ADA, NOW, 1, "left"))
+    assert not merge.admit(sent(1, Room(LOBBY)))
+    assert not merge.admit(UserLeft(LOBBY, BOB, NOW, 2, "left"))
+    assert merge.admit(sent(1, Room(DEN)))
+    assert merge.admit(UserLeft(LOBBY, ADA, NOW, 1, "left"))
     assert merge.is_over
 
 
@@ -143,7 +143,7 @@ def test_rejoined_room_is_accepted_again(again: str) -> None:
         merge.hold_room(Room(LOBBY))
     merge.release_room(Room(LOBBY), 0)
 
-    assert merge.accepts(sent(1, Room(LOBBY)))
+    assert merge.admit(sent(1, Room(LOBBY)))
 
 
 def test_forget_ends_merge() -> None:
@@ -162,10 +162,10 @@ def test_held_events_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_merge, "MAX_HELD", 2)
     merge = LiveMerge(holds_all=True)
     for seq in (1, 2):
-        merge.accepts(sent(seq))
+        merge.admit(sent(seq))
     assert not merge.is_full
 
-    merge.accepts(sent(3))
+    merge.admit(sent(3))
 
     assert merge.is_full
 
@@ -178,13 +178,13 @@ def test_held_events_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_messages_are_sent_once_in_order(last_given: int, held: set[int], late: set[int]) -> None:
     merge = LiveMerge(holds_all=True)
     for seq in sorted(held):
-        merge.accepts(sent(seq))
+        merge.admit(sent(seq))
     given_range = range(1, last_given + 1)
     received = list(given_range)
     received += seqs(merge.release_all({PAIR: given_range} if given_range else {}))
     newest = max(received, default=0)
     received += [
-        seq for seq in sorted(late) if seq > max(held, default=0) and merge.accepts(sent(seq))
+        seq for seq in sorted(late) if seq > max(held, default=0) and merge.admit(sent(seq))
     ]
 
     assert received == sorted(set(received))

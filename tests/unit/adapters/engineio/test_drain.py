@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from socketio_app.adapters.engineio.client_session import ClientSession
 from socketio_app.adapters.engineio.drain import (
-    AT_ONCE,
-    MIN_PER_SECOND,
+    BATCH_CONNECTIONS,
+    MIN_CONNECTIONS_PER_SECOND,
     drain_all,
-    seconds_apart,
+    drain_interval,
 )
 
 pytestmark = pytest.mark.anyio
@@ -33,10 +33,10 @@ class Connection(ClientSession):
 
 @given(count=st.integers(1, 100_000), seconds=st.floats(0, 600))
 def test_connections_close_within_drain_time_at_minimum_rate(count: int, seconds: float) -> None:
-    apart = seconds_apart(count, seconds)
+    apart = drain_interval(count, seconds)
 
     assert 0 <= apart * count <= seconds * 1.000001
-    assert apart <= 1 / MIN_PER_SECOND
+    assert apart <= 1 / MIN_CONNECTIONS_PER_SECOND
 
 
 async def test_failed_close_does_not_stop_draining(caplog: pytest.LogCaptureFixture) -> None:
@@ -58,7 +58,7 @@ async def test_draining_yields_to_event_loop() -> None:
             await asyncio.sleep(0)
 
     turning = asyncio.create_task(turn())
-    await drain_all([Connection() for _ in range(50 * AT_ONCE)], 0)
+    await drain_all([Connection() for _ in range(50 * BATCH_CONNECTIONS)], 0)
     turning.cancel()
 
     assert turns >= 50

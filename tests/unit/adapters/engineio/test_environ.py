@@ -8,9 +8,9 @@ from starlette.types import Message
 from socketio_app.adapters.engineio.environ import (
     MAX_HEADERS,
     MAX_QUERY_BYTES,
-    TooLongError,
-    environ_of,
-    wrong_in,
+    BodyTooLongError,
+    build_environ,
+    request_problem,
 )
 
 pytestmark = pytest.mark.anyio
@@ -26,7 +26,7 @@ async def environ(*messages: Message, **scope: Any) -> dict[str, Any] | None:
         raise AssertionError
 
     whole = {"type": "http", "scheme": "http", "path": "/", "query_string": b"", "headers": []}
-    return await environ_of({**whole, **scope}, receive, send)
+    return await build_environ({**whole, **scope}, receive, send)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ async def test_optional_asgi_keys_can_be_missing(optional: dict[str, Any]) -> No
     async def send(_message: Message) -> None:
         raise AssertionError
 
-    found = await environ_of(scope, receive, send)
+    found = await build_environ(scope, receive, send)
 
     assert found is not None
     assert found["wsgi.url_scheme"] == "http"
@@ -92,7 +92,7 @@ async def test_body_is_read_up_to_limit() -> None:
     )
 
     assert found is not None
-    with pytest.raises(TooLongError):
+    with pytest.raises(BodyTooLongError):
         await found["wsgi.input"].read(2)
 
 
@@ -119,7 +119,7 @@ async def test_expensive_request_head_is_rejected(scope: dict[str, Any]) -> None
 
     assert found is not None
     assert found["QUERY_STRING"] == "" or len(found["HTTP_A"]) <= 2 * MAX_HEADERS
-    assert wrong_in(found) == "Too many headers, or query string too long"
+    assert request_problem(found) == "Too many headers, or query string too long"
 
 
 async def test_ordinary_request_heads_are_accepted() -> None:
@@ -130,4 +130,4 @@ async def test_ordinary_request_heads_are_accepted() -> None:
     )
 
     assert found is not None
-    assert wrong_in(found) is None
+    assert request_problem(found) is None

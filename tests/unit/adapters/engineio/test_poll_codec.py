@@ -2,12 +2,12 @@
 
 import pytest
 
-from socketio_app.adapters.engineio.environ import TooLongError
+from socketio_app.adapters.engineio.environ import BodyTooLongError
 from socketio_app.adapters.engineio.poll_codec import (
     MAX_POST_PACKETS,
     max_post_bytes,
     message_of,
-    packets_in,
+    split_packets,
 )
 from socketio_app.adapters.websocket import frames
 
@@ -19,7 +19,7 @@ def test_request_has_as_many_large_packets_as_python_client_sends() -> None:
 
     body = b"\x1e".join(packets)
 
-    assert packets_in(body, MOST) == packets
+    assert split_packets(body, MOST) == packets
     assert len(body) <= max_post_bytes(MOST)
 
 
@@ -34,12 +34,12 @@ def test_request_has_as_many_large_packets_as_python_client_sends() -> None:
     ids=["one too large", "one of two too large", "too many of the limit", "too many in all"],
 )
 def test_larger_request_is_rejected(packets: list[bytes]) -> None:
-    with pytest.raises(TooLongError):
-        packets_in(b"\x1e".join(packets), MOST)
+    with pytest.raises(BodyTooLongError):
+        split_packets(b"\x1e".join(packets), MOST)
 
 
 def test_request_within_packet_limit_has_any_number_of_packets() -> None:
-    assert len(packets_in(b"\x1e" * (MOST - 1), MOST)) == MOST
+    assert len(split_packets(b"\x1e" * (MOST - 1), MOST)) == MOST
 
 
 @pytest.mark.parametrize(

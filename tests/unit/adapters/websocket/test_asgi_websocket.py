@@ -23,7 +23,7 @@ class LossRecorder:
     def receive(self, messages: Sequence[Message]) -> None:
         raise AssertionError("nothing was sent")
 
-    def ponged(self, count: int) -> None:
+    def pongs_received(self, count: int) -> None:
         self.ignored(count)
 
     def ignored(self, count: int) -> None:
@@ -55,7 +55,7 @@ async def serve(written: Sequence[Frame]) -> list[dict[str, Any]]:
         sent.append(event)
 
     websocket = AsgiWebSocket(receive, send, 1000)
-    websocket.hand_to(owner)
+    websocket.set_handler(owner)
     for each in written:
         websocket.write(each)
     websocket.close(1000)

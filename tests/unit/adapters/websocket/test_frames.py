@@ -163,11 +163,15 @@ def test_interleaved_ping_does_not_count_towards_message_size() -> None:
 
 def test_number_of_frames_read_at_once_is_limited() -> None:
     reader = FrameReader(MOST)
-    data = masked(Opcode.PONG, b"") * (2 * frames.MAX_AT_ONCE + 1)
+    data = masked(Opcode.PONG, b"") * (2 * frames.MAX_FRAMES_PER_FEED + 1)
 
     fed = [(len(reader.feed(part)), reader.has_more) for part in (data, b"", b"")]
 
-    assert fed == [(frames.MAX_AT_ONCE, True), (frames.MAX_AT_ONCE, True), (1, False)]
+    assert fed == [
+        (frames.MAX_FRAMES_PER_FEED, True),
+        (frames.MAX_FRAMES_PER_FEED, True),
+        (1, False),
+    ]
 
 
 def test_empty_fragments_use_no_memory() -> None:
@@ -197,7 +201,7 @@ def test_joined_frames_are_rejected_as_frame(length: int) -> None:
 
 def test_later_data_follows_unread_frames() -> None:
     reader = FrameReader(MOST)
-    many = frames.MAX_AT_ONCE + 1
+    many = frames.MAX_FRAMES_PER_FEED + 1
 
     first = reader.feed(masked(Opcode.PONG, b"") * many)
     assert reader.has_more

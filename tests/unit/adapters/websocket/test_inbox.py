@@ -12,7 +12,7 @@ from socketio_app.adapters.websocket.inbox import (
     RESUME_WAITING,
     Inbox,
 )
-from socketio_app.adapters.websocket.turn import AT_ONCE, MAX_TURN_SECONDS
+from socketio_app.adapters.websocket.turn import MAX_TURN_PACKETS, MAX_TURN_SECONDS
 
 pytestmark = pytest.mark.anyio
 
@@ -109,12 +109,12 @@ async def test_finish_runs_without_messages(handler: Handler) -> None:
 
 
 async def test_many_messages_are_handled_in_several_ticks(handler: Handler) -> None:
-    handler.inbox.take([0] * (3 * AT_ONCE))
+    handler.inbox.take([0] * (3 * MAX_TURN_PACKETS))
 
-    assert len(handler.handled) <= AT_ONCE
+    assert len(handler.handled) <= MAX_TURN_PACKETS
     await asyncio.sleep(0)
-    assert len(handler.handled) <= 2 * AT_ONCE
-    await handler.until(3 * AT_ONCE)
+    assert len(handler.handled) <= 2 * MAX_TURN_PACKETS
+    await handler.until(3 * MAX_TURN_PACKETS)
 
 
 async def test_slow_messages_are_handled_in_several_ticks(
@@ -124,12 +124,12 @@ async def test_slow_messages_are_handled_in_several_ticks(
     times = count()
     monkeypatch.setattr(turn, "perf_counter", lambda: next(times) * MAX_TURN_SECONDS / 3)
 
-    handler.inbox.take([0] * AT_ONCE)
+    handler.inbox.take([0] * MAX_TURN_PACKETS)
 
     assert len(handler.handled) <= 3
     await asyncio.sleep(0)
     assert len(handler.handled) <= 6
-    await handler.until(AT_ONCE)
+    await handler.until(MAX_TURN_PACKETS)
 
 
 async def test_reading_pauses_while_many_bytes_are_unhandled(

@@ -25,7 +25,7 @@ class FrameHandler:
     def receive(self, messages: Sequence[Message]) -> None:
         self.messages += messages
 
-    def ponged(self, count: int) -> None:
+    def pongs_received(self, count: int) -> None:
         self.ignored(count)
 
     def ignored(self, count: int) -> None:
