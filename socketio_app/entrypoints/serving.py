@@ -22,8 +22,9 @@ from socketio_app.entrypoints.logs import Format, log_config
 from socketio_app.entrypoints.operations import serve_operations
 from socketio_app.entrypoints.settings import Settings, SettingsError
 
-GARBAGE_THRESHOLD = 20_000
-"""Number of new objects after which the garbage collector runs."""
+GARBAGE_THRESHOLD = 4_000
+"""Number of new objects after which the garbage collector runs. Collecting those of rejected
+connections takes 0.6 ms per thousand, during which nobody is served."""
 
 GRACE_SECONDS = 10
 """Time-out of requests at shutdown."""
