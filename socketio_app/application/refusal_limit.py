@@ -40,7 +40,7 @@ class RefusalLimit:
     def exceeded_by_ignored(self, actor: Actor, count: int = 1, size: int = 0) -> bool:
         """Count packets that are not commands as rejections, like `exceeded`."""
         last_cost, now = 1 + size // BYTES_PER_REFUSAL, self._clock.now().timestamp()
-        # The last one apart: `admit` allows any number at once to who has been quiet.
+        # `admit` allows any count after a quiet period: the last packet is counted separately.
         costs = (last_cost,) if count == 1 else (count - 1, last_cost)
         exceeded = False
         for limiter, key in (

@@ -22,16 +22,18 @@ def contents(device: Device) -> list[str]:
     return [event.message.content for event in device.of(MessageSent)]
 
 
+@pytest.fixture
+def outage() -> Outage:
+    return Outage()
+
+
+@pytest.fixture
+def live(outage: Outage) -> LiveChat:
+    return LiveChat(store=HookedStore(after=outage))
+
+
 class TestLostReply:
     """The message was stored, but the store's reply was lost."""
-
-    @pytest.fixture
-    def outage(self) -> Outage:
-        return Outage()
-
-    @pytest.fixture
-    def live(self, outage: Outage) -> LiveChat:
-        return LiveChat(store=HookedStore(after=outage))
 
     async def test_retry_broadcasts_message_once(self, live: LiveChat, outage: Outage) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
@@ -179,14 +181,6 @@ class TestLostReply:
 
 class TestMembershipInDoubt:
     """The membership was changed, but the store's reply was lost."""
-
-    @pytest.fixture
-    def outage(self) -> Outage:
-        return Outage()
-
-    @pytest.fixture
-    def live(self, outage: Outage) -> LiveChat:
-        return LiveChat(store=HookedStore(after=outage))
 
     async def test_user_who_left_is_unsubscribed(self, live: LiveChat, outage: Outage) -> None:
         ada, adas_phone, bob = [await live.connect(user) for user in (ADA, ADA, BOB)]
