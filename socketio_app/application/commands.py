@@ -32,6 +32,7 @@ from socketio_app.domain.identifiers import (
     check_user_id,
 )
 from socketio_app.domain.messaging import Message, Stored
+from socketio_app.domain.values import Value
 
 Result = TypeVar("Result")
 
@@ -48,9 +49,10 @@ class Actor:
     """The connection it came from; `None` if the host application acts on behalf of the user."""
 
 
-@attrs.frozen
 class Command(Generic[Result]):
     """Base class for commands."""
+
+    __slots__ = ()
 
     kind: ClassVar[CommandKind]
     """What its rate is counted with."""
@@ -58,17 +60,18 @@ class Command(Generic[Result]):
     """Whether a user's commands of this kind wait for one another (`ReadTurns`)."""
 
 
-@attrs.frozen
-class SendMessage(Command[Stored]):
+class SendMessage(Command[Stored], Value, frozen=True):
     """Store a message and broadcast it to its conversation."""
 
     kind = "send"
 
     target: Target
     content: str
-    client_message_id: ClientMessageId | None = attrs.field(
-        default=None, validator=check_client_message_id
-    )
+    client_message_id: ClientMessageId | None = None
+
+    def __post_init__(self) -> None:
+        if self.client_message_id is not None:
+            check_client_message_id(self.client_message_id)
 
 
 @attrs.frozen

@@ -15,6 +15,7 @@ from socketio_app.domain.identifiers import ConnectionId, RoomId, UserId
 from socketio_app.domain.messaging import Message
 from socketio_app.domain.rooms import LeaveReason
 from socketio_app.domain.typing_board import TypingStarted, TypingStopped
+from socketio_app.domain.values import Value
 
 
 @attrs.frozen
@@ -57,8 +58,7 @@ class TokenExpiring:
     conversation: ClassVar[None] = None
 
 
-@attrs.frozen
-class MessageSent:
+class MessageSent(Value, frozen=True):
     """A message was stored."""
 
     message: Message
@@ -69,8 +69,7 @@ class MessageSent:
         return self.message.conversation
 
 
-@attrs.frozen
-class MessageDelivered:
+class MessageDelivered(Value, frozen=True):
     """A message was delivered: confirmed by a client of its recipient, or written to its room."""
 
     message: Message
@@ -138,16 +137,14 @@ EPHEMERAL: Final = (TypingStarted, TypingStopped)
 """Events that may be dropped: clients end the typing state by themselves (docs/wire.md)."""
 
 
-@attrs.frozen
-class Users:
+class Users(Value, frozen=True):
     """All connections of these users, each connection once."""
 
     user_ids: tuple[UserId, ...]
     except_connection: ConnectionId | None = None
 
 
-@attrs.frozen
-class Members:
+class Members(Value, frozen=True):
     """All connections of a room's members."""
 
     room_id: RoomId
@@ -155,8 +152,7 @@ class Members:
     except_user: UserId | None = None
 
 
-@attrs.frozen
-class OneConnection:
+class OneConnection(Value, frozen=True):
     """A single connection of a user."""
 
     user_id: UserId

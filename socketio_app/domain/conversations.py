@@ -17,6 +17,7 @@ from socketio_app.domain.identifiers import (
     check_room_id,
     check_user_id,
 )
+from socketio_app.domain.values import Value
 
 
 @attrs.frozen(cache_hash=True)
@@ -39,8 +40,7 @@ class Person:
 Target = Room | Person
 
 
-@attrs.frozen(cache_hash=True)
-class Pair:
+class Pair(Value, frozen=True):
     """The conversation of two users, or of one user with themselves.
 
     Use `Pair.of`, which returns equal values whichever user comes first.

@@ -61,18 +61,13 @@ def check_room_id(_instance: object, field: "attrs.Attribute[RoomId]", value: Ro
         )
 
 
-def check_client_message_id(
-    _instance: object,
-    field: "attrs.Attribute[ClientMessageId | None]",
-    value: ClientMessageId | None,
-) -> None:
-    """Validate an optional client message id: 1 to 64 characters.
+def check_client_message_id(value: ClientMessageId) -> None:
+    """Validate a client message id: 1 to 64 characters.
 
     Raises:
-        InvalidPayload: the value is invalid; `field` is the attribute's name.
+        InvalidPayload: the value is invalid; `field` is `client_message_id`.
     """
-    if value is not None:
-        _check_text(field.name, value, MAX_CLIENT_MESSAGE_ID_CHARS)
+    _check_text("client_message_id", value, MAX_CLIENT_MESSAGE_ID_CHARS)
 
 
 def is_unicode(text: str) -> bool:

@@ -4,15 +4,13 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
-import attrs
-
 from socketio_app.domain.conversations import Conversation
 from socketio_app.domain.errors import ContentTooLong, InvalidPayload
 from socketio_app.domain.identifiers import ClientMessageId, MessageId, UserId, is_unicode
+from socketio_app.domain.values import Value
 
 
-@attrs.frozen
-class Draft:
+class Draft(Value, frozen=True):
     """A message that is not stored yet: it has no `seq`."""
 
     message_id: MessageId
@@ -36,8 +34,7 @@ class Draft:
         )
 
 
-@attrs.frozen
-class Message:
+class Message(Value, frozen=True):
     """A stored message. Its `seq` is final."""
 
     message_id: MessageId
@@ -55,8 +52,7 @@ class Message:
         return self.conversation.recipient(self.from_user_id)
 
 
-@attrs.frozen
-class Stored:
+class Stored(Value, frozen=True):
     """The outcome of storing a draft."""
 
     message: Message

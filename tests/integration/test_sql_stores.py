@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import asyncpg
-import attrs
+import msgspec
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -375,4 +375,4 @@ def test_columns_of_messages_are_those_of_their_rows() -> None:
     assert len(row) == len(MESSAGE_COLUMNS)
     named = dict(zip(MESSAGE_COLUMN_NAMES.split(", "), row, strict=True))
     assert (named["seq"], named["client_message_id"]) == (5, b"1")
-    assert attrs.evolve(message_of(PAIR, row), message_id=stored.message_id) == stored
+    assert msgspec.structs.replace(message_of(PAIR, row), message_id=stored.message_id) == stored

@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any, get_args, get_type_hints
 
 import attrs
+import msgspec
 
 import socketio_app
 from socketio_app import Chat
+from socketio_app.domain.values import Value
 
 
 def public_api() -> list[str]:
@@ -37,7 +39,8 @@ def class_lines(a_class: type) -> list[str]:
             members.update(_member(node))
         fields = attrs.fields(each) if attrs.has(each) else ()
         members.update({field.name: _field(field, members) for field in fields})
-    bases = ", ".join(base.__name__ for base in a_class.__bases__ if base is not object)
+        members.update(_value_fields(each, members))
+    bases = ", ".join(base.__name__ for base in a_class.__bases__ if base not in {object, Value})
     lines = [f"    {member}" for name, member in members.items() if not name.startswith("_")]
     return [f"class {a_class.__name__}({bases})".removesuffix("()"), *lines]
 
@@ -98,6 +101,15 @@ def _field(field: "attrs.Attribute[Any]", members: dict[str, str]) -> str:
     return f"{line} = {field.default!r}" if is_plain else f"{line} = ..."
 
 
+def _value_fields(a_class: type, members: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the fields of a value that have a default, with their lines."""
+    if issubclass(a_class, Value) and a_class is not Value:
+        for field in msgspec.structs.fields(a_class):
+            if field.default is not msgspec.NODEFAULT:
+                line = members[field.name].partition(" = ")[0]
+                yield field.name, f"{line} = {field.default!r}"
+
+
 def _results(a_class: type) -> Sequence[type]:
     """Return the classes that a class's methods return, and those of their fields."""
     found: dict[type, None] = {}
@@ -110,7 +122,10 @@ def _results(a_class: type) -> Sequence[type]:
 def _collect(annotation: Any, found: dict[type, None]) -> None:
     for each in get_args(annotation):
         _collect(each, found)
-    if inspect.isclass(annotation) and attrs.has(annotation) and annotation not in found:
+    is_value = inspect.isclass(annotation) and (
+        attrs.has(annotation) or issubclass(annotation, Value)
+    )
+    if is_value and annotation not in found:
         found[annotation] = None
         for hint in get_type_hints(annotation).values():
             _collect(hint, found)

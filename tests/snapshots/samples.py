@@ -1,12 +1,14 @@
 """Sample values of types: at least one for each alternative that a type has."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from types import NoneType, UnionType
 from typing import Any, Literal, NewType, Union, get_args, get_origin, get_type_hints
 
 import attrs
+
+from socketio_app.domain.values import Value
 
 _PLAIN: dict[object, Sequence[object]] = {
     NoneType: [None],
@@ -38,15 +40,22 @@ def samples(a_type: Any) -> Sequence[Any]:
     if origin is Sequence:
         return [samples(get_args(a_type)[0])]
     if attrs.has(a_type):
-        return _instances(a_type)
+        fields = [field for field in attrs.fields(a_type) if field.init]
+        return _instances(a_type, {field.name: field.alias for field in fields})
+    if isinstance(a_type, type) and issubclass(a_type, Value):
+        return _instances(a_type, {name: name for name in a_type.__struct_fields__})
     raise TypeError(f"no samples of {a_type}")
 
 
-def _instances(a_class: type) -> Sequence[Any]:
-    """Return an instance for each combination of the samples of its fields."""
+def _instances(a_class: type, parameters: Mapping[str, str]) -> Sequence[Any]:
+    """Return an instance for each combination of the samples of its fields.
+
+    Args:
+        a_class: the class.
+        parameters: the parameters of its constructor, by field.
+    """
     types = get_type_hints(a_class)
-    fields = [field for field in attrs.fields(a_class) if field.init]
     return [
-        a_class(**dict(zip((field.alias for field in fields), values, strict=True)))
-        for values in product(*(samples(types[field.name]) for field in fields))
+        a_class(**dict(zip(parameters.values(), values, strict=True)))
+        for values in product(*(samples(types[field]) for field in parameters))
     ]
