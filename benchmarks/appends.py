@@ -55,10 +55,12 @@ _numbers = count()
 def draft() -> Draft:
     """Return the next message, as a client that can retry would send it."""
     number = next(_numbers)
+    conversation = CONVERSATIONS[number % len(CONVERSATIONS)]
     return Draft(
         new_message_id(),
-        CONVERSATIONS[number % len(CONVERSATIONS)],
+        conversation,
         ADA,
+        conversation.recipient(ADA),
         CONTENT,
         _clock.now(),
         ClientMessageId(f"m{number}"),

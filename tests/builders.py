@@ -22,10 +22,12 @@ def draft(
     client_message_id: str | None = None,
 ) -> Draft:
     """Return a draft, by default from Ada to Bob."""
+    conversation = conversation or Pair.of(ADA, BOB)
     return Draft(
         MessageId(f"message-{next(_numbers)}"),
-        conversation or Pair.of(ADA, BOB),
+        conversation,
         from_user_id,
+        conversation.recipient(from_user_id),
         content,
         NOON,
         None if client_message_id is None else ClientMessageId(client_message_id),

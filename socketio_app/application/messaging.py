@@ -53,12 +53,15 @@ class Messaging:
         if isinstance(target, Room):
             await self._broadcast.wait_until_caught_up(target.room_id)
             conversation = await conversation_for(self._rooms, actor.user_id, target)
+            recipient = None
         else:
             conversation = conversation_of(actor.user_id, target)
+            recipient = target.to_user_id
         draft = Draft(
             self._new_message_id(),
             conversation,
             actor.user_id,
+            recipient,
             command.content,
             self._clock.now(),
             command.client_message_id,

@@ -102,10 +102,11 @@ class Publisher:
             self._lines.advance(conversation, gap.latest)
 
     def _send(self, message: Message, sending: ConnectionId | None) -> None:
-        self._typing.end(message.from_user_id, message.conversation)
-        if message.to_user_id == message.from_user_id:
+        sender, recipient = message.from_user_id, message.to_user_id
+        self._typing.end(sender, message.conversation)
+        if recipient == sender:
             sending = None  # a user who writes to themselves gets it on every connection
         audience = audience_of(message.conversation, sending)
         self._broadcast.publish(MessageSent(message), audience)
-        if message.to_user_id is None:
+        if recipient is None:
             self._delivery.written_to_room(message)

@@ -16,6 +16,8 @@ class Draft(Value, frozen=True):
     message_id: MessageId
     conversation: Conversation
     from_user_id: UserId
+    to_user_id: UserId | None
+    """The recipient; `None` for a message to a room."""
     content: str
     created_at: datetime
     """UTC, in whole milliseconds, so that clients get exactly what is stored."""
@@ -28,6 +30,7 @@ class Draft(Value, frozen=True):
             self.conversation,
             seq,
             self.from_user_id,
+            self.to_user_id,
             self.content,
             self.created_at,
             self.client_message_id,
@@ -42,14 +45,11 @@ class Message(Value, frozen=True):
     seq: int
     """Sequence number within the conversation: starts at 1, without gaps."""
     from_user_id: UserId
+    to_user_id: UserId | None
+    """The recipient; `None` for a message to a room."""
     content: str
     created_at: datetime
     client_message_id: ClientMessageId | None
-
-    @property
-    def to_user_id(self) -> UserId | None:
-        """The recipient; `None` for a message to a room."""
-        return self.conversation.recipient(self.from_user_id)
 
 
 class Stored(Value, frozen=True):

@@ -7,7 +7,9 @@ from types import NoneType, UnionType
 from typing import Any, Literal, NewType, Union, get_args, get_origin, get_type_hints
 
 import attrs
+import msgspec
 
+from socketio_app.domain.messaging import Message
 from socketio_app.domain.values import Value
 
 _PLAIN: dict[object, Sequence[object]] = {
@@ -42,9 +44,19 @@ def samples(a_type: Any) -> Sequence[Any]:
     if attrs.has(a_type):
         fields = [field for field in attrs.fields(a_type) if field.init]
         return _instances(a_type, {field.name: field.alias for field in fields})
+    if a_type is Message:
+        return _messages()
     if isinstance(a_type, type) and issubclass(a_type, Value):
         return _instances(a_type, {name: name for name in a_type.__struct_fields__})
     raise TypeError(f"no samples of {a_type}")
+
+
+def _messages() -> Sequence[Message]:
+    """Return messages whose recipient is one of their conversation."""
+    return [
+        msgspec.structs.replace(each, to_user_id=each.conversation.recipient(each.from_user_id))
+        for each in _instances(Message, {name: name for name in Message.__struct_fields__})
+    ]
 
 
 def _instances(a_class: type, parameters: Mapping[str, str]) -> Sequence[Any]:

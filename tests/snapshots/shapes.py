@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from socketio_app.adapters.wire.message_payloads import GroupMessage, PersonalMessage
 from tests.snapshots.samples import Choice
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -40,7 +41,7 @@ def _type_name(value: object, item: str = "") -> str:
             return "integer"
         case list():
             return f"list of {item}s"
-        case {"message_id": _, "content": _}:
+        case PersonalMessage() | GroupMessage():
             return "message"
         case dict():
             return "object"

@@ -6,8 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from typing import Any, get_args, get_type_hints
 
+import msgspec
+
 from socketio_app.adapters.websocket import close_reasons, frames
 from socketio_app.adapters.wire import outgoing
+from socketio_app.adapters.wire.message_payloads import message_payload
+from socketio_app.adapters.wire.outgoing import EventPayload
 from socketio_app.adapters.wire.registry import COMMANDS, WireCommand
 from socketio_app.domain.errors import ChatError
 from socketio_app.domain.identifiers import UserId
@@ -21,11 +25,12 @@ READER = UserId("ada")
 
 def wire_contract() -> list[str]:
     """Return the contract, line by line."""
+    messages = [_fields(message_payload(message)) for message in samples(Message)]
     return [
         "A `?` marks a field that may be missing.",
         *_section("Commands", (_titled(*each) for each in commands().items())),
         *_section("Events", (_titled(*each) for each in events().items())),
-        *_section("Message", [field_lines([*map(outgoing.message_payload, samples(Message))])]),
+        *_section("Message", [field_lines(messages)]),
         *_section("Errors", (_titled(*each) for each in errors().items())),
         *_section("WebSocket close codes", [close_codes()]),
         *_section("Close reasons, in logs and metrics", [close_reason_texts()]),
@@ -67,7 +72,7 @@ def events() -> Mapping[str, Sequence[str]]:
     for event_type, encode in outgoing.EVENTS.items():
         for event in samples(event_type):
             name, payload = encode(event)
-            payloads[name].append(payload)
+            payloads[name].append(_fields(payload))
     payloads["error"] = [
         outgoing.error_event(outgoing.refusal(error), command, [given])
         for error, command, given in product(
@@ -75,6 +80,14 @@ def events() -> Mapping[str, Sequence[str]]:
         )
     ]
     return {name: field_lines(given) for name, given in sorted(payloads.items())}
+
+
+def _fields(payload: EventPayload) -> Mapping[str, Any]:
+    """Return the fields of a payload, without those that are left out."""
+    if isinstance(payload, dict):
+        return payload
+    fields = msgspec.structs.asdict(payload)
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def errors() -> Mapping[str, Sequence[str]]:

@@ -265,9 +265,11 @@ class ClientSession:
 
     def expect(self, receipt: Any) -> None:
         """See `ConnectionWriter.expect`."""
-        unconfirmed = self._unconfirmed = self._unconfirmed or Unconfirmed()
-        self.transport.add_receipt(unconfirmed, receipt)
-        self._ping_if_needed()
+        if self._unconfirmed is None:
+            self._unconfirmed = Unconfirmed()
+        self.transport.add_receipt(self._unconfirmed, receipt)
+        if self.pinged_at is None and not self._was_just_pinged:
+            self._ping_if_needed()
 
     def may_ping_again(self) -> None:
         """Ping if there are unconfirmed receipts. Called once an interval after a ping."""

@@ -10,7 +10,7 @@ from socketio_app.adapters.websocket.frames import TEXT, Frame, frame
 from socketio_app.adapters.websocket.interface import Message
 from socketio_app.adapters.wire import outgoing
 from socketio_app.adapters.wire.incoming import invalid
-from socketio_app.adapters.wire.outgoing import Payload, error_event
+from socketio_app.adapters.wire.outgoing import EventPayload, Payload, error_event
 from socketio_app.adapters.wire.registry import PAYLOADS, parse
 from socketio_app.application.commands import Command
 from socketio_app.application.events import Connected, Event
@@ -78,7 +78,7 @@ def event_frame(event: Event) -> Frame:
     return named_event_frame(name, payload)
 
 
-def named_event_frame(name: str, payload: Payload) -> Frame:
+def named_event_frame(name: str, payload: EventPayload) -> Frame:
     """Return the frame of an event with this name and payload."""
     return frame(TEXT, _encode({"event": name, "payload": payload}))
 
@@ -87,7 +87,7 @@ def greeting(event: Connected, request_id: float | str | None) -> Frame:
     """Return a connection's first frame: the answer to `connect`, or the `connected` event."""
     if request_id is None:
         return event_frame(event)
-    _, payload = outgoing.EVENTS[Connected](event)
+    payload = outgoing.connected(event)
     return answer_frame(request_id, {"ok": True, **payload})
 
 

@@ -64,7 +64,7 @@ class MemoryMessages:
         if not stored.duplicate:
             record.activity = self.draw_activity()
             record.sent_seq[draft.from_user_id] = stored.message.seq
-            recipient = stored.message.to_user_id
+            recipient = draft.to_user_id
             if recipient is not None:
                 record.last_seq_to[recipient] = stored.message.seq
             record.activities.append(self._activity)

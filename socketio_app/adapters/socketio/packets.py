@@ -13,7 +13,7 @@ _encode = msgspec.json.encode
 
 def event_frame(name: str, payload: object) -> Frame:
     """Return an event's packet as a WebSocket frame, which all connections can share."""
-    return frame(TEXT, b"42" + _encode((name, payload)))
+    return frame(TEXT, b'42["%b",%b]' % (name.encode(), _encode(payload)))
 
 
 def ack_frame(ack_id: int, payload: object) -> Frame:

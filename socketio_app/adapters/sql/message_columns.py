@@ -47,11 +47,13 @@ def message_row(draft: Draft, seq: int) -> MessageRow:
 def message_of(conversation: Conversation, row: MessageRow) -> Message:
     """Return the message in a row."""
     seq, message_id, from_user_id, content, created_at, client_message_id = row
+    sender = UserId(from_user_id.decode())
     return Message(
         MessageId(message_id),
         conversation,
         seq,
-        UserId(from_user_id.decode()),
+        sender,
+        conversation.recipient(sender),
         content.decode(),
         moment(created_at),
         None if client_message_id is None else ClientMessageId(client_message_id.decode()),

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 import attrs
@@ -11,7 +10,16 @@ from socketio_app.adapters.wire.incoming import (
     GroupMessagePayload,
     PersonalMessagePayload,
 )
+from socketio_app.adapters.wire.message_payloads import (
+    DeliveryPayload,
+    GroupDelivery,
+    GroupMessage,
+    MessagePayload,
+    delivery_payload,
+    message_payload,
+)
 from socketio_app.adapters.wire.since import since_text
+from socketio_app.adapters.wire.times import time
 from socketio_app.application.commands import (
     CaughtUp,
     ConversationPage,
@@ -40,11 +48,14 @@ from socketio_app.domain.identifiers import (
     UserId,
     is_unicode,
 )
-from socketio_app.domain.messaging import Message, Stored
+from socketio_app.domain.messaging import Stored
 from socketio_app.domain.typing_board import TypingStarted, TypingStopped
 
 Payload = dict[str, Any]
 """A JSON object."""
+
+EventPayload = Payload | MessagePayload | DeliveryPayload
+"""The payload of an event."""
 
 
 def done(_result: None, _reader: UserId) -> Payload:
@@ -170,42 +181,6 @@ def error_event(error: Payload, event: str, payloads: Sequence[object]) -> Paylo
     return payload
 
 
-def message_payload(message: Message) -> Payload:
-    """Return the payload of a message."""
-    conversation = message.conversation
-    payload: Payload
-    if isinstance(conversation, Room):
-        payload = {
-            "message_id": message.message_id,
-            "seq": message.seq,
-            "from_user_id": message.from_user_id,
-            "room_id": conversation.room_id,
-            "content": message.content,
-            "created_at": time(message.created_at),
-        }
-    else:
-        payload = {
-            "message_id": message.message_id,
-            "seq": message.seq,
-            "from_user_id": message.from_user_id,
-            "to_user_id": conversation.other(message.from_user_id),
-            "content": message.content,
-            "created_at": time(message.created_at),
-        }
-    if message.client_message_id is not None:
-        payload["client_message_id"] = message.client_message_id
-    return payload
-
-
-@lru_cache(maxsize=64)
-def time(moment: datetime) -> str:
-    """Format a UTC time as RFC 3339 with milliseconds: `2026-11-23T12:00:00.123Z`.
-
-    Results are cached, because many events have the same millisecond.
-    """
-    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
-
-
 def _time_or_none(moment: datetime | None) -> str | None:
     return None if moment is None else time(moment)
 
@@ -216,8 +191,9 @@ def _target_payload(user_id: UserId, conversation: Conversation) -> Payload:
     return {"to_user_id": conversation.other(user_id)}
 
 
-def _connected(event: Connected) -> tuple[str, Payload]:
-    return "connected", {
+def connected(event: Connected) -> Payload:
+    """Return the payload of `connected`."""
+    return {
         "user_id": event.user_id,
         "connection_id": event.connection_id,
         "epoch": event.epoch,
@@ -235,28 +211,16 @@ def _token_expiring(event: TokenExpiring) -> tuple[str, Payload]:
     }
 
 
-def _sent(event: MessageSent) -> tuple[str, Payload]:
-    message = event.message
-    is_in_room = isinstance(message.conversation, Room)
-    name = "receive_group_message" if is_in_room else "receive_personal_message"
-    return name, message_payload(message)
+def _sent(event: MessageSent) -> tuple[str, MessagePayload]:
+    payload = message_payload(event.message)
+    is_in_room = isinstance(payload, GroupMessage)
+    return "receive_group_message" if is_in_room else "receive_personal_message", payload
 
 
-def _delivered(event: MessageDelivered) -> tuple[str, Payload]:
-    message = event.message
-    payload: Payload = {
-        "message_id": message.message_id,
-        "seq": message.seq,
-        "delivered_at": time(event.delivered_at),
-    }
-    if message.client_message_id is not None:
-        payload["client_message_id"] = message.client_message_id
-    conversation = message.conversation
-    if isinstance(conversation, Room):
-        payload["room_id"] = conversation.room_id
-        return "group_message_delivered", payload
-    payload["to_user_id"] = conversation.other(message.from_user_id)
-    return "personal_message_delivered", payload
+def _delivered(event: MessageDelivered) -> tuple[str, DeliveryPayload]:
+    payload = delivery_payload(event)
+    is_in_room = isinstance(payload, GroupDelivery)
+    return "group_message_delivered" if is_in_room else "personal_message_delivered", payload
 
 
 def _read(event: MessageRead) -> tuple[str, Payload]:
@@ -304,8 +268,8 @@ def _left(event: UserLeft) -> tuple[str, Payload]:
     }
 
 
-EVENTS: Mapping[type[Event], Callable[[Any], tuple[str, Payload]]] = {
-    Connected: _connected,
+EVENTS: Mapping[type[Event], Callable[[Any], tuple[str, EventPayload]]] = {
+    Connected: lambda event: ("connected", connected(event)),
     TokenExpiring: _token_expiring,
     MessageSent: _sent,
     MessageDelivered: _delivered,

@@ -29,7 +29,9 @@ def stored(*conversation: tuple[UserId, str]) -> tuple[Transcript, list[Message]
     other = next(sender for sender, _ in conversation if sender != BOB)
     for number, (sender, content) in enumerate(conversation):
         message_id = MessageId(f"{other}'s {number}")
-        transcript.append(Draft(message_id, Pair.of(other, BOB), sender, content, NOW))
+        pair = Pair.of(other, BOB)
+        draft = Draft(message_id, pair, sender, pair.recipient(sender), content, NOW)
+        transcript.append(draft)
     missed = [each for each in transcript.after(0) if each.to_user_id == BOB]
     return transcript, missed
 

@@ -76,12 +76,12 @@ class TestSendToUser:
             Pair.of(ADA, BOB),
             seq=1,
             from_user_id=ADA,
+            to_user_id=BOB,
             content="hello",
             created_at=live.clock.now(),
             client_message_id=sent.message.client_message_id,
         )
         assert sent.message.client_message_id == "m1"
-        assert sent.message.to_user_id == BOB
 
     async def test_reply_continues_same_conversation(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)

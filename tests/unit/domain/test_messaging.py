@@ -43,19 +43,26 @@ def test_message_has_fields_of_draft() -> None:
     given = draft(LOBBY, ADA, " hello\n", client_message_id="m1")
 
     assert given.at(7) == Message(
-        given.message_id, LOBBY, 7, ADA, " hello\n", given.created_at, given.client_message_id
+        given.message_id,
+        LOBBY,
+        7,
+        ADA,
+        None,
+        " hello\n",
+        given.created_at,
+        given.client_message_id,
     )
 
 
 def test_recipient_in_pair_is_other_user() -> None:
     pair = Pair.of(ADA, BOB)
 
-    assert draft(pair, ADA).at(1).to_user_id == BOB
-    assert draft(pair, BOB).at(1).to_user_id == ADA
+    assert pair.recipient(ADA) == BOB
+    assert pair.recipient(BOB) == ADA
 
 
 def test_recipient_of_message_to_self_is_self() -> None:
-    assert draft(Pair.of(ADA, ADA), ADA).at(1).to_user_id == ADA
+    assert Pair.of(ADA, ADA).recipient(ADA) == ADA
 
 
 def test_room_message_has_no_recipient() -> None:

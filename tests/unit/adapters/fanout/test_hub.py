@@ -258,7 +258,8 @@ class TestConfirmations:
 
 def message_from(user_id: UserId, conversation: Conversation) -> Message:
     at = datetime(2026, 11, 23, tzinfo=UTC)
-    return Message(MessageId("m"), conversation, 1, user_id, "hello", at, None)
+    recipient = conversation.recipient(user_id)
+    return Message(MessageId("m"), conversation, 1, user_id, recipient, "hello", at, None)
 
 
 # Whatever the sizes of rooms, each connection receives the same frames of a room in the same order.

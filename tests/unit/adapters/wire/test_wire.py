@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from socketio_app.adapters.wire import outgoing, registry
+from socketio_app.adapters.wire.times import time
 from socketio_app.application.commands import (
     CatchUp,
     CaughtUp,
@@ -149,8 +150,8 @@ def test_each_command_is_decoded_from_payload(
 def test_time_is_utc_with_milliseconds() -> None:
     noon = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
-    assert outgoing.time(noon) == "2026-11-23T12:00:00.000Z"
-    assert outgoing.time(noon + timedelta(milliseconds=123)) == "2026-11-23T12:00:00.123Z"
+    assert time(noon) == "2026-11-23T12:00:00.000Z"
+    assert time(noon + timedelta(milliseconds=123)) == "2026-11-23T12:00:00.123Z"
 
 
 def test_rate_limit_error_has_retry_delay() -> None:
