@@ -29,7 +29,7 @@ class RecordingWriter:
     """The error that writes raise, if any."""
     faults: list[Exception] = attrs.field(factory=list)
     """The errors for which the connection was closed."""
-    on_direct: Callable[[FrameWriter | None], None] | None = None
+    on_direct_writer: Callable[[FrameWriter | None], None] | None = None
     """Called with `None` when the connection can no longer be written to directly."""
 
     def write(self, frame: Frame) -> None:
@@ -58,8 +58,8 @@ class RecordingWriter:
 
     def fail(self, error: Exception) -> None:
         self.faults.append(error)
-        if self.on_direct is not None:
-            self.on_direct(None)
+        if self.on_direct_writer is not None:
+            self.on_direct_writer(None)
 
     def _split(self, joined: bytes) -> None:
         while joined:

@@ -14,11 +14,11 @@ async def healthz(_request: Request) -> Response:
     return JSONResponse({"status": "ok"}, headers=_NO_STORE)
 
 
-HEALTH = Route("/healthz", healthz)
+HEALTH_ROUTE = Route("/healthz", healthz)
 """`GET /healthz`"""
 
 
-def ready(readiness: Readiness) -> Route:
+def create_ready_route(readiness: Readiness) -> Route:
     """Return the route `GET /readyz`: 200 if new clients may connect, else 503 with a reason."""
 
     async def readyz(_request: Request) -> Response:

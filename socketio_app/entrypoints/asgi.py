@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from socketio_app.adapters.engineio.session_server import SessionServer
-from socketio_app.adapters.http import HEALTH, ready
+from socketio_app.adapters.http import HEALTH_ROUTE, create_ready_route
 from socketio_app.application.chat import Chat
 from socketio_app.application.ports import Store
 from socketio_app.entrypoints.composition import Composition, compose
@@ -93,7 +93,7 @@ def application(
             # None means no state; some servers cannot handle an empty one.
             yield cast("dict[str, Any]", state or None)
 
-    own = [HEALTH, ready(composition.chat.readiness), *more]
+    own = [HEALTH_ROUTE, create_ready_route(composition.chat.readiness), *more]
     beside: Sequence[BaseRoute] = [HostRoute(host)] if host else own
     routes = [
         *_socketio_routes(started(composition.server)),

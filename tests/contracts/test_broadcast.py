@@ -9,7 +9,7 @@ import pytest
 
 from socketio_app.adapters.fanout.hub import Hub
 from socketio_app.adapters.fanout.subscriber import Subscriber
-from socketio_app.adapters.socketio.encoding import SOCKETIO_ENCODING, frame_of
+from socketio_app.adapters.socketio.encoding import SOCKETIO_ENCODING, encode_event
 from socketio_app.application.backlog import Backlog
 from socketio_app.application.events import (
     Audience,
@@ -74,7 +74,7 @@ class HubConnections:
         subscriber = Subscriber(ConnectionId(connection_id), user_id, writer, SOCKETIO_ENCODING)
         self.subscribers[connection_id] = subscriber
         self.broadcast.attach(subscriber)
-        subscriber.release(OPENING, frame_of(OPENING.connected))
+        subscriber.release(OPENING, encode_event(OPENING.connected))
         writer.frames.clear()
         return lambda: len(writer.frames)
 

@@ -164,7 +164,7 @@ async def test_websocket_that_closes_during_authentication_leaves_no_session(
 
     await client.release()
     async with asyncio.timeout(60):
-        while connection.transport.direct is not None:  # it has not noticed
+        while connection.transport.write_directly is not None:  # it has not noticed
             await asyncio.sleep(0)
     verifier.answer.set()
 
@@ -291,7 +291,7 @@ async def lines_of_leaving(serve: Serve, connect: Connect, others: int) -> int:
         await connect(url, f"user{number}", "websocket", "lobby", f"room{number}")
     connection = composition.server.context.sessions[ada.sid]
     with count_lines() as lines:
-        connection.end(TRANSPORT_CLOSE)
+        connection.close_now(TRANSPORT_CLOSE)
     return len(lines)
 
 

@@ -67,8 +67,8 @@ class Client:
         self.subscriber = Subscriber(
             self.connection_id, self.user_id, self.writer, SOCKETIO_ENCODING
         )
-        self.writer.on_direct = self.subscriber.set_direct
-        self.subscriber.set_direct(self.writer)
+        self.writer.on_direct_writer = self.subscriber.set_direct_writer
+        self.subscriber.set_direct_writer(self.writer)
 
     @property
     def is_idle(self) -> bool:

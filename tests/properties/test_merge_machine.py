@@ -17,7 +17,7 @@ from socketio_app.adapters.custom_verifier import CustomVerifier
 from socketio_app.adapters.fanout.dispatcher import CommandDispatcher
 from socketio_app.adapters.fanout.hub import Hub
 from socketio_app.adapters.fanout.refusal_log import RefusalLog
-from socketio_app.adapters.socketio.encoding import SOCKETIO_ENCODING, frame_of
+from socketio_app.adapters.socketio.encoding import SOCKETIO_ENCODING, encode_event
 from socketio_app.adapters.socketio.events import CommandEvent
 from socketio_app.application.chat import Chat
 from socketio_app.application.commands import Actor, RoomJoined
@@ -124,7 +124,7 @@ class MergeMachine(RuleBasedStateMachine):
             self.hub.detach(client.subscriber)
             self.clients.remove(client)
             return
-        client.subscriber.release(opening, frame_of(opening.connected))
+        client.subscriber.release(opening, encode_event(opening.connected))
         self.chat.sessions.open(opening)
         client.is_open = True
         for conversation in self.conversations(client.user_id):

@@ -74,7 +74,7 @@ def events() -> Mapping[str, Sequence[str]]:
             name, payload = encode(event)
             payloads[name].append(_fields(payload))
     payloads["error"] = [
-        outgoing.error_event(outgoing.refusal(error), command, [given])
+        outgoing.error_event(outgoing.error_payload(error), command, [given])
         for error, command, given in product(
             _errors(), ["", "send_group_message"], [{}, {"client_message_id": "1"}]
         )
@@ -92,9 +92,11 @@ def _fields(payload: EventPayload) -> Mapping[str, Any]:
 
 def errors() -> Mapping[str, Sequence[str]]:
     """Return the lines of each error, by its code."""
-    payloads: dict[str, list[Mapping[str, Any]]] = {"internal": [outgoing.fault("7")]}
+    payloads: dict[str, list[Mapping[str, Any]]] = {
+        "internal": [outgoing.internal_error_payload("7")]
+    }
     for error in _errors():
-        payloads.setdefault(error.code, []).append(outgoing.refusal(error))
+        payloads.setdefault(error.code, []).append(outgoing.error_payload(error))
     return {code: field_lines(given) for code, given in sorted(payloads.items())}
 
 

@@ -65,7 +65,7 @@ class Transport(Protocol):
         """Log a failed write and abort the connection, whose client has missed a message."""
         ...
 
-    def end(self, reason: str, close_code: int) -> None:
+    def session_closed(self, reason: str, close_code: int) -> None:
         """Close the connection after sending what is queued."""
         ...
 
@@ -75,7 +75,7 @@ class ClientSession:
 
     __slots__ = (
         "_close_code",
-        "_on_direct",
+        "_on_direct_writer",
         "_stop_pings",
         "_taken",
         "_unconfirmed",
@@ -100,7 +100,7 @@ class ClientSession:
         self._unconfirmed: Unconfirmed | None = None
         self._was_just_pinged = False
         self._stop_pings: Callable[[], None] | None = None
-        self._on_direct: Callable[[FrameWriter | None], None] | None = None
+        self._on_direct_writer: Callable[[FrameWriter | None], None] | None = None
         self._taken: asyncio.Event | None = None
         self._close_code = frames.NORMAL_CLOSURE
 
@@ -132,7 +132,7 @@ class ClientSession:
     @property
     def is_authenticated(self) -> bool:
         """Whether a subscriber writes to this session."""
-        return self._on_direct is not None
+        return self._on_direct_writer is not None
 
     # From the client.
 
@@ -169,16 +169,16 @@ class ClientSession:
         """Size of the data queued for the client, in bytes."""
         return self.transport.unread_bytes
 
-    def watch_direct_writer(self, on_direct: Callable[[FrameWriter | None], None]) -> None:
+    def watch_direct_writer(self, on_direct_writer: Callable[[FrameWriter | None], None]) -> None:
         """Call back with the direct writer, if any: now, and at each change."""
-        self._on_direct = on_direct
+        self._on_direct_writer = on_direct_writer
         if self.transport.direct_writer is not None:
-            on_direct(self.transport.direct_writer)
+            on_direct_writer(self.transport.direct_writer)
 
     def note_direct_writer(self, writer: FrameWriter | None) -> None:
         """Report a change of the direct writer."""
-        if self._on_direct is not None:
-            self._on_direct(writer)
+        if self._on_direct_writer is not None:
+            self._on_direct_writer(writer)
         self.note_received()
 
     async def wait_until_received(self) -> None:
@@ -195,7 +195,7 @@ class ClientSession:
 
     # Closing.
 
-    def end(self, reason: str) -> None:
+    def close_now(self, reason: str) -> None:
         """Close the session. `reason` is one of `close_reasons`."""
         if self.closed:
             return
@@ -209,13 +209,13 @@ class ClientSession:
         self.context.connect_timeout.discard(self.time_out)
         self.context.sessions.pop(self.sid, None)
         self.note_received()
-        self.transport.end(reason, self._close_code)
+        self.transport.session_closed(reason, self._close_code)
 
     def close_soon(self, reason: str) -> None:
         """Close the session in the next turn of the loop: this one may be writing a broadcast."""
         if not self.is_closing:
             self._enter(State.CLOSING)
-            asyncio.get_running_loop().call_soon(self.end, reason)
+            asyncio.get_running_loop().call_soon(self.close_now, reason)
 
     def dismiss(self, reason: str, last_frame: Frame | None = None) -> None:
         """See `ConnectionWriter.dismiss`."""
@@ -244,7 +244,7 @@ class ClientSession:
             async with asyncio.timeout(FINISH_TIMEOUT_SECONDS):
                 await self.transport.finish()
         self._close_code = frames.SERVICE_RESTART
-        self.end(SERVER_RESTART)
+        self.close_now(SERVER_RESTART)
 
     # Pings and confirmations.
 

@@ -48,7 +48,7 @@ async def wait_for_disconnect(receive: Receive) -> None:
         pass
 
 
-def message_of(packet: bytes) -> Message:
+def decode_message(packet: bytes) -> Message:
     """Decode a polling client's packet; binary content is in base64, after a `b`.
 
     Invalid base64 or UTF-8 becomes an empty packet, which is not valid Engine.IO.
@@ -69,7 +69,7 @@ def _is_utf8(text: bytes) -> bool:
     return True
 
 
-def frame_of(packet: EnginePacket) -> Frame:
+def encode_frame(packet: EnginePacket) -> Frame:
     """Convert a packet queued for polling to a WebSocket frame, for an upgraded client."""
     if isinstance(packet, MessagePacket):
         return packet.frame

@@ -14,8 +14,8 @@ from socketio_app.adapters.engineio.confirmations import Unconfirmed
 from socketio_app.adapters.engineio.environ import BodyTooLongError
 from socketio_app.adapters.engineio.packets import MessagePacket
 from socketio_app.adapters.engineio.poll_codec import (
+    decode_message,
     max_post_bytes,
-    message_of,
     split_packets,
     wait_for_disconnect,
 )
@@ -133,7 +133,7 @@ class PollingTransport:
         log.error("internal error while writing to a connection", exc_info=error)
         self._session.close_soon(WRITE_FAILED)
 
-    def end(self, reason: str, _close_code: int) -> None:
+    def session_closed(self, reason: str, _close_code: int) -> None:
         """Answer an open poll. A client that is still connected can fetch the rest of the queue."""
         self.queue.end()
         self._retains_packets = not (self._has_violated_protocol or reason in CLIENT_CLOSE_REASONS)
@@ -163,7 +163,7 @@ class PollingTransport:
         try:
             return await self.fetch(receive)
         except QueueEmpty:
-            session.end(TRANSPORT_ERROR)
+            session.close_now(TRANSPORT_ERROR)
             raise
         finally:
             self.is_polled = False
@@ -243,7 +243,7 @@ class PollingTransport:
             for packet in packets:
                 if self._session.closed:
                     return
-                await self._session.handle(message_of(packet))
+                await self._session.handle(decode_message(packet))
                 if can_wait and self.queue.bytes > self._max_unfetched_bytes:
                     can_wait = await self._wait_for_polls()
                 if turn.is_over():

@@ -150,11 +150,11 @@ class EngineServer(engineio.AsyncServer):
             packets = await session.fetch(environ["asgi.receive"])
             return self._ok(packets, jsonp_index=jsonp_index)
         except QueueEmpty:
-            session.end(TRANSPORT_ERROR)
+            session.close_now(TRANSPORT_ERROR)
             return self._bad_request()
         except BaseException:
             # The client closed the connection before the handshake was complete.
-            session.end(TRANSPORT_ERROR)
+            session.close_now(TRANSPORT_ERROR)
             raise
 
     def _ok(

@@ -15,7 +15,7 @@ from starlette.types import Receive
 
 from socketio_app.adapters.engineio.client_session import ClientSession
 from socketio_app.adapters.engineio.context import SessionContext
-from socketio_app.adapters.engineio.poll_codec import frame_of
+from socketio_app.adapters.engineio.poll_codec import encode_frame
 from socketio_app.adapters.engineio.polling import PollingTransport
 from socketio_app.adapters.engineio.state import State
 from socketio_app.adapters.engineio.upgrade import MAX_PROBES, UPGRADE_REFUSED, open_websocket
@@ -94,7 +94,7 @@ class EngineSession(ClientSession):
         """Send an Engine.IO close packet, and close the session."""
         if not self.closed:
             self.transport.write_packet(EnginePacket(CLOSE))
-            self.end(reason)
+            self.close_now(reason)
 
     async def close(self, **_options: object) -> None:
         """Close the session. Called by python-engineio."""
@@ -166,7 +166,7 @@ class EngineSession(ClientSession):
         """Write the unfetched packets to a WebSocket of a closed session, and close it."""
         for packet in self.transport.take_all():
             if packet.packet_type not in (NOOP, PING):
-                websocket.write(frame_of(packet))
+                websocket.write(encode_frame(packet))
         self.context.remaining_packets.drop(self.sid)
         websocket.close(self._close_code)
 
@@ -204,10 +204,10 @@ class EngineSession(ClientSession):
         if payload == b"3":
             self.note_pong()
         elif payload == b"1":
-            self.end(CLIENT_DISCONNECT)
+            self.close_now(CLIENT_DISCONNECT)
         else:
             log.info("connection closed: not an Engine.IO packet")
-            self.end(TRANSPORT_ERROR)
+            self.close_now(TRANSPORT_ERROR)
         return None
 
     def _take_pong(self, message: Message) -> bool:

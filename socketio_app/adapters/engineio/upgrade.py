@@ -114,13 +114,13 @@ class Probe:
             self._end()
             self._session.close_late_websocket(self._websocket)
 
-    def ignored(self, count: int) -> None:
+    def pings_received(self, count: int) -> None:
         """Count control frames, and fail if there are too many: an upgrade needs only a few."""
         self._ignored += count
         if self._ignored > MAX_IGNORED:
             self._fail()
 
-    pongs_received = ignored
+    pongs_received = pings_received
 
     def pause_writing(self) -> None:
         """Do nothing: only a few bytes are written during an upgrade."""
@@ -131,7 +131,7 @@ class Probe:
     def flush(self) -> None:
         """Do nothing: nothing is buffered during an upgrade."""
 
-    def lost(self) -> None:
+    def connection_lost(self) -> None:
         """Cancel the upgrade: the WebSocket was closed."""
         self._end()
 

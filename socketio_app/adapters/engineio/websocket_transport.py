@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 from engineio.packet import Packet as EnginePacket
 
 from socketio_app.adapters.engineio.confirmations import Unconfirmed
-from socketio_app.adapters.engineio.poll_codec import frame_of
+from socketio_app.adapters.engineio.poll_codec import encode_frame
 from socketio_app.adapters.websocket.close_reasons import TRANSPORT_CLOSE
 from socketio_app.adapters.websocket.connection import WebSocketConnection
 from socketio_app.adapters.websocket.frames import TEXT, frame
@@ -43,27 +43,27 @@ class MessageTransport(WebSocketConnection):
             at_once=at_once,
             overtakes=overtakes,
             max_unread_bytes=session.context.max_unread_bytes,
-            on_ignored=session.receiver_ignored,
+            on_ping=session.receiver_ignored,
             on_pong=on_pong,
-            on_lost=self._end_session,
+            on_connection_lost=self._close_session,
         )
-        self.on_direct = session.note_direct_writer
+        self.on_direct_writer = session.note_direct_writer
         self._session = session
 
-    async def _end_session(self) -> None:
-        self._session.context.count_dropped_frames(self.dropped)
-        self._session.end(self.ending or TRANSPORT_CLOSE)
+    async def _close_session(self) -> None:
+        self._session.context.count_dropped_frames(self.dropped_frames)
+        self._session.close_now(self.reset_reason or TRANSPORT_CLOSE)
 
     @property
     def is_blocked(self) -> bool:
         """Whether the client does not read."""
-        return self.direct is None
+        return self.write_directly is None
 
     def add_receipt(self, unconfirmed: Unconfirmed, receipt: Any) -> None:
         """Add a receipt for the message written last."""
         unconfirmed.add_written(receipt)
 
-    def end(self, _reason: str, close_code: int) -> None:
+    def session_closed(self, _reason: str, close_code: int) -> None:
         """Close the WebSocket after sending the frames buffered for a slow reader."""
         self.close(close_code)
 
@@ -77,7 +77,7 @@ class WebSocketTransport(MessageTransport):
 
     def write_packet(self, packet: EnginePacket) -> None:
         """Send an Engine.IO packet that is not a message."""
-        self.write(frame_of(packet))
+        self.write(encode_frame(packet))
 
     def take_all(self) -> Sequence[EnginePacket]:
         """Return nothing: a WebSocket's packets never move to another transport."""

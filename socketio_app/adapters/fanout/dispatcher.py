@@ -54,7 +54,7 @@ class Request(Protocol):
         """Return the acknowledgement with this payload."""
         ...
 
-    def refusal(self, error: outgoing.Payload) -> Frame:
+    def error_frame(self, error: outgoing.Payload) -> Frame:
         """Return the rejection: an acknowledgement or, if none was requested, an `error` event."""
         ...
 
@@ -117,7 +117,7 @@ class CommandDispatcher:
             outcome, error_id = "internal", new_error_id()
             fields = _error_fields(error_id, actor, request, perf_counter() - started)
             log.exception("internal error %s in %s", error_id, fields["command"], extra=fields)
-            subscriber.write(request.refusal(outgoing.fault(error_id)))
+            subscriber.write(request.error_frame(outgoing.internal_error_payload(error_id)))
         else:
             if request.wants_answer:
                 answer = acknowledgement(request.name, result, actor.user_id)
@@ -136,16 +136,16 @@ class CommandDispatcher:
         if isinstance(error, TokenRejected):
             source = {"connection": actor.connection_id, "user": actor.user_id}
             self._refusals.refused("token refresh rejected", error, source)
-        subscriber.write(request.refusal(outgoing.refusal(error)))
+        subscriber.write(request.error_frame(outgoing.error_payload(error)))
         if self._chat.refusal_limit.exceeded(actor, error, request.size):
-            subscriber.end(TOO_MANY_REFUSALS, subscriber.encoding.last_frame)
+            subscriber.dismiss(TOO_MANY_REFUSALS, subscriber.encoding.last_frame)
 
     def count_ignored(
         self, actor: Actor, subscriber: Subscriber, count: int = 1, size: int = 0
     ) -> None:
         """Count packets that are not commands; disconnect a client that sends too many."""
         if self._chat.refusal_limit.exceeded_by_ignored(actor, count, size):
-            subscriber.end(TOO_MANY_REFUSALS, subscriber.encoding.last_frame)
+            subscriber.dismiss(TOO_MANY_REFUSALS, subscriber.encoding.last_frame)
 
 
 def seq_ranges_of(result: CaughtUp) -> Mapping[Conversation, range]:

@@ -110,8 +110,8 @@ class Hub:
             if subscriber.connection_id != except_connection and subscriber.user_id != except_user:
                 recipients += 1
                 try:
-                    if subscriber.direct is not None:
-                        subscriber.direct(frame)
+                    if subscriber.write_directly is not None:
+                        subscriber.write_directly(frame)
                     else:
                         subscriber.deliver(event, frame)
                 except Exception as error:  # noqa: BLE001  (`fail` logs it)
@@ -133,8 +133,8 @@ class Hub:
                     recipients += 1
                     frame = frame or self._encode(event)
                     try:
-                        if subscriber.direct is not None:
-                            subscriber.direct(frame)
+                        if subscriber.write_directly is not None:
+                            subscriber.write_directly(frame)
                         elif not subscriber.deliver(event, frame):
                             continue
                         if message is not None and user_id == recipient:
@@ -160,7 +160,7 @@ class Hub:
         """See `Broadcast.disconnect`."""
         for subscriber in self._subscribers_of(audience):
             self.detach(subscriber)
-            subscriber.end(*self._reason_and_last_frame(reason))
+            subscriber.dismiss(*self._reason_and_last_frame(reason))
 
     def _reason_and_last_frame(self, reason: DisconnectReason) -> tuple[str, Frame | None]:
         if reason == "token_expired":

@@ -152,8 +152,8 @@ class _Batch:
             try:
                 if subscriber in self.exceptions:
                     self._exceptions_in_room.add(subscriber)
-                elif subscriber.direct_joined is not None:
-                    subscriber.direct_joined(self._joined)
+                elif subscriber.write_joined_directly is not None:
+                    subscriber.write_joined_directly(self._joined)
                 else:
                     for delivery in self._common:
                         subscriber.deliver(delivery.event, delivery.frame)

@@ -47,7 +47,7 @@ class Client(ConnectionWriter, Protocol):
         """The client's IPv4 address or IPv6 network; `None` if unknown."""
         ...
 
-    def watch_direct_writer(self, on_direct: Callable[[FrameWriter | None], None]) -> None:
+    def watch_direct_writer(self, on_direct_writer: Callable[[FrameWriter | None], None]) -> None:
         """Call back, now and on every change, with what writes frames directly, if anything."""
         ...
 
@@ -111,18 +111,18 @@ class ConnectionRegistry:
             source = {} if client.address is None else {"address": client.address}
             self.refusals.refused("connection rejected", error, source)
             self._count_refusal(error.code)
-            raise ConnectRefusedError(outgoing.refusal(error)) from None
+            raise ConnectRefusedError(outgoing.error_payload(error)) from None
         except Exception:
             error_id = new_error_id()
             fields = {"error_id": error_id}
             log.exception("internal error %s while authenticating a client", error_id, extra=fields)
             self._count_refusal("internal")
-            raise ConnectRefusedError(outgoing.fault(error_id)) from None
+            raise ConnectRefusedError(outgoing.internal_error_payload(error_id)) from None
 
     async def _prepare(self, client: Client, identity: Identity) -> Connection:
         connection_id = ConnectionId(self.new_connection_id())
         subscriber = Subscriber(connection_id, identity.user_id, client, self.encoding)
-        client.watch_direct_writer(subscriber.set_direct)
+        client.watch_direct_writer(subscriber.set_direct_writer)
         self.hub.attach(subscriber)
         try:
             opening = await self.chat.sessions.prepare(identity, connection_id)

@@ -67,9 +67,9 @@ class Subscriber:
     """Sends a frame after earlier ones. Never waits."""
     expect: Callable[[Message], None] = attrs.field(init=False)
     """Counts a message as delivered once the client has confirmed everything written so far."""
-    direct: Write | None = attrs.field(default=None, init=False)
+    write_directly: Write | None = attrs.field(default=None, init=False)
     """Writes a frame immediately; `None` while events are held back or queued."""
-    direct_joined: WriteJoined | None = attrs.field(default=None, init=False)
+    write_joined_directly: WriteJoined | None = attrs.field(default=None, init=False)
     """The same for several joined frames; `None` also if the transport does not support them."""
     _transport: FrameWriter | None = attrs.field(default=None, init=False)
     _merge: LiveMerge | None = attrs.field(init=False)
@@ -81,15 +81,15 @@ class Subscriber:
         self.expect = self._writer.expect
         self._merge = LiveMerge(holds_all=True)
 
-    def set_direct(self, writer: FrameWriter | None) -> None:
+    def set_direct_writer(self, writer: FrameWriter | None) -> None:
         """Set what writes frames directly, if anything."""
         self._transport = writer
-        self._update_direct()
+        self._update_direct_writes()
 
-    def _update_direct(self) -> None:
+    def _update_direct_writes(self) -> None:
         writer = self._transport if self._merge is None else None
-        self.direct = None if writer is None else writer.write
-        self.direct_joined = None if writer is None else writer.write_joined
+        self.write_directly = None if writer is None else writer.write
+        self.write_joined_directly = None if writer is None else writer.write_joined
 
     def deliver(self, event: Event, frame: Frame) -> bool:
         """Write an event's frame or hold the event back; return whether it was written."""
@@ -98,7 +98,7 @@ class Subscriber:
         self._send(event, frame)
         return True
 
-    def end(self, reason: str, last_frame: Frame | None = None) -> None:
+    def dismiss(self, reason: str, last_frame: Frame | None = None) -> None:
         """Ignore further input from the client, and close the connection.
 
         Args:
@@ -154,7 +154,7 @@ class Subscriber:
 
     def _begin_merge(self) -> LiveMerge:
         self._merge = self._merge or LiveMerge()
-        self._update_direct()
+        self._update_direct_writes()
         return self._merge
 
     def _send_merged(self, events: Sequence[Event]) -> None:
@@ -180,10 +180,10 @@ class Subscriber:
             self._end_merge(merge)
         elif merge.is_full:
             log.info("connection closed: too many events queued while the store was read")
-            self.end(TOO_FAR_BEHIND)
+            self.dismiss(TOO_FAR_BEHIND)
         return accepted
 
     def _end_merge(self, merge: LiveMerge) -> None:
         if merge.is_over:
             self._merge = None
-            self._update_direct()
+            self._update_direct_writes()

@@ -161,8 +161,8 @@ class JsonRequest:
         """See `Request.answer`."""
         return answer_frame(self.envelope.id, payload)
 
-    def refusal(self, error: Payload) -> Frame:
-        """See `Request.refusal`."""
+    def error_frame(self, error: Payload) -> Frame:
+        """See `Request.error_frame`."""
         if self.wants_answer:
             return self.answer({"ok": False, "error": error})
         return named_event_frame("error", error_event(error, self.name, self._identified()))

@@ -135,17 +135,17 @@ class JsonSession(ClientSession):
         return self._dispatcher.dispatch(actor, subscriber, request)
 
     async def _refuse(self, envelope: Envelope | None, error: ChatError) -> None:
-        self._write_refusal(envelope, outgoing.refusal(error))
+        self._write_error(envelope, outgoing.error_payload(error))
         if self._connection is not None:
             self.receiver_ignored(1)
         else:
             self._count_refused()
 
-    def _write_refusal(self, envelope: Envelope | None, error: outgoing.Payload) -> None:
+    def _write_error(self, envelope: Envelope | None, error: outgoing.Payload) -> None:
         if envelope is None:
             self.write(named_event_frame("error", error))
         else:
-            self.write(JsonRequest(envelope, 0).refusal(error))
+            self.write(JsonRequest(envelope, 0).error_frame(error))
 
     # Authentication.
 
@@ -159,7 +159,7 @@ class JsonSession(ClientSession):
                 self, partial(token_in, envelope), is_first=is_first
             )
         except ConnectRefusedError as refused:
-            self._write_refusal(envelope, refused.error)
+            self._write_error(envelope, refused.error)
             self._count_refused()
             return
         if self.closed:  # the client has disconnected meanwhile

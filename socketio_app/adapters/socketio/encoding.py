@@ -9,9 +9,9 @@ from socketio_app.adapters.wire import outgoing
 from socketio_app.application.events import Event
 
 
-def frame_of(event: Event) -> Frame:
+def encode_event(event: Event) -> Frame:
     """Encode an event as a packet in a WebSocket frame."""
     return event_frame(*outgoing.EVENTS[type(event)](event))
 
 
-SOCKETIO_ENCODING: Final = Encoding(event_frame=frame_of, last_frame=DISCONNECT_FRAME)
+SOCKETIO_ENCODING: Final = Encoding(event_frame=encode_event, last_frame=DISCONNECT_FRAME)

@@ -62,8 +62,8 @@ class CommandEvent:
         assert self.ack_id is not None  # noqa: S101  (`wants_answer`)
         return ack_frame(self.ack_id, payload)
 
-    def refusal(self, error: Payload) -> Frame:
-        """See `Request.refusal`."""
+    def error_frame(self, error: Payload) -> Frame:
+        """See `Request.error_frame`."""
         if self.ack_id is not None:
             return ack_frame(self.ack_id, {"ok": False, "error": error})
         return event_frame("error", error_event(error, self.name, self.identified))

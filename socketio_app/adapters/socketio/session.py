@@ -26,7 +26,7 @@ from socketio_app.adapters.fanout.registry import (
     ConnectRefusedError,
 )
 from socketio_app.adapters.socketio.attachments import PendingEvent
-from socketio_app.adapters.socketio.encoding import frame_of
+from socketio_app.adapters.socketio.encoding import encode_event
 from socketio_app.adapters.socketio.events import CommandEvent, event_in, event_of, plain_event_of
 from socketio_app.adapters.socketio.packets import (
     NAMESPACE,
@@ -210,7 +210,7 @@ class Session:
         self._environ = {}
         self._services.connect_timeout.discard(self._engine.time_out)
         self._engine.write(connect_frame(connection.subscriber.connection_id))
-        greeting = frame_of(connection.opening.connected)
+        greeting = encode_event(connection.opening.connected)
         self._services.registry.open(self._engine, connection, greeting)
 
     def _refuse(self, error: outgoing.Payload, namespace: str | None) -> None:

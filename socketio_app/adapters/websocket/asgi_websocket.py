@@ -111,7 +111,7 @@ class AsgiWebSocket:
             await asyncio.wait([self._reading, writing])
             for task in (self._reading, writing):
                 _log_exception(task)
-            self.owner.lost()
+            self.owner.connection_lost()
 
     async def _read(self) -> None:
         turn = Turn()

@@ -20,9 +20,9 @@ class WebSocketConnection:
         handle: handles a message.
         at_once, overtakes: see `Inbox`.
         max_unread_bytes: maximum size of the frames buffered while the client does not read.
-        on_ignored: see `FrameHandler.ignored`.
+        on_ping: see `FrameHandler.pings_received`.
         on_pong: see `FrameHandler.pongs_received`; by default, pongs are ignored like pings.
-        on_lost: called last, after the connection was lost and every message was handled.
+        on_connection_lost: called last, after every received message was handled.
     """
 
     def __init__(
@@ -33,13 +33,13 @@ class WebSocketConnection:
         at_once: Callable[[Message], bool],
         overtakes: Callable[[Message], bool],
         max_unread_bytes: int,
-        on_ignored: Callable[[int], None],
+        on_ping: Callable[[int], None],
         on_pong: Callable[[int], None] | None = None,
-        on_lost: Callable[[], Work],
+        on_connection_lost: Callable[[], Work],
     ) -> None:
         self._websocket = websocket
         self._max_unread_bytes = max_unread_bytes
-        self._on_lost: Callable[[], Work] | None = on_lost
+        self._on_connection_lost: Callable[[], Work] | None = on_connection_lost
         self._inbox = Inbox(
             handle,
             at_once=at_once,
@@ -48,28 +48,28 @@ class WebSocketConnection:
             pause=websocket.pause_reading,
             resume=websocket.resume_reading,
         )
-        self.receive: Callable[[Sequence[Message]], None] = self._inbox.take
+        self.receive: Callable[[Sequence[Message]], None] = self._inbox.receive
         """See `FrameHandler.receive`."""
-        self.ignored: Callable[[int], None] = on_ignored
-        """See `FrameHandler.ignored`."""
-        self.pongs_received: Callable[[int], None] = on_pong or on_ignored
+        self.pings_received: Callable[[int], None] = on_ping
+        """See `FrameHandler.pings_received`."""
+        self.pongs_received: Callable[[int], None] = on_pong or on_ping
         """See `FrameHandler.pongs_received`."""
         self._unread: list[Frame] | None = None
         self._unread_bytes = 0
-        self.direct: Write | None = websocket.write
+        self.write_directly: Write | None = websocket.write
         """Writes a frame to the WebSocket; `None` while frames are buffered or after the end."""
-        self.on_direct: Callable[[FrameWriter | None], None] | None = None
+        self.on_direct_writer: Callable[[FrameWriter | None], None] | None = None
         """Called whenever `direct_writer` changes, with its new value."""
-        self.ending: str | None = None
+        self.reset_reason: str | None = None
         """Reason for the reset, if the connection was reset."""
-        self.dropped = 0
+        self.dropped_frames = 0
         """Number of frames dropped because the client did not read."""
 
     def write(self, frame: Frame) -> None:
         """Send a frame after earlier ones, or buffer it until the client reads again."""
-        if self.direct is not None:
+        if self.write_directly is not None:
             try:
-                self.direct(frame)
+                self.write_directly(frame)
             except Exception as error:  # noqa: BLE001  (`fail` logs it)
                 self.fail(error)
         elif self._unread is not None:
@@ -79,13 +79,13 @@ class WebSocketConnection:
             self._unread_bytes += len(frame)
             if is_full:
                 log.info("connection closed: client does not read")
-                self.dropped = len(self._unread)
+                self.dropped_frames = len(self._unread)
                 self.reset(NOT_READING)
 
     async def finish(self) -> None:
         """Stop reading, and wait until every received message is handled."""
         self._inbox.stop_reading()
-        await self._inbox.settled()
+        await self._inbox.join()
 
     def close(self, code: int = frames.NORMAL_CLOSURE) -> None:
         """Close the connection after sending the buffered frames."""
@@ -98,9 +98,9 @@ class WebSocketConnection:
         """Size of the frames buffered for the client."""
         return 0 if self._unread is None else self._unread_bytes
 
-    def reset(self, why: str) -> None:
+    def reset(self, reason: str) -> None:
         """Abort the connection, discarding buffered frames."""
-        self.ending = why
+        self.reset_reason = reason
         self._stop_writing()
         self._websocket.abort()
 
@@ -113,20 +113,20 @@ class WebSocketConnection:
 
     def pause_writing(self) -> None:
         """Buffer frames and hold incoming commands while the client does not read."""
-        if self._on_lost is not None:  # otherwise nothing would release the inbox
+        if self._on_connection_lost is not None:  # otherwise nothing would release the inbox
             self._inbox.hold()
-        if self.direct is not None:
+        if self.write_directly is not None:
             self._unread, self._unread_bytes = [], 0
-            self._set_direct(None)
+            self._set_direct_writer(None)
 
     def resume_writing(self) -> None:
         """Write the buffered frames and handle commands again."""
         buffered, self._unread = self._unread, None
         if buffered is not None:
-            self._set_direct(self._websocket)
+            self._set_direct_writer(self._websocket)
             for frame in buffered:
                 self.write(frame)
-            if self.direct is not None:
+            if self.write_directly is not None:
                 self._inbox.release()
 
     def flush(self) -> None:
@@ -141,26 +141,26 @@ class WebSocketConnection:
         except Exception as error:  # noqa: BLE001  (`fail` logs it)
             self.fail(error)
 
-    def lost(self) -> None:
-        """Stop writing, and call `on_lost` once every received message is handled."""
+    def connection_lost(self) -> None:
+        """Stop writing, and call `on_connection_lost` once every received message is handled."""
         self._stop_writing()
-        on_lost, self._on_lost = self._on_lost, None
-        if on_lost is not None:
-            self._inbox.finish(on_lost)
+        on_connection_lost, self._on_connection_lost = self._on_connection_lost, None
+        if on_connection_lost is not None:
+            self._inbox.finish(on_connection_lost)
 
     def _stop_writing(self) -> None:
         self._unread = None
-        self._set_direct(None)
+        self._set_direct_writer(None)
 
-    def _set_direct(self, writer: FrameWriter | None) -> None:
-        self.direct = None if writer is None else writer.write
-        if self.on_direct is not None:
-            self.on_direct(writer)
+    def _set_direct_writer(self, writer: FrameWriter | None) -> None:
+        self.write_directly = None if writer is None else writer.write
+        if self.on_direct_writer is not None:
+            self.on_direct_writer(writer)
 
     @property
     def direct_writer(self) -> FrameWriter | None:
         """The WebSocket, while frames can be written to it directly; `None` otherwise."""
-        return None if self.direct is None else self._websocket
+        return None if self.write_directly is None else self._websocket
 
 
 def _size(message: Message) -> int:

@@ -61,7 +61,7 @@ class Inbox(Generic[Message]):
         self._released: asyncio.Event | None = None
         self._last: Callable[[], Work] | None = None
 
-    def take(self, messages: Sequence[Message]) -> None:
+    def receive(self, messages: Sequence[Message]) -> None:
         """Handle messages after earlier ones."""
         if self._task is None and not self._is_held:
             begun = self._begin_outside_task(messages)
@@ -141,7 +141,7 @@ class Inbox(Generic[Message]):
         self._resume = _stay_paused
         self._pause()
 
-    async def settled(self) -> None:
+    async def join(self) -> None:
         """Wait until every received message is handled."""
         while self._task is not None:
             await asyncio.wait([self._task])

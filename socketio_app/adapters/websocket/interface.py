@@ -28,7 +28,7 @@ class FrameHandler(Protocol):
         """Handle text and binary messages that arrived together."""
         ...
 
-    def ignored(self, count: int) -> None:
+    def pings_received(self, count: int) -> None:
         """Count pings from the client, which have been answered."""
         ...
 
@@ -45,10 +45,10 @@ class FrameHandler(Protocol):
         ...
 
     def flush(self) -> None:
-        """Write the frames buffered for a slow reader; `lost` or a close follows."""
+        """Write the frames buffered for a slow reader; `connection_lost` or a close follows."""
         ...
 
-    def lost(self) -> None:
+    def connection_lost(self) -> None:
         """Stop writing: the connection is closed or closing. May be called more than once."""
         ...
 

@@ -124,13 +124,13 @@ class OwnedConnection:
     def _close_for_owner(self, owner: FrameHandler, code: int) -> None:
         """Close the connection on the server's initiative rather than its owner's."""
         owner.flush()
-        owner.lost()
+        owner.connection_lost()
         self.close(code)
 
     def _answer_close(self) -> None:
         """Answer the client's Close frame; after it, the client sends and expects nothing."""
         assert self._owner is not None  # noqa: S101  (there is one with the reader)
-        self._owner.lost()
+        self._owner.connection_lost()
         if not (self._is_closing or self.transport.is_closing()):
             self._write_close(frames.NORMAL_CLOSURE)
             self.transport.close()
@@ -178,7 +178,7 @@ class OwnedConnection:
             else:
                 pongs += 1
         if pings:
-            self._owner.ignored(pings)
+            self._owner.pings_received(pings)
         if pongs:
             self._owner.pongs_received(pongs)
         return messages, False

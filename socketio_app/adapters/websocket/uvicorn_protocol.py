@@ -149,7 +149,7 @@ class TakeoverProtocol(OwnedConnection, WebSocketsSansIOProtocol):
         if early:
             self.data_received(bytes(early))
         if self.disconnected:
-            owner.lost()
+            owner.connection_lost()
 
     def _free(self) -> None:
         """Free the state that only the handshake needed."""
@@ -206,7 +206,7 @@ class TakeoverProtocol(OwnedConnection, WebSocketsSansIOProtocol):
             self._close_deadline.cancel()
         if "queue" in self.__dict__:  # the application's call has not returned
             self.queue.put_nowait(_disconnect_event())
-        owner.lost()
+        owner.connection_lost()
 
     def shutdown(self) -> None:
         """Close the connection with a code that lets the client reconnect to another server."""

@@ -144,7 +144,7 @@ def _missed(reader: UserId, missed: MissedMessages) -> Payload:
     }
 
 
-def refusal(error: ChatError) -> Payload:
+def error_payload(error: ChatError) -> Payload:
     """Return the error object for a rejected command."""
     payload: Payload = {"code": error.code, "message": error.message}
     for detail in ("field", "retry_after_ms"):
@@ -154,7 +154,7 @@ def refusal(error: ChatError) -> Payload:
     return payload
 
 
-def fault(error_id: str) -> Payload:
+def internal_error_payload(error_id: str) -> Payload:
     """Return the error object for an internal error."""
     return {
         "code": "internal",

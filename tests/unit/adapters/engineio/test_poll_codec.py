@@ -5,8 +5,8 @@ import pytest
 from socketio_app.adapters.engineio.environ import BodyTooLongError
 from socketio_app.adapters.engineio.poll_codec import (
     MAX_POST_PACKETS,
+    decode_message,
     max_post_bytes,
-    message_of,
     split_packets,
 )
 from socketio_app.adapters.websocket import frames
@@ -55,4 +55,4 @@ def test_request_within_packet_limit_has_any_number_of_packets() -> None:
 def test_packet_that_is_neither_utf8_nor_base64_is_empty(
     packet: bytes, message: tuple[int, bytes]
 ) -> None:
-    assert message_of(packet) == message
+    assert decode_message(packet) == message

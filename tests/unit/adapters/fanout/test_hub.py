@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from socketio_app.adapters.fanout.hub import Hub
 from socketio_app.adapters.fanout.large_rooms import MAX_BATCH_EVENTS, MAX_WAITING
 from socketio_app.adapters.fanout.subscriber import Subscriber
-from socketio_app.adapters.socketio.encoding import SOCKETIO_ENCODING, frame_of
+from socketio_app.adapters.socketio.encoding import SOCKETIO_ENCODING, encode_event
 from socketio_app.adapters.websocket.frames import Frame, contents
 from socketio_app.application import live_merge
 from socketio_app.application.events import Audience, Members, MessageSent, UserJoined, Users
@@ -120,16 +120,16 @@ async def test_direct_writes_resume_after_merge_is_forgotten(
 ) -> None:
     large_room.open(ADA, "ada's")
     subscriber = large_room.subscribers["ada's"]
-    subscriber.set_direct(large_room.writers["ada's"])
+    subscriber.set_direct_writer(large_room.writers["ada's"])
     large_room.broadcast.pause(LOBBY, ADA)
     large_room.broadcast.subscribe(LOBBY, ADA, given_seq=7)
     large_room.broadcast.publish(event(), Users((ADA,)))
-    assert subscriber.direct is None
+    assert subscriber.write_directly is None
 
     monkeypatch.setattr(subscriber, "_forget_at", 0.0)
     large_room.broadcast.publish(event(), Users((ADA,)))
 
-    assert subscriber.direct is not None
+    assert subscriber.write_directly is not None
 
 
 async def test_connection_opened_during_broadcast_does_not_get_event(
@@ -196,8 +196,8 @@ async def test_failed_write_closes_only_its_connection(
     broken, subscriber = connections.writers["ada's"], connections.subscribers["ada's"]
     broken.fault, broken.takes_bytes = OSError("broken"), takes_bytes
     if is_direct:
-        broken.on_direct = subscriber.set_direct
-        subscriber.set_direct(broken)
+        broken.on_direct_writer = subscriber.set_direct_writer
+        subscriber.set_direct_writer(broken)
 
     for _ in range(2):
         hub.publish(event(), audience)
@@ -252,7 +252,7 @@ class TestConfirmations:
         hub.publish(MessageSent(message), Users((ADA, BOB)))
         assert writer.expected == []
 
-        subscriber.release(OPENING, frame_of(OPENING.connected))
+        subscriber.release(OPENING, encode_event(OPENING.connected))
         assert writer.expected == [message]
 
 
@@ -304,10 +304,10 @@ async def frames_received(
         )
         subscribers[connection_id] = subscriber
         hub.attach(subscriber)
-        subscriber.release(OPENING, frame_of(OPENING.connected))
+        subscriber.release(OPENING, encode_event(OPENING.connected))
         frames[connection_id].clear()
         if number % 3:
-            subscriber.set_direct(writers[connection_id])
+            subscriber.set_direct_writer(writers[connection_id])
         for room_id in ROOMS:
             hub.subscribe(room_id, subscriber.user_id)
     for number, step in enumerate(actions):

@@ -11,7 +11,7 @@ from socketio_app.adapters.fanout.dispatcher import CommandDispatcher
 from socketio_app.adapters.fanout.hub import Hub
 from socketio_app.adapters.fanout.refusal_log import RefusalLog
 from socketio_app.adapters.fanout.subscriber import Subscriber
-from socketio_app.adapters.socketio.encoding import SOCKETIO_ENCODING, frame_of
+from socketio_app.adapters.socketio.encoding import SOCKETIO_ENCODING, encode_event
 from socketio_app.adapters.socketio.events import CommandEvent
 from socketio_app.adapters.websocket.frames import contents
 from socketio_app.application.chat import Chat
@@ -46,10 +46,10 @@ async def test_broadcasts_during_catch_up_follow_reply_without_duplicates(
     chat = Chat(store, hub, verifier, clock, numbered_message_ids(), limits)
     chat.open()
     subscriber = Subscriber(ConnectionId("1"), ADA, writer, SOCKETIO_ENCODING)
-    subscriber.set_direct(writer)
+    subscriber.set_direct_writer(writer)
     hub.attach(subscriber)
     opening = await chat.sessions.prepare(Identity(ADA, None), subscriber.connection_id)
-    subscriber.release(opening, frame_of(opening.connected))
+    subscriber.release(opening, encode_event(opening.connected))
     chat.sessions.open(opening)
     await chat.execute(Actor(BOB), personal(ADA, "one"))
     writer.frames.clear()
@@ -74,7 +74,7 @@ async def test_broadcasts_during_catch_up_follow_reply_without_duplicates(
     broadcast_contents = [payload["content"] for _, (_, payload) in events]
     assert answered + broadcast_contents == ["one", "two", "three", "four"]
     assert len(answered) == (3 if is_in_the_answer else 1)
-    assert subscriber.direct is not None
+    assert subscriber.write_directly is not None
 
 
 async def _run(

@@ -24,9 +24,9 @@ class LossRecorder:
         raise AssertionError("nothing was sent")
 
     def pongs_received(self, count: int) -> None:
-        self.ignored(count)
+        self.pings_received(count)
 
-    def ignored(self, count: int) -> None:
+    def pings_received(self, count: int) -> None:
         raise AssertionError("nothing was sent")
 
     def pause_writing(self) -> None:
@@ -38,7 +38,7 @@ class LossRecorder:
     def flush(self) -> None:
         pass
 
-    def lost(self) -> None:
+    def connection_lost(self) -> None:
         self.is_lost = True
 
 

@@ -70,7 +70,7 @@ async def test_message_that_does_not_wait_is_handled_without_task() -> None:
     handler = Handler(at_once=True)
     tasks = asyncio.all_tasks()
 
-    handler.inbox.take([0, 2, 4])
+    handler.inbox.receive([0, 2, 4])
 
     assert handler.handled == [0, 2, 4]
     assert asyncio.all_tasks() == tasks
@@ -78,7 +78,7 @@ async def test_message_that_does_not_wait_is_handled_without_task() -> None:
 
 async def test_messages_are_handled_in_order(handler: Handler) -> None:
     for number in range(10):
-        handler.inbox.take([number])
+        handler.inbox.receive([number])
         if number % 3 == 0:
             handler.proceed.release()
     for _ in range(10):
@@ -90,7 +90,7 @@ async def test_messages_are_handled_in_order(handler: Handler) -> None:
 
 
 async def test_finish_runs_after_all_messages(handler: Handler) -> None:
-    handler.inbox.take([0, 1, 2])
+    handler.inbox.receive([0, 1, 2])
     handler.inbox.finish(handler.last)
     assert "last" not in handler.handled
 
@@ -109,7 +109,7 @@ async def test_finish_runs_without_messages(handler: Handler) -> None:
 
 
 async def test_many_messages_are_handled_in_several_ticks(handler: Handler) -> None:
-    handler.inbox.take([0] * (3 * MAX_TURN_PACKETS))
+    handler.inbox.receive([0] * (3 * MAX_TURN_PACKETS))
 
     assert len(handler.handled) <= MAX_TURN_PACKETS
     await asyncio.sleep(0)
@@ -124,7 +124,7 @@ async def test_slow_messages_are_handled_in_several_ticks(
     times = count()
     monkeypatch.setattr(turn, "perf_counter", lambda: next(times) * MAX_TURN_SECONDS / 3)
 
-    handler.inbox.take([0] * MAX_TURN_PACKETS)
+    handler.inbox.receive([0] * MAX_TURN_PACKETS)
 
     assert len(handler.handled) <= 3
     await asyncio.sleep(0)
@@ -136,7 +136,7 @@ async def test_reading_pauses_while_many_bytes_are_unhandled(
     handler: Handler,
 ) -> None:
     half = MAX_WAITING_BYTES // 2 + 1
-    handler.inbox.take([half | 1, half | 1, half | 1])
+    handler.inbox.receive([half | 1, half | 1, half | 1])
     assert handler.is_paused
 
     handler.proceed.release()
@@ -151,7 +151,7 @@ async def test_reading_pauses_while_many_bytes_are_unhandled(
 
 async def test_held_inbox_handles_overtaking_messages_only(handler: Handler) -> None:
     handler.inbox.hold()
-    handler.inbox.take([0, OVERTAKING, 2])
+    handler.inbox.receive([0, OVERTAKING, 2])
     for _ in range(5):
         await asyncio.sleep(0)
     assert handler.handled == [OVERTAKING]
@@ -163,7 +163,7 @@ async def test_held_inbox_handles_overtaking_messages_only(handler: Handler) -> 
 
 
 async def test_released_inbox_continues_in_order(handler: Handler) -> None:
-    handler.inbox.take([0, 1, 2])
+    handler.inbox.receive([0, 1, 2])
     await handler.until(1)
     for _ in range(5):
         await asyncio.sleep(0)
@@ -175,7 +175,7 @@ async def test_released_inbox_continues_in_order(handler: Handler) -> None:
     assert handler.handled == [0, 1]
 
     handler.inbox.release()
-    handler.inbox.take([4])
+    handler.inbox.receive([4])
     await handler.until(4)
 
     assert handler.handled == [0, 1, 2, 4]
@@ -185,8 +185,8 @@ async def test_hold_lets_queued_message_overtake(
     handler: Handler,
 ) -> None:
     """Otherwise a pong behind a slow command would be late, and its connection would time out."""
-    handler.inbox.take([1, 2])
-    handler.inbox.take([OVERTAKING, 4])
+    handler.inbox.receive([1, 2])
+    handler.inbox.receive([OVERTAKING, 4])
     await asyncio.sleep(0)
     assert handler.handled == []
 
@@ -204,7 +204,7 @@ async def test_release_without_remaining_messages_ends_task() -> None:
     handler = Handler(at_once=False)
     handler.inbox.hold()
     handler.inbox.release()
-    handler.inbox.take([OVERTAKING])
+    handler.inbox.receive([OVERTAKING])
     handler.inbox.hold()
     task = handler.inbox._task
     assert task is not None
@@ -219,7 +219,7 @@ async def test_release_without_remaining_messages_ends_task() -> None:
 
 async def test_reading_resumes_when_overtaking_messages_were_handled() -> None:
     handler = Handler(at_once=False)
-    handler.inbox.take([OVERTAKING] * (MAX_WAITING + 1))
+    handler.inbox.receive([OVERTAKING] * (MAX_WAITING + 1))
     assert handler.is_paused
 
     handler.inbox.hold()
@@ -227,7 +227,7 @@ async def test_reading_resumes_when_overtaking_messages_were_handled() -> None:
 
     assert not handler.is_paused
     handler.inbox.finish(handler.last)
-    await handler.inbox.settled()
+    await handler.inbox.join()
 
 
 async def test_message_overtakes_message_that_holds_inbox() -> None:
@@ -237,11 +237,11 @@ async def test_message_overtakes_message_that_holds_inbox() -> None:
         handler.inbox.hold()
 
     handler.inbox._handle = hold
-    handler.inbox.take([0, OVERTAKING, 2])
+    handler.inbox.receive([0, OVERTAKING, 2])
 
     assert handler.handled == [OVERTAKING]
     handler.inbox.finish(handler.last)
-    await handler.inbox.settled()
+    await handler.inbox.join()
 
 
 async def test_message_that_holds_inbox_stops_later_messages() -> None:
@@ -259,18 +259,18 @@ async def test_message_that_holds_inbox_stops_later_messages() -> None:
         pause=lambda: None,
         resume=lambda: None,
     )
-    inbox.take([1, 2])
+    inbox.receive([1, 2])
     await asyncio.sleep(0)
 
     assert handled == [1]
     inbox.release()
-    await inbox.settled()
+    await inbox.join()
     assert handled == [1, 2]
 
 
 async def test_finish_releases_held_messages(handler: Handler) -> None:
     handler.inbox.hold()
-    handler.inbox.take([0, 2])
+    handler.inbox.receive([0, 2])
 
     handler.inbox.finish(handler.last)
     await handler.until(3)
@@ -279,7 +279,7 @@ async def test_finish_releases_held_messages(handler: Handler) -> None:
 
 
 async def test_reading_pauses_while_many_messages_are_unhandled(handler: Handler) -> None:
-    handler.inbox.take([1] * (MAX_WAITING + 2))
+    handler.inbox.receive([1] * (MAX_WAITING + 2))
     assert handler.is_paused
 
     for _ in range(MAX_WAITING - RESUME_WAITING):
@@ -311,7 +311,7 @@ async def test_finish_runs_after_cancelled_message() -> None:
         pause=lambda: None,
         resume=lambda: None,
     )
-    inbox.take([1])
+    inbox.receive([1])
     inbox.finish(last)
 
     async with asyncio.timeout(60):
@@ -319,12 +319,12 @@ async def test_finish_runs_after_cancelled_message() -> None:
 
 
 async def test_stopped_reading_is_never_resumed(handler: Handler) -> None:
-    handler.inbox.take([1] * (MAX_WAITING + 2))
+    handler.inbox.receive([1] * (MAX_WAITING + 2))
 
     handler.inbox.stop_reading()
     for _ in range(MAX_WAITING + 2):
         handler.proceed.release()
-    await handler.inbox.settled()
+    await handler.inbox.join()
 
     assert len(handler.handled) == MAX_WAITING + 2
     assert handler.is_paused

@@ -26,9 +26,9 @@ class FrameHandler:
         self.messages += messages
 
     def pongs_received(self, count: int) -> None:
-        self.ignored(count)
+        self.pings_received(count)
 
-    def ignored(self, count: int) -> None:
+    def pings_received(self, count: int) -> None:
         self.ignored_frames += count
 
     def pause_writing(self) -> None:
@@ -40,7 +40,7 @@ class FrameHandler:
     def flush(self) -> None:
         pass
 
-    def lost(self) -> None:
+    def connection_lost(self) -> None:
         raise AssertionError("nobody closes it")
 
 

@@ -155,7 +155,7 @@ def test_time_is_utc_with_milliseconds() -> None:
 
 
 def test_rate_limit_error_has_retry_delay() -> None:
-    assert outgoing.refusal(RateLimited("too fast", retry_after_ms=40)) == {
+    assert outgoing.error_payload(RateLimited("too fast", retry_after_ms=40)) == {
         "code": "rate_limited",
         "message": "too fast",
         "retry_after_ms": 40,
