@@ -67,12 +67,17 @@ def path(given: object) -> Path:
 
 _URL_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)*")
 
+_OWN_PATHS = ("/socket.io", "/healthz", "/readyz", "/metrics")
+"""Paths of the chat's other routes."""
+
 
 def url_path(given: object) -> str:
-    """Accept a path of URLs, or an empty string."""
+    """Accept a path that is not below one of the chat's other routes, or an empty string."""
     found = text(given)
-    if _URL_PATH.fullmatch(found) is None or found.startswith("/socket.io"):
-        raise ValueError("must be a path such as /ws, and not below /socket.io")
+    is_taken = any(f"{found}/".startswith(f"{own}/") for own in _OWN_PATHS)
+    if is_taken or _URL_PATH.fullmatch(found) is None:
+        *others, last = _OWN_PATHS
+        raise ValueError(f"must be a path such as /ws, and not below {', '.join(others)} or {last}")
     return found
 
 

@@ -9,7 +9,9 @@ from socketio_app.adapters.sql.sqlite.store import SqliteStore
 from socketio_app.application.ports import Store
 from socketio_app.application.store_capabilities import StoreCapabilities
 from socketio_app.entrypoints import composition
+from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import compose
+from socketio_app.entrypoints.serving import public_metrics
 from socketio_app.entrypoints.settings import Settings, SettingsError
 from socketio_app.entrypoints.stores import STORES
 from tests.stores import HookedStore
@@ -84,6 +86,19 @@ def test_commands_run_outside_tasks_only_if_the_store_allows_it(runs_outside_tas
     composed = compose(SETTINGS, store=store)
 
     assert composed.server.context.runs_outside_tasks is runs_outside_tasks
+
+
+def test_no_path_of_another_route_can_be_that_of_plain_websockets() -> None:
+    settings = SETTINGS.replace(metrics_port=SETTINGS.chat_port)
+    composed = compose(settings)
+
+    app = application(composed, more=public_metrics(composed, settings))
+
+    paths = {getattr(route, "path", None) for route in app.routes}
+    assert paths == {"/socket.io", "/healthz", "/readyz", "/metrics"}
+    for path in paths:
+        with pytest.raises(SettingsError):
+            settings.replace(websocket_path=path)
 
 
 def test_each_kind_of_store_is_named_when_a_url_names_none() -> None:

@@ -41,6 +41,24 @@ class TestSqliteUrl:
         assert load_error(DATABASE_URL=url).startswith(f"DATABASE_URL {reason}")
 
 
+class TestWebSocketPath:
+    @pytest.mark.parametrize("path", ["", "/ws", "/chat/v1.0", "/socket.io-ws", "/healthzz"])
+    def test_path_is_accepted(self, path: str) -> None:
+        assert load(WEBSOCKET_PATH=path).websocket_path == path
+
+    @pytest.mark.parametrize("path", ["ws", "/", "//ws", "/ws/", "/w s", "/ws?x", "/{ws}"])
+    def test_invalid_path_is_rejected(self, path: str) -> None:
+        assert load_error(WEBSOCKET_PATH=path).startswith("WEBSOCKET_PATH must be a path such as ")
+
+    @pytest.mark.parametrize("below", ["", "/ws"])
+    @pytest.mark.parametrize("path", ["/socket.io", "/healthz", "/readyz", "/metrics"])
+    def test_path_of_another_route_is_rejected(self, path: str, below: str) -> None:
+        assert load_error(WEBSOCKET_PATH=path + below) == (
+            "WEBSOCKET_PATH must be a path such as /ws, and not below /socket.io, /healthz, "
+            f"/readyz or /metrics, not '{path}{below}'"
+        )
+
+
 class TestOrigins:
     @pytest.mark.parametrize(
         "given",
