@@ -41,6 +41,8 @@ class StoreKind:
     normalize: Callable[[str], str] = _unchanged
     """Returns a URL without what does not apply to the chat; raises ValueError saying what the URL
     must be."""
+    names_place: bool = True
+    """Whether its URLs continue after the prefix, and may name a driver."""
 
     @property
     def scheme(self) -> str:
@@ -57,6 +59,7 @@ STORES: Final[Sequence[StoreKind]] = (
             settings.chat_memory_conversations,
             settings.limits().max_rooms_per_user,
         ),
+        names_place=False,
     ),
     StoreKind(
         "sqlite:///",
@@ -85,13 +88,18 @@ _SYNONYMS: Final = {"postgres": "postgresql"}
 
 
 def database_url(given: object) -> str:
-    """Accept a store's URL; ignore its driver, which the host may have set for its own use."""
+    """Accept a store's URL; ignore its driver, which the host may have set for its own use.
+
+    Schemes are case-insensitive (RFC 3986, section 3.1).
+    """
     scheme, separator, rest = text(given).partition("://")
-    database = scheme.partition("+")[0]
+    database, plus, _driver = scheme.lower().partition("+")
     kind = _BY_SCHEME.get(_SYNONYMS.get(database, database))
     if not separator or kind is None:
         *others, last = [each.prefix for each in STORES]
         raise ValueError(f"must begin with {', '.join(others)} or {last}")
+    if not kind.names_place and (plus or rest):
+        raise ValueError(f"must be {kind.prefix} alone")
     return kind.normalize(f"{kind.scheme}://{rest}")
 
 

@@ -41,6 +41,26 @@ class TestSqliteUrl:
         assert load_error(DATABASE_URL=url).startswith(f"DATABASE_URL {reason}")
 
 
+class TestDatabaseUrl:
+    @pytest.mark.parametrize(
+        ("given", "normalized"),
+        [
+            ("MEMORY://", "memory://"),
+            ("SQLite+AioSQLite:///Chat.db", "sqlite:///Chat.db"),
+            ("POSTGRES://Ada@db/Chat", "postgresql://Ada@db/Chat"),
+        ],
+    )
+    def test_scheme_is_case_insensitive(self, given: str, normalized: str) -> None:
+        assert load(DATABASE_URL=given).database_url == normalized
+
+    @pytest.mark.parametrize(
+        "url",
+        ["memory://x", "memory:///", "memory://?x", "memory+x://", "memory+://", "Memory+x://y"],
+    )
+    def test_memory_has_neither_name_nor_driver(self, url: str) -> None:
+        assert load_error(DATABASE_URL=url) == "DATABASE_URL must be memory:// alone"
+
+
 class TestWebSocketPath:
     @pytest.mark.parametrize("path", ["", "/ws", "/chat/v1.0", "/socket.io-ws", "/healthzz"])
     def test_path_is_accepted(self, path: str) -> None:
