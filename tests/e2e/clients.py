@@ -31,7 +31,7 @@ def transports(transport: Transport) -> list[str]:
 
 
 @attrs.define
-class Refused(Exception):
+class Rejected(Exception):
     """The server answered with a CONNECT_ERROR."""
 
     message: str
@@ -123,7 +123,7 @@ class PythonClient:
             open_clients.untrack(self)
             if self._error is None or not isinstance(error, socketio.exceptions.ConnectionError):
                 raise
-            raise Refused(self._error["message"], self._error.get("data")) from None
+            raise Rejected(self._error["message"], self._error.get("data")) from None
         return self
 
     async def _on_event(self, event: str, *payload: Any) -> None:
@@ -221,7 +221,7 @@ class NodeClient:
         outcomes = (":connect", ":connect_error")
         await self.inbox.until(lambda: any(self.inbox.of(outcome) for outcome in outcomes))
         for error in self.inbox.of(":connect_error"):
-            raise Refused(error["message"], error["data"])
+            raise Rejected(error["message"], error["data"])
         if transport == "upgrade":
             await until(self, ":upgrade")
 

@@ -8,7 +8,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.e2e import open_clients
-from tests.e2e.clients import PATIENCE_SECONDS, Inbox, Json, Refused, Transport
+from tests.e2e.clients import PATIENCE_SECONDS, Inbox, Json, Rejected, Transport
 
 PATH = "/ws"
 
@@ -41,7 +41,7 @@ class JsonClient:
         answer = await self.call("connect", auth if auth is not None else {})
         if not answer.pop("ok"):
             await self.close()
-            raise Refused(answer["error"]["message"], answer["error"])
+            raise Rejected(answer["error"]["message"], answer["error"])
 
     async def _read(self) -> None:
         try:

@@ -52,7 +52,7 @@ async def in_a_thread(tmp_path: Path) -> AsyncIterator[Callable[[str], Any]]:
         try:
             return {"seq": calls[name]()}
         except WrongEventLoopError as error:
-            return {"refused": str(error)}
+            return {"rejected": str(error)}
 
     async with serving(app) as url, aiohttp.ClientSession(url) as http:
 
@@ -69,7 +69,7 @@ async def test_call_from_another_event_loop_is_rejected_with_instructions(
 ) -> None:
     answer = await in_a_thread(name)
 
-    assert "anyio.from_thread.run(chat.execute, actor, command)" in answer["refused"]
+    assert "anyio.from_thread.run(chat.execute, actor, command)" in answer["rejected"]
 
 
 @pytest.mark.parametrize("name", ["anyio.from_thread", "run_coroutine_threadsafe"])

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tests.e2e.clients import Refused, settled, until
+from tests.e2e.clients import Rejected, settled, until
 from tests.e2e.conftest import Connect
 from tests.tokens import SECRET, token
 
@@ -28,27 +28,27 @@ async def test_bearer_token_in_header_authenticates_user(connect: Connect) -> No
 
 
 async def test_token_in_query_string_is_ignored(connect: Connect) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(Rejected) as rejected:
         await connect("ada", query={"token": token("ada")}, auth={})
 
-    assert refused.value.data["code"] == "unauthenticated"
+    assert rejected.value.data["code"] == "unauthenticated"
 
 
 async def test_client_without_token_is_rejected(connect: Connect) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(Rejected) as rejected:
         await connect("ada", auth={})
 
-    assert refused.value.data["code"] == "unauthenticated"
+    assert rejected.value.data["code"] == "unauthenticated"
 
 
 async def test_invalid_token_is_rejected_without_details(connect: Connect) -> None:
     header, claims, _ = token("ada").split(".")
     *_, other_signature = token("bob").split(".")
 
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(Rejected) as rejected:
         await connect("ada", auth={"token": f"{header}.{claims}.{other_signature}"})
 
-    assert refused.value.data == {
+    assert rejected.value.data == {
         "code": "unauthenticated",
         "message": "the token is not valid",
     }
@@ -57,10 +57,10 @@ async def test_invalid_token_is_rejected_without_details(connect: Connect) -> No
 async def test_expired_token_is_rejected_as_expired(connect: Connect) -> None:
     ended = token("ada", exp=int(time.time()) - 60)
 
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(Rejected) as rejected:
         await connect("ada", auth={"token": ended})
 
-    assert refused.value.data["code"] == "token_expired"
+    assert rejected.value.data["code"] == "token_expired"
 
 
 async def test_connected_is_first_event_and_describes_connection(connect: Connect) -> None:
@@ -113,7 +113,7 @@ async def test_rejected_client_gets_no_messages(connect: Connect) -> None:
     ada = await connect("ada")
     await ada.call("join_room", {"room_id": "lobby"})
 
-    with pytest.raises(Refused):
+    with pytest.raises(Rejected):
         await connect("bob", auth={"token": SECRET})
     answer = await ada.call("send_group_message", {"room_id": "lobby", "content": "hello"})
     await settled(ada)

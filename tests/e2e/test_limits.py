@@ -9,7 +9,7 @@ import pytest
 from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import compose
 from socketio_app.entrypoints.settings import Settings
-from tests.e2e.clients import Refused, settled
+from tests.e2e.clients import Rejected, settled
 from tests.e2e.frame_client import FrameClient, Transport
 from tests.e2e.limited_chat import Serve, open_client, serve, transport
 from tests.e2e.raw_client import raw_polling
@@ -31,10 +31,10 @@ class TestConnections:
         async with serve(connections_per_user=2) as (composition, url):
             devices = [await open_client(url, "ada", transport) for _ in range(2)]
 
-            with pytest.raises(Refused) as refused:
+            with pytest.raises(Rejected) as rejected:
                 await open_client(url, "ada", transport)
 
-            assert refused.value.data["code"] == "too_many_connections"
+            assert rejected.value.data["code"] == "too_many_connections"
             bob = await open_client(url, "bob", transport)
             for client in (*devices, bob):
                 await client.close()
@@ -83,8 +83,8 @@ async def handshake(url: str, transport: Transport, headers: dict[str, str] | No
         try:
             async with http.ws_connect(HANDSHAKE + "websocket"):
                 return 200
-        except aiohttp.WSServerHandshakeError as refused:
-            return refused.status
+        except aiohttp.WSServerHandshakeError as rejected:
+            return rejected.status
 
 
 class TestConnectTimeout:

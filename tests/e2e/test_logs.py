@@ -19,7 +19,7 @@ from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import Composition, compose
 from socketio_app.entrypoints.logs import log_config
 from socketio_app.entrypoints.settings import Settings
-from tests.e2e.clients import PythonClient, Refused, until
+from tests.e2e.clients import PythonClient, Rejected, until
 from tests.e2e.raw_client import raw_websocket
 from tests.e2e.serving import serving, serving_in_a_thread
 from tests.stores import HookedStore
@@ -93,7 +93,7 @@ async def test_connection_logs_two_lines_with_user_duration_and_reason(
 @pytest.mark.anyio
 async def test_rejected_connection_logs_one_line(log: io.StringIO) -> None:
     async with serving(application(chat_with_errors())) as url:
-        with pytest.raises(Refused):
+        with pytest.raises(Rejected):
             await PythonClient().open(url, "websocket", {"auth": {"token": MARK}})
 
     (rejected,) = events(log, "connection rejected")
@@ -109,7 +109,7 @@ async def test_rejected_connection_logs_one_line(log: io.StringIO) -> None:
 async def test_client_that_repeats_its_rejected_token_logs_one_warning(log: io.StringIO) -> None:
     async with serving(application(chat_with_errors())) as url:
         for _ in range(3):
-            with pytest.raises(Refused):
+            with pytest.raises(Rejected):
                 await PythonClient().open(url, "websocket", {"auth": {"token": MARK}})
 
     rejections = events(log, "connection rejected")
@@ -122,7 +122,7 @@ async def test_reason_for_a_rejected_token_is_logged_and_never_sent(log: io.Stri
     claims = {"sub": "ada", "exp": future + 60, "iat": future}
     auth = {"token": jose.jwt.encode(claims, SECRET, "HS256")}
     async with serving(application(chat_with_errors())) as url:
-        with pytest.raises(Refused) as answer:
+        with pytest.raises(Rejected) as answer:
             await PythonClient().open(url, "websocket", {"auth": auth})
 
     (rejected,) = events(log, "connection rejected")

@@ -156,11 +156,11 @@ async def test_retry_with_other_content_is_conflict(connect: Connect) -> None:
     command = {"to_user_id": "bob", "content": "hello", "client_message_id": "m1"}
     first = await ada.call("send_personal_message", command)
 
-    refused = await ada.call("send_personal_message", {**command, "content": "another"})
+    rejected = await ada.call("send_personal_message", {**command, "content": "another"})
 
-    assert not refused["ok"]
-    assert refused["error"]["code"] == "conflict"
-    assert refused["error"]["field"] == "client_message_id"
+    assert not rejected["ok"]
+    assert rejected["error"]["code"] == "conflict"
+    assert rejected["error"]["field"] == "client_message_id"
     await settled(bob, ada)
     assert bob.inbox.of("receive_personal_message") == [first["message"]]
 

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families as read_metr
 from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import compose
 from socketio_app.entrypoints.settings import Settings
-from tests.e2e.clients import PythonClient, Refused, until
+from tests.e2e.clients import PythonClient, Rejected, until
 from tests.e2e.serving import serving
 from tests.e2e.test_serving import free_port, served
 from tests.tokens import SECRET, token
@@ -56,7 +56,7 @@ async def test_all_activity_is_counted(tmp_path: Path) -> None:
             await PythonClient().open(url, "websocket", {"auth": {"token": token(name)}})
             for name in ("ada", "bob")
         ]
-        with pytest.raises(Refused):
+        with pytest.raises(Rejected):
             await PythonClient().open(url, "websocket", {"auth": {"token": "no token"}})
         for client in (ada, bob):
             await client.call("join_room", {"room_id": "lobby"})

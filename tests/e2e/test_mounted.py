@@ -19,7 +19,7 @@ from socketio_app.domain.identifiers import RoomId, UserId
 from socketio_app.entrypoints.mounted_app import HostLifespanError
 from socketio_app.entrypoints.settings import Settings
 from socketio_app.main import create_socketio_app
-from tests.e2e.clients import PythonClient, Refused, until
+from tests.e2e.clients import PythonClient, Rejected, until
 from tests.e2e.serving import serving
 from tests.tokens import SECRET, token
 
@@ -219,9 +219,9 @@ async def test_host_can_verify_tokens(asynchronous: bool) -> None:
     async with serving(app) as base_url:
         ada = await client(base_url, "ada", auth={"token": "session-of-ada"})
         assert (await until(ada, "connected"))["user_id"] == "ada"
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(Rejected) as rejected:
             await client(base_url, "ada", auth={"token": token("ada")})
-        assert refused.value.data["code"] == "unauthenticated"
+        assert rejected.value.data["code"] == "unauthenticated"
         await ada.close()
 
 

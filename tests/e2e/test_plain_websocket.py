@@ -13,7 +13,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
-from socketio_app.adapters.jsonsocket.session import MAX_REFUSED
+from socketio_app.adapters.jsonsocket.session import MAX_REJECTED
 from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import Composition, compose
 from socketio_app.entrypoints.settings import Settings
@@ -100,29 +100,29 @@ class TestAuthentication:
 
         assert (event["event"], event["payload"]["user_id"]) == ("connected", "ada")
 
-    async def test_rejected_token_is_refused_and_another_may_follow(self, url: str) -> None:
+    async def test_another_token_may_follow_a_rejected_one(self, url: str) -> None:
         async with plain(url) as socket:
-            refused = await asked(socket, id="a", command="connect", payload={"token": "nonsense"})
+            rejected = await asked(socket, id="a", command="connect", payload={"token": "nonsense"})
             accepted = await asked(
                 socket, id="b", command="connect", payload={"token": token("ada")}
             )
 
-        assert (refused["id"], refused["error"]["code"]) == ("a", "unauthenticated")
+        assert (rejected["id"], rejected["error"]["code"]) == ("a", "unauthenticated")
         assert (accepted["id"], accepted["ok"]) == ("b", True)
 
-    async def test_command_before_connect_is_refused(self, url: str) -> None:
+    async def test_command_before_connect_is_rejected(self, url: str) -> None:
         async with plain(url) as socket:
             answer = await asked(socket, id=1, command="join_room", payload=LOBBY)
 
         assert answer["error"]["code"] == "unauthenticated"
 
-    async def test_second_connect_is_refused(self, url: str) -> None:
+    async def test_second_connect_is_rejected(self, url: str) -> None:
         async with json_client(url, "ada") as ada:
             answer = await ada.call("connect", {"token": token("ada")})
 
         assert answer["error"]["code"] == "invalid_payload"
 
-    async def test_second_connect_while_the_handshakes_token_is_verified_is_refused(self) -> None:
+    async def test_second_connect_while_the_handshakes_token_is_verified_is_rejected(self) -> None:
         verifier = SlowVerifier()
         composition = compose(SETTINGS, verify_token=verifier)
         async with serving(application(composition)) as url:
@@ -181,7 +181,7 @@ class TestAuthentication:
         assert connected["payload"]["user_id"] == "ada"
         assert [(answer["id"], answer["ok"]) for answer in answers] == [(1, True), (2, True)]
 
-    async def test_commands_that_waited_for_a_rejected_token_are_refused(self) -> None:
+    async def test_commands_that_waited_for_a_rejected_token_are_rejected(self) -> None:
         verifier = SlowVerifier()
         async with serving(application(compose(SETTINGS, verify_token=verifier))) as url:
             async with plain(url, subprotocols=[Subprotocol("bearer.")]) as socket:
@@ -191,10 +191,10 @@ class TestAuthentication:
                 await received(socket)
                 verifier.answer.set()
 
-                rejected, refused, connected = await next_frames(socket, 3)
+                error, rejected, connected = await next_frames(socket, 3)
 
-        assert (rejected["event"], rejected["payload"]["code"]) == ("error", "unauthenticated")
-        assert (refused["id"], refused["error"]["code"]) == (1, "unauthenticated")
+        assert (error["event"], error["payload"]["code"]) == ("error", "unauthenticated")
+        assert (rejected["id"], rejected["error"]["code"]) == (1, "unauthenticated")
         assert (connected["id"], connected["user_id"]) == (2, "ada")
 
     async def test_commands_wait_while_the_token_of_connect_is_verified(self) -> None:
@@ -212,21 +212,21 @@ class TestAuthentication:
         assert (connected["id"], connected["user_id"]) == (1, "ada")
         assert (answer["id"], answer["ok"]) == (2, True)
 
-    async def test_authorization_header_without_a_bearer_token_is_refused(self, url: str) -> None:
+    async def test_authorization_header_without_a_bearer_token_is_rejected(self, url: str) -> None:
         async with plain(url, additional_headers={"Authorization": "Basic YWRhOg=="}) as socket:
             (error,) = await next_frames(socket, 1)
 
         assert (error["event"], error["payload"]["code"]) == ("error", "unauthenticated")
 
-    async def test_refusal_before_connect_names_the_command(self, url: str) -> None:
+    async def test_rejection_before_connect_names_the_command(self, url: str) -> None:
         async with plain(url) as socket:
             error = await asked(socket, command="join_room", payload=LOBBY)
 
         assert (error["event"], error["payload"]["command"]) == ("error", "join_room")
 
-    async def test_many_refusals_before_connect_close_the_connection(self, url: str) -> None:
+    async def test_many_rejections_before_connect_close_the_connection(self, url: str) -> None:
         async with plain(url) as socket:
-            for _ in range(MAX_REFUSED + 1):
+            for _ in range(MAX_REJECTED + 1):
                 await socket.send('{"command":"join_room"}')
             with contextlib.suppress(ConnectionClosed):
                 await socket.wait_closed()
@@ -286,7 +286,7 @@ class TestFrames:
             assert (await ada.call("join_room", LOBBY))["ok"]
 
     @pytest.mark.parametrize("payload", [[], 1, None, {"room_id": 1}, {}])
-    async def test_wrong_payload_is_refused(self, url: str, payload: Any) -> None:
+    async def test_wrong_payload_is_rejected(self, url: str, payload: Any) -> None:
         async with json_client(url, "ada") as ada:
             answer = await ada.call("join_room", payload)
 
@@ -312,11 +312,11 @@ class TestFrames:
 
         assert (error["code"], error["field"]) == ("invalid_payload", "id")
 
-    async def test_unknown_command_is_refused(self, url: str) -> None:
+    async def test_unknown_command_is_rejected(self, url: str) -> None:
         async with json_client(url, "ada") as ada:
             assert (await ada.call("nonsense"))["error"]["code"] == "unknown_command"
 
-    async def test_refusal_without_an_id_is_an_event_that_names_the_command(self, url: str) -> None:
+    async def test_rejection_without_an_id_is_an_event_naming_the_command(self, url: str) -> None:
         async with json_client(url, "ada") as ada:
             post = {**LOBBY, "content": "hello", "client_message_id": "mine"}
             await ada.send("send_group_message", post)
@@ -401,12 +401,12 @@ async def status_of_handshake(url: str, **headers: str) -> int:
         return error.response.status_code
 
 
-async def test_web_origin_that_is_not_allowed_is_refused(url: str) -> None:
+async def test_web_origin_that_is_not_allowed_is_rejected(url: str) -> None:
     assert await status_of_handshake(url, Origin="http://elsewhere") == 403
     assert await status_of_handshake(url, Origin=url) == 101
 
 
-async def test_refused_web_origins_are_logged_at_a_limited_rate(
+async def test_rejected_web_origins_are_logged_at_a_limited_rate(
     url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(3):
@@ -416,7 +416,7 @@ async def test_refused_web_origins_are_logged_at_a_limited_rate(
     assert lines == ["refused a web origin: http://elsewhere"]
 
 
-async def test_too_many_handshakes_from_an_address_are_refused() -> None:
+async def test_too_many_handshakes_from_an_address_are_rejected() -> None:
     settings = Settings(secret_key=SECRET, websocket_path=PATH, handshakes_per_address=1)
     async with serving(application(compose(settings))) as url:
         statuses = {await status_of_handshake(url) for _ in range(60)}
@@ -424,7 +424,7 @@ async def test_too_many_handshakes_from_an_address_are_refused() -> None:
     assert statuses == {101, 429}
 
 
-async def test_server_without_takeover_refuses_the_handshake() -> None:
+async def test_server_without_takeover_rejects_the_handshake() -> None:
     app = application(compose(SETTINGS))
     async with serving(app, "websockets-sansio") as url:
         assert await status_of_handshake(url) == 501

@@ -95,7 +95,7 @@ async def test_first_command_after_database_restart_succeeds() -> None:
         ):
             assert (await ada.call("send_personal_message", personal("bob", "one")))["ok"]
             server.stop()
-            refused = await ada.call("send_personal_message", personal("bob", "two"))
+            rejected = await ada.call("send_personal_message", personal("bob", "two"))
             async with http.get(f"{url}/readyz") as ready:
                 assert ready.status == 503
             server.start()
@@ -103,7 +103,7 @@ async def test_first_command_after_database_restart_succeeds() -> None:
             sent = await ada.call("send_personal_message", personal("bob", "two"))
             listed = await ada.call("list_conversations", {})
 
-            assert refused["error"]["code"] == "unavailable"
+            assert rejected["error"]["code"] == "unavailable"
             assert sent["message"]["seq"] == 2
             assert listed["ok"]
             async with http.get(f"{url}/readyz") as ready:

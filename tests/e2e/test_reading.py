@@ -43,10 +43,10 @@ async def test_only_members_can_read_history_of_room(connect: Connect) -> None:
     await ada.call("join_room", IN_LOBBY)
     sent = await send_messages(ada, IN_LOBBY, "hello")
 
-    refused = await eve.call("fetch_history", IN_LOBBY)
+    rejected = await eve.call("fetch_history", IN_LOBBY)
     given = await ada.call("fetch_history", IN_LOBBY)
 
-    assert refused["error"]["code"] == "not_a_member"
+    assert rejected["error"]["code"] == "not_a_member"
     assert given["messages"] == sent
 
 

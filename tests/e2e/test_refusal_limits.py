@@ -6,12 +6,12 @@ import logging
 
 import pytest
 
-from socketio_app.adapters.socketio.session import MAX_IGNORED_PACKETS, MAX_REFUSED_CONNECTS
+from socketio_app.adapters.socketio.session import MAX_IGNORED_PACKETS, MAX_REJECTED_CONNECTS
 from socketio_app.application.refusal_limit import BYTES_PER_REFUSAL
 from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import compose
 from socketio_app.entrypoints.settings import Settings
-from tests.e2e.clients import Refused, settled
+from tests.e2e.clients import Rejected, settled
 from tests.e2e.frame_client import FrameClient, FrameSocket, Transport
 from tests.e2e.limited_chat import Serve, open_client, serve, transport
 from tests.e2e.serving import serving
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.anyio
 GOODBYE = "41"
 
 
-class TestRefusals:
+class TestRejections:
     async def test_client_that_exceeds_refusal_limit_is_disconnected(
         self, serve: Serve, transport: Transport, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -49,7 +49,7 @@ class TestRefusals:
         assert [line.get("reason") for line in lines] == [None, "too_many_refusals"]
 
     @pytest.mark.parametrize("packet", ["43[]", "461-[]", "3"])
-    async def test_packets_without_command_count_as_refusals(
+    async def test_packets_without_command_count_as_rejections(
         self, serve: Serve, transport: Transport, packet: str
     ) -> None:
         async with serve(rate_refusals_per_connection=5, rate_burst_seconds=2) as (_, url):
@@ -61,7 +61,7 @@ class TestRefusals:
             assert mallory.received.count(GOODBYE) == 1
             await mallory.release()
 
-    async def test_control_frames_count_as_refusals(self) -> None:
+    async def test_control_frames_count_as_rejections(self) -> None:
         settings = Settings(secret_key=SECRET, rate_refusals_per_connection=5, rate_burst_seconds=2)
         async with serving(application(compose(settings))) as url:
             mallory = await FrameClient.open(url, "websocket")
@@ -90,7 +90,7 @@ class TestRefusals:
 
             await mallory.release()
 
-    async def test_large_packet_counts_as_several_refusals(self, serve: Serve) -> None:
+    async def test_large_packet_counts_as_several_rejections(self, serve: Serve) -> None:
         async with serve(rate_refusals_per_connection=6, rate_burst_seconds=2) as (_, url):
             mallory = await FrameClient.open(url, "websocket")
             await mallory.send_until(['40{"token":"%s"}' % token("mallory")], '42["connected"')
@@ -102,7 +102,7 @@ class TestRefusals:
             assert answers in range(3, 10)
             await mallory.release()
 
-    async def test_refusals_within_rate_are_tolerated(self, serve: Serve) -> None:
+    async def test_rejections_within_rate_are_tolerated(self, serve: Serve) -> None:
         async with serve(rate_refusals_per_connection=5, rate_burst_seconds=2) as (_, url):
             ada = await open_client(url, "ada", "websocket")
             for _ in range(10):
@@ -125,9 +125,9 @@ class TestRefusals:
 
             answers = [json.loads(p[p.index("[") :])[0] for p in mallory.received if p[:2] == "43"]
             assert sum(answer["ok"] for answer in answers) in range(100, 200)
-            refused = next(answer["error"] for answer in answers if not answer["ok"])
-            assert refused["code"] == "rate_limited"
-            assert 0 < refused["retry_after_ms"] <= 100
+            rejected = next(answer["error"] for answer in answers if not answer["ok"])
+            assert rejected["code"] == "rate_limited"
+            assert 0 < rejected["retry_after_ms"] <= 100
             await mallory.release()
             await until_empty(composition)
 
@@ -144,10 +144,10 @@ class TestConnects:
             await mallory.send_until([self.CONNECT, "41"] * 2 + [self.CONNECT], "44")
 
             assert sum(packet.startswith("40") for packet in mallory.received) == 2
-            refused = json.loads(mallory.received[-1][2:])["data"]
-            assert refused["code"] == "rate_limited"
-            assert refused["retry_after_ms"] in range(1, 1001)
-            await mallory.send_until([self.CONNECT] * (2 * MAX_REFUSED_CONNECTS), "<end>")
+            rejected = json.loads(mallory.received[-1][2:])["data"]
+            assert rejected["code"] == "rate_limited"
+            assert rejected["retry_after_ms"] in range(1, 1001)
+            await mallory.send_until([self.CONNECT] * (2 * MAX_REJECTED_CONNECTS), "<end>")
             assert mallory.is_at_end
             await mallory.release()
 
@@ -156,11 +156,11 @@ class TestConnects:
             asked = [open_client(url, "ada", "websocket") for _ in range(10)]
             answers = await asyncio.gather(*asked, return_exceptions=True)
 
-            refusals = [each for each in answers if isinstance(each, Refused)]
+            rejections = [each for each in answers if isinstance(each, Rejected)]
             clients = [each for each in answers if not isinstance(each, BaseException)]
-            assert {each.data["code"] for each in refusals} == {"rate_limited"}
+            assert {each.data["code"] for each in rejections} == {"rate_limited"}
             assert len(clients) >= 2
-            assert len(clients) + len(refusals) == 10
+            assert len(clients) + len(rejections) == 10
             clients.append(await open_client(url, "bob", "websocket"))
             for client in clients:
                 await client.close()
@@ -180,8 +180,8 @@ class TestConnects:
         async with serving(application(composition)) as url:
             mallory = await FrameClient.open(url, "websocket")
             await mallory.send_until([*[self.CONNECT] * 8, "40/other,"], "44/other,")
-            refusals = [each for each in mallory.received if each.startswith("44{")]
-            codes = [json.loads(each[2:])["data"]["code"] for each in refusals]
+            rejections = [each for each in mallory.received if each.startswith("44{")]
+            codes = [json.loads(each[2:])["data"]["code"] for each in rejections]
             await mallory.release()
 
         assert codes[:3] == ["unauthenticated"] * 3

@@ -50,8 +50,8 @@ async def test_session_has_one_upgrade_at_a_time(url: str, composition: Composit
             (websocket,) = [
                 each for each in opened if isinstance(each, aiohttp.ClientWebSocketResponse)
             ]
-            refused = [each for each in opened if isinstance(each, aiohttp.WSServerHandshakeError)]
-            assert len(refused) == 19
+            rejected = [each for each in opened if isinstance(each, aiohttp.WSServerHandshakeError)]
+            assert len(rejected) == 19
 
             await websocket.send_str("2probe")
             await next_text(websocket, "3probe")
@@ -86,13 +86,13 @@ async def test_number_of_failed_upgrades_is_limited_and_polling_continues(
     async with raw_polling(url) as polling, aiohttp.ClientSession(url) as http:
         await polling.post(CONNECT)
         websocket_url = f"{OPEN_WEBSOCKET}&sid={polling.url.rpartition('sid=')[2]}"
-        opened = refused = 0
-        while refused < 100 and opened <= MAX_PROBES:
+        opened = rejected = 0
+        while rejected < 100 and opened <= MAX_PROBES:
             try:
                 async with http.ws_connect(websocket_url):
-                    opened, refused = opened + 1, 0
+                    opened, rejected = opened + 1, 0
             except aiohttp.WSServerHandshakeError:
-                refused += 1  # the server may not have noticed the end of the last one yet
+                rejected += 1  # the server may not have noticed the end of the last one yet
 
         assert opened == MAX_PROBES
         assert any(packet.startswith("40") for packet in await polling.get())

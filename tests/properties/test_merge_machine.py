@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from socketio_app.adapters.custom_verifier import CustomVerifier
 from socketio_app.adapters.fanout.dispatcher import CommandDispatcher
 from socketio_app.adapters.fanout.hub import Hub
-from socketio_app.adapters.fanout.refusal_log import RefusalLog
+from socketio_app.adapters.fanout.rejection_log import RejectionLog
 from socketio_app.adapters.socketio.encoding import SOCKETIO_ENCODING, encode_event
 from socketio_app.adapters.socketio.events import CommandEvent
 from socketio_app.application.chat import Chat
@@ -64,7 +64,7 @@ class MergeMachine(RuleBasedStateMachine):
             Limits(rates={}, refusals=None),
         )
         self.loop.run_until_complete(self.open_chat())
-        self.dispatcher = CommandDispatcher(self.chat, RefusalLog())
+        self.dispatcher = CommandDispatcher(self.chat, RejectionLog())
         self.clients: list[Client] = []
         self.unanswered: set[str] = set()
         """Messages that failed as unavailable, and of which no retry succeeded.

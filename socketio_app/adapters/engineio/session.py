@@ -18,7 +18,7 @@ from socketio_app.adapters.engineio.context import SessionContext
 from socketio_app.adapters.engineio.poll_codec import encode_frame
 from socketio_app.adapters.engineio.polling import PollingTransport
 from socketio_app.adapters.engineio.state import State
-from socketio_app.adapters.engineio.upgrade import MAX_PROBES, UPGRADE_REFUSED, open_websocket
+from socketio_app.adapters.engineio.upgrade import MAX_PROBES, UPGRADE_REJECTED, open_websocket
 from socketio_app.adapters.engineio.websocket_transport import WebSocketTransport
 from socketio_app.adapters.websocket import frames
 from socketio_app.adapters.websocket.close_reasons import (
@@ -131,7 +131,7 @@ class EngineSession(ClientSession):
     async def _open_websocket(self, environ: dict[str, Any]) -> Any:
         """Open a WebSocket, or return a response that rejects the upgrade."""
         if self._is_probed or self._probes >= MAX_PROBES:
-            return UPGRADE_REFUSED
+            return UPGRADE_REJECTED
         self._is_probed = self.connected
         self._probes += self.connected
         try:

@@ -20,8 +20,8 @@ from socketio_app.adapters.fanout.connect_limit import ConnectLimit
 from socketio_app.adapters.fanout.dispatcher import CommandDispatcher
 from socketio_app.adapters.fanout.encoding import Encoding
 from socketio_app.adapters.fanout.hub import Hub
-from socketio_app.adapters.fanout.refusal_log import RefusalLog
 from socketio_app.adapters.fanout.registry import ConnectionRegistry
+from socketio_app.adapters.fanout.rejection_log import RejectionLog
 from socketio_app.application.chat import Chat
 from socketio_app.application.metrics import Metrics
 from socketio_app.application.ports import TokenVerifier
@@ -51,11 +51,11 @@ class SessionServer:
         self.context = options.context(
             chat.delivery.confirm, metrics, is_traced=tracing is not None
         )
-        refusals, limit = RefusalLog(), ConnectLimit(options.connects)
+        rejections, limit = RejectionLog(), ConnectLimit(options.connects)
         self.registry = ConnectionRegistry(
-            chat, hub, verifier, limit, refusals, self.encoding, new_id, metrics
+            chat, hub, verifier, limit, rejections, self.encoding, new_id, metrics
         )
-        self.dispatcher = CommandDispatcher(chat, refusals, metrics, tracing)
+        self.dispatcher = CommandDispatcher(chat, rejections, metrics, tracing)
         self._handshakes = HandshakeLimit(options.handshakes)
         self._handshake_log = HandshakeLog()
         self.cors_origins = options.cors_origins

@@ -31,7 +31,7 @@ MAX_PROBES = 5
 Each attempt costs an HTTP upgrade, and rate limits per address apply only to new sessions.
 """
 
-UPGRADE_REFUSED: Final = rejection(
+UPGRADE_REJECTED: Final = rejection(
     HTTPStatus.BAD_REQUEST, '"An upgrade is in progress, or too many failed"'
 )
 """Response to an upgrade while another is in progress, or after `MAX_PROBES` attempts."""

@@ -6,8 +6,8 @@ from functools import partial
 from time import perf_counter
 from typing import Any, Protocol
 
-from socketio_app.adapters.fanout.refusal_log import RefusalLog
 from socketio_app.adapters.fanout.registry import new_error_id
+from socketio_app.adapters.fanout.rejection_log import RejectionLog
 from socketio_app.adapters.fanout.subscriber import Subscriber
 from socketio_app.adapters.websocket.close_reasons import TOO_MANY_REFUSALS
 from socketio_app.adapters.websocket.frames import Frame
@@ -64,7 +64,7 @@ class CommandDispatcher:
 
     Args:
         chat: executes the commands.
-        refusals: logs rejected tokens.
+        rejections: logs rejected tokens.
         metrics: counts commands, if given.
         tracing: traces commands, if given.
     """
@@ -72,12 +72,12 @@ class CommandDispatcher:
     def __init__(
         self,
         chat: Chat,
-        refusals: RefusalLog,
+        rejections: RejectionLog,
         metrics: Metrics | None = None,
         tracing: Tracing | None = None,
     ) -> None:
         self._chat = chat
-        self._refusals = refusals
+        self._rejections = rejections
         self._metrics = metrics
         self.dispatch: Callable[[Actor, Subscriber, Request], Coroutine[Any, Any, object]]
         self.dispatch = (
@@ -112,7 +112,7 @@ class CommandDispatcher:
             result = await self._chat.execute(actor, request.command())
         except ChatError as error:
             outcome = error.code
-            self._refuse(actor, subscriber, request, error)
+            self._reject(actor, subscriber, request, error)
         except Exception:
             outcome, error_id = "internal", new_error_id()
             fields = _error_fields(error_id, actor, request, perf_counter() - started)
@@ -130,12 +130,12 @@ class CommandDispatcher:
             self._metrics.count_command(request.name, outcome, perf_counter() - started)
         return outcome
 
-    def _refuse(
+    def _reject(
         self, actor: Actor, subscriber: Subscriber, request: Request, error: ChatError
     ) -> None:
         if isinstance(error, TokenRejected):
             source = {"connection": actor.connection_id, "user": actor.user_id}
-            self._refusals.refused("token refresh rejected", error, source)
+            self._rejections.rejected("token refresh rejected", error, source)
         subscriber.write(request.error_frame(outgoing.error_payload(error)))
         if self._chat.refusal_limit.exceeded(actor, error, request.size):
             subscriber.dismiss(TOO_MANY_REFUSALS, subscriber.encoding.last_frame)

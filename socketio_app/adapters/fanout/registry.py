@@ -17,7 +17,7 @@ from socketio_app.adapters.fanout.connect_limit import ConnectLimit
 from socketio_app.adapters.fanout.encoding import Encoding
 from socketio_app.adapters.fanout.hub import Hub
 from socketio_app.adapters.fanout.pushing import push
-from socketio_app.adapters.fanout.refusal_log import RefusalLog
+from socketio_app.adapters.fanout.rejection_log import RejectionLog
 from socketio_app.adapters.fanout.subscriber import ConnectionWriter, Subscriber
 from socketio_app.adapters.websocket.frames import Frame
 from socketio_app.adapters.websocket.interface import FrameWriter
@@ -56,7 +56,7 @@ class Client(ConnectionWriter, Protocol):
         ...
 
 
-class ConnectRefusedError(Exception):
+class ConnectRejectedError(Exception):
     """A client was rejected. `error` is the wire contract's error object."""
 
     def __init__(self, error: outgoing.Payload) -> None:
@@ -84,7 +84,7 @@ class ConnectionRegistry:
     hub: Hub
     verifier: TokenVerifier
     connect_limit: ConnectLimit
-    refusals: RefusalLog
+    rejections: RejectionLog
     encoding: Encoding
     new_connection_id: Callable[[], str]
     metrics: Metrics | None
@@ -100,7 +100,7 @@ class ConnectionRegistry:
             is_first: whether this is the first attempt to connect over the session.
 
         Raises:
-            ConnectRefusedError: the client was rejected, and the rejection logged.
+            ConnectRejectedError: the client was rejected, and the rejection logged.
         """
         try:
             self.connect_limit.check(client.sid, client.address, is_first=is_first)
@@ -109,15 +109,15 @@ class ConnectionRegistry:
             return await self._prepare(client, identity)
         except ChatError as error:
             source = {} if client.address is None else {"address": client.address}
-            self.refusals.refused("connection rejected", error, source)
-            self._count_refusal(error.code)
-            raise ConnectRefusedError(outgoing.error_payload(error)) from None
+            self.rejections.rejected("connection rejected", error, source)
+            self._count_rejection(error.code)
+            raise ConnectRejectedError(outgoing.error_payload(error)) from None
         except Exception:
             error_id = new_error_id()
             fields = {"error_id": error_id}
             log.exception("internal error %s while authenticating a client", error_id, extra=fields)
-            self._count_refusal("internal")
-            raise ConnectRefusedError(outgoing.internal_error_payload(error_id)) from None
+            self._count_rejection("internal")
+            raise ConnectRejectedError(outgoing.internal_error_payload(error_id)) from None
 
     async def _prepare(self, client: Client, identity: Identity) -> Connection:
         connection_id = ConnectionId(self.new_connection_id())
@@ -131,7 +131,7 @@ class ConnectionRegistry:
             raise
         return Connection(Actor(identity.user_id, connection_id), subscriber, opening)
 
-    def _count_refusal(self, code: str) -> None:
+    def _count_rejection(self, code: str) -> None:
         if self.metrics is not None:
             self.metrics.connections_refused[code] += 1
 

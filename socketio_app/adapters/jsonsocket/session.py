@@ -13,7 +13,7 @@ from socketio_app.adapters.fanout.dispatcher import CommandDispatcher
 from socketio_app.adapters.fanout.registry import (
     Connection,
     ConnectionRegistry,
-    ConnectRefusedError,
+    ConnectRejectedError,
 )
 from socketio_app.adapters.jsonsocket.codec import (
     CONNECT,
@@ -32,7 +32,7 @@ from socketio_app.domain.errors import ChatError, InvalidPayload, Unauthenticate
 
 log = logging.getLogger("socketio_app.socketio")
 
-MAX_REFUSED: Final = 10
+MAX_REJECTED: Final = 10
 """Maximum number of rejections before a client is authenticated."""
 
 MAX_IGNORED: Final = 100
@@ -59,7 +59,7 @@ class JsonSession(ClientSession):
         websocket: an accepted WebSocket that can send pings. It is to be handed to `transport`.
     """
 
-    __slots__ = ("_connection", "_dispatcher", "_has_tried", "_ignored", "_refused", "_registry")
+    __slots__ = ("_connection", "_dispatcher", "_has_tried", "_ignored", "_registry", "_rejected")
 
     transport: JsonTransport
 
@@ -77,7 +77,7 @@ class JsonSession(ClientSession):
         self._dispatcher = dispatcher
         self._connection: Connection | None = None
         self._has_tried = False
-        self._refused = self._ignored = 0
+        self._rejected = self._ignored = 0
         self._enter(State.WEBSOCKET)
         self.transport = JsonTransport(
             self,
@@ -107,9 +107,9 @@ class JsonSession(ClientSession):
             log.info("connection closed: too many control frames before authentication")
             self.dismiss(MALFORMED)
 
-    def _count_refused(self) -> None:
-        self._refused += 1
-        if self._refused > MAX_REFUSED:
+    def _count_rejected(self) -> None:
+        self._rejected += 1
+        if self._rejected > MAX_REJECTED:
             log.info("connection closed: too many rejections before authentication")
             self.dismiss(MALFORMED)
 
@@ -119,27 +119,27 @@ class JsonSession(ClientSession):
         """See `ClientSession.receive`."""
         opcode, text = message
         if opcode != frames.TEXT:
-            return self._refuse(None, InvalidPayload("frames must be text"))
+            return self._reject(None, InvalidPayload("frames must be text"))
         try:
             envelope = envelope_of(text)
         except InvalidPayload as error:
-            return self._refuse(None, error)
+            return self._reject(None, error)
         if envelope.command == CONNECT:
             return self._handle_connect(envelope)
         if self._connection is None:
-            return self._refuse(
+            return self._reject(
                 envelope, Unauthenticated("not connected: send connect first", reason="no token")
             )
         request = JsonRequest(envelope, len(text))
         actor, subscriber = self._connection.actor, self._connection.subscriber
         return self._dispatcher.dispatch(actor, subscriber, request)
 
-    async def _refuse(self, envelope: Envelope | None, error: ChatError) -> None:
+    async def _reject(self, envelope: Envelope | None, error: ChatError) -> None:
         self._write_error(envelope, outgoing.error_payload(error))
         if self._connection is not None:
             self.receiver_ignored(1)
         else:
-            self._count_refused()
+            self._count_rejected()
 
     def _write_error(self, envelope: Envelope | None, error: outgoing.Payload) -> None:
         if envelope is None:
@@ -151,16 +151,16 @@ class JsonSession(ClientSession):
 
     async def _handle_connect(self, envelope: Envelope) -> None:
         if self._connection is not None:
-            await self._refuse(envelope, InvalidPayload("the client is already connected"))
+            await self._reject(envelope, InvalidPayload("the client is already connected"))
             return
         is_first, self._has_tried = not self._has_tried, True
         try:
             connection = await self._registry.connect(
                 self, partial(token_in, envelope), is_first=is_first
             )
-        except ConnectRefusedError as refused:
-            self._write_error(envelope, refused.error)
-            self._count_refused()
+        except ConnectRejectedError as rejected:
+            self._write_error(envelope, rejected.error)
+            self._count_rejected()
             return
         if self.closed:  # the client has disconnected meanwhile
             self._registry.abandon(connection)

@@ -191,7 +191,7 @@ def _with_surrogates(ack_id: int | None, name: str, array: bytes) -> CommandEven
         return CommandEvent(ack_id, name, (), array, is_readable=False)
     try:
         contents: list[Any] = json.loads(
-            array, parse_float=_no_integer, parse_int=_integer, parse_constant=_refuse_constant
+            array, parse_float=_no_integer, parse_int=_integer, parse_constant=_reject_constant
         )
     except RecursionError:
         return CommandEvent(ack_id, name, (), array, is_readable=False)
@@ -200,7 +200,7 @@ def _with_surrogates(ack_id: int | None, name: str, array: bytes) -> CommandEven
     return CommandEvent(ack_id, name, contents[1:], array)
 
 
-def _refuse_constant(name: str) -> None:
+def _reject_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 

@@ -23,7 +23,7 @@ from socketio_app.adapters.fanout.dispatcher import CommandDispatcher
 from socketio_app.adapters.fanout.registry import (
     Connection,
     ConnectionRegistry,
-    ConnectRefusedError,
+    ConnectRejectedError,
 )
 from socketio_app.adapters.socketio.attachments import PendingEvent
 from socketio_app.adapters.socketio.encoding import encode_event
@@ -42,7 +42,7 @@ from socketio_app.adapters.wire import outgoing
 
 log = logging.getLogger("socketio_app.socketio")
 
-MAX_REFUSED_CONNECTS = 10
+MAX_REJECTED_CONNECTS = 10
 """Maximum number of rejected CONNECT packets per session. Each costs a token verification."""
 
 MAX_IGNORED_PACKETS = 100
@@ -74,7 +74,7 @@ class Session:
         "_has_tried",
         "_ignored_packets",
         "_pending_event",
-        "_refused_connects",
+        "_rejected_connects",
         "_services",
         "state",
     )
@@ -89,7 +89,7 @@ class Session:
         self._connection: Connection | None = None
         self._pending_event: PendingEvent | None = None
         self._has_tried = False
-        self._refused_connects = 0
+        self._rejected_connects = 0
         self._ignored_packets = 0
 
     def _enter(self, state: State) -> None:
@@ -180,7 +180,7 @@ class Session:
 
     async def _handle_connect(self, namespace: str | None, auth: object) -> None:
         if namespace not in {None, NAMESPACE}:
-            self._refuse({"message": "Invalid namespace"}, namespace)
+            self._reject({"message": "Invalid namespace"}, namespace)
             return
         if self.state is State.CONNECTED:
             raise MalformedPacketError("second CONNECT")
@@ -190,12 +190,12 @@ class Session:
             connection = await self._services.registry.connect(
                 self._engine, lambda: extract_token(auth, self._environ), is_first=is_first
             )
-        except ConnectRefusedError as refused:
+        except ConnectRejectedError as rejected:
             if self.state is not State.CLOSED:
-                self._refuse({"message": refused.error["message"], "data": refused.error}, None)
+                self._reject({"message": rejected.error["message"], "data": rejected.error}, None)
         except BaseException:
             if self.state is State.CONNECTING:
-                self._enter(State.REFUSED)
+                self._enter(State.REJECTED)
             raise
         else:
             self._open(connection)
@@ -213,7 +213,7 @@ class Session:
         greeting = encode_event(connection.opening.connected)
         self._services.registry.open(self._engine, connection, greeting)
 
-    def _refuse(self, error: outgoing.Payload, namespace: str | None) -> None:
+    def _reject(self, error: outgoing.Payload, namespace: str | None) -> None:
         """Reject a CONNECT.
 
         Raises:
@@ -221,9 +221,9 @@ class Session:
         """
         self._engine.write(connect_error_frame(error, namespace))
         if self.state is not State.CONNECTED:
-            self._enter(State.REFUSED)
-        self._refused_connects += 1
-        if self._refused_connects > MAX_REFUSED_CONNECTS:
+            self._enter(State.REJECTED)
+        self._rejected_connects += 1
+        if self._rejected_connects > MAX_REJECTED_CONNECTS:
             raise MalformedPacketError("too many rejected CONNECT packets")
 
     # Closing.
@@ -231,7 +231,7 @@ class Session:
     def _handle_disconnect(self) -> None:
         """Close the connection. The client may connect again over the session before a time-out."""
         self._leave(CLIENT_DISCONNECT)
-        self._enter(State.REFUSED if self._refused_connects else State.NEW)
+        self._enter(State.REJECTED if self._rejected_connects else State.NEW)
         self._services.connect_timeout.add(self._engine.time_out)
 
     def closed(self, reason: str) -> None:

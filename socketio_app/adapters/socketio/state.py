@@ -12,7 +12,7 @@ class State(Enum):
     """No CONNECT was received, or the client has disconnected and may connect again."""
     CONNECTING = auto()
     """The client's token is being verified and its missed messages are being read."""
-    REFUSED = auto()
+    REJECTED = auto()
     """A CONNECT was rejected. Packets that clients sent right after it are dropped unread."""
     CONNECTED = auto()
     """The client is authenticated."""
@@ -21,11 +21,11 @@ class State(Enum):
 
 
 TRANSITIONS: Final[Mapping[State, frozenset[State]]] = {
-    State.NEW: frozenset({State.CONNECTING, State.REFUSED, State.CLOSED}),
-    State.CONNECTING: frozenset({State.CONNECTED, State.REFUSED, State.CLOSED}),
-    State.REFUSED: frozenset({State.CONNECTING, State.REFUSED, State.CLOSED}),
-    State.CONNECTED: frozenset({State.NEW, State.REFUSED, State.CLOSED}),
+    State.NEW: frozenset({State.CONNECTING, State.REJECTED, State.CLOSED}),
+    State.CONNECTING: frozenset({State.CONNECTED, State.REJECTED, State.CLOSED}),
+    State.REJECTED: frozenset({State.CONNECTING, State.REJECTED, State.CLOSED}),
+    State.CONNECTED: frozenset({State.NEW, State.REJECTED, State.CLOSED}),
     State.CLOSED: frozenset(),
 }
-"""The states that may follow each state. A session that was `REFUSED` before it was `CONNECTED` may
-be `REFUSED` again."""
+"""The states that may follow each state. A session that was `REJECTED` before it was `CONNECTED`
+may be `REJECTED` again."""

@@ -43,7 +43,7 @@ def live() -> LiveChat:
     return LiveChat(Limits(rates=RATES))
 
 
-async def refused(device: Device, command: Command[Any]) -> int:
+async def rejected(device: Device, command: Command[Any]) -> int:
     """Send a command that exceeds its rate; return `retry_after_ms`."""
     with pytest.raises(RateLimited) as limited:
         await device.execute(command)
@@ -59,7 +59,7 @@ class TestRates:
         for _ in range(3):
             await ada.execute(command)
 
-        assert await refused(ada, command) == 250
+        assert await rejected(ada, command) == 250
 
     async def test_command_is_accepted_after_retry_delay(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
@@ -67,11 +67,11 @@ class TestRates:
             await ada.execute(SEND)
 
         live.clock.advance(timedelta(milliseconds=249))
-        assert await refused(ada, SEND) == 1
+        assert await rejected(ada, SEND) == 1
 
         live.clock.advance(MOMENT)
         assert not (await ada.execute(SEND)).duplicate
-        assert await refused(ada, SEND) == 250
+        assert await rejected(ada, SEND) == 250
 
     async def test_rejected_command_has_no_effect(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
@@ -79,7 +79,7 @@ class TestRates:
             await ada.execute(SEND)
         before = list(bob.events)
 
-        await refused(ada, SEND)
+        await rejected(ada, SEND)
 
         assert bob.events == before
         live.clock.advance(timedelta(seconds=1))
@@ -90,7 +90,7 @@ class TestRates:
         for device in (ada, adas_phone, ada):
             await device.execute(SEND)
 
-        await refused(adas_phone, SEND)
+        await rejected(adas_phone, SEND)
 
     async def test_reconnecting_does_not_reset_rate(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
@@ -98,7 +98,7 @@ class TestRates:
             await ada.execute(SEND)
         ada.close()
 
-        await refused(await live.connect(ADA), SEND)
+        await rejected(await live.connect(ADA), SEND)
 
     async def test_users_are_limited_separately(self, live: LiveChat) -> None:
         ada, bob = await live.connect(ADA), await live.connect(BOB)
@@ -107,7 +107,7 @@ class TestRates:
 
         await bob.execute(SEND)
 
-        await refused(ada, SEND)
+        await rejected(ada, SEND)
 
     async def test_kinds_of_commands_are_limited_separately(self, live: LiveChat) -> None:
         ada = await live.connect(ADA)
@@ -117,7 +117,7 @@ class TestRates:
             await ada.execute(START)
 
         for command in (SEND, JOIN, START):
-            await refused(ada, command)
+            await rejected(ada, command)
 
     @pytest.mark.parametrize(("one", "other"), [(JOIN, LEAVE), (START, STOP)])
     async def test_commands_of_one_kind_share_rate(
@@ -127,7 +127,7 @@ class TestRates:
         for command in (one, other, one):
             await ada.execute(command)
 
-        await refused(ada, other)
+        await rejected(ada, other)
 
     async def test_kind_without_rate_is_unlimited(self) -> None:
         live = LiveChat(Limits(rates={"membership": OF_A_USER}))
@@ -150,7 +150,7 @@ class TestRates:
         for _ in range(3):
             await ada.execute(SEND)
 
-        await refused(ada, SEND)
+        await rejected(ada, SEND)
 
     async def test_one_connection_cannot_use_up_user_rate(self) -> None:
         of_both = Rates(per_user=Rate(per_second=4, burst=6), per_connection=FOUR_A_SECOND)
@@ -159,10 +159,10 @@ class TestRates:
         for _ in range(3):
             await ada.execute(SEND)
 
-        assert await refused(ada, SEND) == 250
+        assert await rejected(ada, SEND) == 250
         for _ in range(3):
             await adas_phone.execute(SEND)
-        assert await refused(await live.connect(ADA), SEND) == 250
+        assert await rejected(await live.connect(ADA), SEND) == 250
 
     @pytest.mark.parametrize(
         ("kind", "command", "wait"),
@@ -180,9 +180,9 @@ class TestRates:
             await ada.execute(command)
 
         for _ in range(100):
-            assert await refused(ada, command) == wait
+            assert await rejected(ada, command) == wait
             live.clock.advance(timedelta(milliseconds=wait - 1))
-            assert await refused(ada, command) == 1
+            assert await rejected(ada, command) == 1
             live.clock.advance(MOMENT)
             await ada.execute(command)
 

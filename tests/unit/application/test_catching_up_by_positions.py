@@ -172,7 +172,7 @@ class TestCatchingUp:
     def test_too_many_positions_are_rejected(self) -> None:
         positions = [Position(IN_LOBBY, 1)] * 1001
 
-        with pytest.raises(InvalidPayload) as refused:
+        with pytest.raises(InvalidPayload) as rejected:
             CatchUp("epoch", positions)
 
-        assert refused.value.field == "positions"
+        assert rejected.value.field == "positions"

@@ -106,10 +106,10 @@ class TestJoining:
         await bob.execute(JoinRoom(LOBBY))
         before = [list(device.events) for device in (ada, bob)]
 
-        with pytest.raises(InvalidPayload) as refused:
+        with pytest.raises(InvalidPayload) as rejected:
             await ada.execute(JoinRoom(LOBBY))
 
-        assert refused.value.field == "room_id"
+        assert rejected.value.field == "room_id"
         assert [device.events for device in (ada, bob)] == before
 
     async def test_rejected_join_does_not_subscribe(self) -> None:

@@ -255,10 +255,10 @@ class TestContent:
     async def test_invalid_content_is_rejected(self, live: LiveChat, content: str) -> None:
         ada = await live.connect(ADA)
 
-        with pytest.raises(InvalidPayload) as refused:
+        with pytest.raises(InvalidPayload) as rejected:
             await ada.execute(personal(BOB, content))
 
-        assert refused.value.field == "content"
+        assert rejected.value.field == "content"
 
     @pytest.mark.parametrize("content", ["", "x" * 4097])
     async def test_rejected_content_has_no_effect(self, live: LiveChat, content: str) -> None:

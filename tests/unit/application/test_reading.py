@@ -103,17 +103,17 @@ class TestHistory:
 
     @pytest.mark.parametrize("limit", [0, -1, 201])
     def test_invalid_limit_is_rejected(self, limit: int) -> None:
-        with pytest.raises(InvalidPayload) as refused:
+        with pytest.raises(InvalidPayload) as rejected:
             Window(limit=limit)
 
-        assert refused.value.field == "limit"
+        assert rejected.value.field == "limit"
 
     @pytest.mark.parametrize("seq", [-1, 2**63])
     def test_invalid_seq_is_rejected(self, seq: int) -> None:
-        with pytest.raises(InvalidPayload) as refused:
+        with pytest.raises(InvalidPayload) as rejected:
             Window(before_seq=seq)
 
-        assert refused.value.field == "before_seq"
+        assert rejected.value.field == "before_seq"
 
 
 class TestConversations:

@@ -18,9 +18,9 @@ TWO_A_SECOND = Rate(per_second=2, burst=3)
 def test_limit_is_exceeded_after_burst_of_rejections() -> None:
     refusal_limit = RefusalLimit(ManualClock(), TWO_A_SECOND)
 
-    refused = [refusal_limit.exceeded(LAPTOP, TOO_FAST) for _ in range(4)]
+    rejected = [refusal_limit.exceeded(LAPTOP, TOO_FAST) for _ in range(4)]
 
-    assert refused == [False, False, False, True]
+    assert rejected == [False, False, False, True]
 
 
 def test_every_kind_of_rejection_counts() -> None:

@@ -15,19 +15,19 @@ def messages(*contents: str) -> list[Message]:
 
 
 def test_before_seq_and_after_seq_are_mutually_exclusive() -> None:
-    with pytest.raises(InvalidPayload) as refused:
+    with pytest.raises(InvalidPayload) as rejected:
         Window(before_seq=9, after_seq=3)
 
-    assert refused.value.field == "after_seq"
-    assert refused.value.message == "before_seq and after_seq are mutually exclusive"
+    assert rejected.value.field == "after_seq"
+    assert rejected.value.message == "before_seq and after_seq are mutually exclusive"
 
 
 def test_limit_out_of_bounds_names_bounds() -> None:
-    with pytest.raises(InvalidPayload) as refused:
+    with pytest.raises(InvalidPayload) as rejected:
         Window(limit=201)
 
-    assert refused.value.field == "limit"
-    assert refused.value.message == "limit must be between 1 and 200"
+    assert rejected.value.field == "limit"
+    assert rejected.value.message == "limit must be between 1 and 200"
 
 
 @pytest.mark.parametrize(("window", "nearest"), [(Window(after_seq=0), 0), (Window(), 2)])

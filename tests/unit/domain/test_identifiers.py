@@ -20,10 +20,10 @@ def test_user_id_accepts_1_to_128_characters(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "a" * 129, "😀" * 129, "\ud800", "ada\udfff"])
 def test_user_id_rejects_invalid_text(name: str) -> None:
-    with pytest.raises(InvalidPayload) as refused:
+    with pytest.raises(InvalidPayload) as rejected:
         Person(UserId(name))
 
-    assert refused.value.field == "to_user_id"
+    assert rejected.value.field == "to_user_id"
 
 
 @pytest.mark.parametrize("name", ["a", "a" * 128, "Az09_.:@-", "..", "@", "room:1", "-"])
@@ -49,10 +49,10 @@ def test_room_id_accepts_1_to_128_plain_characters(name: str) -> None:
     ],
 )
 def test_room_id_rejects_invalid_text(name: str) -> None:
-    with pytest.raises(InvalidPayload) as refused:
+    with pytest.raises(InvalidPayload) as rejected:
         Room(RoomId(name))
 
-    assert refused.value.field == "room_id"
+    assert rejected.value.field == "room_id"
 
 
 @pytest.mark.parametrize("name", ["a", "a" * 64, "😀" * 64, " ", "018f-…"])
@@ -62,10 +62,10 @@ def test_client_message_id_accepts_1_to_64_characters(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "a" * 65, "\ud800"])
 def test_client_message_id_rejects_invalid_text(name: str) -> None:
-    with pytest.raises(InvalidPayload) as refused:
+    with pytest.raises(InvalidPayload) as rejected:
         check_client_message_id(ClientMessageId(name))
 
-    assert refused.value.field == "client_message_id"
+    assert rejected.value.field == "client_message_id"
 
 
 @pytest.mark.parametrize("text", ["", "plain", "é", "日本", "😀", "\0", "\uffff"])

@@ -25,18 +25,18 @@ def test_content_over_limit_is_too_long(content: str) -> None:
 
 @pytest.mark.parametrize("content", ["", " ", "\t\r\n", "\u2003", "\u3000"])
 def test_blank_content_is_rejected(content: str) -> None:
-    with pytest.raises(InvalidPayload) as refused:
+    with pytest.raises(InvalidPayload) as rejected:
         check_content(content, limit=10)
 
-    assert refused.value.field == "content"
+    assert rejected.value.field == "content"
 
 
 @pytest.mark.parametrize("content", ["\ud800", "hello \udfff", "\ud83d\ude00"])
 def test_lone_surrogates_are_rejected(content: str) -> None:
-    with pytest.raises(InvalidPayload) as refused:
+    with pytest.raises(InvalidPayload) as rejected:
         check_content(content, limit=10)
 
-    assert refused.value.field == "content"
+    assert rejected.value.field == "content"
 
 
 def test_message_has_fields_of_draft() -> None:

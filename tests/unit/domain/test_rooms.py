@@ -85,10 +85,10 @@ def test_rooms_per_user_are_limited(memberships: Memberships) -> None:
     memberships.join(LOBBY, ADA)
     memberships.join(DEN, ADA)
 
-    with pytest.raises(InvalidPayload) as refused:
+    with pytest.raises(InvalidPayload) as rejected:
         memberships.join(ATTIC, ADA)
 
-    assert refused.value.field == "room_id"
+    assert rejected.value.field == "room_id"
     assert not memberships.is_member(ATTIC, ADA)
     assert memberships.member_count(ATTIC) == 0
     assert list(memberships.rooms_of(ADA)) == [LOBBY, DEN]

@@ -298,16 +298,16 @@ class TestToken:
         monkeypatch.setenv("JWT_KEY_FILE", str(path))
         monkeypatch.setenv("ALGORITHM", "ES256")
 
-        assert refused(capsys, "token", "ada").startswith("cannot sign tokens")
+        assert rejected(capsys, "token", "ada").startswith("cannot sign tokens")
 
     def test_missing_key_is_reported(self, capsys: pytest.CaptureFixture[str]) -> None:
-        assert refused(capsys, "token", "ada").startswith("SECRET_KEY is not set: ")
+        assert rejected(capsys, "token", "ada").startswith("SECRET_KEY is not set: ")
 
     @pytest.mark.parametrize("user", ["", "x" * 129, "\udcff"])
     def test_invalid_user_id_is_rejected(
         self, capsys: pytest.CaptureFixture[str], user: str
     ) -> None:
-        assert refused(capsys, "token", user).startswith("user_id ")
+        assert rejected(capsys, "token", user).startswith("user_id ")
 
     @pytest.mark.parametrize("hours", ["0", "-1", "nan", "inf", "1e8", "8785"])
     def test_lifetime_that_server_rejects_is_rejected(
@@ -315,7 +315,7 @@ class TestToken:
     ) -> None:
         monkeypatch.setenv("SECRET_KEY", SECRET)
 
-        message = refused(capsys, "token", "ada", f"--hours={hours}")
+        message = rejected(capsys, "token", "ada", f"--hours={hours}")
 
         assert message.startswith(
             "--hours must be greater than 0 and at most 8784 (JWT_MAX_LIFETIME"
@@ -329,10 +329,10 @@ class TestToken:
 
         assert main(["token", "ada", "--hours=876000"]) == 0
         capsys.readouterr()
-        assert refused(capsys, "token", "ada", "--hours=876001").startswith("--hours must be")
+        assert rejected(capsys, "token", "ada", "--hours=876001").startswith("--hours must be")
 
 
-def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+def rejected(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     """Run a command that fails with status 2; return its error, which is one line on stderr."""
     status = main(arguments)
     printed = capsys.readouterr()

@@ -32,9 +32,9 @@ def load(**environ: str) -> Settings:
 
 def load_error(**environ: str) -> str:
     """Load settings from an invalid environment; return the error message."""
-    with pytest.raises(SettingsError) as refused:
+    with pytest.raises(SettingsError) as rejected:
         load(**environ)
-    return str(refused.value)
+    return str(rejected.value)
 
 
 class TestDefaults:

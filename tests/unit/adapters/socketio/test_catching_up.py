@@ -9,7 +9,7 @@ import pytest
 from socketio_app.adapters.custom_verifier import CustomVerifier
 from socketio_app.adapters.fanout.dispatcher import CommandDispatcher
 from socketio_app.adapters.fanout.hub import Hub
-from socketio_app.adapters.fanout.refusal_log import RefusalLog
+from socketio_app.adapters.fanout.rejection_log import RejectionLog
 from socketio_app.adapters.fanout.subscriber import Subscriber
 from socketio_app.adapters.socketio.encoding import SOCKETIO_ENCODING, encode_event
 from socketio_app.adapters.socketio.events import CommandEvent
@@ -55,7 +55,7 @@ async def test_broadcasts_during_catch_up_follow_reply_without_duplicates(
     writer.frames.clear()
     gate.hold_next("newest")
     catch_up = CommandEvent(1, "catch_up", [{"epoch": store.epoch, "positions": []}])
-    dispatcher = CommandDispatcher(chat, RefusalLog())
+    dispatcher = CommandDispatcher(chat, RejectionLog())
     answering = asyncio.create_task(
         _run(dispatcher, Actor(ADA, subscriber.connection_id), subscriber, catch_up)
     )

@@ -19,7 +19,7 @@ def test_every_state_is_reached() -> None:
     assert reached == {*State}
 
 
-@pytest.mark.parametrize("state", [State.NEW, State.REFUSED])
+@pytest.mark.parametrize("state", [State.NEW, State.REJECTED])
 def test_session_is_not_connected_without_connect(state: State) -> None:
     assert State.CONNECTED not in TRANSITIONS[state]
 

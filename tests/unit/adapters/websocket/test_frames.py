@@ -128,10 +128,10 @@ def test_client_frame_of_any_length_is_read(size: int) -> None:
     ],
 )
 def test_protocol_violation_is_rejected(data: bytes, code: int) -> None:
-    with pytest.raises(FrameError) as refused:
+    with pytest.raises(FrameError) as rejected:
         read(data)
 
-    assert refused.value.code == code
+    assert rejected.value.code == code
 
 
 def test_frames_before_violation_are_read() -> None:

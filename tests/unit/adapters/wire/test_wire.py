@@ -73,18 +73,18 @@ BOB, LOBBY = Person(UserId("bob")), Room(RoomId("lobby"))
     ],
 )
 def test_invalid_field_is_rejected_by_name(event: str, payload: dict[str, Any], field: str) -> None:
-    with pytest.raises(InvalidPayload) as refused:
+    with pytest.raises(InvalidPayload) as rejected:
         registry.parse(event, [payload])
 
-    assert refused.value.field == field
+    assert rejected.value.field == field
 
 
 @pytest.mark.parametrize("payloads", [[], ["lobby"], [[]], [None], [{}, {}]], ids=repr)
 def test_payload_that_is_not_one_object_is_rejected(payloads: list[object]) -> None:
-    with pytest.raises(InvalidPayload) as refused:
+    with pytest.raises(InvalidPayload) as rejected:
         registry.parse("join_room", payloads)
 
-    assert refused.value.field is None
+    assert rejected.value.field is None
 
 
 def test_unknown_event_is_unknown_command() -> None:
@@ -204,10 +204,10 @@ def test_error_event_does_not_echo_invalid_client_message_id(given: object) -> N
 def test_read_parameter_out_of_bounds_is_rejected_by_name(
     command: str, payload: dict[str, Any], field: str
 ) -> None:
-    with pytest.raises(InvalidPayload) as refused:
+    with pytest.raises(InvalidPayload) as rejected:
         registry.parse(command, [payload])
 
-    assert refused.value.field == field
+    assert rejected.value.field == field
 
 
 def test_every_event_has_payload() -> None:
@@ -274,17 +274,17 @@ def test_whole_number_can_be_float(command: str, payload: dict[str, Any]) -> Non
 
     assert read(command, {**payload, **with_point}) == read(command, payload)
     for name in numbers:
-        with pytest.raises(InvalidPayload) as refused:
+        with pytest.raises(InvalidPayload) as rejected:
             read(command, {**payload, name: 1.5})
-        assert refused.value.field == name
+        assert rejected.value.field == name
 
 
 @pytest.mark.parametrize("number", [10**128, -(10**5000), 10**5000], ids=["128", "-5000", "5000"])
 def test_number_with_too_many_digits_for_user_id_is_rejected(number: int) -> None:
-    with pytest.raises(InvalidPayload) as refused:
+    with pytest.raises(InvalidPayload) as rejected:
         registry.parse("typing_start", [{"to_user_id": number}])
 
-    assert refused.value.field == "to_user_id"
+    assert rejected.value.field == "to_user_id"
 
 
 def test_position_can_be_whole_float() -> None:

@@ -11,7 +11,7 @@ from socketio_app.domain.rates import RateLimiter
 log = logging.getLogger("socketio_app.socketio")
 
 
-class RefusalLog:
+class RejectionLog:
     """Logs each rejection once.
 
     A rejected token is logged as a warning, but at info level if the same source repeats it:
@@ -21,7 +21,7 @@ class RefusalLog:
     def __init__(self) -> None:
         self._warnings = RateLimiter(LINE_RATE)
 
-    def refused(self, event: str, error: ChatError, source: Mapping[str, object]) -> None:
+    def rejected(self, event: str, error: ChatError, source: Mapping[str, object]) -> None:
         """Log a rejection, with the reason if a token was rejected.
 
         Args:
