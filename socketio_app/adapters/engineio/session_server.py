@@ -4,6 +4,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import ClassVar
 
+import attrs
 from starlette.types import Receive, Scope, Send
 
 from socketio_app.adapters.engineio.client_session import ClientSession
@@ -30,36 +31,41 @@ from socketio_app.application.tracing import Tracing
 log = logging.getLogger("socketio_app.socketio")
 
 
+@attrs.define(eq=False, repr=False, slots=False)
 class SessionServer:
     """A server of client sessions over one transport."""
 
     encoding: ClassVar[Encoding]
     """How the transport writes events."""
-    handle_request: Callable[[Scope, Receive, Send], Awaitable[object]]
+    chat: Chat
+    hub: Hub
+    verifier: TokenVerifier
+    options: Options
+    metrics: Metrics | None = None
+    tracing: Tracing | None = None
+    new_id: Callable[[], str] = new_session_id
+    handle_request: Callable[[Scope, Receive, Send], Awaitable[object]] = attrs.field(init=False)
     """Answers an ASGI request, or serves a WebSocket."""
 
-    def __init__(
-        self,
-        chat: Chat,
-        hub: Hub,
-        verifier: TokenVerifier,
-        options: Options,
-        metrics: Metrics | None = None,
-        tracing: Tracing | None = None,
-        new_id: Callable[[], str] = new_session_id,
-    ) -> None:
-        self.context = options.context(
-            chat.delivery.confirm, metrics, is_traced=tracing is not None
+    def __attrs_post_init__(self) -> None:
+        self.context = self.options.context(
+            self.chat.delivery.confirm, self.metrics, is_traced=self.tracing is not None
         )
-        rejections, limit = RejectionLog(), ConnectLimit(options.connects)
+        rejections, limit = RejectionLog(), ConnectLimit(self.options.connects)
         self.registry = ConnectionRegistry(
-            chat, hub, verifier, limit, rejections, self.encoding, new_id, metrics
+            self.chat,
+            self.hub,
+            self.verifier,
+            limit,
+            rejections,
+            self.encoding,
+            self.new_id,
+            self.metrics,
         )
-        self.dispatcher = CommandDispatcher(chat, rejections, metrics, tracing)
-        self._handshakes = HandshakeLimit(options.handshakes)
+        self.dispatcher = CommandDispatcher(self.chat, rejections, self.metrics, self.tracing)
+        self._handshakes = HandshakeLimit(self.options.handshakes)
         self._handshake_log = HandshakeLog()
-        self.cors_origins = options.cors_origins
-        self.new_id = new_id
+        self.cors_origins = self.options.cors_origins
 
     def rejection_of(self, address: str | None) -> Response | None:
         """Return the response that rejects a handshake from an address; `None` to accept it."""

@@ -1,24 +1,18 @@
 """The chat's Socket.IO server."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import engineio
 
 from socketio_app.adapters.compatibility import check_engine
-from socketio_app.adapters.engineio.options import Options, new_session_id
 from socketio_app.adapters.engineio.server import EngineServer
 from socketio_app.adapters.engineio.session import EngineSession
 from socketio_app.adapters.engineio.session_server import SessionServer
-from socketio_app.adapters.fanout.hub import Hub
 from socketio_app.adapters.socketio.encoding import SOCKETIO_ENCODING
 from socketio_app.adapters.socketio.session import Services, Session
 from socketio_app.application.cancellation import start_task
-from socketio_app.application.chat import Chat
-from socketio_app.application.metrics import Metrics
-from socketio_app.application.ports import TokenVerifier
-from socketio_app.application.tracing import Tracing
 
 
 class SocketIOServer(SessionServer):
@@ -26,23 +20,14 @@ class SocketIOServer(SessionServer):
 
     encoding = SOCKETIO_ENCODING
 
-    def __init__(
-        self,
-        chat: Chat,
-        hub: Hub,
-        verifier: TokenVerifier,
-        options: Options,
-        metrics: Metrics | None = None,
-        tracing: Tracing | None = None,
-        new_id: Callable[[], str] = new_session_id,
-    ) -> None:
+    def __attrs_post_init__(self) -> None:
         check_engine(engineio.AsyncServer)
-        super().__init__(chat, hub, verifier, options, metrics, tracing, new_id)
+        super().__attrs_post_init__()
         self._draining: asyncio.Task[None] | None = None
         self._services = Services(self.registry, self.dispatcher, self.context.connect_timeout)
         self._engine = EngineServer(
             self.context,
-            new_session_id=new_id,
+            new_session_id=self.new_id,
             open_receiver=self._open_session,
             rejection_of=self.rejection_of,
             on_shutdown=self._drain_soon,
