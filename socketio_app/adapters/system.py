@@ -16,20 +16,25 @@ class SystemClock:
 
     def __init__(self) -> None:
         self._ahead_of_monotonic_ns = -(2**63)
-        self._milliseconds = 0
         self._now = datetime.fromtimestamp(0, UTC)
+        self._ends_at_ns = -1
+        """Monotonic time at which `_now` ends."""
 
     def now(self) -> datetime:
         """See `Clock.now`."""
         monotonic_ns = time.monotonic_ns()
-        ahead_ns = time.time_ns() - monotonic_ns
-        if ahead_ns > self._ahead_of_monotonic_ns:
-            self._ahead_of_monotonic_ns = ahead_ns
-        milliseconds = (self._ahead_of_monotonic_ns + monotonic_ns) // 1_000_000
-        if milliseconds != self._milliseconds:
-            self._milliseconds = milliseconds
-            self._now = datetime.fromtimestamp(milliseconds / 1000, UTC)
+        if monotonic_ns >= self._ends_at_ns:
+            self._advance(monotonic_ns)
         return self._now
+
+    def _advance(self, monotonic_ns: int) -> None:
+        """Determine the millisecond, and when it ends."""
+        self._ahead_of_monotonic_ns = max(
+            self._ahead_of_monotonic_ns, time.time_ns() - monotonic_ns
+        )
+        milliseconds = (self._ahead_of_monotonic_ns + monotonic_ns) // 1_000_000
+        self._now = datetime.fromtimestamp(milliseconds / 1000, UTC)
+        self._ends_at_ns = (milliseconds + 1) * 1_000_000 - self._ahead_of_monotonic_ns
 
     def wall_time(self) -> datetime:
         """See `Clock.wall_time`."""

@@ -33,7 +33,8 @@ class Delivery:
 
     def written_to_room(self, message: Message) -> None:
         """Notify the sender that a message was written to the live connections of its room."""
-        self._notify(message)
+        event = MessageDelivered(message, self._clock.now())
+        self._broadcast.publish(event, Users((message.from_user_id,)))
 
     def hold_receipt(self, draft: Draft) -> None:
         """Hold back the draft's receipt until its send is acknowledged."""
@@ -51,15 +52,13 @@ class Delivery:
             self._clock.call_later(timedelta(0), lambda: self._notify_senders(early))
 
     def _notify_senders(self, messages: Sequence[Message]) -> None:
+        now = self._clock.now()
         for message in messages:
             if self._sending and (key := _key(message)) in self._sending:
                 self._early.setdefault(key, []).append(message)
             else:
-                self._notify(message)
-
-    def _notify(self, message: Message) -> None:
-        event = MessageDelivered(message, self._clock.now())
-        self._broadcast.publish(event, Users((message.from_user_id,)))
+                audience = Users((message.from_user_id,))
+                self._broadcast.publish(MessageDelivered(message, now), audience)
 
 
 def messages_to(user_id: UserId, result: object) -> Sequence[Message]:

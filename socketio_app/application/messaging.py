@@ -7,7 +7,7 @@ from socketio_app.application.limits import Limits
 from socketio_app.application.ports import Broadcast, Clock, NewMessageId, Store
 from socketio_app.application.publishing import Publisher
 from socketio_app.application.use_cases import carries_out
-from socketio_app.domain.conversations import Room, conversation_of
+from socketio_app.domain.conversations import Room, pair_of
 from socketio_app.domain.errors import Conflict
 from socketio_app.domain.messaging import Draft, Stored, check_content
 
@@ -55,8 +55,8 @@ class Messaging:
             conversation = await conversation_for(self._rooms, actor.user_id, target)
             recipient = None
         else:
-            conversation = conversation_of(actor.user_id, target)
             recipient = target.to_user_id
+            conversation = pair_of(actor.user_id, recipient)
         draft = Draft(
             self._new_message_id(),
             conversation,

@@ -90,7 +90,9 @@ class BroadcastOrder:
         conversation, seq = message.conversation, message.seq
         if self._gaps and conversation in self._gaps:
             return self._offer_in_gap(stored, sending)
-        mark = self._mark(conversation)
+        mark = self._marks.get(conversation)
+        if mark is None:
+            mark = self._older.get(conversation)
         if mark is None:
             if self._doubts and conversation in self._doubts:
                 return self._offer_in_doubt(stored, sending)
@@ -146,10 +148,6 @@ class BroadcastOrder:
         """Forget everything, for a store that may be a different one."""
         for each in (self._marks, self._older, self._doubts, self._gaps):
             each.clear()
-
-    def _mark(self, conversation: Conversation) -> int | None:
-        mark = self._marks.get(conversation)
-        return self._older.get(conversation) if mark is None else mark
 
     def _advance(self, conversation: Conversation, seq: int) -> None:
         self._marks[conversation] = seq

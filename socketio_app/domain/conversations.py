@@ -67,10 +67,10 @@ Conversation = Room | Pair
 
 def conversation_of(speaker: UserId, target: Target) -> Conversation:
     """Return the conversation that `target` refers to when `speaker` sends to it."""
-    return target if isinstance(target, Room) else _pair(speaker, target)
+    return target if isinstance(target, Room) else pair_of(speaker, target.to_user_id)
 
 
-# Senders usually send more than once: a cached pair is created, hashed and compared only once.
 @lru_cache(maxsize=8192)
-def _pair(speaker: UserId, other: Person) -> Pair:
-    return Pair.of(speaker, other.to_user_id)
+def pair_of(one: UserId, other: UserId) -> Pair:
+    """Return the pair of two users, in either order. Most are asked for more than once."""
+    return Pair.of(one, other)

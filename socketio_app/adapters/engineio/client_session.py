@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from socketio_app.adapters.engineio.confirmations import Unconfirmed
@@ -17,8 +17,8 @@ from socketio_app.adapters.websocket.close_reasons import (
     SERVER_RESTART,
 )
 from socketio_app.adapters.websocket.frames import Frame
+from socketio_app.adapters.websocket.handling import Work
 from socketio_app.adapters.websocket.interface import FrameWriter, Message
-from socketio_app.application.cancellation import is_current_task_cancelled
 
 log = logging.getLogger("socketio_app.socketio")
 
@@ -82,6 +82,7 @@ class ClientSession:
         "_was_just_pinged",
         "address",
         "context",
+        "is_closing",
         "pinged_at",
         "sid",
         "state",
@@ -96,6 +97,8 @@ class ClientSession:
         self.address = address
         """The client's IPv4 address or IPv6 network; `None` if the server does not know it."""
         self.state = State.OPENING
+        self.is_closing = False
+        """Whether the session is closed or about to be closed."""
         self.pinged_at: float | None = None
         self._unconfirmed: Unconfirmed | None = None
         self._was_just_pinged = False
@@ -104,8 +107,12 @@ class ClientSession:
         self._taken: asyncio.Event | None = None
         self._close_code = frames.NORMAL_CLOSURE
 
-    def receive(self, message: Message) -> Coroutine[Any, Any, object] | None:
-        """Handle a message from the client. Return a coroutine that handles the rest, if any."""
+    def receive(self, message: Message) -> Work | None:
+        """Handle a message from the client, unless the session is closing.
+
+        Returns:
+            A coroutine that does what is left, if anything.
+        """
         raise NotImplementedError
 
     def receiver_closed(self, reason: str) -> None:
@@ -118,6 +125,7 @@ class ClientSession:
 
     def _enter(self, state: State) -> None:
         self.state = following(TRANSITIONS, self.state, state)
+        self.is_closing = state in {State.CLOSING, State.CLOSED}
 
     @property
     def closed(self) -> bool:
@@ -125,31 +133,9 @@ class ClientSession:
         return self.state is State.CLOSED
 
     @property
-    def is_closing(self) -> bool:
-        """Whether the session is closed or about to be closed."""
-        return self.state is State.CLOSING or self.state is State.CLOSED
-
-    @property
     def is_authenticated(self) -> bool:
         """Whether a subscriber writes to this session."""
         return self._on_direct_writer is not None
-
-    # From the client.
-
-    async def handle(self, message: Message) -> None:
-        """Handle a message, unless the session is ending. Raise nothing unless cancelled."""
-        if self.is_closing:
-            return
-        try:
-            rest = self.receive(message)
-            if rest is not None:
-                await rest
-        except asyncio.CancelledError:
-            if is_current_task_cancelled():
-                raise
-            log.exception("cancelled while handling a client's message")
-        except Exception:
-            log.exception("internal error while handling a client's message")
 
     # To the client.
 

@@ -28,6 +28,7 @@ from socketio_app.adapters.websocket.close_reasons import (
     WRITE_FAILED,
 )
 from socketio_app.adapters.websocket.frames import Frame
+from socketio_app.adapters.websocket.handling import complete, start
 from socketio_app.adapters.websocket.turn import Turn
 from socketio_app.application.cancellation import run_to_completion, start_task
 
@@ -243,7 +244,9 @@ class PollingTransport:
             for packet in packets:
                 if self._session.closed:
                     return
-                await self._session.handle(decode_message(packet))
+                work = start(self._session.receive, decode_message(packet))
+                if work is not None:
+                    await complete(work)
                 if can_wait and self.queue.bytes > self._max_unfetched_bytes:
                     can_wait = await self._wait_for_polls()
                 if turn.is_over():

@@ -26,6 +26,7 @@ from socketio_app.adapters.websocket.close_reasons import (
     SERVER_DISCONNECT,
     TRANSPORT_ERROR,
 )
+from socketio_app.adapters.websocket.handling import Work
 from socketio_app.adapters.websocket.interface import Message, WebSocket
 
 log = logging.getLogger("socketio_app.socketio")
@@ -194,9 +195,11 @@ class EngineSession(ClientSession):
 
     # From the client.
 
-    def receive(self, message: Message) -> Coroutine[Any, Any, object] | None:
+    def receive(self, message: Message) -> Work | None:
         """See `ClientSession.receive`."""
         opcode, payload = message
+        if self.is_closing:
+            return None
         if opcode == frames.BINARY:
             return self.receiver.receive_binary(payload)
         if payload.startswith(b"4"):

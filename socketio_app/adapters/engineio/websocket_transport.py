@@ -39,7 +39,7 @@ class MessageTransport(WebSocketConnection):
     ) -> None:
         super().__init__(
             websocket,
-            session.handle,
+            session.receive,
             at_once=at_once,
             overtakes=overtakes,
             max_unread_bytes=session.context.max_unread_bytes,

@@ -6,7 +6,7 @@ import attrs
 import msgspec
 
 from socketio_app.adapters.fanout.encoding import Encoding
-from socketio_app.adapters.websocket.frames import TEXT, Frame, frame
+from socketio_app.adapters.websocket.frames import TEXT, Frame, text_frame
 from socketio_app.adapters.websocket.interface import Message
 from socketio_app.adapters.wire import outgoing
 from socketio_app.adapters.wire.incoming import invalid
@@ -69,7 +69,7 @@ def _invalid_id() -> InvalidPayload:
 
 def answer_frame(request_id: float | str | None, payload: Payload) -> Frame:
     """Return the frame that answers the request with this id."""
-    return frame(TEXT, _encode({"id": request_id, **payload}))
+    return text_frame(_encode({"id": request_id, **payload}))
 
 
 def event_frame(event: Event) -> Frame:
@@ -80,7 +80,7 @@ def event_frame(event: Event) -> Frame:
 
 def named_event_frame(name: str, payload: EventPayload) -> Frame:
     """Return the frame of an event with this name and payload."""
-    return frame(TEXT, _encode({"event": name, "payload": payload}))
+    return text_frame(_encode({"event": name, "payload": payload}))
 
 
 def greeting(event: Connected, request_id: float | str | None) -> Frame:

@@ -1,9 +1,8 @@
 """A client's session over a plain WebSocket: from frames to commands."""
 
 import logging
-from collections.abc import Coroutine
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from socketio_app.adapters.engineio.client_session import ClientSession
 from socketio_app.adapters.engineio.context import SessionContext
@@ -26,6 +25,7 @@ from socketio_app.adapters.jsonsocket.codec import (
 )
 from socketio_app.adapters.websocket import frames
 from socketio_app.adapters.websocket.close_reasons import MALFORMED
+from socketio_app.adapters.websocket.handling import Work
 from socketio_app.adapters.websocket.interface import Message, WebSocket
 from socketio_app.adapters.wire import outgoing
 from socketio_app.domain.errors import ChatError, InvalidPayload, Unauthenticated
@@ -115,9 +115,11 @@ class JsonSession(ClientSession):
 
     # From the client.
 
-    def receive(self, message: Message) -> Coroutine[Any, Any, object]:
+    def receive(self, message: Message) -> Work | None:
         """See `ClientSession.receive`."""
         opcode, text = message
+        if self.is_closing:
+            return None
         if opcode != frames.TEXT:
             return self._reject(None, InvalidPayload("frames must be text"))
         try:

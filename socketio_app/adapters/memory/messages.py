@@ -62,12 +62,12 @@ class MemoryMessages:
         record = self._conversations.get(draft.conversation) or self._create(draft.conversation)
         stored = record.transcript.append(draft)
         if not stored.duplicate:
-            record.activity = self.draw_activity()
-            record.sent_seq[draft.from_user_id] = stored.message.seq
-            recipient = draft.to_user_id
+            self._activity = record.activity = activity = self._activity + 1
+            seq, recipient = stored.message.seq, draft.to_user_id
+            record.sent_seq[draft.from_user_id] = seq
             if recipient is not None:
-                record.last_seq_to[recipient] = stored.message.seq
-            record.activities.append(self._activity)
+                record.last_seq_to[recipient] = seq
+            record.activities.append(activity)
             self._by_age.append(record)
             if len(self._by_age) > self._max_messages:
                 self._by_age.popleft().drop_oldest()

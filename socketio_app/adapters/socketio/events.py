@@ -7,9 +7,10 @@ which takes at most 4 ns per byte; decoding it may take 1.3 µs per byte.
 import json
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from functools import reduce
+from operator import or_
+from typing import Any, ClassVar, Final
 
-import attrs
 import msgspec
 
 from socketio_app.adapters.socketio.packets import (
@@ -22,14 +23,34 @@ from socketio_app.adapters.socketio.packets import (
 from socketio_app.adapters.websocket.frames import Frame
 from socketio_app.adapters.wire.incoming import invalid
 from socketio_app.adapters.wire.outgoing import Payload, error_event
-from socketio_app.adapters.wire.registry import DECODERS, parse
+from socketio_app.adapters.wire.registry import COMMANDS, WireCommand, parse
 from socketio_app.application.commands import Command
 from socketio_app.domain.errors import InvalidPayload
 from socketio_app.domain.identifiers import MAX_CLIENT_MESSAGE_ID_CHARS
 
 
-@attrs.define
-class CommandEvent:
+class _Decoded(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True, gc=False):
+    """A JSON array of a command's name, which is the tag of a subclass, and its payload."""
+
+    name: ClassVar[str]
+    row: ClassVar[WireCommand]
+    payload: Any
+
+
+def _decoded_type(name: str, row: WireCommand) -> type[msgspec.Struct]:
+    members = {"name": name, "row": row}
+    return msgspec.defstruct(
+        name, [("payload", row.payload)], bases=(_Decoded,), tag=name, namespace=members
+    )
+
+
+_DECODER: Final["msgspec.json.Decoder[_Decoded]"] = msgspec.json.Decoder(
+    reduce(or_, (_decoded_type(name, row) for name, row in COMMANDS.items()))
+)
+_decode = _DECODER.decode
+
+
+class CommandEvent(msgspec.Struct):
     """An event from a client."""
 
     ack_id: int | None
@@ -45,6 +66,8 @@ class CommandEvent:
     """False if the payload cannot be decoded: it is binary or nested too deeply."""
     wrong: InvalidPayload | None = None
     """The error if the payload was invalid."""
+    row: WireCommand | None = None
+    """The command's row, if the payload was decoded as an instance of the row's type."""
 
     @property
     def wants_answer(self) -> bool:
@@ -53,6 +76,8 @@ class CommandEvent:
 
     def command(self) -> Command[Any]:
         """See `Request.command`."""
+        if self.row is not None:
+            return self.row.parse(self.payloads[0])
         if self.wrong is not None:
             raise self.wrong
         return parse(self.name, self.payloads, is_readable=self.is_readable)
@@ -81,16 +106,13 @@ class CommandEvent:
 
 def plain_event_of(encoded: bytes) -> CommandEvent | None:
     """Return the event in a message such as `42[...]` or `421[...]`, `None` for other forms."""
-    ack_id = None
+    if encoded.startswith(b"42["):
+        return event_of(None, encoded[2:])
     begin = encoded.find(b"[", 0, _MAX_HEADER_BYTES)
-    if begin != 2:
-        digits = encoded[2:begin]
-        if begin < 0 or not digits.isdigit():
-            return None
-        ack_id = int(digits)
-    if not encoded.startswith(b"42"):
+    digits = encoded[2:begin]
+    if begin < 0 or not digits.isdigit() or not encoded.startswith(b"42"):
         return None
-    return event_of(ack_id, encoded[begin:])
+    return event_of(int(digits), encoded[begin:])
 
 
 _MAX_HEADER_BYTES: Final = 22
@@ -98,23 +120,23 @@ _MAX_HEADER_BYTES: Final = 22
 
 def event_of(ack_id: int | None, array: bytes) -> CommandEvent | None:
     """Return the event in a JSON array, `None` if it is not an event."""
-    decoder = DECODERS.get(array[2 : array.find(b'"', 2)])
-    if decoder is not None:
-        try:
-            contents = decoder.decode(array)
-            return CommandEvent(ack_id, contents[0], contents[1:], array)
-        except msgspec.ValidationError as error:
-            name = array[2 : array.find(b'"', 2)].decode()
+    try:
+        event = _decode(array)
+    except msgspec.ValidationError as error:
+        name = array[2 : array.find(b'"', 2)].decode("utf-8", "replace")
+        if name in COMMANDS:
             return CommandEvent(ack_id, name, (), array, wrong=invalid(error))
-        except (ValueError, RecursionError):
-            pass
+    except (ValueError, RecursionError):
+        pass
+    else:
+        return CommandEvent(ack_id, event.name, (event.payload,), array, row=event.row)
     return _other_event(ack_id, array)
 
 
 def binary_event_of(ack_id: int | None, array: bytes) -> CommandEvent | None:
     """Return an event with binary content, which no command has; `None` if it is not an event."""
     event = _other_event(ack_id, array)
-    return event and attrs.evolve(event, payloads=(), is_readable=False)
+    return event and msgspec.structs.replace(event, payloads=(), is_readable=False, row=None)
 
 
 def event_in(
@@ -138,12 +160,11 @@ def _other_event(ack_id: int | None, array: bytes) -> CommandEvent | None:
     name = _name_of(array)
     if name is None:
         return None
-    decoder = DECODERS.get(name.encode("utf-8", "replace"))
     try:
-        if decoder is None:
-            _VALIDATING.decode(array)
-            return CommandEvent(ack_id, name, (), array)
-        return CommandEvent(ack_id, name, decoder.decode(array)[1:], array)
+        if name in COMMANDS:
+            return CommandEvent(ack_id, name, (_decode(array).payload,), array)
+        _VALIDATING.decode(array)
+        return CommandEvent(ack_id, name, (), array)
     except msgspec.ValidationError as error:
         return CommandEvent(ack_id, name, (), array, wrong=invalid(error))
     except RecursionError:

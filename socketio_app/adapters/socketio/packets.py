@@ -6,22 +6,22 @@ from typing import Final
 import attrs
 import msgspec
 
-from socketio_app.adapters.websocket.frames import TEXT, Frame, frame
+from socketio_app.adapters.websocket.frames import Frame, text_frame
 
 _encode = msgspec.json.encode
 
 
 def event_frame(name: str, payload: object) -> Frame:
     """Return an event's packet as a WebSocket frame, which all connections can share."""
-    return frame(TEXT, b'42["%b",%b]' % (name.encode(), _encode(payload)))
+    return text_frame(b'42["%b",%b]' % (name.encode(), _encode(payload)))
 
 
 def ack_frame(ack_id: int, payload: object) -> Frame:
     """Return the packet that acknowledges an event, as a WebSocket frame."""
-    return frame(TEXT, b"43%d" % ack_id + _encode((payload,)))
+    return text_frame(b"43%d" % ack_id + _encode((payload,)))
 
 
-DISCONNECT_FRAME: Final = frame(TEXT, b"41")
+DISCONNECT_FRAME: Final = text_frame(b"41")
 """The DISCONNECT packet. Official clients do not reconnect by themselves after it."""
 
 
@@ -31,13 +31,13 @@ NAMESPACE: Final = "/"
 
 def connect_frame(connection_id: str) -> Frame:
     """Return the packet that accepts a CONNECT, as a WebSocket frame."""
-    return frame(TEXT, b"40" + _encode({"sid": connection_id}))
+    return text_frame(b"40" + _encode({"sid": connection_id}))
 
 
 def connect_error_frame(error: object, namespace: str | None) -> Frame:
     """Return the packet that rejects a CONNECT, as a WebSocket frame."""
     prefix = "" if namespace in {None, NAMESPACE} else f"{namespace},"
-    return frame(TEXT, b"44" + prefix.encode() + _encode(error))
+    return text_frame(b"44" + prefix.encode() + _encode(error))
 
 
 class MalformedPacketError(Exception):

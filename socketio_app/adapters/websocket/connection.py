@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from socketio_app.adapters.websocket import frames
 from socketio_app.adapters.websocket.close_reasons import NOT_READING, WRITE_FAILED
 from socketio_app.adapters.websocket.frames import Frame
-from socketio_app.adapters.websocket.inbox import Inbox, Work
+from socketio_app.adapters.websocket.handling import Work
+from socketio_app.adapters.websocket.inbox import Inbox
 from socketio_app.adapters.websocket.interface import FrameWriter, Message, WebSocket, Write
 
 log = logging.getLogger("socketio_app.socketio")
@@ -17,7 +18,7 @@ class WebSocketConnection:
 
     Args:
         websocket: the WebSocket to write to.
-        handle: handles a message.
+        handle: see `Inbox`.
         at_once, overtakes: see `Inbox`.
         max_unread_bytes: maximum size of the frames buffered while the client does not read.
         on_ping: see `FrameHandler.pings_received`.
@@ -28,7 +29,7 @@ class WebSocketConnection:
     def __init__(
         self,
         websocket: WebSocket,
-        handle: Callable[[Message], Work],
+        handle: Callable[[Message], Work | None],
         *,
         at_once: Callable[[Message], bool],
         overtakes: Callable[[Message], bool],

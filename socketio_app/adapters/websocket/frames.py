@@ -62,6 +62,14 @@ def frame(opcode: int, payload: bytes) -> Frame:
     return Frame(_LONG_HEADER(_FINAL | opcode, _EIGHT_BYTE_LENGTH, length) + payload)
 
 
+def text_frame(text: bytes) -> Frame:
+    """Return a complete text frame to a client."""
+    length = len(text)
+    if _TWO_BYTE_LENGTH <= length < 0x10000:
+        return Frame(_MEDIUM_HEADER(_FINAL | TEXT, _TWO_BYTE_LENGTH, length) + text)
+    return frame(TEXT, text)
+
+
 _SHORT_HEADER = Struct("!BB").pack
 _MEDIUM_HEADER = Struct("!BBH").pack
 _LONG_HEADER = Struct("!BBQ").pack

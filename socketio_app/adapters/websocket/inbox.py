@@ -5,11 +5,12 @@ in this process, that is nearly every message.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, Generic, TypeVar
 
 import attrs
 
+from socketio_app.adapters.websocket.handling import Work, complete, log_error, start
 from socketio_app.adapters.websocket.turn import Turn
 from socketio_app.application.cancellation import start_task
 
@@ -20,14 +21,14 @@ MAX_WAITING_BYTES = 262_144
 """High-water mark of unhandled messages per connection, in bytes."""
 
 Message = TypeVar("Message")
-Work = Coroutine[Any, Any, None]
 
 
 class Inbox(Generic[Message]):
     """Queue of one connection's unhandled messages.
 
     Args:
-        handle: handles a message. It raises nothing unless it is cancelled.
+        handle: handles a message; returns a coroutine for what is left to do, if anything. Its
+            errors are logged.
         at_once: whether handling a message may begin outside a task. It may if no code involved
             asks for the current task, as timeouts and a host application's code do.
         size: returns the size of a message in bytes.
@@ -38,7 +39,7 @@ class Inbox(Generic[Message]):
 
     def __init__(
         self,
-        handle: Callable[[Message], Work],
+        handle: Callable[[Message], Work | None],
         *,
         at_once: Callable[[Message], bool],
         size: Callable[[Message], int],
@@ -83,7 +84,7 @@ class Inbox(Generic[Message]):
         for begun, message in enumerate(messages):
             if self._is_held or not self._at_once(message):
                 return begun
-            if not self._begin(self._handle(message)) or (turn and turn.is_over()):
+            if not self._begin(message) or (turn and turn.is_over()):
                 return begun + 1
         return len(messages)
 
@@ -146,11 +147,17 @@ class Inbox(Generic[Message]):
         while self._task is not None:
             await asyncio.wait([self._task])
 
-    def _begin(self, work: Work) -> bool:
-        """Begin some work, which continues in a task if it waits; return whether it is done."""
+    def _begin(self, message: Message) -> bool:
+        """Begin handling a message, in a task once it waits; return whether it is handled."""
         try:
+            work = self._handle(message)
+            if work is None:
+                return True
             awaited = work.send(None)
         except StopIteration:
+            return True
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  (it is logged)
+            log_error(error)
             return True
         self._task = start_task(self._run(_StartedWork(work, awaited)))
         return False
@@ -158,7 +165,7 @@ class Inbox(Generic[Message]):
     async def _run(self, begun: "_StartedWork | None") -> None:
         try:
             if begun is not None:
-                await begun
+                await complete(begun)
             turn = Turn()
             while self._waiting:
                 if self._is_held:
@@ -167,7 +174,9 @@ class Inbox(Generic[Message]):
                     continue  # meanwhile, every queued message may have overtaken
                 message = self._waiting.pop(0)
                 self._waiting_bytes -= self._size(message)
-                await self._handle(message)
+                work = start(self._handle, message)
+                if work is not None:
+                    await complete(work)
                 self._resume_if_few()
                 if turn.is_over():
                     await asyncio.sleep(0)

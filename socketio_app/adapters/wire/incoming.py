@@ -103,7 +103,9 @@ class TokenPayload(msgspec.Struct):
 
 def personal_message(payload: PersonalMessagePayload) -> SendMessage:
     """Return the `SendMessage` for a payload."""
-    return SendMessage(_person(payload.to_user_id), payload.content, payload.client_message_id)
+    recipient = payload.to_user_id
+    target = _named(recipient) if isinstance(recipient, str) else _numbered(recipient)
+    return SendMessage(target, payload.content, payload.client_message_id)
 
 
 def group_message(payload: GroupMessagePayload) -> SendMessage:
@@ -133,8 +135,10 @@ def _limit(number: Number | None) -> int:
 
 
 def _person(to_user_id: str | Number) -> Person:
-    if isinstance(to_user_id, str):
-        return _named(to_user_id)
+    return _named(to_user_id) if isinstance(to_user_id, str) else _numbered(to_user_id)
+
+
+def _numbered(to_user_id: Number) -> Person:
     number = _integer("to_user_id", to_user_id)
     # Checked first, because `str` fails for numbers with thousands of digits.
     if abs(number) >= 10**MAX_USER_ID_CHARS:

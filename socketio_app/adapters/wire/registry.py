@@ -6,7 +6,6 @@ class, and with `carries_out`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from types import GenericAlias
 from typing import Any, Final
 
 import attrs
@@ -118,12 +117,6 @@ PAYLOADS: Final[Mapping[str, "msgspec.json.Decoder[Any]"]] = {
     name: msgspec.json.Decoder(row.payload) for name, row in COMMANDS.items()
 }
 """Decoders of payloads, by command name."""
-
-DECODERS: Final[Mapping[bytes, "msgspec.json.Decoder[tuple[str, Any]]"]] = {
-    name.encode(): msgspec.json.Decoder(GenericAlias(tuple, (str, row.payload)))
-    for name, row in COMMANDS.items()
-}
-"""Decoders of arrays of a command's name and its payload, by the encoded name."""
 
 
 def parse(event: str, payloads: Sequence[object], *, is_readable: bool = True) -> Command[Any]:

@@ -242,8 +242,7 @@ OPTIONAL: dict[str, tuple[dict[str, Any], list[str]]] = {
 
 def read(command: str, payload: dict[str, Any]) -> object:
     """Decode a command, from text and from a parsed object; both must give the same result."""
-    decoder = registry.DECODERS[command.encode()]
-    _, decoded = decoder.decode(msgspec.json.encode([command, payload]))
+    decoded = registry.PAYLOADS[command].decode(msgspec.json.encode(payload))
     assert registry.parse(command, [decoded]) == registry.parse(command, [payload])
     return registry.parse(command, [decoded])
 
