@@ -41,7 +41,7 @@ MUCH = "x" * 4000
 
 @pytest.fixture
 def composition() -> Composition:
-    return compose(SETTINGS)
+    return compose(SETTINGS.replace(metrics_port=9000))
 
 
 @pytest.fixture(params=[TakeoverProtocol, "websockets-sansio"], ids=["takeover", "asgi"])
@@ -76,6 +76,10 @@ async def test_client_that_never_polls_is_disconnected_at_unread_limit(
         await talk_until(bob, lambda: composition.chat.connection_count == 1)
 
         assert "connection closed: client does not read" in caplog.text
+        metrics = composition.server.context.metrics
+        assert metrics is not None
+        assert metrics.connections_closed == {"not_reading": 1}
+        assert metrics.frames_dropped > 0
 
 
 async def test_unread_limit_applies_after_upgrade(url: str, composition: Composition) -> None:

@@ -22,6 +22,7 @@ from socketio_app.adapters.engineio.poll_codec import (
 from socketio_app.adapters.engineio.poll_queue import MAX_POLL_BYTES, PollQueue
 from socketio_app.adapters.websocket.close_reasons import (
     CLIENT_DISCONNECT,
+    NOT_READING,
     PING_TIMEOUT,
     TRANSPORT_CLOSE,
     TRANSPORT_ERROR,
@@ -44,7 +45,7 @@ CONTROL_PACKET_BYTES = 64
 """Approximate size of an Engine.IO packet that is not a message."""
 
 CLIENT_CLOSE_REASONS = frozenset(
-    {CLIENT_DISCONNECT, PING_TIMEOUT, TRANSPORT_CLOSE, TRANSPORT_ERROR}
+    {CLIENT_DISCONNECT, NOT_READING, PING_TIMEOUT, TRANSPORT_CLOSE, TRANSPORT_ERROR}
 )
 """Close reasons after which a client does not fetch the rest of its queue."""
 
@@ -96,8 +97,8 @@ class PollingTransport:
         self.queue.put(packet, size)
         if self.queue.overdue_bytes > self._session.context.max_unread_bytes:
             log.info("connection closed: client does not read")
-            self.queue.clear()
-            self._session.close_soon(TRANSPORT_ERROR)
+            self._session.context.count_dropped_frames(len(self.queue.take_all()))
+            self._session.close_soon(NOT_READING)
 
     @property
     def unread_bytes(self) -> int:

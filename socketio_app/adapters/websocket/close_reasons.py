@@ -12,7 +12,7 @@ TRANSPORT_CLOSE: Final = "transport close"
 """The WebSocket or its TCP connection was closed."""
 
 TRANSPORT_ERROR: Final = "transport error"
-"""The client violated the protocol, or did not read."""
+"""The client violated the protocol."""
 
 SERVER_DISCONNECT: Final = "server disconnect"
 """The server closed the session."""
@@ -21,7 +21,7 @@ MALFORMED: Final = "malformed packet"
 """The client sent a malformed packet."""
 
 NOT_READING: Final = "not reading"
-"""The client did not read, and its buffer is full."""
+"""The client did not read or poll, and its buffer is full."""
 
 SERVER_RESTART: Final = "server restart"
 """The server is shutting down."""
