@@ -10,6 +10,8 @@ NODE_CLIENT := tests/e2e/node_client
 NODE_STAMP := $(NODE_CLIENT)/node_modules/.package-lock.json
 NODE_PEER := benchmarks/peers/node
 NODE_PEER_STAMP := $(NODE_PEER)/node_modules/.package-lock.json
+BUN_PEER := benchmarks/peers/bun
+BUN_PEER_STAMP := $(BUN_PEER)/node_modules/.package-lock.json
 ROUNDS ?= 5
 IDLE_SECONDS ?= 60
 
@@ -35,6 +37,10 @@ $(NODE_STAMP): $(NODE_CLIENT)/package-lock.json
 
 $(NODE_PEER_STAMP): $(NODE_PEER)/package-lock.json
 	cd $(NODE_PEER) && npm ci --silent --no-audit --no-fund
+
+$(BUN_PEER_STAMP): $(BUN_PEER)/package-lock.json
+	@cd $(BUN_PEER) && npm ci --silent --no-audit --no-fund || \
+	echo '*** Bun could not be installed: it will be SKIPPED in the benchmarks ***' >&2
 
 run: setup ## Serve the chat with a throwaway key
 	DATABASE_URL=$${DATABASE_URL:-sqlite:///chat.db} $(BIN)/socketio-app serve --dev
@@ -64,7 +70,7 @@ fuzz: setup ## Run a thousand random scenarios on every path, and send thousands
 	SCENARIOS=$${SCENARIOS:-1000} $(BIN)/pytest tests/e2e/test_paths.py
 	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-5000} $(BIN)/pytest tests/e2e/test_wire_fuzz.py
 
-bench: setup $(NODE_PEER_STAMP) ## Compare with Node, and write docs/benchmarks.md (20 minutes; ROUNDS=1 for a quick look)
+bench: setup $(NODE_PEER_STAMP) $(BUN_PEER_STAMP) ## Compare with Node and Bun, and write docs/benchmarks.md (30 minutes; ROUNDS=1 for a quick look)
 	$(BIN)/python -m benchmarks --rounds $(ROUNDS) --idle-seconds $(IDLE_SECONDS) $(if $(RECORD),--record)
 
 bench-stores: setup ## Measure each command on stores with a million messages, and update docs/benchmarks.md (10 minutes)
@@ -95,4 +101,4 @@ lock: setup ## Upgrade the locked dependencies
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --upgrade requirements/mutants.in -c requirements/dev.txt -o requirements/mutants.txt
 
 clean: ## Remove the environments
-	rm -rf $(VENV) .venvs $(NODE_CLIENT)/node_modules $(NODE_PEER)/node_modules
+	rm -rf $(VENV) .venvs $(NODE_CLIENT)/node_modules $(NODE_PEER)/node_modules $(BUN_PEER)/node_modules

@@ -15,7 +15,7 @@ from benchmarks.figures import Figures, median, ratio
 from benchmarks.load.options import Load, add_options
 from benchmarks.load.scenarios import SCENARIOS
 from benchmarks.running import measure
-from benchmarks.servers import SERVERS, Server
+from benchmarks.servers import SERVERS, Server, available
 
 
 @attrs.frozen
@@ -64,7 +64,7 @@ def main() -> None:
         help=f"the first is what the others are compared with ({','.join(SERVERS)})",
     )
     given = parser.parse_args()
-    first, *others = [SERVERS[name] for name in given.servers.split(",")]
+    first, *others = available([SERVERS[name] for name in given.servers.split(",")])
     comparison = compare([first, *others], Load.of(given), given.rounds)
     for server in (first, *others):
         print(f"\n{server.name}")

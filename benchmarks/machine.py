@@ -10,7 +10,7 @@ from pathlib import Path
 import attrs
 import psutil
 
-from benchmarks.servers import HERE
+from benchmarks.servers import HERE, bun_version
 
 PACKAGES = ("python-socketio", "python-engineio", "uvicorn", "uvloop", "websockets")
 
@@ -28,7 +28,6 @@ class Machine:
 
 def this_machine() -> Machine:
     """Return the current machine."""
-    socketio = json.loads((HERE / "peers/node/node_modules/socket.io/package.json").read_text())
     node = subprocess.run(["node", "--version"], check=True, capture_output=True, text=True)  # noqa: S607  (whichever Node the path has)
     return Machine(
         processor=_processor(),
@@ -39,9 +38,22 @@ def this_machine() -> Machine:
             "Python": platform.python_version(),
             **{package: version(package) for package in PACKAGES},
             "Node": node.stdout.strip().removeprefix("v"),
-            "socket.io": socketio["version"],
+            "socket.io": _npm_version("node", "socket.io"),
+            **_bun(),
         },
     )
+
+
+def _bun() -> dict[str, str]:
+    bun, engine = bun_version(), "@socket.io/bun-engine"
+    if bun is None:
+        return {}
+    return {"Bun": bun, engine: _npm_version("bun", engine)}
+
+
+def _npm_version(peer: str, package: str) -> str:
+    described = HERE / "peers" / peer / "node_modules" / package / "package.json"
+    return str(json.loads(described.read_text())["version"])
 
 
 def _processor() -> str:

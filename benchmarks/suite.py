@@ -10,11 +10,11 @@ from benchmarks import appends
 from benchmarks.compare import Comparison, compare
 from benchmarks.load.options import Load
 from benchmarks.machine import Machine, this_machine
-from benchmarks.servers import FLOOR, NODE, OURS, PLAIN, ours
+from benchmarks.servers import BUN, FLOOR, NODE, OURS, PLAIN, available, ours
 from socketio_app.adapters.sql.migrations import migrate_postgres
 from tests.servers import postgres
 
-EVERYBODY = (OURS, PLAIN, NODE, FLOOR)
+EVERYBODY = (OURS, BUN, NODE, PLAIN, FLOOR)
 
 FANOUT = Load("fanout")
 FANOUT_ALONE = Load("fanout", senders=1, window=1)
@@ -68,9 +68,10 @@ def measure_all(rounds: int, idle_seconds: float) -> Results:
     """
     some = min(rounds, SIDE_ROUNDS)
     machine = this_machine()
-    against_all = {name: compare(EVERYBODY, load, rounds) for name, load in AGAINST_ALL.items()}
+    everybody = available(EVERYBODY)
+    against_all = {name: compare(everybody, load, rounds) for name, load in AGAINST_ALL.items()}
     rooms = {
-        size: compare(EVERYBODY, attrs.evolve(FANOUT, clients=size), some)
+        size: compare(everybody, attrs.evolve(FANOUT, clients=size), some)
         for size in ROOM_SIZES
         if size != FANOUT.clients
     }
@@ -83,7 +84,7 @@ def measure_all(rounds: int, idle_seconds: float) -> Results:
         against_all=against_all,
         rooms=dict(sorted(rooms.items())),
         durable=_on_databases(some),
-        flood=compare((OURS, PLAIN, NODE), Load("flood"), some),
+        flood=compare([each for each in everybody if each is not FLOOR], Load("flood"), some),
         many_idle=compare([OURS], Load("idle", clients=MANY, seconds=idle_seconds), 1),
         appends={
             name: asyncio.run(appends.compare_on(name, APPENDED_MESSAGES, some))

@@ -10,13 +10,16 @@ from benchmarks.machine import Machine
 from benchmarks.report.large_stores import NOT_MEASURED
 from benchmarks.report.plot import plot
 from benchmarks.report.tables import number, table, times
-from benchmarks.servers import FLOOR, NODE, OURS, PLAIN
+from benchmarks.servers import BUN, FLOOR, NODE, OURS, PLAIN, Server
 from benchmarks.suite import DURABLE, POSTGRESQL, SQLITE, Results
 
 TEMPLATE = Path(__file__).parent / "page.md"
 
 TITLES = {aim.comparison: aim.title for aim in reversed(AIMS)}
 """The title of each comparison, taken from its first goal."""
+
+COLUMNS = {"this chat": OURS, "Node": NODE, "Bun": BUN, "plain": PLAIN, "floor": FLOOR}
+"""The servers in the order of the tables. The cells of a server that was not measured are empty."""
 
 
 def page(results: Results, large_stores: str = NOT_MEASURED) -> str:
@@ -46,7 +49,8 @@ def picture(results: Results) -> str:
     ratios = {
         aim.title: {
             server.name: results.against_all[aim.comparison].ratio(server, NODE, aim.figure)
-            for server in (OURS, PLAIN)
+            for server in (OURS, PLAIN, BUN)
+            if server.name in results.against_all[aim.comparison].rounds
         }
         for aim in AIMS
     }
@@ -56,9 +60,10 @@ def picture(results: Results) -> str:
             for size, comparison in results.rooms.items()
             if server.name in comparison.rounds
         }
-        for server in (OURS, PLAIN, NODE, FLOOR)
+        for server in (OURS, PLAIN, BUN, NODE, FLOOR)
     }
-    return plot(ratios, lines)
+    measured = {name: line for name, line in lines.items() if line}
+    return plot(ratios, measured)
 
 
 def described(machine: Machine) -> str:
@@ -72,48 +77,31 @@ def _against_node(results: Results) -> str:
     rows = []
     for aim in AIMS:
         comparison = results.against_all[aim.comparison]
-        medians = [
-            number(comparison.median(server, aim.figure)) for server in (OURS, NODE, PLAIN, FLOOR)
+        verdict = [
+            f"**{_ratio(comparison, OURS, NODE, aim.figure)}**",
+            times(aim.goal),
+            times(aim.limit),
+            aim.verdict(comparison),
+            _ratio(comparison, OURS, BUN, aim.figure),
+            _ratio(comparison, PLAIN, OURS, aim.figure),
         ]
-        against = comparison.ratio(OURS, NODE, aim.figure)
-        plain = comparison.ratio(PLAIN, OURS, aim.figure)
-        verdict = [f"**{times(against)}**", times(aim.goal), times(aim.limit)]
-        verdict += [aim.verdict(comparison), times(plain)]
-        rows.append([f"{aim.title}, {aim.unit}", *medians, *verdict])
-    names = ["this chat", "Node", "plain", "floor"]
-    return table(["", *names, "this / Node", "goal", "limit", "", "plain / this"], rows)
+        rows.append([f"{aim.title}, {aim.unit}", *_medians(comparison, aim.figure), *verdict])
+    ratios = ["this / Node", "goal", "limit", "", "this / Bun", "plain / this"]
+    return table(["", *COLUMNS, *ratios], rows)
 
 
 def _throughput(against_all: Mapping[str, Comparison]) -> str:
     rows = [
-        [
-            TITLES[name],
-            *[
-                number(comparison.median(server, "deliveries_per_s"))
-                for server in (OURS, NODE, PLAIN, FLOOR)
-            ],
-        ]
+        [TITLES[name], *_medians(comparison, "deliveries_per_s")]
         for name, comparison in against_all.items()
         if comparison.load.scenario in {"fanout", "direct"}
     ]
-    return table(["deliveries a second", "this chat", "Node", "plain", "floor"], rows)
+    return table(["deliveries a second", *COLUMNS], rows)
 
 
 def _rooms(rooms: Mapping[int, Comparison]) -> str:
-    servers = (OURS, NODE, PLAIN, FLOOR)
-    rows = [
-        [
-            f"{size:,}",
-            *[
-                number(comparison.median(server, "cpu_us"))
-                if server.name in comparison.rounds
-                else ""
-                for server in servers
-            ],
-        ]
-        for size, comparison in rooms.items()
-    ]
-    return table(["members", "this chat", "Node", "plain", "floor"], rows)
+    rows = [[f"{size:,}", *_medians(comparison, "cpu_us")] for size, comparison in rooms.items()]
+    return table(["members", *COLUMNS], rows)
 
 
 def _durable(durable: Mapping[str, Comparison]) -> str:
@@ -128,7 +116,9 @@ def _durable(durable: Mapping[str, Comparison]) -> str:
 
 def _flood(flood: Comparison) -> str:
     rows = []
-    for name, server in (("this chat", OURS), ("Node", NODE), ("plain", PLAIN)):
+    for name, server in COLUMNS.items():
+        if server.name not in flood.rounds:
+            continue
         alone, flooded, growth, sent = (
             flood.median(server, figure)
             for figure in ("p99_alone_ms", "p99_flooded_ms", "p99_growth", "flood_per_s")
@@ -152,3 +142,16 @@ def _appends(name: str, ways: Mapping[str, AppendFigures]) -> str:
         for way, each in ways.items()
     ]
     return table([name, "messages/s", "CPU µs", "p50 ms", "p99 ms"], rows)
+
+
+def _medians(comparison: Comparison, figure: str) -> Sequence[str]:
+    return [
+        number(comparison.median(server, figure)) if server.name in comparison.rounds else ""
+        for server in COLUMNS.values()
+    ]
+
+
+def _ratio(comparison: Comparison, server: Server, against: Server, figure: str) -> str:
+    if not {server.name, against.name} <= comparison.rounds.keys():
+        return ""
+    return times(comparison.ratio(server, against, figure))

@@ -14,7 +14,7 @@ from benchmarks.report.tables import number
 WIDTH, ROW, MARGIN = 860, 34, 40
 LEFT, RIGHT = 300, WIDTH - MARGIN
 LINES_HEIGHT = 240
-COLORS = ("#0072b2", "#d55e00", "#009e73", "#888888")
+COLORS = ("#0072b2", "#d55e00", "#cc79a7", "#009e73", "#888888")
 INK, FAINT = "#222222", "#dddddd"
 
 
@@ -62,7 +62,9 @@ def plot(
             "font-size": "13",
         },
     )
-    ET.SubElement(svg, "title").text = "The chat against Node's socket.io and python-socketio"
+    ET.SubElement(
+        svg, "title"
+    ).text = "The chat against socket.io on Node and Bun, and python-socketio"
     ET.SubElement(svg, "rect", {"width": str(WIDTH), "height": str(height), "fill": "white"})
     _ratios(svg, ratios)
     _lines(svg, lines, bars_height + 50)
@@ -92,7 +94,7 @@ def _lines(svg: ET.Element, lines: Mapping[str, Mapping[int, float]], top: float
     across = Scale(sizes[0], sizes[-1], MARGIN + 30, RIGHT)
     up = Scale(min(values) * 0.8, max(values) * 1.2, top + LINES_HEIGHT, top + 30)
     _text(svg, MARGIN, top, "CPU per delivery in µs, by room size", weight="bold")
-    _legend(svg, list(lines), LEFT + 110, top)
+    _legend(svg, list(lines), LEFT + 60, top)
     for tick in up.ticks():
         _line(svg, across.begin, up.at(tick), across.end, up.at(tick), FAINT)
         _text(svg, across.begin - 8, up.at(tick) + 4, f"{tick:g}", anchor="end")

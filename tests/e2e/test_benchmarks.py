@@ -8,7 +8,7 @@ import pytest
 from benchmarks.hostile import SERVER as HOSTILE
 from benchmarks.load.options import Load
 from benchmarks.running import MeasuringError, measure
-from benchmarks.servers import FLOOR, OURS, OVER_JSON, PLAIN, Server
+from benchmarks.servers import BUN, FLOOR, OURS, OVER_JSON, PLAIN, Server, bun_version
 
 SHORT = Load("fanout", clients=5, senders=2, window=2, seconds=0.3, warm_up=0.1)
 
@@ -39,6 +39,12 @@ def test_hostile_client_is_measured(kind: str) -> None:
 @pytest.mark.parametrize("scenario", ["fanout", "direct"])
 def test_scenarios_run_on_other_servers(server: Server, scenario: str) -> None:
     assert measure(server, attrs.evolve(SHORT, scenario=scenario))["deliveries_per_s"] > 0
+
+
+@pytest.mark.skipif(bun_version() is None, reason="Bun is installed by `make bench` only")
+@pytest.mark.parametrize("scenario", ["fanout", "direct", "latency", "flood", "idle"])
+def test_scenarios_run_on_bun(scenario: str) -> None:
+    assert measure(BUN, attrs.evolve(SHORT, scenario=scenario))["connects_per_s"] > 0
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,15 @@ from benchmarks.appends import Figures
 from benchmarks.compare import Comparison
 from benchmarks.load.options import Load
 from benchmarks.machine import Machine
-from benchmarks.servers import FLOOR, NODE, OURS, PLAIN, Server
-from benchmarks.suite import AGAINST_ALL, DURABLE, POSTGRESQL, SQLITE, Results
+from benchmarks.servers import BUN, FLOOR, NODE, OURS, PLAIN, Server
+from benchmarks.suite import AGAINST_ALL, DURABLE, EVERYBODY, POSTGRESQL, SQLITE, Results
 
 FACTORS = {
     OURS.name: 1.0,
     SQLITE.name: 2.0,
     POSTGRESQL.name: 3.0,
     NODE.name: 4.0,
+    BUN.name: 2.0,
     PLAIN.name: 8.0,
     FLOOR.name: 0.5,
 }
@@ -34,7 +35,7 @@ FIGURES = {
 }
 
 
-def comparison(load: Load, servers: Sequence[Server] = (OURS, PLAIN, NODE, FLOOR)) -> Comparison:
+def comparison(load: Load, servers: Sequence[Server] = EVERYBODY) -> Comparison:
     """Return two rounds, the second on a machine that is half as fast."""
     return Comparison(
         load,
@@ -48,21 +49,21 @@ def comparison(load: Load, servers: Sequence[Server] = (OURS, PLAIN, NODE, FLOOR
     )
 
 
-def results() -> Results:
-    """Return a run in which Node used four times the CPU."""
+def results(servers: Sequence[Server] = EVERYBODY) -> Results:
+    """Return a run in which Node used four times the CPU, and Bun twice."""
     return Results(
         taken_on=date(2030, 1, 2),
         rounds=2,
         machine=Machine("A processor", 2, 16, "Linux 9", {"Python": "3.99"}),
-        against_all={name: comparison(load) for name, load in AGAINST_ALL.items()},
+        against_all={name: comparison(load, servers) for name, load in AGAINST_ALL.items()},
         rooms={
-            10: comparison(Load("fanout", clients=10)),
+            10: comparison(Load("fanout", clients=10), servers),
             5000: comparison(Load("large", clients=5000), [OURS]),
         },
         durable={
             name: comparison(load, [OURS, SQLITE, POSTGRESQL]) for name, load in DURABLE.items()
         },
-        flood=comparison(Load("flood")),
+        flood=comparison(Load("flood"), servers),
         many_idle=comparison(Load("idle", clients=10_000, seconds=60), [OURS]),
         appends={"sqlite": {"64 callers": Figures(12345.6, 31.4, 3.98, 16.1)}},
     )

@@ -6,7 +6,8 @@ import pytest
 from benchmarks.aims import AIMS, Aim
 from benchmarks.report.page import page, picture
 from benchmarks.report.tables import number, table
-from benchmarks.suite import AGAINST_ALL, Results
+from benchmarks.servers import BUN
+from benchmarks.suite import AGAINST_ALL, EVERYBODY, Results
 from tests.unit.benchmarks.results import comparison, results
 
 PAGE = page(results())
@@ -14,8 +15,8 @@ PAGE = page(results())
 
 def test_each_aim_has_its_row_with_the_medians_and_the_ratios() -> None:
     aim = AIMS[0]
-    medians = "3.00 | 12.0 | 24.0 | 1.50"
-    ratios = "**0.25 ×** | 0.35 × | 0.60 × | reached | 8.00 ×"
+    medians = "3.00 | 12.0 | 6.00 | 24.0 | 1.50"
+    ratios = "**0.25 ×** | 0.08 × | 0.10 × | missed | 0.50 × | 8.00 ×"
 
     assert f"| {aim.title}, µs | {medians} | {ratios} |" in PAGE
     assert all(f"| {aim.title}, {aim.unit} |" in PAGE for aim in AIMS)
@@ -38,13 +39,29 @@ def test_aim_is_reached_up_to_goal_and_missed_beyond_limit(
 
 
 def test_missing_figure_is_empty_cell() -> None:
-    assert "| 10 | 3.00 | 12.0 | 24.0 | 1.50 |" in PAGE
-    assert "| 5,000 | 3.00 |  |  |  |" in PAGE
+    assert "| 10 | 3.00 | 12.0 | 6.00 | 24.0 | 1.50 |" in PAGE
+    assert "| 5,000 | 3.00 |  |  |  |  |" in PAGE
+
+
+def test_cells_of_bun_are_empty_where_it_is_not_installed() -> None:
+    without = results([server for server in EVERYBODY if server is not BUN])
+
+    text = page(without)
+
+    aim = AIMS[0]
+    medians = "3.00 | 12.0 |  | 24.0 | 1.50"
+    ratios = "**0.25 ×** | 0.08 × | 0.10 × | missed |  | 8.00 ×"
+    assert f"| {aim.title}, µs | {medians} | {ratios} |" in text
+    assert "| 10 | 3.00 | 12.0 |  | 24.0 | 1.50 |" in text
+    assert "\n| Bun | " not in text
+    assert ">Bun<" in picture(results())
+    assert ">Bun<" not in picture(without)
 
 
 def test_every_other_result_is_on_the_page() -> None:
     assert "| room of 200, 16 messages in flight: CPU in µs | 3.00 | 6.00 | 9.00 |" in PAGE
     assert "| this chat | 4.50 | 9.00 | 3.00 × | 10,500 |" in PAGE
+    assert "| Bun | 9.00 | 18.0 | 6.00 × | 21,000 |" in PAGE
     assert "10,000 connections were held for 60 seconds: none was lost, at 2.25% of" in PAGE
     assert "| 64 callers | 12,346 | 31.4 | 3.98 | 16.1 |" in PAGE
     assert "2 January 2030" in PAGE
