@@ -36,18 +36,22 @@ class Delivery:
         event = MessageDelivered(message, self._clock.now())
         self._broadcast.publish(event, Users((message.from_user_id,)))
 
-    def hold_receipt(self, draft: Draft) -> None:
-        """Hold back the draft's receipt until its send is acknowledged."""
-        key = _key(draft)
-        self._sending[key] = self._sending.get(key, 0) + 1
+    def hold_receipt(self, draft: Draft) -> str:
+        """Hold back the draft's receipt until its send is acknowledged.
 
-    def release_receipt(self, draft: Draft) -> None:
+        Returns:
+            The key to release it with.
+        """
+        key = draft.client_message_id or draft.message_id
+        self._sending[key] = self._sending.get(key, 0) + 1
+        return key
+
+    def release_receipt(self, key: str) -> None:
         """Send the receipt held back meanwhile, if any, right after the acknowledgement."""
-        key = _key(draft)
         waiting = self._sending.pop(key) - 1
         if waiting:
             self._sending[key] = waiting
-        elif key in self._early:
+        elif self._early and key in self._early:
             early = self._early.pop(key)
             self._clock.call_later(timedelta(0), lambda: self._notify_senders(early))
 
@@ -71,7 +75,7 @@ def messages_to(user_id: UserId, result: object) -> Sequence[Message]:
     return ()
 
 
-def _key(message: Draft | Message) -> str:
+def _key(message: Message) -> str:
     """Return a key that a message and all attempts to send it have in common.
 
     Two clients may choose the same one; at worst, a receipt is then sent a little later.

@@ -66,14 +66,14 @@ class Messaging:
             self._clock.now(),
             command.client_message_id,
         )
-        self._delivery.hold_receipt(draft)
+        receipt = self._delivery.hold_receipt(draft)
         try:
             stored = await self._messages.append(draft)
         except BaseException:
             self._publisher.mark_unconfirmed(draft)
             raise
         finally:
-            self._delivery.release_receipt(draft)
+            self._delivery.release_receipt(receipt)
         # No await from here to `publish`: appends return in order of `seq`.
         if stored.duplicate and stored.message.content != draft.content:
             raise Conflict("client_message_id was already used for a message with other content")

@@ -126,12 +126,13 @@ class Hub:
         frame: Frame | None = None
         except_connection, recipients = audience.except_connection, 0
         message = event.message if type(event) is MessageSent else None
-        recipient = message.to_user_id if message is not None else None
+        recipient = None if message is None else message.to_user_id
         for user_id in audience.user_ids:
             for subscriber in self._subscribers.get(user_id, _NO_SUBSCRIBERS).values():
                 if subscriber.connection_id != except_connection:
                     recipients += 1
-                    frame = frame or self._encode(event)
+                    if frame is None:
+                        frame = self._encode(event)
                     try:
                         if subscriber.write_directly is not None:
                             subscriber.write_directly(frame)
