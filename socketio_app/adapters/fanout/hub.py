@@ -131,8 +131,7 @@ class Hub:
             for subscriber in self._subscribers.get(user_id, _NO_SUBSCRIBERS).values():
                 if subscriber.connection_id != except_connection:
                     recipients += 1
-                    if frame is None:
-                        frame = self._encode(event)
+                    frame = frame or self._encode(event)
                     try:
                         if subscriber.write_directly is not None:
                             subscriber.write_directly(frame)
