@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.frames import Opcode
 from websockets.typing import Subprotocol
 
 from socketio_app.adapters.jsonsocket.session import MAX_REJECTED
@@ -19,6 +20,7 @@ from socketio_app.entrypoints.composition import Composition, compose
 from socketio_app.entrypoints.settings import Settings
 from tests.e2e.clients import PythonClient, until
 from tests.e2e.json_client import PATH, JsonClient
+from tests.e2e.raw_frames import RawFrames
 from tests.e2e.serving import serving
 from tests.e2e.test_connection_lifecycle import SlowVerifier
 from tests.tokens import SECRET, token
@@ -372,6 +374,28 @@ async def test_client_that_does_not_answer_pings_is_disconnected() -> None:
         async with asyncio.timeout(60):
             while composition.chat.connection_count:
                 await asyncio.sleep(0.01)
+
+
+async def test_only_answer_to_a_ping_confirms_delivery(url: str) -> None:
+    message = {"to_user_id": "ada", "content": "Hello"}
+    async with json_client(url, "bob") as bob, RawFrames.open(url, PATH) as ada:
+        connect_ada = {"command": "connect", "payload": {"token": token("ada")}}
+        ada.send(json.dumps(connect_ada))
+        await ada.receive_until('{"event":"connected"')
+        await bob.call("send_personal_message", message)
+        while (frame := await ada.receive()) is not None and frame[0] is not Opcode.PING:
+            pass
+        assert frame is not None
+
+        ada.send(b"", Opcode.PONG)
+        ada.send(b"read", Opcode.PING)
+        assert await ada.receive() == (Opcode.PONG, b"read")
+        for _ in range(3):
+            await bob.call("made_up", {})
+        assert not bob.inbox.of("personal_message_delivered")
+
+        ada.send(frame[1], Opcode.PONG)
+        await until(bob, "personal_message_delivered")
 
 
 async def test_drain_closes_connections_so_that_clients_reconnect(

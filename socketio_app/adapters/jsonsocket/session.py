@@ -38,7 +38,7 @@ MAX_REJECTED: Final = 10
 MAX_IGNORED: Final = 100
 """Maximum number of control frames before a client is authenticated."""
 
-_PING: Final = frames.frame(frames.PING, b"")
+_PING: Final = frames.frame(frames.PING, frames.PING_PAYLOAD)
 
 
 class JsonTransport(MessageTransport):

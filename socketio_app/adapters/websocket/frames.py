@@ -21,6 +21,10 @@ CLOSE: Final = 0x8
 PING: Final = 0x9
 PONG: Final = 0xA
 
+PING_PAYLOAD: Final = b"chat"
+"""Payload of the server's pings. Clients may send pongs of their own accord, usually empty ones, as
+.NET's does (RFC 6455, section 5.5.3)."""
+
 NORMAL_CLOSURE: Final = 1000
 PROTOCOL_ERROR: Final = 1002
 INVALID_DATA: Final = 1007

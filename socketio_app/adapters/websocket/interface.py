@@ -29,11 +29,11 @@ class FrameHandler(Protocol):
         ...
 
     def pings_received(self, count: int) -> None:
-        """Count pings from the client, which have been answered."""
+        """Count pings from the client, which have been answered, and unsolicited pongs."""
         ...
 
     def pongs_received(self, count: int) -> None:
-        """Count pongs from the client."""
+        """Count the client's answers to pings with `frames.PING_PAYLOAD`."""
         ...
 
     def pause_writing(self) -> None:

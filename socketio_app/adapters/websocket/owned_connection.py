@@ -175,8 +175,10 @@ class OwnedConnection:
                 pings += 1
             elif opcode == frames.CLOSE:
                 return messages, True
-            else:
+            elif payload == frames.PING_PAYLOAD:
                 pongs += 1
+            else:
+                pings += 1  # an unsolicited pong asks for no answer, and proves nothing
         if pings:
             self._owner.pings_received(pings)
         if pongs:
