@@ -4,13 +4,15 @@ Modules use the standard library's logging, with fields as `extra`. Only known f
 An exception is rendered as its type and traceback without its text, which could contain user data.
 """
 
+import json
+import logging
 import sqlite3
 import traceback
-from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import structlog
-from structlog.types import EventDict, Processor, WrappedLogger
+from structlog.types import EventDict, WrappedLogger
 
 from socketio_app.adapters.socketio import ENGINE_LOGGERS
 
@@ -49,18 +51,7 @@ def log_config(level: str, form: Format) -> dict[str, Any]:
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {
-            "chat": {
-                "()": structlog.stdlib.ProcessorFormatter,
-                "foreign_pre_chain": [
-                    structlog.stdlib.add_log_level,
-                    structlog.stdlib.add_logger_name,
-                    structlog.processors.TimeStamper(fmt="iso", utc=True),
-                    structlog.stdlib.ExtraAdder(allow=FIELDS),
-                ],
-                "processors": _processors(form),
-            }
-        },
+        "formatters": {"chat": {"()": JsonFormatter} if form == "json" else _console()},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "chat"}},
         "root": {"handlers": ["stderr"], "level": others},
         "loggers": {
@@ -69,6 +60,51 @@ def log_config(level: str, form: Format) -> dict[str, Any]:
             # They log session ids, which work like tokens as long as the session exists.
             **{name: {"level": "CRITICAL"} for name in ENGINE_LOGGERS},
         },
+    }
+
+
+class JsonFormatter(logging.Formatter):
+    """Formats a record as a JSON object on one line.
+
+    It takes a tenth of the time that structlog takes: a server that restarts logs a line for each
+    of its clients at once.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See `logging.Formatter.format`."""
+        line: dict[str, object] = {
+            "event": record.getMessage(),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "timestamp": _timestamp(record.created),
+        }
+        given = record.__dict__
+        line |= {name: given[name] for name in FIELDS if name in given}
+        if record.exc_info and record.exc_info[1] is not None:
+            line["exception"] = traceback_without_texts(record.exc_info[1])
+        return json.dumps(line, default=repr)
+
+
+def _timestamp(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat() + "Z"
+
+
+def _console() -> dict[str, Any]:
+    """Return the formatter for people, which has colors if structlog finds that possible."""
+    return {
+        "()": structlog.stdlib.ProcessorFormatter,
+        "foreign_pre_chain": [
+            structlog.stdlib.add_log_level,
+            structlog.stdlib.add_logger_name,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.stdlib.ExtraAdder(allow=FIELDS),
+        ],
+        "processors": [
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            _add_traceback,
+            # With other formatters, structlog 25 warns about "exception".
+            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+        ],
     }
 
 
@@ -84,17 +120,6 @@ def traceback_without_texts(error: BaseException) -> str:
         hidden = None if current.__suppress_context__ else current.__context__
         current = current.__cause__ or hidden
     return "\n\nafter\n\n".join(parts)
-
-
-def _processors(form: Format) -> Sequence[Processor]:
-    shared: list[Processor] = [
-        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-        _add_traceback,
-    ]
-    if form == "json":
-        return [*shared, structlog.processors.JSONRenderer()]
-    plain = structlog.dev.plain_traceback  # with others, structlog 25 warns about "exception"
-    return [*shared, structlog.dev.ConsoleRenderer(exception_formatter=plain)]
 
 
 def _add_traceback(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
