@@ -41,6 +41,9 @@ from socketio_app.domain.messaging import Draft
 from tests.servers import postgres
 
 CALLERS = 64
+TOGETHER = f"{CALLERS} callers"
+"""The name of the figures of all callers at once."""
+
 CONVERSATIONS: Sequence[Conversation] = [
     *[Room(RoomId(f"room{number}")) for number in range(100)],
     *[Pair.of(UserId("ada"), UserId(f"user{number}")) for number in range(100)],
@@ -190,7 +193,7 @@ async def compare(database: Database, messages: int, rounds: int) -> dict[str, F
 
     found: dict[str, list[Figures]] = {}
     for turn in range(rounds + 1):
-        of_round = {"64 callers": await measure(append, CALLERS, messages)}
+        of_round = {TOGETHER: await measure(append, CALLERS, messages)}
         of_round["one caller"] = await measure(append, 1, messages // 10)
         of_round["a plain commit"] = await measure(database.single_commit, 1, messages // 10)
         with a_commit_each(database.commits):
@@ -227,7 +230,7 @@ async def main() -> None:
                 f"{way:28}{each.per_second:12.0f}{each.cpu_us:9.0f}"
                 f"{each.p50_ms:9.2f}{each.p99_ms:9.2f}"
             )
-        together, apart = figures["64 callers"], figures["64 callers, a commit each"]
+        together, apart = figures[TOGETHER], figures["64 callers, a commit each"]
         alone, plain = figures["one caller"], figures["a plain commit"]
         print(f"shared transactions: {together.per_second / apart.per_second:.1f} times as many")
         print(f"one caller's p99: {alone.p99_ms / plain.p99_ms:.2f} of a plain commit's")

@@ -83,21 +83,22 @@ def measure_all(rounds: int, idle_seconds: float) -> Results:
         machine=machine,
         against_all=against_all,
         rooms=dict(sorted(rooms.items())),
-        durable=_on_databases(some),
+        durable=_on_databases(rounds, some),
         flood=compare([each for each in everybody if each is not FLOOR], Load("flood"), some),
         many_idle=compare([OURS], Load("idle", clients=MANY, seconds=idle_seconds), 1),
         appends={
-            name: asyncio.run(appends.compare_on(name, APPENDED_MESSAGES, some))
+            name: asyncio.run(appends.compare_on(name, APPENDED_MESSAGES, rounds))
             for name in appends.DATABASES
         },
     )
 
 
-def _on_databases(rounds: int) -> Mapping[str, Comparison]:
+def _on_databases(rounds: int, some: int) -> Mapping[str, Comparison]:
+    """Measure with each store; only person to person has a goal."""
     with postgres(fsync="on") as server:
         asyncio.run(migrate_postgres(server.url))
         postgresql = ours(POSTGRESQL.name, server.url)
         return {
-            name: compare((OURS, SQLITE, postgresql), load, rounds)
+            name: compare((OURS, SQLITE, postgresql), load, rounds if load is DIRECT else some)
             for name, load in DURABLE.items()
         }

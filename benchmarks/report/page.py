@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.aims import AIMS
+from benchmarks.aims import AIMS, APPENDS, DURABLE_DIRECT, Goal
+from benchmarks.appends import TOGETHER
 from benchmarks.appends import Figures as AppendFigures
 from benchmarks.compare import Comparison
 from benchmarks.machine import Machine
@@ -38,6 +39,7 @@ def page(results: Results, large_stores: str = NOT_MEASURED) -> str:
         throughput=_throughput(results.against_all),
         rooms=_rooms(results.rooms),
         durable=_durable(results.durable),
+        durable_goals=_durable_goals(results),
         flood=_flood(results.flood),
         many_idle=_many_idle(results.many_idle),
         appends="\n\n".join(_appends(name, each) for name, each in results.appends.items()),
@@ -112,6 +114,23 @@ def _durable(durable: Mapping[str, Comparison]) -> str:
             medians = [number(durable[name].median(server, figure)) for server in servers]
             rows.append([f"{TITLES[name]}: {unit}", *medians])
     return table(["", "memory", "SQLite", "PostgreSQL"], rows)
+
+
+def _durable_goals(results: Results) -> str:
+    direct, rows = results.durable["direct"], []
+    for server in (SQLITE, POSTGRESQL):
+        title = f"person to person on {server.name}, CPU in µs"
+        goal = DURABLE_DIRECT[server.name]
+        rows.append([title, *_against_goal(direct.median(server, "cpu_us"), goal)])
+    for name in (SQLITE.name, POSTGRESQL.name):
+        title = f"{TOGETHER} appending on {name}, messages a second"
+        appended = results.appends[name.lower()][TOGETHER].per_second
+        rows.append([title, *_against_goal(appended, APPENDS[name])])
+    return table(["", "this chat", "goal", "limit", ""], rows)
+
+
+def _against_goal(value: float, goal: Goal) -> Sequence[str]:
+    return [f"**{number(value)}**", number(goal.goal), number(goal.limit), goal.verdict(value)]
 
 
 def _flood(flood: Comparison) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import date
 
-from benchmarks.appends import Figures
+from benchmarks.appends import TOGETHER, Figures
 from benchmarks.compare import Comparison
 from benchmarks.load.options import Load
 from benchmarks.machine import Machine
@@ -65,5 +65,8 @@ def results(servers: Sequence[Server] = EVERYBODY) -> Results:
         },
         flood=comparison(Load("flood"), servers),
         many_idle=comparison(Load("idle", clients=10_000, seconds=60), [OURS]),
-        appends={"sqlite": {"64 callers": Figures(12345.6, 31.4, 3.98, 16.1)}},
+        appends={
+            "sqlite": {TOGETHER: Figures(12345.6, 31.4, 3.98, 16.1)},
+            "postgresql": {TOGETHER: Figures(27_000, 16.7, 3.21, 4.78)},
+        },
     )

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from benchmarks.aims import AIMS, Aim
+from benchmarks.aims import AIMS, Aim, Goal
 from benchmarks.report.page import page, picture
 from benchmarks.report.tables import number, table
 from benchmarks.servers import BUN
@@ -36,6 +36,30 @@ def test_aim_is_reached_up_to_goal_and_missed_beyond_limit(
     aim = Aim("", "fanout", "cpu_us", "µs", goal, limit)
 
     assert aim.verdict(comparison(AGAINST_ALL["fanout"])) == verdict
+
+
+@pytest.mark.parametrize(
+    ("goal", "value", "verdict"),
+    [
+        (Goal(45, 55), 45, "reached"),
+        (Goal(45, 55), 55, "within the limit"),
+        (Goal(45, 55), 56, "missed"),
+        (Goal(17, 14), 17, "reached"),
+        (Goal(17, 14), 14, "within the limit"),
+        (Goal(17, 14), 13, "missed"),
+    ],
+)
+def test_more_is_better_where_goal_is_above_limit(goal: Goal, value: float, verdict: str) -> None:
+    assert goal.verdict(value) == verdict
+
+
+def test_goals_with_database_have_their_rows() -> None:
+    assert "| person to person on SQLite, CPU in µs | **6.00** | 45.0 | 55.0 | reached |" in PAGE
+    assert "| person to person on PostgreSQL, CPU in µs | **9.00** | 45.0 |" in PAGE
+    sqlite = "| 64 callers appending on SQLite, messages a second | **12,346** | 17,000 | 14,000"
+    assert f"{sqlite} | missed |" in PAGE
+    postgresql = "| 64 callers appending on PostgreSQL, messages a second | **27,000** | 30,000"
+    assert f"{postgresql} | 24,000 | within the limit |" in PAGE
 
 
 def test_missing_figure_is_empty_cell() -> None:
