@@ -66,6 +66,8 @@ def running(server: Server) -> Iterator[Running]:
     """
     port = free_port()
     ports = {"PORT": str(port), "SOCKETIO_PORT": str(port)}
+    if server.serves_metrics:
+        ports["METRICS_PORT"] = str(port)
     with tempfile.TemporaryDirectory() as folder:
         with on_processor(0):
             process = subprocess.Popen(

@@ -21,6 +21,8 @@ class Server:
     settings: Mapping[str, str] = attrs.field(factory=dict)
     transport: str = "socketio"
     """The transport that clients use."""
+    serves_metrics: bool = False
+    """Whether it collects metrics, and serves them on its own port."""
 
 
 def ours(name: str = "socketio-app", database_url: str = "memory://") -> Server:

@@ -10,6 +10,7 @@ from benchmarks import appends
 from benchmarks.compare import Comparison, compare
 from benchmarks.load.options import Load
 from benchmarks.machine import Machine, this_machine
+from benchmarks.promises import measure_promises
 from benchmarks.servers import BUN, FLOOR, NODE, OURS, PLAIN, available, ours
 from socketio_app.adapters.sql.migrations import migrate_postgres
 from tests.servers import postgres
@@ -51,6 +52,7 @@ class Results:
     against_all: Mapping[str, Comparison]
     rooms: Mapping[int, Comparison]
     durable: Mapping[str, Comparison]
+    promises: Mapping[str, Comparison]
     flood: Comparison
     many_idle: Comparison
     appends: Mapping[str, Mapping[str, appends.Figures]]
@@ -84,6 +86,7 @@ def measure_all(rounds: int, idle_seconds: float) -> Results:
         against_all=against_all,
         rooms=dict(sorted(rooms.items())),
         durable=_on_databases(rounds, some),
+        promises=measure_promises(rounds),
         flood=compare([each for each in everybody if each is not FLOOR], Load("flood"), some),
         many_idle=compare([OURS], Load("idle", clients=MANY, seconds=idle_seconds), 1),
         appends={

@@ -8,7 +8,7 @@ import asyncio
 import json
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 import attrs
@@ -174,5 +174,9 @@ class JsonClient(Client):
             self._answer.set_result(None)
 
 
-CLIENTS: Mapping[str, type[Client]] = {"socketio": SocketIOClient, "json": JsonClient}
-"""The clients, by transport."""
+TRANSPORTS: Mapping[str, Sequence[type[Client]]] = {
+    "socketio": [SocketIOClient],
+    "json": [JsonClient],
+    "both": [SocketIOClient, JsonClient],
+}
+"""What clients use, in turn."""

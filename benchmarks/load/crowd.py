@@ -3,12 +3,13 @@
 import asyncio
 import time
 from collections.abc import Iterator, Sequence
+from itertools import cycle
 from typing import TypeVar
 
 import picows
 from jose import jwt
 
-from benchmarks.load.client import CLIENTS, Client, RefusedError, Tally
+from benchmarks.load.client import TRANSPORTS, Client, RefusedError, Tally
 
 AT_A_TIME = 50
 """Number of clients that connect or join at once, so that it is no attack."""
@@ -28,8 +29,7 @@ class Crowd:
         self.clients: list[Client] = []
         self.tally = Tally()
         self.port = port
-        self._client = CLIENTS[transport]
-        self._url = f"ws://127.0.0.1:{port}{self._client.path}"
+        self._kinds = cycle(TRANSPORTS[transport])
         self._secret = secret
 
     async def connect(self, size: int) -> None:
@@ -41,10 +41,9 @@ class Crowd:
         """Connect one more client, with its own counts or the crowd's."""
         claims = {"sub": user_id, "exp": int(time.time()) + 3600}
         token = jwt.encode(claims, self._secret, algorithm="HS256")
-        client = self._client(user_id, token, tally or self.tally)
-        await picows.ws_connect(
-            lambda: client, self._url, websocket_handshake_timeout=PATIENCE_SECONDS
-        )
+        client = next(self._kinds)(user_id, token, tally or self.tally)
+        url = f"ws://127.0.0.1:{self.port}{client.path}"
+        await picows.ws_connect(lambda: client, url, websocket_handshake_timeout=PATIENCE_SECONDS)
         await client.ready
         return client
 

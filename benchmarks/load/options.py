@@ -24,7 +24,7 @@ class Load:
     seconds: float = _option(2.0, "how long is measured")
     warm_up: float = _option(1.0, "seconds of the same load before")
 
-    transport: str = _option("socketio", "what the clients use: socketio or json")
+    transport: str = _option("socketio", "what the clients use: socketio, json or both in turn")
     attack: str = _option("", "the kind of input of a hostile client (attacks.py), in hostile")
     attackers: int = _option(1, "connections of the hostile client, in hostile")
 

@@ -8,6 +8,7 @@ gets done in a second.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from itertools import cycle
 
 from benchmarks.figures import percentile
 from benchmarks.load.attacking import attacking
@@ -42,6 +43,25 @@ async def fanout(crowd: Crowd, load: Load, server: ServerProcess) -> dict[str, f
 async def large(crowd: Crowd, load: Load, server: ServerProcess) -> dict[str, float]:
     """As `fanout`, in a room of thousands that all have joined before: see `prepare`."""
     return await _fanout(crowd, load, server)
+
+
+async def fanout_received(crowd: Crowd, load: Load, server: ServerProcess) -> dict[str, float]:
+    """As `fanout`, for servers that do not report delivery.
+
+    The senders, in turn, send the next message when the last client has received one.
+    """
+    await crowd.join(ROOM)
+    witness, senders = crowd.clients[-1], crowd.clients[: load.senders]
+    turns, post = cycle(senders), _post_to_room(senders, load)
+
+    def post_next(recipient: Client) -> None:
+        if recipient is witness:
+            post(next(turns))
+
+    crowd.tally.when_received = post_next
+    figures = await _measured(crowd, load, server, senders, post)
+    crowd.tally.when_received = None
+    return figures
 
 
 async def direct(crowd: Crowd, load: Load, server: ServerProcess) -> dict[str, float]:
@@ -146,17 +166,27 @@ async def idle(_crowd: Crowd, load: Load, server: ServerProcess) -> dict[str, fl
 
 SCENARIOS: Mapping[str, Scenario] = {
     scenario.__name__: scenario
-    for scenario in (fanout, large, direct, quiet, latency, flood, hostile, idle)
+    for scenario in (fanout, fanout_received, large, direct, quiet, latency, flood, hostile, idle)
 }
 
 
 async def _fanout(crowd: Crowd, load: Load, server: ServerProcess) -> dict[str, float]:
-    packet = crowd.clients[0].command("send_group_message", room_id=ROOM, content="x" * load.size)
+    senders = crowd.clients[: load.senders]
+    return await _closed_loop(crowd, load, server, senders, _post_to_room(senders, load))
+
+
+def _post_to_room(senders: Sequence[Client], load: Load) -> Callable[[Client], None]:
+    """Return a function that lets one of the senders send a message to the room."""
+    content = "x" * load.size
+    packets = {
+        client: client.command("send_group_message", room_id=ROOM, content=content)
+        for client in senders
+    }
 
     def post(client: Client) -> None:
-        client.send(packet)
+        client.send(packets[client])
 
-    return await _closed_loop(crowd, load, server, crowd.clients[: load.senders], post)
+    return post
 
 
 async def _closed_loop(

@@ -8,6 +8,7 @@ from benchmarks.appends import TOGETHER
 from benchmarks.appends import Figures as AppendFigures
 from benchmarks.compare import Comparison
 from benchmarks.machine import Machine
+from benchmarks.promises import DIRECT, PROMISES
 from benchmarks.report.large_stores import NOT_MEASURED
 from benchmarks.report.plot import plot
 from benchmarks.report.tables import number, table, times
@@ -40,6 +41,7 @@ def page(results: Results, large_stores: str = NOT_MEASURED) -> str:
         rooms=_rooms(results.rooms),
         durable=_durable(results.durable),
         durable_goals=_durable_goals(results),
+        promises=_promises(results.promises),
         flood=_flood(results.flood),
         many_idle=_many_idle(results.many_idle),
         appends="\n\n".join(_appends(name, each) for name, each in results.appends.items()),
@@ -131,6 +133,22 @@ def _durable_goals(results: Results) -> str:
 
 def _against_goal(value: float, goal: Goal) -> Sequence[str]:
     return [f"**{number(value)}**", number(goal.goal), number(goal.limit), goal.verdict(value)]
+
+
+def _promises(promises: Mapping[str, Comparison]) -> str:
+    rows = []
+    for promise in PROMISES:
+        cells = []
+        for comparison in (promises[promise.fanout], promises[DIRECT]):
+            cells += [
+                number(comparison.median(promise.off, "cpu_us")),
+                number(comparison.median(promise.on, "cpu_us")),
+                times(comparison.ratio(promise.on, promise.off, "cpu_us")),
+            ]
+        rows.append([promise.title, *cells])
+    fanout = ["room: off", "on", "on / off"]
+    direct = ["person to person: off", "on", "on / off"]
+    return table(["", *fanout, *direct], rows)
 
 
 def _flood(flood: Comparison) -> str:

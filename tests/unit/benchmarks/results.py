@@ -7,6 +7,16 @@ from benchmarks.appends import TOGETHER, Figures
 from benchmarks.compare import Comparison
 from benchmarks.load.options import Load
 from benchmarks.machine import Machine
+from benchmarks.promises import (
+    BOTH_TRANSPORTS,
+    COUNTED,
+    LIMITED,
+    LOADS,
+    SECOND_TRANSPORT,
+    TRACED,
+    UNCONFIRMED,
+    servers_of,
+)
 from benchmarks.servers import BUN, FLOOR, NODE, OURS, PLAIN, Server
 from benchmarks.suite import AGAINST_ALL, DURABLE, EVERYBODY, POSTGRESQL, SQLITE, Results
 
@@ -18,6 +28,12 @@ FACTORS = {
     BUN.name: 2.0,
     PLAIN.name: 8.0,
     FLOOR.name: 0.5,
+    LIMITED.name: 1.5,
+    COUNTED.name: 1.5,
+    TRACED.name: 2.5,
+    UNCONFIRMED.name: 0.5,
+    SECOND_TRANSPORT.name: 1.0,
+    BOTH_TRANSPORTS.name: 1.25,
 }
 """Each server's figures, as multiples of ours."""
 
@@ -63,6 +79,7 @@ def results(servers: Sequence[Server] = EVERYBODY) -> Results:
         durable={
             name: comparison(load, [OURS, SQLITE, POSTGRESQL]) for name, load in DURABLE.items()
         },
+        promises={name: comparison(load, servers_of(name)) for name, load in LOADS.items()},
         flood=comparison(Load("flood"), servers),
         many_idle=comparison(Load("idle", clients=10_000, seconds=60), [OURS]),
         appends={

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from benchmarks.aims import AIMS, Aim, Goal
+from benchmarks.promises import PROMISES
 from benchmarks.report.page import page, picture
 from benchmarks.report.tables import number, table
 from benchmarks.servers import BUN
@@ -60,6 +61,14 @@ def test_goals_with_database_have_their_rows() -> None:
     assert f"{sqlite} | missed |" in PAGE
     postgresql = "| 64 callers appending on PostgreSQL, messages a second | **27,000** | 30,000"
     assert f"{postgresql} | 24,000 | within the limit |" in PAGE
+
+
+def test_each_promise_has_its_row_with_and_without() -> None:
+    both = "3.00 | 7.50 | 2.50 ×"
+    assert f"| tracing | {both} | {both} |" in PAGE
+    both = "1.50 | 3.00 | 2.00 ×"
+    assert f"| delivery confirmation | {both} | {both} |" in PAGE
+    assert all(f"| {promise.title} | " in PAGE for promise in PROMISES)
 
 
 def test_missing_figure_is_empty_cell() -> None:

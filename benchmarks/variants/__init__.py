@@ -1,0 +1,1 @@
+"""The chat with something that no setting turns on or off."""
