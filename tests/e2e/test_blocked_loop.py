@@ -18,9 +18,10 @@ from starlette.routing import Route
 from socketio_app.adapters.websocket.uvicorn_protocol import TakeoverProtocol
 from socketio_app.entrypoints.settings import Settings
 from socketio_app.main import create_socketio_app
+from tests.e2e.engine_io.shared import CONNECT, OPEN_WEBSOCKET
+from tests.e2e.engine_io.test_engine_io import next_text
 from tests.e2e.raw_client import RawPolling, raw_polling
 from tests.e2e.serving import serving_in_a_thread
-from tests.e2e.test_engine_io import CONNECT, OPEN_WEBSOCKET, next_text
 from tests.tokens import SECRET
 
 pytestmark = pytest.mark.anyio

@@ -11,10 +11,10 @@ from socketio_app.adapters.websocket.uvicorn_protocol import TakeoverProtocol
 from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import Composition, compose
 from socketio_app.entrypoints.settings import Settings
+from tests.e2e.engine_io.shared import until_empty
 from tests.e2e.frame_client import FrameClient
 from tests.e2e.serving import serving
 from tests.e2e.sessions import only_session
-from tests.e2e.test_engine_io import until_empty
 from tests.tokens import SECRET, token
 
 pytestmark = pytest.mark.anyio

@@ -24,11 +24,11 @@ from socketio_app.domain.identifiers import RoomId, UserId
 from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import Composition, compose
 from socketio_app.entrypoints.settings import Settings
+from tests.e2e.engine_io.shared import until_empty
 from tests.e2e.frame_client import FrameClient, Transport
 from tests.e2e.serving import serving
 from tests.e2e.sessions import only_session
 from tests.e2e.test_connection_lifecycle import SlowVerifier
-from tests.e2e.test_engine_io import until_empty
 from tests.e2e.test_serving import served
 from tests.stores import HookedStore
 from tests.tokens import SECRET, token

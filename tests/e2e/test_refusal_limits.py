@@ -12,10 +12,10 @@ from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import compose
 from socketio_app.entrypoints.settings import Settings
 from tests.e2e.clients import Rejected, settled
+from tests.e2e.engine_io.shared import until_empty
 from tests.e2e.frame_client import FrameClient, FrameSocket, Transport
 from tests.e2e.limited_chat import Serve, open_client, serve, transport
 from tests.e2e.serving import serving
-from tests.e2e.test_engine_io import until_empty
 from tests.tokens import SECRET, token
 
 __all__ = ["serve", "transport"]  # fixtures

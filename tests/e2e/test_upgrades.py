@@ -14,15 +14,10 @@ from socketio_app.adapters.engineio.upgrade import MAX_PROBES
 from socketio_app.adapters.websocket.uvicorn_protocol import TakeoverProtocol
 from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import Composition, compose
+from tests.e2e.engine_io.shared import CONNECT, OPEN_WEBSOCKET, SETTINGS, until_empty
+from tests.e2e.engine_io.test_engine_io import next_text
 from tests.e2e.raw_client import raw_polling
 from tests.e2e.serving import serving
-from tests.e2e.test_engine_io import (
-    CONNECT,
-    OPEN_WEBSOCKET,
-    SETTINGS,
-    next_text,
-    until_empty,
-)
 
 pytestmark = pytest.mark.anyio
 

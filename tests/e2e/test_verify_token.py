@@ -8,10 +8,8 @@ import pytest
 from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import compose
 from tests.e2e.clients import PythonClient
+from tests.e2e.engine_io.shared import SETTINGS
 from tests.e2e.serving import serving
-from tests.e2e.test_engine_io import (
-    SETTINGS,
-)
 
 pytestmark = pytest.mark.anyio
 

@@ -19,14 +19,14 @@ from socketio_app.domain.conversations import Room
 from socketio_app.domain.identifiers import RoomId, UserId
 from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import Composition, compose
+from tests.e2e.engine_io.shared import CONNECT, ON_EACH_LOOP, SETTINGS, until_empty
 from tests.e2e.raw_frames import RawFrames, close_code
 from tests.e2e.serving import serving
 from tests.e2e.sessions import only_session
-from tests.e2e.test_engine_io import CONNECT, SETTINGS, until_empty
 from tests.stores import HookedStore
 from tests.unit.adapters.jwt.forging import RSA_KEY, certificate
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, ON_EACH_LOOP]
 
 MUCH = "x" * 4000
 
@@ -37,22 +37,6 @@ BOB = Actor(UserId("bob"))
 TAKEOVER = "socketio_app.adapters.websocket.owned_connection"
 
 SMALL_BUFFER = 8192
-
-
-@pytest.fixture(params=["asyncio", "uvloop"], scope="module")
-def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
-    return ("asyncio", {"use_uvloop": request.param == "uvloop"})
-
-
-@pytest.fixture
-def composition() -> Composition:
-    return compose(SETTINGS)
-
-
-@pytest.fixture(params=[TakeoverProtocol, "websockets-sansio"], ids=["takeover", "asgi"])
-async def url(request: pytest.FixtureRequest, composition: Composition) -> AsyncIterator[str]:
-    async with serving(application(composition), request.param) as base_url:
-        yield base_url
 
 
 @asynccontextmanager

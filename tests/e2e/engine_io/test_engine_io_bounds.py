@@ -11,24 +11,17 @@ import aiohttp
 import pytest
 from websockets.frames import Frame, Opcode
 
-from socketio_app.adapters.websocket.uvicorn_protocol import TakeoverProtocol
 from socketio_app.application.commands import Actor, SendMessage
 from socketio_app.domain.conversations import Person
 from socketio_app.domain.identifiers import UserId
 from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import Composition, compose
 from tests.e2e.clients import PythonClient, until
+from tests.e2e.engine_io.shared import CONNECT, OPEN_WEBSOCKET, SETTINGS, until_empty
+from tests.e2e.engine_io.test_engine_io import acknowledgement, next_text
 from tests.e2e.raw_client import raw_polling
 from tests.e2e.serving import serving
 from tests.e2e.sessions import only_session
-from tests.e2e.test_engine_io import (
-    CONNECT,
-    OPEN_WEBSOCKET,
-    SETTINGS,
-    acknowledgement,
-    next_text,
-    until_empty,
-)
 from tests.stores import Gate, HookedStore
 from tests.tokens import token
 
@@ -42,12 +35,6 @@ MUCH = "x" * 4000
 @pytest.fixture
 def composition() -> Composition:
     return compose(SETTINGS.replace(metrics_port=9000))
-
-
-@pytest.fixture(params=[TakeoverProtocol, "websockets-sansio"], ids=["takeover", "asgi"])
-async def url(request: pytest.FixtureRequest, composition: Composition) -> AsyncIterator[str]:
-    async with serving(application(composition), request.param) as base_url:
-        yield base_url
 
 
 @asynccontextmanager

@@ -1,40 +1,20 @@
 """How polling sessions end: what a client can still fetch, and for how long."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 from websockets.frames import Opcode
 
 from socketio_app.adapters.websocket.close_reasons import EXPIRED
-from socketio_app.adapters.websocket.uvicorn_protocol import TakeoverProtocol
 from socketio_app.domain.identifiers import UserId
-from socketio_app.entrypoints.asgi import application
-from socketio_app.entrypoints.composition import Composition, compose
+from socketio_app.entrypoints.composition import Composition
+from tests.e2e.engine_io.shared import CONNECT, ON_EACH_LOOP, until_empty
+from tests.e2e.engine_io.test_closing import BOB, send_messages_from
 from tests.e2e.raw_client import RawPolling, raw_polling
 from tests.e2e.raw_frames import OPEN, RawFrames, close_code
-from tests.e2e.serving import serving
 from tests.e2e.sessions import only_session
-from tests.e2e.test_closing import BOB, send_messages_from
-from tests.e2e.test_engine_io import CONNECT, SETTINGS, until_empty
 
-pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(params=["asyncio", "uvloop"], scope="module")
-def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
-    return ("asyncio", {"use_uvloop": request.param == "uvloop"})
-
-
-@pytest.fixture
-def composition() -> Composition:
-    return compose(SETTINGS)
-
-
-@pytest.fixture(params=[TakeoverProtocol, "websockets-sansio"], ids=["takeover", "asgi"])
-async def url(request: pytest.FixtureRequest, composition: Composition) -> AsyncIterator[str]:
-    async with serving(application(composition), request.param) as base_url:
-        yield base_url
+pytestmark = [pytest.mark.anyio, ON_EACH_LOOP]
 
 
 @pytest.mark.parametrize("ending", ["ban", "restart"])

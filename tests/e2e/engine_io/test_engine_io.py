@@ -15,28 +15,12 @@ from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import Composition, compose
 from socketio_app.entrypoints.settings import Settings
 from tests.e2e.clients import PythonClient, until
+from tests.e2e.engine_io.shared import CONNECT, OPEN_WEBSOCKET, SETTINGS, until_empty
 from tests.e2e.raw_client import RawPolling, raw_polling
 from tests.e2e.serving import serving
-from tests.e2e.test_connection_lifecycle import is_empty
 from tests.tokens import SECRET, token
 
 pytestmark = pytest.mark.anyio
-
-SETTINGS = Settings(secret_key=SECRET, rate_limits=False, ping_interval_seconds=3600)
-"""Without pings, so that no connection is closed only for a missing pong."""
-OPEN_WEBSOCKET = "/socket.io/?EIO=4&transport=websocket"
-CONNECT = '40{"token":"%s"}' % token("mallory")
-
-
-@pytest.fixture
-def composition() -> Composition:
-    return compose(SETTINGS)
-
-
-@pytest.fixture(params=[TakeoverProtocol, "websockets-sansio"], ids=["takeover", "asgi"])
-async def url(request: pytest.FixtureRequest, composition: Composition) -> AsyncIterator[str]:
-    async with serving(application(composition), request.param) as base_url:
-        yield base_url
 
 
 @pytest.fixture
@@ -45,14 +29,8 @@ async def http(url: str) -> AsyncIterator[aiohttp.ClientSession]:
         yield session
 
 
-async def until_empty(composition: Composition) -> None:
-    async with asyncio.timeout(60):
-        while not is_empty(composition):
-            await asyncio.sleep(0.01)
-
-
 async def next_text(websocket: aiohttp.ClientWebSocketResponse, prefix: str) -> str:
-    """Return the next frame that starts with `beginning`."""
+    """Return the next frame that starts with `prefix`."""
     while True:
         text = await websocket.receive_str(timeout=60)
         if text.startswith(prefix):
