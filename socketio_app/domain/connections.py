@@ -15,7 +15,8 @@ class Connections:
     """
 
     max_per_user: int = 0
-    _by_user: dict[UserId, set[ConnectionId]] = attrs.field(factory=dict, init=False)
+    # Few users have more than one: a tuple of one takes a quarter of a set's memory.
+    _by_user: dict[UserId, tuple[ConnectionId, ...]] = attrs.field(factory=dict, init=False)
     _opening: dict[UserId, set[ConnectionId]] = attrs.field(factory=dict, init=False)
 
     def admit(self, user_id: UserId, connection_id: ConnectionId) -> None:
@@ -35,18 +36,19 @@ class Connections:
     def open(self, user_id: UserId, connection_id: ConnectionId) -> bool:
         """Add a connection; return whether it is the user's only one."""
         self._is_no_longer_opening(user_id, connection_id)
-        connections = self._by_user.setdefault(user_id, set())
-        connections.add(connection_id)
+        connections = self._by_user[user_id] = (*self._by_user.get(user_id, ()), connection_id)
         return len(connections) == 1
 
     def close(self, user_id: UserId, connection_id: ConnectionId) -> bool:
         """Remove a connection; return whether it was the user's last open one."""
         self._is_no_longer_opening(user_id, connection_id)
-        connections = self._by_user.get(user_id, set())
+        connections = self._by_user.get(user_id, ())
         if connection_id not in connections:
             return False
-        connections.remove(connection_id)
-        if connections:
+        place = connections.index(connection_id)
+        left = connections[:place] + connections[place + 1 :]
+        if left:
+            self._by_user[user_id] = left
             return False
         del self._by_user[user_id]
         return True

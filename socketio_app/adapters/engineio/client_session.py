@@ -76,7 +76,7 @@ class ClientSession:
     __slots__ = (
         "_close_code",
         "_on_direct_writer",
-        "_stop_pings",
+        "_ping_slot",
         "_taken",
         "_unconfirmed",
         "_was_just_pinged",
@@ -102,7 +102,7 @@ class ClientSession:
         self.pinged_at: float | None = None
         self._unconfirmed: Unconfirmed | None = None
         self._was_just_pinged = False
-        self._stop_pings: Callable[[], None] | None = None
+        self._ping_slot: int | None = None
         self._on_direct_writer: Callable[[FrameWriter | None], None] | None = None
         self._taken: asyncio.Event | None = None
         self._close_code = frames.NORMAL_CLOSURE
@@ -190,8 +190,8 @@ class ClientSession:
         except Exception:
             log.exception("internal error while closing a session")
         self._enter(State.CLOSED)
-        if self._stop_pings is not None:
-            self._stop_pings()
+        if self._ping_slot is not None:
+            self.context.heartbeat.remove(self, self._ping_slot)
         self.context.connect_timeout.discard(self.time_out)
         self.context.sessions.pop(self.sid, None)
         self.note_received()
@@ -236,8 +236,8 @@ class ClientSession:
 
     def schedule_ping(self) -> None:
         """Start pinging the client."""
-        if self._stop_pings is None:
-            self._stop_pings = self.context.heartbeat.add(self)
+        if self._ping_slot is None:
+            self._ping_slot = self.context.heartbeat.add(self)
 
     def ping(self) -> None:
         """Ping the client. Over a WebSocket, the pong confirms everything written before it."""

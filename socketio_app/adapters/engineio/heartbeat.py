@@ -7,8 +7,7 @@ the cost of an idle connection.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -42,17 +41,21 @@ class Heartbeat:
         self._pinged: deque[_PingedSlot] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
-    def add(self, connection: "ClientSession") -> Callable[[], None]:
+    def add(self, connection: "ClientSession") -> int:
         """Ping a connection once per interval, for the first time after one interval.
 
         Returns:
-            A function that stops the pings.
+            The slot to remove it from.
         """
-        slot = self._slots[(self._ticks - 1) % SLOTS]
-        slot.add(connection)
+        slot = (self._ticks - 1) % SLOTS
+        self._slots[slot].add(connection)
         if self._timer is None:
             self._wait()
-        return partial(slot.discard, connection)
+        return slot
+
+    def remove(self, connection: "ClientSession", slot: int) -> None:
+        """Ping a connection no more."""
+        self._slots[slot].discard(connection)
 
     def stop(self) -> None:
         """Stop all pings."""

@@ -70,7 +70,6 @@ class Connection:
 
     actor: Actor
     subscriber: Subscriber
-    opening: Opening
     connected_at: float = attrs.field(factory=monotonic)
     pushing: asyncio.Task[None] | None = None
     """Pushes the missed messages after the first batch."""
@@ -91,13 +90,16 @@ class ConnectionRegistry:
 
     async def connect(
         self, client: Client, token: Callable[[], str], *, is_first: bool
-    ) -> Connection:
+    ) -> tuple[Connection, Opening]:
         """Authenticate a client. Call `open` or `abandon` with the connection next.
 
         Args:
             client: the client's session.
             token: returns the token, or raises `Unauthenticated`.
             is_first: whether this is the first attempt to connect over the session.
+
+        Returns:
+            The connection, and what to send over it first, which takes a kilobyte.
 
         Raises:
             ConnectRejectedError: the client was rejected, and the rejection logged.
@@ -119,7 +121,7 @@ class ConnectionRegistry:
             self._count_rejection("internal")
             raise ConnectRejectedError(outgoing.internal_error_payload(error_id)) from None
 
-    async def _prepare(self, client: Client, identity: Identity) -> Connection:
+    async def _prepare(self, client: Client, identity: Identity) -> tuple[Connection, Opening]:
         connection_id = ConnectionId(self.new_connection_id())
         subscriber = Subscriber(connection_id, identity.user_id, client, self.encoding)
         client.watch_direct_writer(subscriber.set_direct_writer)
@@ -129,15 +131,17 @@ class ConnectionRegistry:
         except BaseException:
             self.hub.detach(subscriber)
             raise
-        return Connection(Actor(identity.user_id, connection_id), subscriber, opening)
+        return Connection(Actor(identity.user_id, connection_id), subscriber), opening
 
     def _count_rejection(self, code: str) -> None:
         if self.metrics is not None:
             self.metrics.connections_refused[code] += 1
 
-    def open(self, client: Client, connection: Connection, greeting: Frame) -> None:
+    def open(
+        self, client: Client, connection: Connection, opening: Opening, greeting: Frame
+    ) -> None:
         """Send the greeting, then what the client missed, then published events."""
-        subscriber, opening = connection.subscriber, connection.opening
+        subscriber = connection.subscriber
         subscriber.release(opening, greeting)
         self.chat.sessions.open(opening)
         if not opening.backlog.is_empty:

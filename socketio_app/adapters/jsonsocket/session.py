@@ -157,7 +157,7 @@ class JsonSession(ClientSession):
             return
         is_first, self._has_tried = not self._has_tried, True
         try:
-            connection = await self._registry.connect(
+            connection, opening = await self._registry.connect(
                 self, partial(token_in, envelope), is_first=is_first
             )
         except ConnectRejectedError as rejected:
@@ -169,4 +169,5 @@ class JsonSession(ClientSession):
             return
         self._connection = connection
         self.context.connect_timeout.discard(self.time_out)
-        self._registry.open(self, connection, greeting(connection.opening.connected, envelope.id))
+        first = greeting(opening.connected, envelope.id)
+        self._registry.open(self, connection, opening, first)

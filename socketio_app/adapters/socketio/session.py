@@ -39,6 +39,7 @@ from socketio_app.adapters.socketio.packets import (
 from socketio_app.adapters.socketio.state import TRANSITIONS, State
 from socketio_app.adapters.websocket.close_reasons import CLIENT_DISCONNECT, MALFORMED
 from socketio_app.adapters.wire import outgoing
+from socketio_app.application.opening import Opening
 
 log = logging.getLogger("socketio_app.socketio")
 
@@ -187,7 +188,7 @@ class Session:
         self._enter(State.CONNECTING)
         is_first, self._has_tried = not self._has_tried, True
         try:
-            connection = await self._services.registry.connect(
+            connection, opening = await self._services.registry.connect(
                 self._engine, lambda: extract_token(auth, self._environ), is_first=is_first
             )
         except ConnectRejectedError as rejected:
@@ -198,9 +199,9 @@ class Session:
                 self._enter(State.REJECTED)
             raise
         else:
-            self._open(connection)
+            self._open(connection, opening)
 
-    def _open(self, connection: Connection) -> None:
+    def _open(self, connection: Connection, opening: Opening) -> None:
         if self.state is State.CLOSED:  # the client has disconnected meanwhile
             self._services.registry.abandon(connection)
             return
@@ -210,8 +211,8 @@ class Session:
         self._environ = {}
         self._services.connect_timeout.discard(self._engine.time_out)
         self._engine.write(connect_frame(connection.subscriber.connection_id))
-        greeting = encode_event(connection.opening.connected)
-        self._services.registry.open(self._engine, connection, greeting)
+        greeting = encode_event(opening.connected)
+        self._services.registry.open(self._engine, connection, opening, greeting)
 
     def _reject(self, error: outgoing.Payload, namespace: str | None) -> None:
         """Reject a CONNECT.

@@ -34,7 +34,6 @@ _RETAINED = (
     "_close_deadline",
     "_close_finder",
     "_gathered",
-    "_has_connected",
     "_is_behind",
     "_is_closing",
     "_is_writing_paused",
@@ -51,7 +50,12 @@ _RETAINED = (
     "transport",
     "write",
 )
-"""Attributes kept after a takeover; the rest, at least half of uvicorn's state, is freed."""
+"""Attributes kept after a takeover; the rest, at least half of uvicorn's state, is freed.
+
+Up to ten of them are set in a connection that waits: an eleventh would double the dictionary.
+"""
+
+_MISSING = object()
 
 
 class TakeoverProtocol(OwnedConnection, WebSocketsSansIOProtocol):
@@ -217,7 +221,12 @@ class TakeoverProtocol(OwnedConnection, WebSocketsSansIOProtocol):
         """Free the state that only the handshake needed."""
         self.stop_keepalive()
         self.queue.put_nowait(_disconnect_event())
-        self.__dict__ = {name: self.__dict__[name] for name in _RETAINED if name in self.__dict__}
+        given = self.__dict__
+        self.__dict__ = {
+            name: given[name]
+            for name in _RETAINED
+            if name in given and given[name] is not getattr(type(self), name, _MISSING)
+        }
 
     # Called by the transport and the server.
 

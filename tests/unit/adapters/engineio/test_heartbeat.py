@@ -73,10 +73,10 @@ async def test_client_that_does_not_answer_is_disconnected() -> None:
 
 async def test_removed_client_is_not_pinged() -> None:
     wheel, removed, other = Heartbeat(0.05, 0.05), Client(), Client()
-    remove = wheel.add(removed)
+    slot = wheel.add(removed)
     wheel.add(other)
     await removed.until_pinged(1)
-    remove()
+    wheel.remove(removed, slot)
     pings = removed.pings
 
     await other.until_pinged(other.pings + 3)
