@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.hostile import SERVER as HOSTILE
 from benchmarks.load.options import Load
-from benchmarks.promises import COUNTED, LOADS, RATES, UNCONFIRMED, servers_of
+from benchmarks.promises import BOTH_TRANSPORTS, COUNTED, DIRECT, RATES, UNCONFIRMED, servers_of
 from benchmarks.running import MeasuringError, measure, running
 from benchmarks.servers import BUN, FLOOR, OURS, OVER_JSON, PLAIN, Server, bun_version
 
@@ -53,7 +53,11 @@ def test_scenarios_run_on_bun(scenario: str) -> None:
 
 @pytest.mark.parametrize(
     ("load", "server"),
-    [(load, server) for load in LOADS for server in servers_of(load)],
+    [
+        *[(DIRECT, server) for server in servers_of(DIRECT)],
+        ("fanout", BOTH_TRANSPORTS),
+        ("fanout_received", UNCONFIRMED),
+    ],
     ids=lambda value: value if isinstance(value, str) else value.name,
 )
 def test_every_promise_is_measured_with_and_without(load: str, server: Server) -> None:
