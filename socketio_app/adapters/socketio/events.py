@@ -124,7 +124,7 @@ def event_of(ack_id: int | None, array: bytes) -> CommandEvent | None:
         event = _decode(array)
     except msgspec.ValidationError as error:
         name = array[2 : array.find(b'"', 2)].decode("utf-8", "replace")
-        if name in COMMANDS:
+        if name in COMMANDS and array.startswith(b'["'):
             return CommandEvent(ack_id, name, (), array, wrong=invalid(error))
     except (ValueError, RecursionError):
         pass

@@ -233,7 +233,7 @@ def shaped(payload: object, shape: type[msgspec.Struct]) -> msgspec.Struct:
 
 
 _FIELD = re.compile(r"(?:required field `|at `\$(?:\[1\])?\.)(\w+)")
-_WHOLE_PAYLOAD = re.compile(r"at `\$\[1\]`|length 2")
+_WHOLE_PAYLOAD = re.compile(r"at `\$\[1\]`|length [12]")
 
 
 def invalid(error: msgspec.ValidationError) -> InvalidPayload:

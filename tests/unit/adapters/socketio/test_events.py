@@ -5,6 +5,7 @@ import pytest
 from socketio_app.adapters.socketio.events import event_of, plain_event_of
 from socketio_app.adapters.socketio.packets import MalformedPacketError, auth_of, packet_of
 from socketio_app.adapters.wire.incoming import RoomPayload
+from socketio_app.domain.errors import InvalidPayload
 
 COSTLY = {
     "numbers": b"[" + b",".join([b"1e300"] * 10_000) + b"]",
@@ -93,11 +94,22 @@ def test_escaped_event_name_is_decoded(array: bytes, name: str) -> None:
         b"[" * 30_000,
         b'["shout',
         b'["join_room",{"room_id":"\\ud800"},NaN]',
+        b'[0join_room",{}]',
+        b'[{join_room",{}]',
     ],
     ids=lambda array: repr(array[:40]),
 )
 def test_data_that_is_not_array_with_name_is_malformed(array: bytes) -> None:
     assert event_of(None, array) is None
+
+
+@pytest.mark.parametrize("rest", [b"", b",7", b",null", b",{},{}", b',{"room_id":"a"},1'])
+def test_event_without_single_object_says_what_a_payload_is(rest: bytes) -> None:
+    event = event_of(None, b'["join_room"%s]' % rest)
+
+    assert event is not None
+    with pytest.raises(InvalidPayload, match="the payload must be a single JSON object"):
+        event.command()
 
 
 def test_field_with_lone_surrogate_is_rejected_by_name() -> None:
