@@ -103,7 +103,7 @@ def test_data_that_is_not_array_with_name_is_malformed(array: bytes) -> None:
     assert event_of(None, array) is None
 
 
-@pytest.mark.parametrize("rest", [b"", b",7", b",null", b",{},{}", b',{"room_id":"a"},1'])
+@pytest.mark.parametrize("rest", [b"", b",7", b",null", b',{"room_id":"a"},1'])
 def test_event_without_single_object_says_what_a_payload_is(rest: bytes) -> None:
     event = event_of(None, b'["join_room"%s]' % rest)
 
