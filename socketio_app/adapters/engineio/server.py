@@ -1,5 +1,6 @@
 """A subclass of python-engineio's server with lightweight sessions."""
 
+import json
 import logging
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -76,6 +77,8 @@ class EngineServer(engineio.AsyncServer):
         self.generate_id = new_session_id  # type: ignore[method-assign]
         self._open_receiver = open_receiver
         self._handshake_log = HandshakeLog()
+        self._open_rests: dict[str, str] = {}
+        """The OPEN packets of each transport, after the session's id."""
         self.shutdown_notice = ShutdownNotice(on_shutdown)
 
     def _log_error_once(self, message: str, message_key: str) -> None:
@@ -134,14 +137,7 @@ class EngineServer(engineio.AsyncServer):
         session = self.context.sessions[sid] = EngineSession(self.context, sid, address)
         session.receiver = self._open_receiver(session, environ)
         try:
-            handshake = {
-                "sid": sid,
-                "upgrades": self._upgrades(sid, transport),
-                "pingInterval": round(self.ping_interval * 1000),
-                "pingTimeout": round(self.ping_timeout * 1000),
-                "maxPayload": self.max_http_buffer_size,
-            }
-            await session.send(EnginePacket(OPEN, handshake))
+            await session.send(EnginePacket(OPEN, self._open_payload(sid, transport)))
             session.schedule_ping()
             self.context.connect_timeout.add(session.time_out)
             if transport == "websocket":
@@ -156,6 +152,19 @@ class EngineServer(engineio.AsyncServer):
             # The client closed the connection before the handshake was complete.
             session.close_now(TRANSPORT_ERROR)
             raise
+
+    def _open_payload(self, sid: str, transport: str) -> str:
+        """Return the JSON of an OPEN packet, of which only the session's id differs."""
+        rest = self._open_rests.get(transport)
+        if rest is None:
+            fields = {
+                "upgrades": self._upgrades(sid, transport),
+                "pingInterval": round(self.ping_interval * 1000),
+                "pingTimeout": round(self.ping_timeout * 1000),
+                "maxPayload": self.max_http_buffer_size,
+            }
+            rest = self._open_rests[transport] = json.dumps(fields, separators=(",", ":"))[1:]
+        return f'{{"sid":{json.dumps(sid)},{rest}'
 
     def _ok(
         self,

@@ -6,6 +6,7 @@ unusual, or invalid and needs the right error.
 
 import re
 from base64 import b64encode
+from collections.abc import Iterable
 from hashlib import sha1
 from typing import Final, NamedTuple
 
@@ -23,17 +24,24 @@ white space around the values."""
 _KEY: Final = re.compile(rb"[A-Za-z0-9+/]{22}==")
 _CONNECTION: Final = frozenset({b"upgrade", b"keep-alive, upgrade"})
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_RESPONSE: Final = (("Upgrade", "websocket"), ("Connection", "Upgrade"))
 _UNUSUAL: Final = frozenset({b"sec-websocket-protocol", b"content-length", b"transfer-encoding"})
 
 
 class Handshake(NamedTuple):
     """A valid request for a WebSocket, without a subprotocol."""
 
+    request: bytes
     path: bytes
     """The path with the query, as the client sent it."""
     headers: list[tuple[bytes, bytes]]
-    accept: str
-    """Value of `Sec-WebSocket-Accept` in the response."""
+    response_headers: list[tuple[str, str]]
+
+    def response(self, more_headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+        """Return the response that accepts the request, with more headers."""
+        lines = [f"{name}: {value}\r\n".encode() for name, value in self.response_headers]
+        lines += [b"%b: %b\r\n" % (name.lower(), value) for name, value in more_headers]
+        return b"HTTP/1.1 101 Switching Protocols\r\n%b\r\n" % b"".join(lines)
 
 
 def usual_handshake(request: bytes) -> Handshake | None:
@@ -53,8 +61,8 @@ def usual_handshake(request: bytes) -> Handshake | None:
         or not _UNUSUAL.isdisjoint(values)
     ):
         return None
-    accept = b64encode(sha1(key + _GUID, usedforsecurity=False).digest())
-    return Handshake(found[1], headers, accept.decode())
+    accept = b64encode(sha1(key + _GUID, usedforsecurity=False).digest()).decode()
+    return Handshake(request, found[1], headers, [*_RESPONSE, ("Sec-WebSocket-Accept", accept)])
 
 
 def _header(line: bytes) -> tuple[bytes, bytes]:

@@ -68,8 +68,8 @@ class TakeoverProtocol(OwnedConnection, WebSocketsSansIOProtocol):
     """Data received between the offer of a takeover and its decision."""
     _has_connected = False
     _has_request = False
-    _unparsed_request: bytes | None = None
-    """The request, until websockets has to parse it because uvicorn handles the connection."""
+    _handshake: Handshake | None = None
+    """The usual handshake, until websockets has to know it."""
 
     # Before a takeover.
 
@@ -80,31 +80,15 @@ class TakeoverProtocol(OwnedConnection, WebSocketsSansIOProtocol):
             is_fast = not (self.config.ws_per_message_deflate or self.conn.debug)
             handshake = usual_handshake(data) if is_fast and _is_takeover_supported() else None
             if handshake is not None:
-                self._unparsed_request = data
                 self._begin(handshake)
                 return
-        request, self._unparsed_request = self._unparsed_request, None
-        if request is not None:
-            self.conn.receive_data(request)
-            self.conn.events_received()
+        self._catch_up()
         super().data_received(data)
 
     def _begin(self, handshake: Handshake) -> None:
         """Run the application for a handshake, as uvicorn's `handle_connect` does."""
+        self._handshake = handshake
         self.handshake_initiated = self.conn.accept_called = True
-        # uvicorn removes the date.
-        self.response = Response(
-            101,
-            "Switching Protocols",
-            Headers(
-                [
-                    ("Date", ""),
-                    ("Upgrade", "websocket"),
-                    ("Connection", "Upgrade"),
-                    ("Sec-WebSocket-Accept", handshake.accept),
-                ]
-            ),
-        )
         raw_path, _, query_string = handshake.path.partition(b"?")
         self.scope = {
             "type": "websocket",
@@ -127,6 +111,38 @@ class TakeoverProtocol(OwnedConnection, WebSocketsSansIOProtocol):
         task.add_done_callback(self.on_task_complete)
         self.tasks.add(task)
         self._offer()
+
+    def _catch_up(self) -> None:
+        """Parse and answer the handshake with websockets: uvicorn handles the connection."""
+        handshake, self._handshake = self._handshake, None
+        if handshake is None:
+            return
+        self.conn.receive_data(handshake.request)
+        self.conn.events_received()
+        # uvicorn removes the date.
+        headers = Headers([("Date", ""), *handshake.response_headers])
+        self.response = Response(101, "Switching Protocols", headers)
+        if self.handshake_complete:
+            self.conn.send_response(self.response)
+            self.conn.data_to_send()  # it was written by `send`
+
+    async def send(self, message: Any) -> None:
+        """See ASGI. The usual accept is written without the state that only websockets needs."""
+        is_usual = (
+            self._handshake is not None
+            and message["type"] == "websocket.accept"
+            and not (message.get("headers") or message.get("subprotocol"))
+            and self.writable.is_set()
+            and not (self.handshake_complete or self.disconnected or self.transport.is_closing())
+            # uvicorn pings over websockets, and both log that the connection is open.
+            and not (self.ping_interval or self.logger.isEnabledFor(logging.INFO))
+        )
+        if is_usual and self._handshake is not None:
+            self.handshake_complete = True
+            self.transport.write(self._handshake.response(self.default_headers))
+        else:
+            self._catch_up()
+            await super().send(message)
 
     def handle_connect(self, event: Any) -> None:
         """Offer a takeover of the connection in the scope."""
@@ -282,6 +298,7 @@ class TakeoverProtocol(OwnedConnection, WebSocketsSansIOProtocol):
     def shutdown(self) -> None:
         """Close the connection with a code that lets the client reconnect to another server."""
         if self._owner is None:
+            self._catch_up()
             super().shutdown()
         else:
             self._close_for_owner(self._owner, frames.SERVICE_RESTART)

@@ -1,6 +1,7 @@
 """Opening a WebSocket: the same scope and the same response as from uvicorn, in less time."""
 
 import asyncio
+import logging
 from typing import Any
 
 import pytest
@@ -16,6 +17,9 @@ from socketio_app.adapters.websocket.uvicorn_protocol import TakeoverProtocol
 pytestmark = pytest.mark.anyio
 
 KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
+TEXT = b"\x81\x82\0\0\0\0hi"
+"""A client's frame."""
+
 USUAL = (
     b"GET /chat/%C3%A9?EIO=4&a=b HTTP/1.1\r\n"
     b"host: example.org\r\n"
@@ -62,10 +66,13 @@ class Echo:
     scope: dict[str, Any]
     received: Any = None
 
+    def __init__(self, **accept: Any) -> None:
+        self.accept = {"type": "websocket.accept", **accept}
+
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.scope = scope
         await receive()
-        await send({"type": "websocket.accept", "headers": [(b"x-more", b"1")]})
+        await send(self.accept)
         self.received = await receive()
         await send({"type": "websocket.send", "text": self.received["text"]})
 
@@ -81,6 +88,28 @@ class Rejecting:
         await send({"type": "websocket.close"})
 
 
+def started(
+    protocol_class: type[WebSocketsSansIOProtocol], request: bytes, app: Any, **options: Any
+) -> tuple[WebSocketsSansIOProtocol, RecordingTransport]:
+    """Begin to serve a request."""
+    config = uvicorn.Config(
+        app,
+        ws=protocol_class,
+        log_config=None,
+        proxy_headers=False,
+        root_path="/mounted",
+        **{"ws_per_message_deflate": False, "ws_ping_interval": None, **options},
+    )
+    config.load()
+    state = ServerState()
+    state.default_headers = [(b"server", b"test"), (b"X-Default", b"caf\xe9")]
+    protocol = protocol_class(config, state, {"from": "lifespan"})
+    transport = RecordingTransport()
+    protocol.connection_made(transport)  # type: ignore[arg-type]
+    protocol.data_received(request)
+    return protocol, transport
+
+
 async def opened(
     protocol_class: type[WebSocketsSansIOProtocol],
     request: bytes,
@@ -89,25 +118,12 @@ async def opened(
     **options: Any,
 ) -> RecordingTransport:
     """Serve a request, and then more data, until the application returns."""
-    config = uvicorn.Config(
-        app,
-        ws=protocol_class,
-        log_config=None,
-        proxy_headers=False,
-        root_path="/mounted",
-        **{"ws_per_message_deflate": False, **options},
-    )
-    config.load()
-    state = ServerState()
-    protocol = protocol_class(config, state, {"from": "lifespan"})
-    transport = RecordingTransport()
-    protocol.connection_made(transport)  # type: ignore[arg-type]
-    protocol.data_received(request)
+    protocol, transport = started(protocol_class, request, app, **options)
     for data in more:
         await asyncio.sleep(0)
         protocol.data_received(data)
-    while state.tasks:
-        await asyncio.wait(state.tasks)
+    while protocol.tasks:
+        await asyncio.wait(protocol.tasks)
     return transport
 
 
@@ -116,12 +132,20 @@ def replaced(old: bytes, new: bytes) -> bytes:
     return USUAL.replace(old, new)
 
 
-async def test_usual_handshake_has_the_scope_and_response_of_uvicorn() -> None:
-    theirs, ours = Echo(), Echo()
-    text = b"\x81\x82\0\0\0\0hi"
+@pytest.mark.parametrize("level", [logging.WARNING, logging.INFO])
+@pytest.mark.parametrize(
+    "accept", [{}, {"headers": [(b"x-more", b"1")]}, {"subprotocol": "a"}, {"subprotocol": None}]
+)
+async def test_usual_handshake_has_the_scope_and_response_of_uvicorn(
+    accept: dict[str, Any], level: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(level, "uvicorn.error")
+    theirs, ours = Echo(**accept), Echo(**accept)
 
-    expected = await opened(WebSocketsSansIOProtocol, USUAL, theirs, text)
-    found = await opened(TakeoverProtocol, USUAL, ours, text)
+    expected = await opened(WebSocketsSansIOProtocol, USUAL, theirs, TEXT)
+    logged = caplog.messages.copy()
+    caplog.clear()
+    found = await opened(TakeoverProtocol, USUAL, ours, TEXT)
 
     assert usual_handshake(USUAL) is not None
     assert isinstance(ours.scope["extensions"].pop(EXTENSION), TakeoverProtocol)
@@ -129,6 +153,35 @@ async def test_usual_handshake_has_the_scope_and_response_of_uvicorn() -> None:
     assert found.written == expected.written
     assert found.written.endswith(b"\r\n\r\n\x81\x02hi")
     assert ours.received == theirs.received
+    assert caplog.messages == logged
+
+
+class Waiting:
+    """An application that accepts, and then waits for the client."""
+
+    async def __call__(self, _scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        await receive()
+
+
+@pytest.mark.parametrize("ping_interval", [None, 20.0])
+async def test_shutdown_closes_an_accepted_websocket_as_uvicorn_does(
+    ping_interval: float | None,
+) -> None:
+    written = []
+    for protocol_class in (WebSocketsSansIOProtocol, TakeoverProtocol):
+        protocol, transport = started(
+            protocol_class, USUAL, Waiting(), ws_ping_interval=ping_interval
+        )
+        while not transport.written:
+            await asyncio.sleep(0)
+        protocol.shutdown()
+        await asyncio.wait(protocol.tasks)
+        written.append(transport.written)
+
+    assert written[1] == written[0]
+    assert written[1].endswith((1012).to_bytes(2, "big"))
 
 
 async def test_usual_handshake_is_rejected_as_by_uvicorn() -> None:
@@ -193,10 +246,7 @@ async def test_request_after_a_rejected_one_is_ignored() -> None:
 
 
 async def test_compression_is_still_negotiated_if_it_is_enabled() -> None:
-    app = Echo()
-    text = b"\x81\x82\0\0\0\0hi"
-
-    found = await opened(TakeoverProtocol, USUAL, app, text, ws_per_message_deflate=True)
+    found = await opened(TakeoverProtocol, USUAL, Echo(), TEXT, ws_per_message_deflate=True)
 
     assert b"Sec-WebSocket-Extensions: permessage-deflate" in found.written
 
