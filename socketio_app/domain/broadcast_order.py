@@ -104,7 +104,9 @@ class BroadcastOrder:
             # The store has lost its newest messages, as after a failover: continue from here.
         elif mark + 1 < seq <= mark + MAX_MISSING and len(self._gaps) < MAX_GAPS:
             return self._open(conversation, mark, seq, sending)
-        self._advance(conversation, seq)
+        self._marks[conversation] = seq
+        if self._doubts or len(self._marks) > self.max_marks:
+            self._advance(conversation, seq)
         return "next"
 
     def mark_unconfirmed(self, draft: Draft) -> None:

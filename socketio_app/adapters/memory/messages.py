@@ -102,7 +102,14 @@ class MemoryMessages:
         self, messages: Sequence[Message], first_time: Callable[[Sequence[Message]], None]
     ) -> None:
         """See `DeliveryLog.delivered`."""
-        fresh = [message for message in messages if self._deliver(message)]
+        fresh: list[Message] = []
+        for message in messages:
+            recipient = message.to_user_id
+            if recipient is not None:
+                delivered = self._conversations[message.conversation].delivered_seq
+                if delivered.get(recipient, 0) < message.seq:
+                    delivered[recipient] = message.seq
+                    fresh.append(message)
         if fresh:
             first_time(fresh)
 
@@ -171,16 +178,6 @@ class MemoryMessages:
             for record in pairs
             if record.last_seq_to.get(user_id, 0) > record.delivered_seq.get(user_id, 0)
         ]
-
-    def _deliver(self, message: Message) -> bool:
-        recipient = message.to_user_id
-        if recipient is None:
-            return False
-        delivered = self._conversations[message.conversation].delivered_seq
-        if delivered.get(recipient, 0) >= message.seq:
-            return False
-        delivered[recipient] = message.seq
-        return True
 
 
 _EMPTY = Transcript()

@@ -11,7 +11,8 @@ from socketio_app.application.events import Event
 
 def encode_event(event: Event) -> Frame:
     """Encode an event as a packet in a WebSocket frame."""
-    return event_frame(*outgoing.EVENTS[type(event)](event))
+    name, payload = outgoing.EVENTS[type(event)](event)
+    return event_frame(name, payload)
 
 
 SOCKETIO_ENCODING: Final = Encoding(event_frame=encode_event, last_frame=DISCONNECT_FRAME)

@@ -84,19 +84,19 @@ def message_payload(message: Message) -> MessagePayload:
     )
 
 
-def delivery_payload(event: MessageDelivered) -> DeliveryPayload:
-    """Return the payload of a delivery."""
+def delivered(event: MessageDelivered) -> tuple[str, DeliveryPayload]:
+    """Return the name and the payload of the event of a delivery."""
     message, delivered_at = event.message, time(event.delivered_at)
     conversation = message.conversation
     if isinstance(conversation, Room):
-        return GroupDelivery(
+        return "group_message_delivered", GroupDelivery(
             message.message_id,
             message.seq,
             delivered_at,
             conversation.room_id,
             message.client_message_id,
         )
-    return PersonalDelivery(
+    return "personal_message_delivered", PersonalDelivery(
         message.message_id,
         message.seq,
         delivered_at,

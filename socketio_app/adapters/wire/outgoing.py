@@ -12,10 +12,9 @@ from socketio_app.adapters.wire.incoming import (
 )
 from socketio_app.adapters.wire.message_payloads import (
     DeliveryPayload,
-    GroupDelivery,
     GroupMessage,
     MessagePayload,
-    delivery_payload,
+    delivered,
     message_payload,
 )
 from socketio_app.adapters.wire.since import since_text
@@ -217,12 +216,6 @@ def _sent(event: MessageSent) -> tuple[str, MessagePayload]:
     return "receive_group_message" if is_in_room else "receive_personal_message", payload
 
 
-def _delivered(event: MessageDelivered) -> tuple[str, DeliveryPayload]:
-    payload = delivery_payload(event)
-    is_in_room = isinstance(payload, GroupDelivery)
-    return "group_message_delivered" if is_in_room else "personal_message_delivered", payload
-
-
 def _read(event: MessageRead) -> tuple[str, Payload]:
     return "message_read", {
         "user_id": event.user_id,
@@ -272,7 +265,7 @@ EVENTS: Mapping[type[Event], Callable[[Any], tuple[str, EventPayload]]] = {
     Connected: lambda event: ("connected", connected(event)),
     TokenExpiring: _token_expiring,
     MessageSent: _sent,
-    MessageDelivered: _delivered,
+    MessageDelivered: delivered,
     MessageRead: _read,
     TypingStarted: _typing_started,
     TypingStopped: _typing_stopped,
