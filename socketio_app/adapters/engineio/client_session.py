@@ -115,6 +115,10 @@ class ClientSession:
         """
         raise NotImplementedError
 
+    def overtakes(self, _message: Message, /) -> bool:
+        """Handle a message that need not wait for earlier ones; return whether it is one."""
+        return False
+
     def receiver_closed(self, reason: str) -> None:
         """Clean up the handler of the client's messages: the session is closing."""
         raise NotImplementedError

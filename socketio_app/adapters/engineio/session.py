@@ -180,7 +180,6 @@ class EngineSession(ClientSession):
             self,
             websocket,
             at_once=_is_event_or_pong if runs_outside_tasks else _is_pong,
-            overtakes=self._take_pong,
         )
         # Before writing: early messages stay in order, and a slow reader is detected.
         websocket.set_handler(transport)
@@ -213,7 +212,7 @@ class EngineSession(ClientSession):
             self.close_now(TRANSPORT_ERROR)
         return None
 
-    def _take_pong(self, message: Message) -> bool:
+    def overtakes(self, message: Message, /) -> bool:
         """Handle a pong, which proves that the client is alive while its commands wait."""
         if not _is_pong(message):
             return False

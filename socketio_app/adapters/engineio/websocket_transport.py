@@ -10,7 +10,7 @@ from socketio_app.adapters.engineio.poll_codec import encode_frame
 from socketio_app.adapters.websocket.close_reasons import TRANSPORT_CLOSE
 from socketio_app.adapters.websocket.connection import WebSocketConnection
 from socketio_app.adapters.websocket.frames import TEXT, frame
-from socketio_app.adapters.websocket.interface import Message, WebSocket
+from socketio_app.adapters.websocket.interface import FrameWriter, Message, WebSocket
 
 if TYPE_CHECKING:
     from socketio_app.adapters.engineio.client_session import ClientSession
@@ -24,9 +24,10 @@ class MessageTransport(WebSocketConnection):
     Args:
         session: the session.
         websocket: an accepted WebSocket. It is to be handed to this transport.
-        at_once, overtakes: see `Inbox`.
-        on_pong: called with a number of WebSocket pongs; by default, pongs are ignored.
+        at_once: see `Inbox`.
     """
+
+    __slots__ = ("_session",)
 
     def __init__(
         self,
@@ -34,23 +35,25 @@ class MessageTransport(WebSocketConnection):
         websocket: WebSocket,
         *,
         at_once: Callable[[Message], bool],
-        overtakes: Callable[[Message], bool],
-        on_pong: Callable[[int], None] | None = None,
     ) -> None:
         super().__init__(
             websocket,
-            session.receive,
+            session,
             at_once=at_once,
-            overtakes=overtakes,
             max_unread_bytes=session.context.max_unread_bytes,
-            on_ping=session.receiver_ignored,
-            on_pong=on_pong,
-            on_connection_lost=self._close_session,
         )
-        self.on_direct_writer = session.note_direct_writer
         self._session = session
 
-    async def _close_session(self) -> None:
+    def pings_received(self, count: int) -> None:
+        """See `FrameHandler.pings_received`."""
+        self._session.receiver_ignored(count)
+
+    def direct_writer_changed(self, writer: FrameWriter | None) -> None:
+        """See `WebSocketConnection.direct_writer_changed`."""
+        self._session.note_direct_writer(writer)
+
+    async def closed(self) -> None:
+        """See `WebSocketConnection.closed`."""
         self._session.context.count_dropped_frames(self.dropped_frames)
         self._session.close_now(self.reset_reason or TRANSPORT_CLOSE)
 
@@ -70,6 +73,8 @@ class MessageTransport(WebSocketConnection):
 
 class WebSocketTransport(MessageTransport):
     """A WebSocket that carries Engine.IO packets."""
+
+    __slots__ = ()
 
     def write_ping(self) -> None:
         """Send an Engine.IO ping, which is a message."""

@@ -44,6 +44,12 @@ _PING: Final = frames.frame(frames.PING, frames.PING_PAYLOAD)
 class JsonTransport(MessageTransport):
     """A WebSocket whose heartbeat uses the protocol's own pings (RFC 6455, section 5.5.2)."""
 
+    __slots__ = ()
+
+    def pongs_received(self, count: int) -> None:
+        """See `FrameHandler.pongs_received`."""
+        self._session.note_pongs(count)
+
     def write_ping(self) -> None:
         """See `Transport.write_ping`."""
         self.write(_PING)
@@ -79,13 +85,7 @@ class JsonSession(ClientSession):
         self._has_tried = False
         self._rejected = self._ignored = 0
         self._enter(State.WEBSOCKET)
-        self.transport = JsonTransport(
-            self,
-            websocket,
-            at_once=self._runs_outside_tasks,
-            overtakes=lambda _message: False,
-            on_pong=self.note_pongs,
-        )
+        self.transport = JsonTransport(self, websocket, at_once=self._runs_outside_tasks)
 
     def _runs_outside_tasks(self, _message: Message) -> bool:
         return self.context.runs_outside_tasks and self._connection is not None

@@ -10,7 +10,8 @@ It differs from python-socketio's server where the chat guarantees more:
 
 import logging
 from collections.abc import Coroutine, Mapping
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 import attrs
 from socketio import packet as kinds
@@ -48,6 +49,8 @@ MAX_REJECTED_CONNECTS = 10
 
 MAX_IGNORED_PACKETS = 100
 """Maximum number of packets dropped unread per session before authentication."""
+
+_NO_ENVIRON: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 @attrs.frozen
@@ -208,7 +211,7 @@ class Session:
         self._enter(State.CONNECTED)
         self._connection = connection
         # The request's headers take kilobytes and are no longer needed.
-        self._environ = {}
+        self._environ = _NO_ENVIRON
         self._services.connect_timeout.discard(self._engine.time_out)
         self._engine.write(connect_frame(connection.subscriber.connection_id))
         greeting = encode_event(opening.connected)
@@ -240,7 +243,7 @@ class Session:
         if self.state is State.CONNECTED:
             self._leave(reason)
         self._enter(State.CLOSED)
-        self._environ = {}
+        self._environ = _NO_ENVIRON
 
     def _leave(self, reason: str) -> None:
         connection, self._connection = self._connection, None

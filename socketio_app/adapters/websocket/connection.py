@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from socketio_app.adapters.websocket import frames
 from socketio_app.adapters.websocket.close_reasons import NOT_READING, WRITE_FAILED
 from socketio_app.adapters.websocket.frames import Frame
-from socketio_app.adapters.websocket.handling import Work
-from socketio_app.adapters.websocket.inbox import Inbox
+from socketio_app.adapters.websocket.inbox import Inbox, MessageHandler
 from socketio_app.adapters.websocket.interface import FrameWriter, Message, WebSocket, Write
 
 log = logging.getLogger("socketio_app.socketio")
@@ -16,55 +15,66 @@ log = logging.getLogger("socketio_app.socketio")
 class WebSocketConnection:
     """One client's WebSocket.
 
+    Subclasses define what happens to pings, and at the end. They are methods and not arguments:
+    bound methods would take as much memory as everything else here.
+
     Args:
         websocket: the WebSocket to write to.
-        handle: see `Inbox`.
-        at_once, overtakes: see `Inbox`.
+        handler, at_once: see `Inbox`.
         max_unread_bytes: maximum size of the frames buffered while the client does not read.
-        on_ping: see `FrameHandler.pings_received`.
-        on_pong: see `FrameHandler.pongs_received`; by default, pongs are ignored like pings.
-        on_connection_lost: called last, after every received message was handled.
     """
+
+    __slots__ = (
+        "_inbox",
+        "_is_lost",
+        "_max_unread_bytes",
+        "_unread",
+        "_unread_bytes",
+        "_websocket",
+        "dropped_frames",
+        "receive",
+        "reset_reason",
+        "write_directly",
+    )
 
     def __init__(
         self,
         websocket: WebSocket,
-        handle: Callable[[Message], Work | None],
+        handler: MessageHandler[Message],
         *,
         at_once: Callable[[Message], bool],
-        overtakes: Callable[[Message], bool],
         max_unread_bytes: int,
-        on_ping: Callable[[int], None],
-        on_pong: Callable[[int], None] | None = None,
-        on_connection_lost: Callable[[], Work],
     ) -> None:
         self._websocket = websocket
         self._max_unread_bytes = max_unread_bytes
-        self._on_connection_lost: Callable[[], Work] | None = on_connection_lost
-        self._inbox = Inbox(
-            handle,
-            at_once=at_once,
-            size=_size,
-            overtakes=overtakes,
-            pause=websocket.pause_reading,
-            resume=websocket.resume_reading,
-        )
+        self._is_lost = False
+        self._inbox = Inbox(handler, websocket, at_once=at_once, size=_size)
         self.receive: Callable[[Sequence[Message]], None] = self._inbox.receive
         """See `FrameHandler.receive`."""
-        self.pings_received: Callable[[int], None] = on_ping
-        """See `FrameHandler.pings_received`."""
-        self.pongs_received: Callable[[int], None] = on_pong or on_ping
-        """See `FrameHandler.pongs_received`."""
         self._unread: list[Frame] | None = None
         self._unread_bytes = 0
         self.write_directly: Write | None = websocket.write
         """Writes a frame to the WebSocket; `None` while frames are buffered or after the end."""
-        self.on_direct_writer: Callable[[FrameWriter | None], None] | None = None
-        """Called whenever `direct_writer` changes, with its new value."""
         self.reset_reason: str | None = None
         """Reason for the reset, if the connection was reset."""
         self.dropped_frames = 0
         """Number of frames dropped because the client did not read."""
+
+    def pings_received(self, count: int) -> None:
+        """See `FrameHandler.pings_received`."""
+        raise NotImplementedError
+
+    def pongs_received(self, count: int) -> None:
+        """See `FrameHandler.pongs_received`; by default, pongs are ignored like pings."""
+        self.pings_received(count)
+
+    def direct_writer_changed(self, writer: FrameWriter | None) -> None:
+        """Note a change of `direct_writer`."""
+        raise NotImplementedError
+
+    async def closed(self) -> None:
+        """Clean up: the connection is lost, and every received message was handled."""
+        raise NotImplementedError
 
     def write(self, frame: Frame) -> None:
         """Send a frame after earlier ones, or buffer it until the client reads again."""
@@ -114,7 +124,7 @@ class WebSocketConnection:
 
     def pause_writing(self) -> None:
         """Buffer frames and hold incoming commands while the client does not read."""
-        if self._on_connection_lost is not None:  # otherwise nothing would release the inbox
+        if not self._is_lost:  # otherwise nothing would release the inbox
             self._inbox.hold()
         if self.write_directly is not None:
             self._unread, self._unread_bytes = [], 0
@@ -143,11 +153,11 @@ class WebSocketConnection:
             self.fail(error)
 
     def connection_lost(self) -> None:
-        """Stop writing, and call `on_connection_lost` once every received message is handled."""
+        """Stop writing, and call `closed` once every received message is handled."""
         self._stop_writing()
-        on_connection_lost, self._on_connection_lost = self._on_connection_lost, None
-        if on_connection_lost is not None:
-            self._inbox.finish(on_connection_lost)
+        if not self._is_lost:
+            self._is_lost = True
+            self._inbox.finish(self.closed)
 
     def _stop_writing(self) -> None:
         self._unread = None
@@ -155,8 +165,7 @@ class WebSocketConnection:
 
     def _set_direct_writer(self, writer: FrameWriter | None) -> None:
         self.write_directly = None if writer is None else writer.write
-        if self.on_direct_writer is not None:
-            self.on_direct_writer(writer)
+        self.direct_writer_changed(writer)
 
     @property
     def direct_writer(self) -> FrameWriter | None:

@@ -6,7 +6,7 @@ in this process, that is nearly every message.
 
 import asyncio
 from collections.abc import Callable, Generator, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import attrs
 
@@ -21,43 +21,76 @@ MAX_WAITING_BYTES = 262_144
 """High-water mark of unhandled messages per connection, in bytes."""
 
 Message = TypeVar("Message")
+Handled = TypeVar("Handled", contravariant=True)
+
+
+class MessageHandler(Protocol[Handled]):
+    """Handler of one connection's messages."""
+
+    def receive(self, message: Handled, /) -> Work | None:
+        """Handle a message; return a coroutine for what is left to do, if anything."""
+        ...
+
+    def overtakes(self, message: Handled, /) -> bool:
+        """Handle a message that need not wait for earlier ones; return whether it is one."""
+        ...
+
+
+class Source(Protocol):
+    """What messages are read from."""
+
+    def pause_reading(self) -> None:
+        """Stop reading from the client."""
+        ...
+
+    def resume_reading(self) -> None:
+        """Read from the client again."""
+        ...
 
 
 class Inbox(Generic[Message]):
     """Queue of one connection's unhandled messages.
 
     Args:
-        handle: handles a message; returns a coroutine for what is left to do, if anything. Its
-            errors are logged.
+        handler: handles the messages. Its errors are logged.
+        source: where the messages come from.
         at_once: whether handling a message may begin outside a task. It may if no code involved
             asks for the current task, as timeouts and a host application's code do.
         size: returns the size of a message in bytes.
-        overtakes: while the inbox is held, handles a message that need not wait for earlier ones;
-            returns whether it did.
-        pause, resume: pause and resume reading from the client.
     """
+
+    __slots__ = (
+        "_at_once",
+        "_handler",
+        "_is_held",
+        "_is_paused",
+        "_last",
+        "_released",
+        "_size",
+        "_source",
+        "_stays_paused",
+        "_task",
+        "_waiting",
+        "_waiting_bytes",
+    )
 
     def __init__(
         self,
-        handle: Callable[[Message], Work | None],
+        handler: MessageHandler[Message],
+        source: Source,
         *,
         at_once: Callable[[Message], bool],
         size: Callable[[Message], int],
-        overtakes: Callable[[Message], bool],
-        pause: Callable[[], None],
-        resume: Callable[[], None],
     ) -> None:
-        self._handle = handle
+        self._handler = handler
+        self._source = source
         self._at_once = at_once
         self._size = size
-        self._overtakes = overtakes
-        self._pause = pause
-        self._resume = resume
         # Short and mostly empty: an empty list takes a twelfth of the memory of an empty deque.
         self._waiting: list[Message] = []
         self._waiting_bytes = 0
         self._task: asyncio.Task[None] | None = None
-        self._is_paused = False
+        self._is_paused = self._stays_paused = False
         self._is_held = False
         self._released: asyncio.Event | None = None
         self._last: Callable[[], Work] | None = None
@@ -76,7 +109,7 @@ class Inbox(Generic[Message]):
 
     def _without_overtaking(self, messages: Sequence[Message]) -> list[Message]:
         """Handle the messages that may overtake earlier ones; return the rest."""
-        return [each for each in messages if not self._overtakes(each)]
+        return [each for each in messages if not self._handler.overtakes(each)]
 
     def _begin_outside_task(self, messages: Sequence[Message]) -> int:
         """Begin handling messages until one waits or the turn is over; return how many began."""
@@ -95,7 +128,7 @@ class Inbox(Generic[Message]):
             self._task = start_task(self._run(None))
         if self._is_over_high_water and not self._is_paused:
             self._is_paused = True
-            self._pause()
+            self._source.pause_reading()
 
     @property
     def _is_over_high_water(self) -> bool:
@@ -119,9 +152,9 @@ class Inbox(Generic[Message]):
             self._resume_if_few()
 
     def _resume_if_few(self) -> None:
-        if self._is_paused and self._is_under_low_water:
+        if self._is_paused and self._is_under_low_water and not self._stays_paused:
             self._is_paused = False
-            self._resume()
+            self._source.resume_reading()
 
     def release(self) -> None:
         """Handle messages again after `hold`."""
@@ -139,8 +172,8 @@ class Inbox(Generic[Message]):
 
     def stop_reading(self) -> None:
         """Pause reading permanently, even when the queue becomes short."""
-        self._resume = _stay_paused
-        self._pause()
+        self._stays_paused = True
+        self._source.pause_reading()
 
     async def join(self) -> None:
         """Wait until every received message is handled."""
@@ -150,7 +183,7 @@ class Inbox(Generic[Message]):
     def _begin(self, message: Message) -> bool:
         """Begin handling a message, in a task once it waits; return whether it is handled."""
         try:
-            work = self._handle(message)
+            work = self._handler.receive(message)
             if work is None:
                 return True
             awaited = work.send(None)
@@ -174,7 +207,7 @@ class Inbox(Generic[Message]):
                     continue  # meanwhile, every queued message may have overtaken
                 message = self._waiting.pop(0)
                 self._waiting_bytes -= self._size(message)
-                work = start(self._handle, message)
+                work = start(self._handler.receive, message)
                 if work is not None:
                     await complete(work)
                 self._resume_if_few()
@@ -186,10 +219,6 @@ class Inbox(Generic[Message]):
             last, self._last = self._last, None
             if last is not None:
                 await last()
-
-
-def _stay_paused() -> None:
-    pass
 
 
 @attrs.define

@@ -277,7 +277,7 @@ async def test_session_ends_if_client_closes_behind_commands_with_large_replies(
             client.writer.write(b"".join(Frame(*each).serialize(mask=True) for each in sent))
             connection = only_session(composition)
             async with asyncio.timeout(60):
-                while connection.transport._on_connection_lost is not None:
+                while not connection.transport._is_lost:
                     await asyncio.sleep(0.01)
 
         await until_empty(composition)

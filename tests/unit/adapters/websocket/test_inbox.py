@@ -1,11 +1,13 @@
 """Messages of a connection are handled in order, in bounded portions."""
 
 import asyncio
+from collections.abc import Callable
 from itertools import count
 
 import pytest
 
 from socketio_app.adapters.websocket import turn
+from socketio_app.adapters.websocket.handling import Work
 from socketio_app.adapters.websocket.inbox import (
     MAX_WAITING,
     MAX_WAITING_BYTES,
@@ -26,16 +28,9 @@ class Handler:
         self.handled: list[int | str] = []
         self.proceed = asyncio.Semaphore(0)
         self.is_paused = False
-        self.inbox = Inbox(
-            self.handle,
-            at_once=lambda _: at_once,
-            size=lambda number: number,
-            overtakes=self.overtakes,
-            pause=self.pause,
-            resume=self.resume,
-        )
+        self.inbox = Inbox(self, self, at_once=lambda _: at_once, size=lambda number: number)
 
-    async def handle(self, number: int) -> None:
+    async def receive(self, number: int) -> None:
         if number % 2:
             await self.proceed.acquire()
         self.handled.append(number)
@@ -49,16 +44,31 @@ class Handler:
         self.handled.append(number)
         return True
 
-    def pause(self) -> None:
+    def pause_reading(self) -> None:
         self.is_paused = True
 
-    def resume(self) -> None:
+    def resume_reading(self) -> None:
         self.is_paused = False
 
     async def until(self, count: int) -> None:
         async with asyncio.timeout(60):
             while len(self.handled) < count:
                 await asyncio.sleep(0)
+
+
+class Calling:
+    """Handles numbers with a function."""
+
+    def __init__(self, handle: Callable[[int], Work]) -> None:
+        self.receive = handle
+
+    def overtakes(self, _number: int) -> bool:
+        return False
+
+    def pause_reading(self) -> None:
+        raise AssertionError("few messages wait")
+
+    resume_reading = pause_reading
 
 
 @pytest.fixture(params=[True, False], ids=["at once", "in a task"])
@@ -236,7 +246,7 @@ async def test_message_overtakes_message_that_holds_inbox() -> None:
     async def hold(_number: int) -> None:
         handler.inbox.hold()
 
-    handler.inbox._handle = hold
+    handler.receive = hold  # type: ignore[method-assign, assignment]
     handler.inbox.receive([0, OVERTAKING, 2])
 
     assert handler.handled == [OVERTAKING]
@@ -251,14 +261,8 @@ async def test_message_that_holds_inbox_stops_later_messages() -> None:
         handled.append(number)
         inbox.hold()
 
-    inbox = Inbox[int](
-        handle,
-        at_once=lambda _: True,
-        size=lambda _: 0,
-        overtakes=lambda _: False,
-        pause=lambda: None,
-        resume=lambda: None,
-    )
+    calling = Calling(handle)
+    inbox = Inbox[int](calling, calling, at_once=lambda _: True, size=lambda _: 0)
     inbox.receive([1, 2])
     await asyncio.sleep(0)
 
@@ -303,14 +307,8 @@ async def test_finish_runs_after_cancelled_message() -> None:
     async def last() -> None:
         done.set()
 
-    inbox = Inbox[int](
-        handle,
-        at_once=lambda _: False,
-        size=lambda _: 0,
-        overtakes=lambda _: False,
-        pause=lambda: None,
-        resume=lambda: None,
-    )
+    calling = Calling(handle)
+    inbox = Inbox[int](calling, calling, at_once=lambda _: False, size=lambda _: 0)
     inbox.receive([1])
     inbox.finish(last)
 
