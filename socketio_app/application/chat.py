@@ -9,6 +9,7 @@ from socketio_app.application.chat_methods import ChatMethods
 from socketio_app.application.commands import Actor, Command, Result
 from socketio_app.application.delivery import Delivery
 from socketio_app.application.events import Users
+from socketio_app.application.grouped_sends import GroupedSends
 from socketio_app.application.home_loop import HomeLoop
 from socketio_app.application.limits import Limits
 from socketio_app.application.locks import KeyedLock
@@ -60,6 +61,10 @@ class Chat(ChatMethods):
         self._repairs = repairs = Repairs(clock)
         self._publisher = publisher = Publisher(store, broadcast, delivery, typing, repairs)
         messaging = Messaging(store, broadcast, clock, new_message_id, delivery, publisher, limits)
+        self.grouped_sends = GroupedSends(
+            store, clock, new_message_id, self._admission, delivery, publisher, limits
+        )
+        """For transports: begin to send consecutive messages here."""
         reading = Reading(store, broadcast, clock, limits)
         reads = ReadTurns()
         self._membership = membership = Membership(

@@ -75,7 +75,17 @@ class Messaging:
         finally:
             self._delivery.release_receipt(receipt)
         # No await from here to `publish`: appends return in order of `seq`.
-        if stored.duplicate and stored.message.content != draft.content:
-            raise Conflict("client_message_id was already used for a message with other content")
+        if stored.duplicate:
+            check_retry(draft, stored)
         self._publisher.publish(stored, actor.connection_id)
         return stored
+
+
+def check_retry(draft: Draft, stored: Stored) -> None:
+    """Check that a message has the content of the one that was stored before.
+
+    Raises:
+        Conflict: it has other content.
+    """
+    if stored.message.content != draft.content:
+        raise Conflict("client_message_id was already used for a message with other content")

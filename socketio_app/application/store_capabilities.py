@@ -5,6 +5,8 @@ from typing import Protocol
 
 import attrs
 
+from socketio_app.domain.messaging import Draft, Stored
+
 
 class StoreError(Exception):
     """The store cannot be used. The message is one line without secrets, for the operator."""
@@ -27,6 +29,33 @@ class StoreTransactions(Protocol):
         ...
 
 
+OnAppended = Callable[[Stored | Exception], None]
+"""Receives the outcome of an append: the stored message, or an error as of `MessageLog.append`."""
+
+
+class AppendQueue(Protocol):
+    """Appends that wait for a transaction, which they share.
+
+    A caller that waits for one append before it begins the next has only one in a transaction.
+    """
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more appends are accepted for now."""
+        ...
+
+    def append_soon(self, draft: Draft, on_appended: OnAppended) -> None:
+        """Append a message after those whose append has begun. Requires that `is_full` is false.
+
+        Args:
+            draft: the message.
+            on_appended: called with the outcome, never before this method returns, and in order
+                with the outcomes of earlier and later appends and with the returns of
+                `MessageLog.append`.
+        """
+        ...
+
+
 @attrs.frozen
 class StoreCapabilities:
     """What callers may assume about a store. The defaults suit a database."""
@@ -39,3 +68,5 @@ class StoreCapabilities:
     task; without one, a command costs less."""
     transactions: StoreTransactions | None = None
     """Its transactions; `None` if it has none or does not count them."""
+    append_queue: AppendQueue | None = None
+    """Its queue of appends; `None` if appends do not wait for a transaction."""

@@ -144,6 +144,7 @@ def compose(
         handshakes=settings.handshake_rate,
         connects=ConnectRates(*settings.connect_rates),
         runs_outside_tasks=store.capabilities.runs_outside_tasks,
+        groups_sends=store.capabilities.append_queue is not None,
     )
     server = SocketIOServer(chat, hub, verifier, options, metrics, tracing)
     websockets = {

@@ -119,6 +119,10 @@ class ClientSession:
         """Handle a message that need not wait for earlier ones; return whether it is one."""
         return False
 
+    def begin_grouped(self, message: Message, on_done: Callable[[], None], /) -> bool:
+        """Begin to handle a message if the chat stores it together with others; see `Inbox`."""
+        raise NotImplementedError
+
     def receiver_closed(self, reason: str) -> None:
         """Clean up the handler of the client's messages: the session is closing."""
         raise NotImplementedError

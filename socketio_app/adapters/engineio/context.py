@@ -30,6 +30,8 @@ class SessionContext:
     runs_outside_tasks: bool
     """Whether a command may begin outside a task; false if the store asks for the current task, as
     database drivers do for their time-outs."""
+    groups_sends: bool
+    """Whether consecutive messages of a client are stored together, in one transaction."""
     on_confirmed: Callable[[Sequence[Any]], None]
     """Called with the receipts that a client has confirmed."""
     metrics: Metrics | None

@@ -40,6 +40,8 @@ class Options:
     """Rate limits of connecting to the namespace."""
     runs_outside_tasks: bool = False
     """See `SessionContext.runs_outside_tasks`."""
+    groups_sends: bool = False
+    """See `SessionContext.groups_sends`."""
 
     def context(
         self,
@@ -56,6 +58,7 @@ class Options:
             max_unread_bytes=self.max_unread_bytes,
             ephemeral_unread_bytes=self.ephemeral_unread_bytes,
             runs_outside_tasks=self.runs_outside_tasks and not is_traced,
+            groups_sends=self.groups_sends and not is_traced,
             on_confirmed=on_confirmed,
             metrics=metrics,
         )

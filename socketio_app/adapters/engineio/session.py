@@ -5,7 +5,7 @@ closed; no other session is affected.
 """
 
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
 from engineio.exceptions import EngineIOError, QueueEmpty, SocketIsClosedError
@@ -37,6 +37,10 @@ class Receiver(Protocol):
 
     def receive_text(self, data: bytes) -> Coroutine[Any, Any, object]:
         """Handle a text message, including its leading Engine.IO packet type."""
+        ...
+
+    def begin_send(self, data: bytes, on_done: Callable[[], None]) -> bool:
+        """Begin to handle a text message if it is one to store with others; see `Inbox`."""
         ...
 
     def receive_binary(self, data: bytes) -> Coroutine[Any, Any, object]:
@@ -211,6 +215,13 @@ class EngineSession(ClientSession):
             log.info("connection closed: not an Engine.IO packet")
             self.close_now(TRANSPORT_ERROR)
         return None
+
+    def begin_grouped(self, message: Message, on_done: Callable[[], None], /) -> bool:
+        """See `ClientSession.begin_grouped`."""
+        opcode, payload = message
+        if self.is_closing or opcode == frames.BINARY or not payload.startswith(b"4"):
+            return False
+        return self.receiver.begin_send(payload, on_done)
 
     def overtakes(self, message: Message, /) -> bool:
         """Handle a pong, which proves that the client is alive while its commands wait."""

@@ -40,6 +40,7 @@ class MessageTransport(WebSocketConnection):
             websocket,
             session,
             at_once=at_once,
+            groups=session.context.groups_sends,
             max_unread_bytes=session.context.max_unread_bytes,
         )
         self._session = session

@@ -14,12 +14,13 @@ from socketio_app.adapters.websocket.frames import Frame
 from socketio_app.adapters.wire import outgoing
 from socketio_app.adapters.wire.registry import COMMANDS, HOLDING_COMMANDS, acknowledgement
 from socketio_app.application.chat import Chat
-from socketio_app.application.commands import Actor, CaughtUp, Command
+from socketio_app.application.commands import Actor, CaughtUp, Command, SendMessage
 from socketio_app.application.delivery import messages_to
 from socketio_app.application.metrics import OTHER, Metrics
 from socketio_app.application.tracing import Tracing
 from socketio_app.domain.conversations import Conversation
 from socketio_app.domain.errors import ChatError, TokenRejected
+from socketio_app.domain.messaging import Stored
 
 log = logging.getLogger("socketio_app.socketio")
 
@@ -110,14 +111,8 @@ class CommandDispatcher:
         started, outcome = perf_counter(), "ok"
         try:
             result = await self._chat.execute(actor, request.command())
-        except ChatError as error:
-            outcome = error.code
-            self._reject(actor, subscriber, request, error)
-        except Exception:
-            outcome, error_id = "internal", new_error_id()
-            fields = _error_fields(error_id, actor, request, perf_counter() - started)
-            log.exception("internal error %s in %s", error_id, fields["command"], extra=fields)
-            subscriber.write(request.error_frame(outgoing.internal_error_payload(error_id)))
+        except Exception as error:  # noqa: BLE001  (it is logged)
+            outcome = self._fail(actor, subscriber, request, error, perf_counter() - started)
         else:
             if request.wants_answer:
                 answer = acknowledgement(request.name, result, actor.user_id)
@@ -129,6 +124,72 @@ class CommandDispatcher:
         if self._metrics is not None:
             self._metrics.count_command(request.name, outcome, perf_counter() - started)
         return outcome
+
+    def begin_send(
+        self, actor: Actor, subscriber: Subscriber, request: Request, on_done: Callable[[], None]
+    ) -> bool:
+        """Begin to send the message of a request if it can be stored with others.
+
+        Args:
+            actor: the sender.
+            subscriber: the sender's connection.
+            request: a command.
+            on_done: called later, once the message is acknowledged or rejected.
+
+        Returns:
+            Whether it began. If not, nothing has happened; see `GroupedSends.begin`.
+        """
+        started = perf_counter()
+        try:
+            command = request.command()
+        except ChatError:
+            return False
+        if not isinstance(command, SendMessage):
+            return False
+
+        def answer(outcome: Stored | Exception) -> None:
+            try:
+                self._answer_send(actor, subscriber, request, outcome, started)
+            finally:
+                on_done()
+
+        return self._chat.grouped_sends.begin(actor, command, answer)
+
+    def _answer_send(
+        self,
+        actor: Actor,
+        subscriber: Subscriber,
+        request: Request,
+        outcome: Stored | Exception,
+        started: float,
+    ) -> None:
+        code = "ok"
+        if isinstance(outcome, Exception):
+            code = self._fail(actor, subscriber, request, outcome, perf_counter() - started)
+        elif request.wants_answer:
+            answer = acknowledgement(request.name, outcome, actor.user_id)
+            subscriber.write(request.answer(answer))
+        if self._metrics is not None:
+            self._metrics.count_command(request.name, code, perf_counter() - started)
+
+    def _fail(
+        self,
+        actor: Actor,
+        subscriber: Subscriber,
+        request: Request,
+        error: Exception,
+        seconds: float,
+    ) -> str:
+        """Reject a command that raised an error; return the error's code."""
+        if isinstance(error, ChatError):
+            self._reject(actor, subscriber, request, error)
+            return error.code
+        error_id = new_error_id()
+        fields = _error_fields(error_id, actor, request, seconds)
+        message = "internal error %s in %s"
+        log.error(message, error_id, fields["command"], extra=fields, exc_info=error)
+        subscriber.write(request.error_frame(outgoing.internal_error_payload(error_id)))
+        return "internal"
 
     def _reject(
         self, actor: Actor, subscriber: Subscriber, request: Request, error: ChatError

@@ -1,6 +1,7 @@
 """A client's session over a plain WebSocket: from frames to commands."""
 
 import logging
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -37,6 +38,9 @@ MAX_REJECTED: Final = 10
 
 MAX_IGNORED: Final = 100
 """Maximum number of control frames before a client is authenticated."""
+
+_SEND: Final = b'"send_'
+"""Part of every command that sends a message, written in the usual way."""
 
 _PING: Final = frames.frame(frames.PING, frames.PING_PAYLOAD)
 
@@ -135,6 +139,20 @@ class JsonSession(ClientSession):
         request = JsonRequest(envelope, len(text))
         actor, subscriber = self._connection.actor, self._connection.subscriber
         return self._dispatcher.dispatch(actor, subscriber, request)
+
+    def begin_grouped(self, message: Message, on_done: Callable[[], None], /) -> bool:
+        """See `ClientSession.begin_grouped`."""
+        opcode, text = message
+        connection = self._connection
+        if self.is_closing or connection is None or opcode != frames.TEXT or _SEND not in text:
+            return False
+        try:
+            request = JsonRequest(envelope_of(text), len(text))
+        except InvalidPayload:
+            return False
+        return self._dispatcher.begin_send(
+            connection.actor, connection.subscriber, request, on_done
+        )
 
     async def _reject(self, envelope: Envelope | None, error: ChatError) -> None:
         self._write_error(envelope, outgoing.error_payload(error))

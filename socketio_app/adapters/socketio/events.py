@@ -117,6 +117,13 @@ def plain_event_of(encoded: bytes) -> CommandEvent | None:
 
 _MAX_HEADER_BYTES: Final = 22
 
+_SEND: Final = b'["send_'
+
+
+def may_be_send(encoded: bytes) -> bool:
+    """Whether a message may be an event that sends a message, written in the usual way."""
+    return encoded.startswith(b"42") and encoded.find(_SEND, 2, _MAX_HEADER_BYTES + 7) >= 0
+
 
 def event_of(ack_id: int | None, array: bytes) -> CommandEvent | None:
     """Return the event in a JSON array, `None` if it is not an event."""

@@ -9,7 +9,7 @@ It differs from python-socketio's server where the chat guarantees more:
 """
 
 import logging
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -28,7 +28,13 @@ from socketio_app.adapters.fanout.registry import (
 )
 from socketio_app.adapters.socketio.attachments import PendingEvent
 from socketio_app.adapters.socketio.encoding import encode_event
-from socketio_app.adapters.socketio.events import CommandEvent, event_in, event_of, plain_event_of
+from socketio_app.adapters.socketio.events import (
+    CommandEvent,
+    event_in,
+    event_of,
+    may_be_send,
+    plain_event_of,
+)
 from socketio_app.adapters.socketio.packets import (
     NAMESPACE,
     MalformedPacketError,
@@ -110,6 +116,17 @@ class Session:
                 dispatcher = self._services.dispatcher
                 return dispatcher.dispatch(connection.actor, connection.subscriber, event)
         return self._receive_packet(data[1:])
+
+    def begin_send(self, data: bytes, on_done: Callable[[], None]) -> bool:
+        """See `Receiver.begin_send`."""
+        connection = self._connection
+        if connection is None or self._pending_event is not None or not may_be_send(data):
+            return False
+        event = plain_event_of(data)
+        if event is None:
+            return False
+        dispatcher = self._services.dispatcher
+        return dispatcher.begin_send(connection.actor, connection.subscriber, event, on_done)
 
     async def receive_binary(self, data: bytes) -> None:
         """Drop a binary attachment. After the last one, handle its event."""

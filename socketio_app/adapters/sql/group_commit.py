@@ -24,7 +24,7 @@ log = logging.getLogger("socketio_app.store")
 Write = TypeVar("Write")
 Outcome = TypeVar("Outcome")
 
-Settle = Callable[[Outcome | Exception], None]
+Settle = Callable[[Outcome | Exception], object]
 """Callback for the outcome of a write."""
 
 
@@ -68,12 +68,29 @@ class GroupCommit(Generic[Write, Outcome]):
             Unavailable: too many writes are waiting.
             Exception: `commit` failed, or returned an exception for this write.
         """
-        if len(self._waiting) >= self._max_waiting:
+        if self.is_full:
             raise Unavailable("the store is overloaded")
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting.append((write, partial(_settle, outcome)))
         self._start()
         return await outcome
+
+    @property
+    def is_full(self) -> bool:
+        """Whether `submit` rejects writes, because too many are waiting."""
+        return len(self._waiting) >= self._max_waiting
+
+    def submit_soon(self, write: Write, settle: Settle[Outcome]) -> None:
+        """Commit a write as `submit` does, without a future: callers check `is_full` themselves.
+
+        Args:
+            write: the write.
+            settle: called with the outcome, in order with the returns of `submit`.
+        """
+        # Deferred, because callers of `submit` also return in a later turn of the loop.
+        call_soon = asyncio.get_running_loop().call_soon
+        self._waiting.append((write, lambda outcome: call_soon(settle, outcome)))
+        self._start()
 
     def submit_in_background(self, write: Write, settle: Settle[Outcome]) -> None:
         """Commit a write in the background, after the writes that a caller waits for.

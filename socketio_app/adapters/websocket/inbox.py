@@ -2,10 +2,15 @@
 
 A message that can be handled without waiting is handled immediately, without a task. With a store
 in this process, that is nearly every message.
+
+Consecutive messages that only have to be stored form a group: each may begin before the earlier
+ones are stored, so that they share a transaction. They take no task either. Any other message waits
+until the group is done.
 """
 
 import asyncio
 from collections.abc import Callable, Generator, Sequence
+from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 import attrs
@@ -20,6 +25,9 @@ MAX_WAITING, RESUME_WAITING = 64, 32
 MAX_WAITING_BYTES = 262_144
 """High-water mark of unhandled messages per connection, in bytes."""
 
+MAX_GROUPED = 16
+"""Maximum number of messages in a group."""
+
 Message = TypeVar("Message")
 Handled = TypeVar("Handled", contravariant=True)
 
@@ -33,6 +41,18 @@ class MessageHandler(Protocol[Handled]):
 
     def overtakes(self, message: Handled, /) -> bool:
         """Handle a message that need not wait for earlier ones; return whether it is one."""
+        ...
+
+    def begin_grouped(self, message: Handled, on_done: Callable[[], None], /) -> bool:
+        """Begin a message that may begin before the earlier ones of its group are done.
+
+        Args:
+            message: a message after others that this method has begun, or after none.
+            on_done: called once the message is done, in a later turn of the loop.
+
+        Returns:
+            Whether it has begun. If not, `receive` handles it once the group is done.
+        """
         ...
 
 
@@ -57,10 +77,15 @@ class Inbox(Generic[Message]):
         at_once: whether handling a message may begin outside a task. It may if no code involved
             asks for the current task, as timeouts and a host application's code do.
         size: returns the size of a message in bytes.
+        groups: whether messages are grouped.
     """
 
     __slots__ = (
+        "_all_done",
         "_at_once",
+        "_grouped",
+        "_grouped_bytes",
+        "_groups",
         "_handler",
         "_is_held",
         "_is_paused",
@@ -81,11 +106,17 @@ class Inbox(Generic[Message]):
         *,
         at_once: Callable[[Message], bool],
         size: Callable[[Message], int],
+        groups: bool = False,
     ) -> None:
         self._handler = handler
         self._source = source
         self._at_once = at_once
         self._size = size
+        self._groups = groups
+        self._grouped = 0
+        """Number of messages of the current group that are not done."""
+        self._grouped_bytes = 0
+        self._all_done: asyncio.Event | None = None
         # Short and mostly empty: an empty list takes a twelfth of the memory of an empty deque.
         self._waiting: list[Message] = []
         self._waiting_bytes = 0
@@ -97,7 +128,7 @@ class Inbox(Generic[Message]):
 
     def receive(self, messages: Sequence[Message]) -> None:
         """Handle messages after earlier ones."""
-        if self._task is None and not self._is_held:
+        if self._task is None and not self._is_held and not self._waiting:
             begun = self._begin_outside_task(messages)
             if begun == len(messages):
                 return
@@ -115,16 +146,51 @@ class Inbox(Generic[Message]):
         """Begin handling messages until one waits or the turn is over; return how many began."""
         turn = Turn() if len(messages) > 1 else None
         for begun, message in enumerate(messages):
-            if self._is_held or not self._at_once(message):
+            if self._is_held:
                 return begun
-            if not self._begin(message) or (turn and turn.is_over()):
+            if not (self._groups and self._joins_group(message)):
+                if self._grouped:
+                    if not self._handler.overtakes(message):
+                        return begun
+                elif not self._at_once(message):
+                    return begun
+                elif not self._begin(message):
+                    return begun + 1
+            if turn and turn.is_over():
                 return begun + 1
         return len(messages)
+
+    def _joins_group(self, message: Message) -> bool:
+        """Begin a message as part of the current group; return whether it has begun."""
+        if self._grouped >= MAX_GROUPED or self._grouped_bytes > MAX_WAITING_BYTES:
+            return False
+        size = self._size(message)
+        try:
+            if not self._handler.begin_grouped(message, partial(self._note_done, size)):
+                return False
+        except Exception as error:  # noqa: BLE001  (it is logged)
+            log_error(error)
+            return True
+        self._grouped += 1
+        self._grouped_bytes += size
+        return True
+
+    def _note_done(self, size: int) -> None:
+        """Continue with other messages once the group is done."""
+        self._grouped -= 1
+        self._grouped_bytes -= size
+        if self._grouped:
+            return
+        if self._all_done is not None:
+            self._all_done.set()
+            self._all_done = None
+        if self._task is None and (self._waiting or self._last is not None):
+            self._task = start_task(self._run(None))
 
     def _enqueue(self, messages: Sequence[Message]) -> None:
         self._waiting.extend(messages)
         self._waiting_bytes += sum(map(self._size, messages))
-        if self._task is None:
+        if self._task is None and not self._grouped:
             self._task = start_task(self._run(None))
         if self._is_over_high_water and not self._is_paused:
             self._is_paused = True
@@ -132,7 +198,8 @@ class Inbox(Generic[Message]):
 
     @property
     def _is_over_high_water(self) -> bool:
-        return len(self._waiting) > MAX_WAITING or self._waiting_bytes > MAX_WAITING_BYTES
+        waiting_bytes = self._waiting_bytes + self._grouped_bytes
+        return len(self._waiting) + self._grouped > MAX_WAITING or waiting_bytes > MAX_WAITING_BYTES
 
     @property
     def _is_under_low_water(self) -> bool:
@@ -167,7 +234,7 @@ class Inbox(Generic[Message]):
         """Run `last` after every received message is handled, as the connection's last work."""
         self._last = last
         self.release()
-        if self._task is None:
+        if self._task is None and not self._grouped:
             self._task = start_task(self._run(None))
 
     def stop_reading(self) -> None:
@@ -177,8 +244,12 @@ class Inbox(Generic[Message]):
 
     async def join(self) -> None:
         """Wait until every received message is handled."""
-        while self._task is not None:
-            await asyncio.wait([self._task])
+        while self._task is not None or self._grouped:
+            if self._task is not None:
+                await asyncio.wait([self._task])
+            else:
+                self._all_done = self._all_done or asyncio.Event()
+                await self._all_done.wait()
 
     def _begin(self, message: Message) -> bool:
         """Begin handling a message, in a task once it waits; return whether it is handled."""
@@ -205,19 +276,24 @@ class Inbox(Generic[Message]):
                     self._released = self._released or asyncio.Event()
                     await self._released.wait()
                     continue  # meanwhile, every queued message may have overtaken
-                message = self._waiting.pop(0)
+                message = self._waiting[0]
+                has_begun = self._groups and self._joins_group(message)
+                if self._grouped and not has_begun:
+                    return  # `_note_done` starts another task
+                del self._waiting[0]
                 self._waiting_bytes -= self._size(message)
-                work = start(self._handler.receive, message)
-                if work is not None:
-                    await complete(work)
+                if not has_begun:
+                    work = start(self._handler.receive, message)
+                    if work is not None:
+                        await complete(work)
                 self._resume_if_few()
                 if turn.is_over():
                     await asyncio.sleep(0)
                     turn = Turn()
         finally:
             self._task = None
-            last, self._last = self._last, None
-            if last is not None:
+            if self._last is not None and not self._grouped:
+                last, self._last = self._last, None
                 await last()
 
 

@@ -13,6 +13,7 @@ from socketio_app.adapters.sql.postgres.session import Connector
 from socketio_app.adapters.sql.postgres.statements import CONVERSATION_AT, PAGE
 from socketio_app.adapters.sql.rows import key_columns, key_of, page_of
 from socketio_app.application.ports import ConversationSeq
+from socketio_app.application.store_capabilities import OnAppended
 from socketio_app.domain.conversations import Conversation
 from socketio_app.domain.errors import Unavailable
 from socketio_app.domain.history import Page, Window
@@ -36,7 +37,7 @@ APPENDING = {
 
 
 class PostgresMessages:
-    """Implements `MessageLog`. Concurrent appends share one transaction."""
+    """Implements `MessageLog` and `AppendQueue`. Concurrent appends share one transaction."""
 
     def __init__(self, connector: Connector, pool: PostgresPool) -> None:
         self._pool = pool
@@ -49,6 +50,15 @@ class PostgresMessages:
     async def append(self, draft: Draft) -> Stored:
         """See `MessageLog.append`."""
         return await self.commits.submit(draft)
+
+    @property
+    def is_full(self) -> bool:
+        """See `AppendQueue.is_full`."""
+        return self.commits.is_full
+
+    def append_soon(self, draft: Draft, on_appended: OnAppended) -> None:
+        """See `AppendQueue.append_soon`."""
+        self.commits.submit_soon(draft, on_appended)
 
     async def last_seq(self, conversation: Conversation) -> int:
         """See `MessageLog.last_seq`."""

@@ -35,7 +35,8 @@ class PostgresStore:
         self.activity = PostgresActivity(self._pool, self._marks)
         self.rooms = PostgresRooms(self._pool, self._epoch, rooms_per_user)
         self.capabilities = StoreCapabilities(
-            transactions=AllTransactions(self.messages.commits, self.deliveries.commits)
+            transactions=AllTransactions(self.messages.commits, self.deliveries.commits),
+            append_queue=self.messages,
         )
 
     @property

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from socketio_app.adapters.sql.sqlite.readers import SqliteReaders
 from socketio_app.adapters.sql.sqlite.writer import Commits
 from socketio_app.application.ports import ConversationSeq
+from socketio_app.application.store_capabilities import OnAppended
 from socketio_app.domain.conversations import Conversation
 from socketio_app.domain.history import Page, Window
 from socketio_app.domain.messaging import Draft, Message, Stored
 
 
 class SqliteMessages:
-    """Implements `MessageLog`."""
+    """Implements `MessageLog` and `AppendQueue`."""
 
     def __init__(self, commits: Commits, readers: SqliteReaders) -> None:
         self._commits = commits
@@ -21,6 +22,15 @@ class SqliteMessages:
         """See `MessageLog.append`."""
         stored: Stored = await self._commits.submit(lambda writer: writer.append(draft))
         return stored
+
+    @property
+    def is_full(self) -> bool:
+        """See `AppendQueue.is_full`."""
+        return self._commits.is_full
+
+    def append_soon(self, draft: Draft, on_appended: OnAppended) -> None:
+        """See `AppendQueue.append_soon`."""
+        self._commits.submit_soon(lambda writer: writer.append(draft), on_appended)
 
     async def last_seq(self, conversation: Conversation) -> int:
         """See `MessageLog.last_seq`."""

@@ -52,13 +52,15 @@ class SqliteStore:
             max_batch_writes=MAX_BATCH_WRITES,
             max_background_writes=MAX_BACKGROUND_WRITES,
         )
-        self.capabilities = StoreCapabilities(runs_outside_tasks=True, transactions=self._commits)
         self._ownership: Ownership | None = None
         self._writer: SqliteWriter | None = None
         self._readers = SqliteReaders(path)
         self.epoch = ""
         self.rooms = SqliteRooms(self._commits, rooms_per_user)
         self.messages = SqliteMessages(self._commits, self._readers)
+        self.capabilities = StoreCapabilities(
+            runs_outside_tasks=True, transactions=self._commits, append_queue=self.messages
+        )
         self.deliveries = SqliteDeliveries(self._commits, self._readers, self._committed_activity)
         self.conversations = SqliteConversations(self._commits, self._readers)
         self.activity = SqliteActivity(self._readers, self._committed_activity)

@@ -200,3 +200,59 @@ async def test_background_write_over_the_limit_is_rejected_and_others_are_not() 
     waiting = await submit_all(commits, range(1, 3))
     disk.may_commit.set()
     assert await asyncio.gather(*waiting) == [2, 4]
+
+
+async def test_callbacks_and_returns_come_in_the_order_of_submission() -> None:
+    disk = Disk()
+    commits = group_commit(disk)
+    outcomes: list[int | Exception] = []
+
+    async def submit(write: int) -> None:
+        outcomes.append(await commits.submit(write))
+
+    tasks = []
+    for write in (1, 2, 3, 4):
+        if write % 2:
+            tasks.append(asyncio.create_task(submit(write)))
+            await asyncio.sleep(0)
+        else:
+            commits.submit_soon(write, outcomes.append)
+    disk.may_commit.set()
+    await asyncio.gather(*tasks)
+    await commits.drain()
+    await asyncio.sleep(0)
+
+    assert outcomes == [2, 4, 6, 8]
+
+
+async def test_callback_gets_the_error_of_its_own_write() -> None:
+    disk = Disk()
+    disk.may_commit.set()
+    commits = group_commit(disk)
+    outcomes: list[int | Exception] = []
+
+    for write in (12, 13, 14):
+        commits.submit_soon(write, outcomes.append)
+    assert outcomes == []
+    await commits.drain()
+    await asyncio.sleep(0)
+
+    assert [each if isinstance(each, int) else type(each) for each in outcomes] == [
+        24,
+        ValueError,
+        28,
+    ]
+
+
+async def test_is_full_as_soon_as_submit_would_reject() -> None:
+    commits = group_commit(Disk(), max_waiting=2)
+
+    states = []
+    for write in range(2):
+        states.append(commits.is_full)
+        commits.submit_soon(write, lambda _outcome: None)
+
+    assert states == [False, False]
+    assert commits.is_full
+    with pytest.raises(Unavailable):
+        await commits.submit(3)
