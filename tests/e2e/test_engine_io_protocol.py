@@ -59,10 +59,10 @@ async def session(http: aiohttp.ClientSession) -> str:
     return f"{POLLING}&sid={json.loads(opened[1:])['sid']}"
 
 
-async def is_rejected(http: aiohttp.ClientSession, url: str) -> bool:
+async def is_rejected(http: aiohttp.ClientSession, url: str, **headers: str) -> bool:
     """Return whether a WebSocket is rejected, or closed immediately."""
     try:
-        async with http.ws_connect(url) as websocket:
+        async with http.ws_connect(url, headers=headers) as websocket:
             return (await websocket.receive(timeout=60)).type is not aiohttp.WSMsgType.TEXT
     except aiohttp.WSServerHandshakeError:
         return True
@@ -104,6 +104,30 @@ class TestQueryParameters:
         self, http: aiohttp.ClientSession, query: str
     ) -> None:
         assert await is_rejected(http, PATH + query)
+
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "?EIO=4&transport=websocket",
+            "?transport=websocket&EIO=4",
+            "?EIO=4&transport=websocket&t=1",
+        ],
+    )
+    async def test_order_of_parameters_does_not_matter(
+        self, http: aiohttp.ClientSession, query: str
+    ) -> None:
+        async with http.ws_connect(PATH + query) as websocket:
+            opened = await websocket.receive_str()
+
+        assert opened.startswith("0")
+        assert list(json.loads(opened[1:])) == [
+            "sid",
+            "upgrades",
+            "pingInterval",
+            "pingTimeout",
+            "maxPayload",
+        ]
+        assert await is_rejected(http, PATH + query, Origin="http://mallory.example")
 
     @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
     async def test_other_method_is_bad_request(

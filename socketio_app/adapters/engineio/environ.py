@@ -1,7 +1,7 @@
 """Conversion of ASGI requests to the WSGI environ (PEP 3333) that python-engineio expects."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 from urllib.parse import parse_qs
 
 from starlette.types import Message, Receive, Scope, Send
@@ -114,6 +114,17 @@ def request_problem(environ: dict[str, Any]) -> str | None:
     ):
         return "Invalid transport"
     return None
+
+
+_OPENING: Final = frozenset({"EIO=4&transport=websocket", "transport=websocket&EIO=4"})
+
+
+def opens_over_websocket(environ: Mapping[str, Any]) -> bool:
+    """Whether a request is the usual one to open a session over a WebSocket.
+
+    There is no problem with it (`request_problem`), and no need to parse its query.
+    """
+    return environ["QUERY_STRING"] in _OPENING and environ["asgi.scope"]["type"] == "websocket"
 
 
 def extract_token(auth: object, environ: Mapping[str, Any]) -> str:

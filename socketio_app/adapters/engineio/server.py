@@ -17,6 +17,7 @@ from socketio_app.adapters.engineio.environ import (
     allowed_origins,
     build_environ,
     is_allowed_origin,
+    opens_over_websocket,
     request_problem,
 )
 from socketio_app.adapters.engineio.handshake_limit import client_network
@@ -94,6 +95,11 @@ class EngineServer(engineio.AsyncServer):
         environ = await build_environ(*request)
         if environ is None:
             return None
+        if opens_over_websocket(environ) and is_allowed_origin(environ, self._named_origins):
+            # What python-engineio does after parsing the query and checking the origin.
+            answer = await self._handle_connect(environ, "websocket")
+            is_rejection = isinstance(answer, dict)
+            return await self._make_response(answer, environ) if is_rejection else answer
         if environ["asgi.scope"]["type"] == "http":
             self.shutdown_notice.watch(environ["asgi.receive"])
         problem = request_problem(environ)
