@@ -89,7 +89,8 @@ class GroupCommit(Generic[Write, Outcome]):
         """
         # Deferred, because callers of `submit` also return in a later turn of the loop.
         call_soon = asyncio.get_running_loop().call_soon
-        self._waiting.append((write, lambda outcome: call_soon(settle, outcome)))
+        later: Settle[Outcome] = partial(call_soon, settle)  # type: ignore[arg-type]
+        self._waiting.append((write, later))
         self._start()
 
     def submit_in_background(self, write: Write, settle: Settle[Outcome]) -> None:
