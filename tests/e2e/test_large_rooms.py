@@ -64,7 +64,7 @@ async def test_failed_write_closes_only_its_connection(
             socket = only_session(composition)
             connection = socket.transport
             connection._websocket.write = broken_write
-            connection._set_direct(connection._websocket)
+            connection._set_direct_writer(connection._websocket)
 
             await all_messages_reach_all_members(url, RECIPIENTS, None)
 
