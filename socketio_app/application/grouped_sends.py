@@ -11,7 +11,7 @@ from socketio_app.application.admission import Admission
 from socketio_app.application.commands import Actor, SendMessage
 from socketio_app.application.delivery import Delivery
 from socketio_app.application.limits import Limits
-from socketio_app.application.messaging import check_retry
+from socketio_app.application.messaging import check_retry, draft_of
 from socketio_app.application.ports import Clock, NewMessageId, Store
 from socketio_app.application.publishing import Publisher
 from socketio_app.domain.conversations import Room, pair_of
@@ -67,16 +67,8 @@ class GroupedSends:
             self._admission.check(actor, SendMessage)
         except ChatError:
             return False
-        recipient = command.target.to_user_id
-        draft = Draft(
-            self._new_message_id(),
-            pair_of(actor.user_id, recipient),
-            actor.user_id,
-            recipient,
-            command.content,
-            self._clock.now(),
-            command.client_message_id,
-        )
+        conversation = pair_of(actor.user_id, command.target.to_user_id)
+        draft = draft_of(actor, command, conversation, self._new_message_id(), self._clock.now())
         receipt = self._delivery.hold_receipt(draft)
         appends.append_soon(draft, partial(self._finish, actor, draft, receipt, on_sent))
         return True

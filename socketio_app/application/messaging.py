@@ -1,5 +1,7 @@
 """Sending messages."""
 
+from datetime import datetime
+
 from socketio_app.application.authorization import conversation_for
 from socketio_app.application.commands import Actor, SendMessage
 from socketio_app.application.delivery import Delivery
@@ -7,8 +9,9 @@ from socketio_app.application.limits import Limits
 from socketio_app.application.ports import Broadcast, Clock, NewMessageId, Store
 from socketio_app.application.publishing import Publisher
 from socketio_app.application.use_cases import carries_out
-from socketio_app.domain.conversations import Room, pair_of
+from socketio_app.domain.conversations import Conversation, Room, pair_of
 from socketio_app.domain.errors import Conflict
+from socketio_app.domain.identifiers import MessageId
 from socketio_app.domain.messaging import Draft, Stored, check_content
 
 
@@ -53,19 +56,9 @@ class Messaging:
         if isinstance(target, Room):
             await self._broadcast.wait_until_caught_up(target.room_id)
             conversation = await conversation_for(self._rooms, actor.user_id, target)
-            recipient = None
         else:
-            recipient = target.to_user_id
-            conversation = pair_of(actor.user_id, recipient)
-        draft = Draft(
-            self._new_message_id(),
-            conversation,
-            actor.user_id,
-            recipient,
-            command.content,
-            self._clock.now(),
-            command.client_message_id,
-        )
+            conversation = pair_of(actor.user_id, target.to_user_id)
+        draft = draft_of(actor, command, conversation, self._new_message_id(), self._clock.now())
         receipt = self._delivery.hold_receipt(draft)
         try:
             stored = await self._messages.append(draft)
@@ -79,6 +72,26 @@ class Messaging:
             check_retry(draft, stored)
         self._publisher.publish(stored, actor.connection_id)
         return stored
+
+
+def draft_of(
+    actor: Actor,
+    command: SendMessage,
+    conversation: Conversation,
+    message_id: MessageId,
+    now: datetime,
+) -> Draft:
+    """Return the message that a command sends to a conversation."""
+    target = command.target
+    return Draft(
+        message_id,
+        conversation,
+        actor.user_id,
+        None if isinstance(target, Room) else target.to_user_id,
+        command.content,
+        now,
+        command.client_message_id,
+    )
 
 
 def check_retry(draft: Draft, stored: Stored) -> None:
