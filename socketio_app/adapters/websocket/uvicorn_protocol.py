@@ -78,7 +78,8 @@ class TakeoverProtocol(OwnedConnection, WebSocketsSansIOProtocol):
         if not self._has_request:
             self._has_request = True
             is_fast = not (self.config.ws_per_message_deflate or self.conn.debug)
-            handshake = usual_handshake(data) if is_fast and _is_takeover_supported() else None
+            is_fast = is_fast and _answers_like_websockets() and _is_takeover_supported()
+            handshake = usual_handshake(data) if is_fast else None
             if handshake is not None:
                 self._begin(handshake)
                 return
@@ -313,6 +314,19 @@ def _is_takeover_supported() -> bool:
     return not problems
 
 
+@cache
+def _answers_like_websockets() -> bool:
+    """Whether `Handshake.response` is what these versions of uvicorn and websockets respond.
+
+    Earlier ones send a date, or encode headers as UTF-8.
+    """
+    return _version("uvicorn") >= (0, 54) and _version("websockets") >= (17,)
+
+
+def _version(package: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version(package).split(".")[:2])
+
+
 def _disconnect_event() -> Any:
     return {"type": "websocket.disconnect", "code": frames.NORMAL_CLOSURE}
 
@@ -328,5 +342,4 @@ def loop_batches_writes(loop: asyncio.AbstractEventLoop) -> bool:
 @cache
 def _uvloop_gathers_writes() -> bool:
     # Cached: this reads the package's metadata from disk.
-    major, minor = (int(part) for part in version("uvloop").split(".")[:2])
-    return (major, minor) < (0, 23)
+    return _version("uvloop") < (0, 23)
