@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -13,8 +12,8 @@ from starlette.types import Message, Receive, Scope, Send
 from socketio_app.adapters.engineio.upgrade import MAX_PROBES
 from socketio_app.adapters.websocket.uvicorn_protocol import TakeoverProtocol
 from socketio_app.entrypoints.asgi import application
-from socketio_app.entrypoints.composition import Composition, compose
-from tests.e2e.engine_io.shared import CONNECT, OPEN_WEBSOCKET, SETTINGS, until_empty
+from socketio_app.entrypoints.composition import Composition
+from tests.e2e.engine_io.shared import CONNECT, OPEN_WEBSOCKET, until_empty
 from tests.e2e.engine_io.test_engine_io import next_text
 from tests.e2e.raw_client import raw_polling
 from tests.e2e.serving import serving
@@ -22,17 +21,6 @@ from tests.e2e.serving import serving
 pytestmark = pytest.mark.anyio
 
 JOIN = '421["join_room",{"room_id":"lobby"}]'
-
-
-@pytest.fixture
-def composition() -> Composition:
-    return compose(SETTINGS)
-
-
-@pytest.fixture(params=[TakeoverProtocol, "websockets-sansio"], ids=["takeover", "asgi"])
-async def url(request: pytest.FixtureRequest, composition: Composition) -> AsyncIterator[str]:
-    async with serving(application(composition), request.param) as base_url:
-        yield base_url
 
 
 async def test_session_has_one_upgrade_at_a_time(url: str, composition: Composition) -> None:
