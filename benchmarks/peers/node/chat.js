@@ -1,48 +1,10 @@
-// The chat in its fewest lines of socket.io on Node: what a user would pick instead.
-// It has no validation, no store, no order of its own and no retries.
+// The chat with socket.io on Node.
 
 const { createServer } = require("node:http");
-const { randomUUID } = require("node:crypto");
 const { Server } = require("socket.io");
 const jwt = require("jsonwebtoken");
+const serveChat = require("../socketio_chat.js");
 
 const http = createServer();
-const io = new Server(http, { cors: { origin: "*" } });
-
-io.use((socket, next) => {
-  try {
-    const { token } = socket.handshake.auth;
-    socket.data.userId = jwt.verify(token, process.env.SECRET_KEY, { algorithms: ["HS256"] }).sub;
-    next();
-  } catch (error) {
-    next(error);
-  }
-});
-
-io.on("connection", (socket) => {
-  const { userId } = socket.data;
-  socket.join(`user:${userId}`);
-  socket.emit("connected", { user_id: userId });
-
-  socket.on("join_room", ({ room_id }, acknowledge) => {
-    socket.join(room_id);
-    socket.to(room_id).emit("user_joined", { room_id, user_id: userId });
-    acknowledge?.({ ok: true });
-  });
-
-  socket.on("send_group_message", ({ room_id, content }) => {
-    const message_id = randomUUID();
-    const message = { message_id, room_id, from_user_id: userId, content };
-    socket.to(room_id).emit("receive_group_message", message);
-    socket.emit("group_message_delivered", { message_id, room_id });
-  });
-
-  socket.on("send_personal_message", ({ to_user_id, content }) => {
-    const message_id = randomUUID();
-    const message = { message_id, to_user_id, from_user_id: userId, content };
-    io.to(`user:${to_user_id}`).emit("receive_personal_message", message);
-    socket.emit("personal_message_delivered", { message_id, to_user_id });
-  });
-});
-
+serveChat(new Server(http, { cors: { origin: "*" } }), jwt);
 http.listen(Number(process.env.PORT), "127.0.0.1");
