@@ -14,6 +14,7 @@ from typing import Any, Literal
 import structlog
 from structlog.types import EventDict, WrappedLogger
 
+from socketio_app.adapters.log_event import event_of
 from socketio_app.adapters.socketio import ENGINE_LOGGERS
 
 Format = Literal["json", "console"]
@@ -73,7 +74,7 @@ class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """See `logging.Formatter.format`."""
         line: dict[str, object] = {
-            "event": record.getMessage(),
+            "event": event_of(record),
             "level": record.levelname.lower(),
             "logger": record.name,
             "timestamp": _timestamp(record.created),
@@ -94,6 +95,7 @@ def _console() -> dict[str, Any]:
     return {
         "()": structlog.stdlib.ProcessorFormatter,
         "foreign_pre_chain": [
+            _replace_event,
             structlog.stdlib.add_log_level,
             structlog.stdlib.add_logger_name,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -120,6 +122,12 @@ def traceback_without_texts(error: BaseException) -> str:
         hidden = None if current.__suppress_context__ else current.__context__
         current = current.__cause__ or hidden
     return "\n\nafter\n\n".join(parts)
+
+
+def _replace_event(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Leave out the fields of the event's text: they are rendered on their own."""
+    event["event"] = event_of(event["_record"])
+    return event
 
 
 def _add_traceback(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

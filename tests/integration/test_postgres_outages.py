@@ -10,6 +10,7 @@ from typing import TypeAlias
 import asyncpg
 import pytest
 
+from socketio_app.adapters.log_event import event_of
 from socketio_app.adapters.sql.migrations import SchemaError, migrate_postgres
 from socketio_app.adapters.sql.postgres.store import PostgresStore
 from socketio_app.domain.conversations import Pair, Room
@@ -161,7 +162,7 @@ async def test_reconnecting_logs_the_outage_once_and_no_traceback(
             await store.messages.append(draft(ROOM))
             await store.messages.last_seq(ROOM)
 
-    assert [record.getMessage() for record in caplog.records] == [
+    assert [event_of(record) for record in caplog.records] == [
         "the store is unavailable",
         "the store is available again",
     ]

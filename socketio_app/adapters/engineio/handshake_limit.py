@@ -6,6 +6,7 @@ from time import monotonic
 
 from starlette.types import Scope
 
+from socketio_app.adapters.log_event import log_event
 from socketio_app.adapters.log_rate import LINE_RATE
 from socketio_app.domain.rates import Rate, RateLimiter
 
@@ -32,7 +33,7 @@ class HandshakeLimit:
         if not self._limiter.admit(address, now):
             return True
         if not self._log_limiter.admit(address, now):
-            log.warning("too many handshakes", extra={"address": address})
+            log_event(log, logging.WARNING, "too many handshakes", {"address": address})
         return False
 
 

@@ -4,6 +4,7 @@ import logging
 import sqlite3
 from time import monotonic
 
+from socketio_app.adapters.log_event import log_event
 from socketio_app.domain.errors import Unavailable
 
 log = logging.getLogger("socketio_app.store")
@@ -25,11 +26,13 @@ class Outage:
         if isinstance(failure, Unavailable):
             if self._since is None:
                 self._since = monotonic()
-                log.error("the store is unavailable", extra={"reason": _reason(failure)})
+                fields = {"reason": _reason(failure)}
+                log_event(log, logging.ERROR, "the store is unavailable", fields)
         elif failure is None and self._since is not None:
             duration = round(monotonic() - self._since, 3)
             self._since = None
-            log.warning("the store is available again", extra={"duration": duration})
+            ended = {"duration": duration}
+            log_event(log, logging.WARNING, "the store is available again", ended)
 
 
 def _reason(failure: Unavailable) -> str:

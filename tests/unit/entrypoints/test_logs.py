@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from socketio_app.adapters.log_event import EventWithFields
 from socketio_app.entrypoints import serving
 from socketio_app.entrypoints.logs import (
     FIELDS,
@@ -68,6 +69,17 @@ def test_console_line_has_event_and_fields() -> None:
 
     assert "connected" in written
     assert "ada" in written
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_fields_in_the_text_of_an_event_are_written_once(form: Format) -> None:
+    fields = {"reason": "no token"}
+    made = record("", **fields)
+    made.msg = EventWithFields("connection rejected", fields)
+
+    written = line(made, form)
+
+    assert written.count("connection rejected") == written.count("no token") == 1
 
 
 @given(secret=SECRETS)

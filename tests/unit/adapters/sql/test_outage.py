@@ -4,6 +4,7 @@ import sqlite3
 
 import pytest
 
+from socketio_app.adapters.log_event import event_of
 from socketio_app.adapters.sql.outage import Outage
 from socketio_app.domain.errors import Unavailable
 
@@ -26,9 +27,9 @@ def test_outage_is_logged_once_with_its_reason_and_its_end_with_its_duration(
     outage.note(None)
 
     start, end = caplog.records
-    assert start.getMessage() == "the store is unavailable"
+    assert event_of(start) == "the store is unavailable"
     assert vars(start)["reason"] == "OperationalError: database or disk is full"
-    assert end.getMessage() == "the store is available again"
+    assert event_of(end) == "the store is available again"
     assert vars(end)["duration"] >= 0
 
 
