@@ -85,8 +85,8 @@ def moment(since_1970: float) -> datetime:
 class ClaimsPolicy:
     """The claims that a token must have."""
 
-    issuer: str | None = None
-    """Required `iss`; `None` accepts any."""
+    issuers: frozenset[str] | None = None
+    """Accepted values of `iss`; `None` accepts any."""
     audience: frozenset[str] | None = None
     """Accepted values of `aud`; `None` rejects tokens that have an `aud`."""
     leeway: timedelta = timedelta(0)
@@ -121,8 +121,11 @@ class ClaimsPolicy:
         return user_id(claims[self.user_claim])
 
     def _check_issuer(self, claims: Mapping[str, object]) -> None:
-        if self.issuer is not None and claims.get("iss") != self.issuer:
-            raise rejected("iss is missing or not JWT_ISSUER")
+        if self.issuers is None:
+            return
+        issuer = claims.get("iss")
+        if not isinstance(issuer, str) or issuer not in self.issuers:
+            raise rejected("iss is missing or not in JWT_ISSUER")
 
     def _check_audience(self, claims: Mapping[str, object]) -> None:
         """Reject a token that is meant for another audience (section 4.1.3)."""

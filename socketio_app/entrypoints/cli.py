@@ -177,6 +177,6 @@ def _sign(settings: Settings, user: UserId, lifetime: timedelta) -> str:
         algorithm=settings.algorithm[0],
         now=SystemClock().now(),
         lifetime=lifetime,
-        issuer=settings.jwt_issuer,
+        issuer=next(iter(settings.jwt_issuer), None),
         audience=next(iter(settings.jwt_audience), None),
     )

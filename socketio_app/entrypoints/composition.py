@@ -188,7 +188,7 @@ def jwt_verifier(settings: Settings, clock: Clock) -> TokenVerifier:
     return JwtVerifier(
         key_set(settings),
         clock,
-        issuer=settings.jwt_issuer,
+        issuer=settings.jwt_issuer or None,
         audience=settings.jwt_audience or None,
         leeway=settings.jwt_leeway,
         max_lifetime=settings.jwt_max_lifetime,

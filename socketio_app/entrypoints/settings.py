@@ -69,8 +69,10 @@ class Settings(LimitSettings):
         optional(path),
         "File with a JSON Web Key Set. A token's `kid` selects the key. Overrides `SECRET_KEY`.",
     )
-    jwt_issuer: str | None = setting(
-        None, optional(text), "Required `iss` of tokens. If unset, any issuer is accepted."
+    jwt_issuer: tuple[str, ...] = setting(
+        "",
+        words,
+        "Accepted `iss` values of tokens, separated by commas. If unset, any issuer is accepted.",
     )
     jwt_audience: tuple[str, ...] = setting(
         "",
@@ -87,8 +89,8 @@ class Settings(LimitSettings):
     jwt_user_claim: str = setting(
         "sub",
         text,
-        "Claim with the user's id: a string, or an integer, which is converted to its decimal "
-        "string.",
+        "Claim with the user's id: a string, such as a UUID, or an integer, which is converted to "
+        "its decimal string.",
     )
     jwt_max_lifetime_days: int = setting(
         366,

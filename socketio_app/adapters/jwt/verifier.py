@@ -27,7 +27,7 @@ class JwtVerifier:
         keys: KeySet,
         clock: Clock,
         *,
-        issuer: str | None = None,
+        issuer: str | Sequence[str] | None = None,
         audience: str | Sequence[str] | None = None,
         leeway: timedelta = timedelta(0),
         max_lifetime: timedelta | None = timedelta(days=366),
@@ -35,7 +35,9 @@ class JwtVerifier:
     ) -> None:
         self._keys = keys
         self._clock = clock
-        self._policy = ClaimsPolicy(issuer, _accepted(audience), leeway, max_lifetime, user_claim)
+        self._policy = ClaimsPolicy(
+            _accepted(issuer), _accepted(audience), leeway, max_lifetime, user_claim
+        )
 
     async def verify(self, token: str) -> Identity:
         """See `TokenVerifier.verify`."""
@@ -89,7 +91,7 @@ class _Signed:
                 raise strict_json.NotStrictError
 
 
-def _accepted(audience: str | Sequence[str] | None) -> frozenset[str] | None:
-    if audience is None:
+def _accepted(given: str | Sequence[str] | None) -> frozenset[str] | None:
+    if given is None:
         return None
-    return frozenset({audience} if isinstance(audience, str) else audience)
+    return frozenset({given} if isinstance(given, str) else given)

@@ -168,10 +168,11 @@ class TestNotBeforeAndIssuedAt:
 
 
 class TestIssuer:
-    POLICY = ClaimsPolicy(issuer="https://issuer")
+    POLICY = ClaimsPolicy(issuers=frozenset({"https://issuer", "https://second"}))
 
-    def test_configured_issuer_is_accepted(self) -> None:
-        assert is_accepted(self.POLICY, iss="https://issuer")
+    @pytest.mark.parametrize("issuer", ["https://issuer", "https://second"])
+    def test_configured_issuer_is_accepted(self, issuer: str) -> None:
+        assert is_accepted(self.POLICY, iss=issuer)
 
     @pytest.mark.parametrize(
         "issuer", ["", "https://issuer/", "HTTPS://ISSUER", None, 5, ["https://issuer"]]
@@ -223,7 +224,9 @@ class TestAudience:
 def test_expired_token_that_is_otherwise_invalid_is_not_reported_as_expired() -> None:
     past = seconds_from_now(-1)
 
-    assert is_rejected(ClaimsPolicy(issuer="https://issuer"), exp=past, iss="https://attacker")
+    assert is_rejected(
+        ClaimsPolicy(issuers=frozenset({"https://issuer"})), exp=past, iss="https://attacker"
+    )
     assert is_rejected(exp=past, aud="other")
     assert is_rejected(exp=past, sub="")
 
@@ -237,7 +240,11 @@ def test_expired_token_that_is_otherwise_invalid_is_not_reported_as_expired() ->
         (ClaimsPolicy(), {"exp": None}, "exp is missing or not a number"),
         (ClaimsPolicy(), {"exp": math.inf}, "exp is not a finite number"),
         (ClaimsPolicy(), {"exp": 1e12}, "exp is further ahead than JWT_MAX_LIFETIME_DAYS allows"),
-        (ClaimsPolicy(issuer="us"), {"iss": "them"}, "iss is missing or not JWT_ISSUER"),
+        (
+            ClaimsPolicy(issuers=frozenset({"us"})),
+            {"iss": "them"},
+            "iss is missing or not in JWT_ISSUER",
+        ),
         (ClaimsPolicy(), {"aud": "app"}, "the token has an aud, but JWT_AUDIENCE is not set"),
         (
             ClaimsPolicy(audience=frozenset({"chat"})),

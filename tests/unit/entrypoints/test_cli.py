@@ -261,13 +261,13 @@ class TestToken:
         self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("SECRET_KEY", SECRET)
-        monkeypatch.setenv("JWT_ISSUER", "https://issuer")
+        monkeypatch.setenv("JWT_ISSUER", "https://issuer,https://other")
         monkeypatch.setenv("JWT_AUDIENCE", "chat,other")
 
         main(["token", "ada"])
 
         settings = Settings(
-            secret_key=SECRET, jwt_issuer="https://issuer", jwt_audience=("chat", "other")
+            secret_key=SECRET, jwt_issuer=("https://issuer",), jwt_audience=("chat",)
         )
         assert identity_of(capsys.readouterr().out.strip(), settings).user_id == "ada"
 

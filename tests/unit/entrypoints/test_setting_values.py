@@ -148,7 +148,7 @@ class TestOrigins:
 
 
 class TestValues:
-    @pytest.mark.parametrize("name", ["ALGORITHM", "JWT_AUDIENCE"])
+    @pytest.mark.parametrize("name", ["ALGORITHM", "JWT_AUDIENCE", "JWT_ISSUER"])
     def test_values_can_be_comma_separated(self, name: str) -> None:
         settings = load(**{name: "RS256, ES256"})
 

@@ -72,7 +72,7 @@ class TestEnvironmentAndFile:
 
         settings = Settings.from_environment({}, dotenv)
 
-        assert (settings.port, settings.jwt_issuer) == (9000, "https://issuer")
+        assert (settings.port, settings.jwt_issuer) == (9000, ("https://issuer",))
 
     def test_missing_dotenv_is_ignored(self, dotenv: Path) -> None:
         assert Settings.from_environment({}, dotenv) == Settings()
