@@ -5,11 +5,36 @@ import inspect
 import traceback
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
+from typing import Any, Final, TypeAlias
+
+from starlette.requests import HTTPConnection
+from starlette.types import Scope
 
 from socketio_app.adapters.claims import EXPIRED, moment, rejected, seconds, user_id
 from socketio_app.application.cancellation import is_current_task_cancelled
 from socketio_app.application.ports import Clock, Identity
 from socketio_app.domain.errors import TokenExpired, Unauthenticated
+
+VerifyToken: TypeAlias = Callable[[str], object] | Callable[[str | None, HTTPConnection], object]
+"""A host application's function, with or without the request that opened the connection."""
+
+
+def takes_request(verify_token: Callable[..., object]) -> bool:
+    """Whether a function takes the request: it has a second required parameter, or a `request`."""
+    try:
+        parameters = inspect.signature(verify_token).parameters
+    except (TypeError, ValueError):  # a function that does not tell, such as a built-in one
+        return False
+    required = [
+        parameter
+        for parameter in parameters.values()
+        if parameter.kind in _POSITIONAL and parameter.default is inspect.Parameter.empty
+    ]
+    return len(required) == 2 or "request" in parameters
+
+
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 class CustomVerifier:
@@ -20,13 +45,16 @@ class CustomVerifier:
     `False`, or raises any exception. A plain function blocks the event loop while it runs.
     """
 
-    def __init__(self, verify_token: Callable[[str], object], clock: Clock) -> None:
+    def __init__(self, verify_token: Callable[..., object], clock: Clock) -> None:
         self._verify_token = verify_token
         self._clock = clock
 
     async def verify(self, token: str) -> Identity:
         """See `TokenVerifier.verify`."""
-        answer = await self._call(token)
+        return await self._identify(partial(self._verify_token, token))
+
+    async def _identify(self, verify: Callable[[], object]) -> Identity:
+        answer = await _answer(verify)
         if answer is None or answer is False:
             raise rejected(f"verify_token returned {answer}")
         identity = _identity(answer)
@@ -39,23 +67,55 @@ class CustomVerifier:
             raise TokenExpired(EXPIRED, "verify_token returned an expiry in the past")
         return identity
 
-    async def _call(self, token: str) -> object:
-        try:
-            answer = self._verify_token(token)
-            return await answer if inspect.isawaitable(answer) else answer
-        except (Unauthenticated, TokenExpired):
+
+class CustomRequestVerifier(CustomVerifier):
+    """Passes the request that opened the connection to `verify_token`, for example for cookies.
+
+    Implements `RequestVerifier`. A token that replaces an earlier one comes with an empty request:
+    the cookies of the first one are as old as the connection, and must not stand in for the token.
+    """
+
+    def __init__(self, verify_token: Callable[..., object], clock: Clock) -> None:
+        super().__init__(verify_token, clock)
+        self._is_named = "request" in inspect.signature(verify_token).parameters
+
+    async def verify(self, token: str) -> Identity:
+        """See `TokenVerifier.verify`."""
+        return await self.verify_request(token, dict(_NO_REQUEST))
+
+    async def verify_request(self, token: str | None, scope: Scope) -> Identity:
+        """See `RequestVerifier.verify_request`."""
+        request = HTTPConnection(scope)
+        if self._is_named:
+            return await self._identify(partial(self._verify_token, token, request=request))
+        return await self._identify(partial(self._verify_token, token, request))
+
+
+_NO_REQUEST: Final[Mapping[str, Any]] = {
+    "type": "http",
+    "method": "GET",
+    "scheme": "http",
+    "path": "",
+    "query_string": b"",
+    "headers": [],
+}
+
+
+async def _answer(verify: Callable[[], object]) -> object:
+    try:
+        answer = verify()
+        return await answer if inspect.isawaitable(answer) else answer
+    except (Unauthenticated, TokenExpired):
+        raise
+    except asyncio.CancelledError:
+        if is_current_task_cancelled():
             raise
-        except asyncio.CancelledError:
-            if is_current_task_cancelled():
-                raise
-            raise rejected("verify_token was cancelled by something it awaited") from None
-        except Exception as error:  # noqa: BLE001  (any exception rejects the token)
-            if _says_expired(error):
-                raise TokenExpired(EXPIRED, "verify_token raised ExpiredSignatureError") from None
-            # Leave out the message, the cause and local variables: they may hold the token.
-            raise rejected(
-                f"verify_token raised {type(error).__name__} at {_where(error)}"
-            ) from None
+        raise rejected("verify_token was cancelled by something it awaited") from None
+    except Exception as error:  # noqa: BLE001  (any exception rejects the token)
+        if _says_expired(error):
+            raise TokenExpired(EXPIRED, "verify_token raised ExpiredSignatureError") from None
+        # Leave out the message, the cause and local variables: they may hold the token.
+        raise rejected(f"verify_token raised {type(error).__name__} at {_where(error)}") from None
 
 
 def _says_expired(error: Exception) -> bool:

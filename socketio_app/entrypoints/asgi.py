@@ -1,7 +1,7 @@
 """The chat as an ASGI application, standalone or wrapped around a host application."""
 
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, cast
 
@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from socketio_app.adapters.custom_verifier import VerifyToken
 from socketio_app.adapters.engineio.session_server import SessionServer
 from socketio_app.adapters.http import HEALTH_ROUTE, create_ready_route
 from socketio_app.application.chat import Chat
@@ -25,7 +26,7 @@ def create_socketio_app(
     app: ASGIApp | None = None,
     *,
     settings: object | None = None,
-    verify_token: Callable[[str], object] | None = None,
+    verify_token: VerifyToken | None = None,
     store: Store | None = None,
     websocket_path: str | None = None,
 ) -> Starlette:
@@ -43,7 +44,8 @@ def create_socketio_app(
             from the environment and `.env`.
         verify_token: a sync or async function that verifies a token instead of the configured
             keys. It returns the user's id or claims with a `sub`; to reject the token, it returns
-            `None` or raises.
+            `None` or raises. If it takes a second argument, that is the request that opens the
+            connection, with its headers and cookies; the token is then `None` if there is none.
         store: the store to use instead of the one that `DATABASE_URL` names.
         websocket_path: the path of the chat over plain WebSockets, such as `/ws`; by default, the
             setting `WEBSOCKET_PATH`.

@@ -11,7 +11,12 @@ from typing import Final
 import attrs
 from starlette.routing import BaseRoute, Route
 
-from socketio_app.adapters.custom_verifier import CustomVerifier
+from socketio_app.adapters.custom_verifier import (
+    CustomRequestVerifier,
+    CustomVerifier,
+    VerifyToken,
+    takes_request,
+)
 from socketio_app.adapters.engineio.options import Options
 from socketio_app.adapters.engineio.session_server import SessionServer
 from socketio_app.adapters.fanout.connect_limit import ConnectRates
@@ -102,7 +107,7 @@ class Composition:
 def compose(
     settings: Settings,
     *,
-    verify_token: Callable[[str], object] | None = None,
+    verify_token: VerifyToken | None = None,
     store: Store | None = None,
     slice_connections: int = SLICE_CONNECTIONS,
 ) -> Composition:
@@ -119,7 +124,9 @@ def compose(
     """
     clock = SystemClock()
     verifier = (
-        CustomVerifier(verify_token, clock) if verify_token else jwt_verifier(settings, clock)
+        jwt_verifier(settings, clock)
+        if verify_token is None
+        else custom_verifier(verify_token, settings, clock)
     )
     metrics = Metrics(COMMANDS) if settings.metrics_port else None
     tracing = configured_tracing()
@@ -177,6 +184,28 @@ def create_metrics_route(
         transactions.watch(metrics.count_commit)
         metrics.commit_waiting = lambda: transactions.waiting
     return metrics_route(metrics)
+
+
+def custom_verifier(verify_token: VerifyToken, settings: Settings, clock: Clock) -> CustomVerifier:
+    """Create the token verifier from a function of the host application.
+
+    Raises:
+        SettingsError: the function takes the request, and any website could open connections with
+            its visitors' cookies.
+    """
+    if not takes_request(verify_token):
+        return CustomVerifier(verify_token, clock)
+    of_any_website = _ORIGINS_OF_ANY_WEBSITE.intersection(settings.backend_cors_origins)
+    if of_any_website:
+        raise SettingsError(
+            f"BACKEND_CORS_ORIGINS must not have {min(of_any_website)} if verify_token takes the "
+            "request: any website could connect with its visitors' cookies; name the origins"
+        )
+    return CustomRequestVerifier(verify_token, clock)
+
+
+_ORIGINS_OF_ANY_WEBSITE: Final = frozenset({"*", "null"})
+"""`null` is the origin of a sandboxed frame, which any website can have."""
 
 
 def jwt_verifier(settings: Settings, clock: Clock) -> TokenVerifier:

@@ -40,6 +40,8 @@ class EngineServer(engineio.AsyncServer):
         rejection_of: returns the response that rejects a handshake from an address, or `None`.
         on_shutdown: called when uvicorn shuts down, if it has served an HTTP request.
         cors_origins: allowed origins; `None`: only the server's own.
+        allows_jsonp: whether responses may be scripts. Any website can include these with its
+            visitors' cookies, and read the id of the session.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class EngineServer(engineio.AsyncServer):
         rejection_of: Callable[[str | None], Response | None],
         on_shutdown: Callable[[], None],
         cors_origins: Sequence[str] | None,
+        allows_jsonp: bool,
     ) -> None:
         allows_any_origin = cors_origins is not None and "*" in cors_origins
         super().__init__(
@@ -74,6 +77,7 @@ class EngineServer(engineio.AsyncServer):
         self.context = context
         self.sockets = context.sessions
         self._named_origins = cors_origins
+        self._allows_jsonp = allows_jsonp
         self._rejection_of = rejection_of
         self.generate_id = new_session_id  # type: ignore[method-assign]
         self._open_receiver = open_receiver
@@ -135,6 +139,8 @@ class EngineServer(engineio.AsyncServer):
         self, environ: dict[str, Any], transport: str, jsonp_index: int | None = None
     ) -> Any:
         """Open a session (Engine.IO protocol 4, "Handshake")."""
+        if jsonp_index is not None and not self._allows_jsonp:
+            return self._bad_request("JSONP is not supported")
         address = client_network(environ["asgi.scope"])
         rejection = self._rejection_of(address)
         if rejection is not None:

@@ -8,10 +8,11 @@ import asyncio
 import logging
 from collections.abc import Callable
 from time import monotonic
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from uuid import uuid4
 
 import attrs
+from starlette.types import Scope
 
 from socketio_app.adapters.fanout.connect_limit import ConnectLimit
 from socketio_app.adapters.fanout.encoding import Encoding
@@ -28,7 +29,7 @@ from socketio_app.application.commands import Actor
 from socketio_app.application.metrics import Metrics
 from socketio_app.application.opening import Opening
 from socketio_app.application.ports import Identity, TokenVerifier
-from socketio_app.domain.errors import ChatError
+from socketio_app.domain.errors import ChatError, Unauthenticated
 from socketio_app.domain.identifiers import ConnectionId
 
 log = logging.getLogger("socketio_app.socketio")
@@ -53,6 +54,19 @@ class Client(ConnectionWriter, Protocol):
 
     async def wait_until_received(self) -> None:
         """Wait until the client has read what was written to it, or is gone."""
+        ...
+
+
+@runtime_checkable
+class RequestVerifier(TokenVerifier, Protocol):
+    """Authenticates users by the requests that open their connections, with or without a token."""
+
+    async def verify_request(self, token: str | None, scope: Scope) -> Identity:
+        """Return the identity in a token or in the request with this ASGI scope.
+
+        Raises:
+            Unauthenticated, TokenExpired: as for `TokenVerifier.verify`.
+        """
         ...
 
 
@@ -87,15 +101,22 @@ class ConnectionRegistry:
     encoding: Encoding
     new_connection_id: Callable[[], str]
     metrics: Metrics | None
+    request_verifier: RequestVerifier | None = attrs.field(init=False)
+    """The verifier, if it needs the requests that open connections."""
+
+    @request_verifier.default
+    def _find_request_verifier(self) -> RequestVerifier | None:
+        return self.verifier if isinstance(self.verifier, RequestVerifier) else None
 
     async def connect(
-        self, client: Client, token: Callable[[], str], *, is_first: bool
+        self, client: Client, token: Callable[[], str], scope: Scope | None, *, is_first: bool
     ) -> tuple[Connection, Opening]:
         """Authenticate a client. Call `open` or `abandon` with the connection next.
 
         Args:
             client: the client's session.
             token: returns the token, or raises `Unauthenticated`.
+            scope: the request that opened the session; `None` if it is not kept any more.
             is_first: whether this is the first attempt to connect over the session.
 
         Returns:
@@ -106,7 +127,7 @@ class ConnectionRegistry:
         """
         try:
             self.connect_limit.check(client.sid, client.address, is_first=is_first)
-            identity = await self.verifier.verify(token())
+            identity = await self._identify(token, scope)
             self.connect_limit.check_user(identity.user_id)
             return await self._prepare(client, identity)
         except ChatError as error:
@@ -120,6 +141,19 @@ class ConnectionRegistry:
             log.exception("internal error %s while authenticating a client", error_id, extra=fields)
             self._count_rejection("internal")
             raise ConnectRejectedError(outgoing.internal_error_payload(error_id)) from None
+
+    async def _identify(self, token: Callable[[], str], scope: Scope | None) -> Identity:
+        verifier = self.request_verifier
+        if verifier is None:
+            return await self.verifier.verify(token())
+        if scope is None:
+            message = "connecting again needs a new session"
+            raise Unauthenticated(message, reason=message)
+        try:
+            given = token()
+        except Unauthenticated:
+            given = None
+        return await verifier.verify_request(given, scope)
 
     async def _prepare(self, client: Client, identity: Identity) -> tuple[Connection, Opening]:
         connection_id = ConnectionId(self.new_connection_id())

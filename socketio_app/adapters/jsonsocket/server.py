@@ -50,7 +50,8 @@ class JsonSocketServer(SessionServer):
             log.warning("connection closed: middleware has read from the WebSocket")
             await send({"type": "websocket.close", "code": frames.INTERNAL_ERROR})
             return
-        self._serve(websocket, address, _token_messages(protocol, environ))
+        kept = None if self.registry.request_verifier is None else scope
+        self._serve(websocket, address, kept, _token_messages(protocol, environ))
 
     def _rejection(self, environ: Mapping[str, Any], address: str | None) -> Response | None:
         if not is_allowed_origin(environ, self.cors_origins):
@@ -63,11 +64,17 @@ class JsonSocketServer(SessionServer):
         return rejected
 
     def _serve(
-        self, websocket: TakeoverWebSocket, address: str | None, received: Sequence[Message]
+        self,
+        websocket: TakeoverWebSocket,
+        address: str | None,
+        scope: Scope | None,
+        received: Sequence[Message],
     ) -> None:
         """Open a session. `received` comes before everything that the client sends."""
         sid = self.new_id()
-        session = JsonSession(self.registry, self.dispatcher, self.context, sid, address, websocket)
+        session = JsonSession(
+            self.registry, self.dispatcher, self.context, sid, address, websocket, scope
+        )
         self.context.sessions[sid] = session
         session.schedule_ping()
         self.context.connect_timeout.add(session.time_out)

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
+from starlette.types import Scope
+
 from socketio_app.adapters.engineio.client_session import ClientSession
 from socketio_app.adapters.engineio.context import SessionContext
 from socketio_app.adapters.engineio.state import State
@@ -67,9 +69,18 @@ class JsonSession(ClientSession):
         sid: the session's id.
         address: the client's address; `None` if unknown.
         websocket: an accepted WebSocket that can send pings. It is to be handed to `transport`.
+        scope: the handshake's, if the verifier needs it.
     """
 
-    __slots__ = ("_connection", "_dispatcher", "_has_tried", "_ignored", "_registry", "_rejected")
+    __slots__ = (
+        "_connection",
+        "_dispatcher",
+        "_has_tried",
+        "_ignored",
+        "_registry",
+        "_rejected",
+        "_scope",
+    )
 
     transport: JsonTransport
 
@@ -81,8 +92,10 @@ class JsonSession(ClientSession):
         sid: str,
         address: str | None,
         websocket: WebSocket,
+        scope: Scope | None = None,
     ) -> None:
         super().__init__(context, sid, address)
+        self._scope = scope
         self._registry = registry
         self._dispatcher = dispatcher
         self._connection: Connection | None = None
@@ -176,7 +189,7 @@ class JsonSession(ClientSession):
         is_first, self._has_tried = not self._has_tried, True
         try:
             connection, opening = await self._registry.connect(
-                self, partial(token_in, envelope), is_first=is_first
+                self, partial(token_in, envelope), self._scope, is_first=is_first
             )
         except ConnectRejectedError as rejected:
             self._write_error(envelope, rejected.error)
@@ -186,6 +199,7 @@ class JsonSession(ClientSession):
             self._registry.abandon(connection)
             return
         self._connection = connection
+        self._scope = None
         self.context.connect_timeout.discard(self.time_out)
         first = greeting(opening.connected, envelope.id)
         self._registry.open(self, connection, opening, first)

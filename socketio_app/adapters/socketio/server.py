@@ -32,6 +32,7 @@ class SocketIOServer(SessionServer):
             rejection_of=self.rejection_of,
             on_shutdown=self._drain_soon,
             cors_origins=self.cors_origins,
+            allows_jsonp=self.registry.request_verifier is None,
         )
         self.handle_request = self._engine.handle_request
 

@@ -209,7 +209,10 @@ class Session:
         is_first, self._has_tried = not self._has_tried, True
         try:
             connection, opening = await self._services.registry.connect(
-                self._engine, lambda: extract_token(auth, self._environ), is_first=is_first
+                self._engine,
+                lambda: extract_token(auth, self._environ),
+                self._environ.get("asgi.scope"),
+                is_first=is_first,
             )
         except ConnectRejectedError as rejected:
             if self.state is not State.CLOSED:

@@ -4,14 +4,20 @@ import asyncio
 import traceback
 from collections.abc import Awaitable, Callable, Generator
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 from uuid import uuid4
 
 import jose.exceptions
 import pytest
+from starlette.requests import HTTPConnection
 
-from socketio_app.adapters.custom_verifier import CustomVerifier
+from socketio_app.adapters.custom_verifier import (
+    CustomRequestVerifier,
+    CustomVerifier,
+    takes_request,
+)
 from socketio_app.application.ports import Identity
 from socketio_app.domain.errors import TokenExpired, Unauthenticated
 from socketio_app.domain.identifiers import UserId
@@ -277,7 +283,7 @@ async def test_verify_token_without_a_parameter_rejects() -> None:
     def verify_token() -> str:
         return "ada"
 
-    verifier = CustomVerifier(verify_token, ManualClock())  # type: ignore[arg-type]  # hosts may not be typed
+    verifier = CustomVerifier(verify_token, ManualClock())
 
     with pytest.raises(Unauthenticated, match=r"^the token is not valid$") as rejection:
         await verifier.verify(TOKEN)
@@ -321,3 +327,59 @@ async def test_cancellation_of_the_caller_is_propagated() -> None:
 
     with pytest.raises(asyncio.CancelledError):
         await verifying
+
+
+def with_default(token: str, sessions: object = None) -> None: ...
+def with_request(token: str | None, request: HTTPConnection) -> None: ...
+def with_optional_request(token: str | None, request: HTTPConnection | None = None) -> None: ...
+def with_second_parameter(token: str | None, connection: HTTPConnection) -> None: ...
+def with_request_by_name(token: str | None, *, request: HTTPConnection) -> None: ...
+
+
+class HostSessions:
+    def user_of(self, token: str) -> None: ...
+    def user_of_request(self, token: str | None, request: HTTPConnection) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("verify_token", "expected"),
+    [
+        (with_default, False),
+        (HostSessions().user_of, False),
+        (str, False),
+        (lambda *tokens: None, False),
+        (with_request, True),
+        (with_optional_request, True),
+        (with_second_parameter, True),
+        (with_request_by_name, True),
+        (HostSessions().user_of_request, True),
+        (partial(with_second_parameter, connection=HTTPConnection({"type": "http"})), False),
+    ],
+)
+def test_second_required_parameter_or_one_named_request_takes_the_request(
+    verify_token: Callable[..., object], expected: bool
+) -> None:
+    assert takes_request(verify_token) is expected
+
+
+@pytest.mark.parametrize("by_name", [True, False])
+async def test_request_is_passed_by_position_or_by_name(by_name: bool) -> None:
+    def named(token: str | None, *, request: HTTPConnection) -> str:
+        return f"{token} {request.cookies['session']}"
+
+    def positional(token: str | None, connection: HTTPConnection) -> str:
+        return named(token, request=connection)
+
+    verifier = CustomRequestVerifier(named if by_name else positional, ManualClock())
+    scope = {"type": "websocket", "headers": [(b"cookie", b"session=of-ada")]}
+
+    assert (await verifier.verify_request(None, scope)).user_id == "None of-ada"
+
+
+async def test_new_token_of_a_connection_comes_with_an_empty_request() -> None:
+    def verify(token: str | None, request: HTTPConnection) -> str:
+        return f"{token} {len(request.headers)} {len(request.cookies)} {request.client}"
+
+    identity = await CustomRequestVerifier(verify, ManualClock()).verify("new")
+
+    assert identity.user_id == "new 0 0 None"
