@@ -19,6 +19,7 @@ from socketio_app.application.commands import (
     StopTyping,
 )
 from socketio_app.application.home_loop import WrongEventLoopError
+from socketio_app.application.outbox import HostConnectionError, QueuedMessage
 from socketio_app.application.ports import Identity
 from socketio_app.domain.conversations import Person, Room
 from socketio_app.domain.errors import (
@@ -47,6 +48,7 @@ __all__ = [
     "Conflict",
     "ContentTooLong",
     "FetchHistory",
+    "HostConnectionError",
     "Identity",
     "InvalidPayload",
     "JoinRoom",
@@ -56,6 +58,7 @@ __all__ = [
     "NotAMember",
     "Person",
     "Position",
+    "QueuedMessage",
     "RateLimited",
     "RefreshToken",
     "Room",

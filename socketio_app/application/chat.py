@@ -6,15 +6,17 @@ from typing import Any
 from socketio_app.application.admission import Admission
 from socketio_app.application.cancellation import run_to_completion
 from socketio_app.application.chat_methods import ChatMethods
-from socketio_app.application.commands import Actor, Command, Result
+from socketio_app.application.commands import Actor, Command, Result, SendMessage
 from socketio_app.application.delivery import Delivery
 from socketio_app.application.events import Users
 from socketio_app.application.grouped_sends import GroupedSends
 from socketio_app.application.home_loop import HomeLoop
+from socketio_app.application.host_transactions import HostTransactions
 from socketio_app.application.limits import Limits
 from socketio_app.application.locks import KeyedLock
 from socketio_app.application.membership import Membership
 from socketio_app.application.messaging import Messaging
+from socketio_app.application.outbox import HostConnection, QueuedMessage
 from socketio_app.application.ports import Broadcast, Clock, NewMessageId, Store, TokenVerifier
 from socketio_app.application.publishing import Publisher
 from socketio_app.application.read_turns import ReadTurns
@@ -61,6 +63,9 @@ class Chat(ChatMethods):
         self._repairs = repairs = Repairs(clock)
         self._publisher = publisher = Publisher(store, broadcast, delivery, typing, repairs)
         messaging = Messaging(store, broadcast, clock, new_message_id, delivery, publisher, limits)
+        self._host_transactions = HostTransactions(
+            store.capabilities.outbox, messaging, broadcast, self._home_loop, repairs, clock
+        )
         self.grouped_sends = GroupedSends(
             store, clock, new_message_id, self._admission, delivery, publisher, limits
         )
@@ -109,6 +114,15 @@ class Chat(ChatMethods):
         result: Result = await run_to_completion(self._use_cases[type(command)](actor, command))
         return result
 
+    async def _send_in_transaction(
+        self, actor: Actor, command: SendMessage, connection: HostConnection
+    ) -> QueuedMessage:
+        """See `ChatMethods`."""
+        self._home_loop.check()
+        self._admission.check(actor, SendMessage)
+        # In the caller's task: a connection can only do one thing at a time.
+        return await self._host_transactions.send(actor, command, connection)
+
     def disconnect_user(self, user_id: str) -> None:
         """Close all of a user's connections now, for example because the user was banned.
 
@@ -133,6 +147,7 @@ class Chat(ChatMethods):
         self._publisher.clear()
         self._membership.clear()
         self._repairs.open()
+        self._host_transactions.open()
         self._admission.open()
         self._typing.open()
         self.readiness.open()
@@ -142,4 +157,5 @@ class Chat(ChatMethods):
         self.readiness.drain()
         self._admission.close()
         self._typing.close()
+        self._host_transactions.close()
         self._repairs.close()

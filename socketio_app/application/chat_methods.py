@@ -1,7 +1,7 @@
 """The chat's commands as methods for host applications."""
 
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, overload
 
 from socketio_app.application.commands import (
     Actor,
@@ -20,6 +20,7 @@ from socketio_app.application.commands import (
     StartTyping,
     StopTyping,
 )
+from socketio_app.application.outbox import HostConnection, QueuedMessage
 from socketio_app.domain.conversations import Target
 from socketio_app.domain.history import DEFAULT_PAGE_ROWS, Page, Window
 from socketio_app.domain.identifiers import ClientMessageId, as_user_id
@@ -36,6 +37,13 @@ class ChatMethods:
         """Execute a command."""
         raise NotImplementedError
 
+    async def _send_in_transaction(
+        self, actor: Actor, command: SendMessage, connection: HostConnection
+    ) -> QueuedMessage:
+        """Send a message in a transaction of the host application, as `send` does."""
+        raise NotImplementedError
+
+    @overload
     async def send(
         self,
         user_id: str,
@@ -43,7 +51,29 @@ class ChatMethods:
         content: str,
         *,
         client_message_id: str | None = None,
-    ) -> Stored:
+        connection: None = None,
+    ) -> Stored: ...
+
+    @overload
+    async def send(
+        self,
+        user_id: str,
+        target: Target,
+        content: str,
+        *,
+        client_message_id: str | None = None,
+        connection: HostConnection,
+    ) -> QueuedMessage: ...
+
+    async def send(
+        self,
+        user_id: str,
+        target: Target,
+        content: str,
+        *,
+        client_message_id: str | None = None,
+        connection: HostConnection | None = None,
+    ) -> Stored | QueuedMessage:
         """Send a message.
 
         Args:
@@ -52,9 +82,18 @@ class ChatMethods:
             content: the text.
             client_message_id: an id of your choice. Sending again with the same id stores nothing,
                 so that a failed call can be retried.
+            connection: an `AsyncSession` or `AsyncConnection` of SQLAlchemy on the chat's database.
+                The message is stored in its transaction, and sent after the commit; a rollback
+                drops it.
+
+        Raises:
+            HostConnectionError: `connection` is unsuitable, or to another database.
         """
         given = None if client_message_id is None else ClientMessageId(client_message_id)
-        return await self.execute(_actor(user_id), SendMessage(target, content, given))
+        actor, command = _actor(user_id), SendMessage(target, content, given)
+        if connection is None:
+            return await self.execute(actor, command)
+        return await self._send_in_transaction(actor, command, connection)
 
     async def join(self, user_id: str, room_id: str) -> RoomJoined:
         """Make a user a member of a room, creating the room if it does not exist."""

@@ -1,6 +1,7 @@
 """The event loop of the chat, to which its locks, timers and store are bound."""
 
 import asyncio
+from collections.abc import Callable
 
 
 class WrongEventLoopError(RuntimeError):
@@ -35,3 +36,13 @@ class HomeLoop:
                 "asyncio.run_coroutine_threadsafe(chat.execute(actor, command), loop).result() "
                 "with the application's loop"
             )
+
+    def call_soon_threadsafe(self, callback: Callable[[], object]) -> None:
+        """Call a function in the chat's loop, from any thread.
+
+        Raises:
+            RuntimeError: the chat was never started, or its loop is closed.
+        """
+        if self._loop is None:
+            raise RuntimeError("the chat was never started")
+        self._loop.call_soon_threadsafe(callback)

@@ -11,7 +11,7 @@ from socketio_app.application.publishing import Publisher
 from socketio_app.application.use_cases import carries_out
 from socketio_app.domain.conversations import Conversation, Room, pair_of
 from socketio_app.domain.errors import Conflict
-from socketio_app.domain.identifiers import MessageId
+from socketio_app.domain.identifiers import ConnectionId, MessageId
 from socketio_app.domain.messaging import Draft, Stored, check_content
 
 
@@ -51,14 +51,43 @@ class Messaging:
                 broadcast when it is resent with the same `client_message_id`, or before the
                 conversation's next message.
         """
+        self.check(command)
+        if isinstance(command.target, Room):
+            await self._broadcast.wait_until_caught_up(command.target.room_id)
+        draft = await self.draft(actor, command)
+        return await self.store(draft, actor.connection_id)
+
+    def check(self, command: SendMessage) -> None:
+        """Check a message's content.
+
+        Raises:
+            ContentTooLong, InvalidPayload: it is invalid.
+        """
         check_content(command.content, self._content_chars)
+
+    async def draft(self, actor: Actor, command: SendMessage) -> Draft:
+        """Return the message that a command sends.
+
+        Raises:
+            NotAMember: the target is a room that the actor is not in.
+        """
         target = command.target
         if isinstance(target, Room):
-            await self._broadcast.wait_until_caught_up(target.room_id)
             conversation = await conversation_for(self._rooms, actor.user_id, target)
         else:
             conversation = pair_of(actor.user_id, target.to_user_id)
-        draft = draft_of(actor, command, conversation, self._new_message_id(), self._clock.now())
+        return draft_of(actor, command, conversation, self._new_message_id(), self._clock.now())
+
+    async def store(self, draft: Draft, sending: ConnectionId | None) -> Stored:
+        """Store a message and broadcast it to its conversation.
+
+        Args:
+            draft: the message.
+            sending: the connection that gets the message in its acknowledgement.
+
+        Raises:
+            Conflict, Unavailable: as for `send`.
+        """
         receipt = self._delivery.hold_receipt(draft)
         try:
             stored = await self._messages.append(draft)
@@ -70,7 +99,7 @@ class Messaging:
         # No await from here to `publish`: appends return in order of `seq`.
         if stored.duplicate:
             check_retry(draft, stored)
-        self._publisher.publish(stored, actor.connection_id)
+        self._publisher.publish(stored, sending)
         return stored
 
 

@@ -5,6 +5,7 @@ from typing import Protocol
 
 import attrs
 
+from socketio_app.application.outbox import Outbox
 from socketio_app.domain.messaging import Draft, Stored
 
 
@@ -70,3 +71,5 @@ class StoreCapabilities:
     """Its transactions; `None` if it has none or does not count them."""
     append_queue: AppendQueue | None = None
     """Its queue of appends; `None` if appends do not wait for a transaction."""
+    outbox: Outbox | None = None
+    """Its outbox; `None` if it cannot store messages in transactions of the host application."""

@@ -1,10 +1,14 @@
 """The table of settings agrees with the code."""
 
+import re
+import runpy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
+import pytest
+from sqlalchemy import text
 
 from socketio_app.entrypoints.limit_settings import LimitSettings
 from socketio_app.entrypoints.settings import Settings
@@ -28,3 +32,21 @@ def test_table_has_every_setting_with_its_default_and_description() -> None:
 
     fields: Sequence[attrs.Attribute[Any]] = attrs.fields(Settings)
     assert rows == [row(field) for field in sorted(fields, key=is_limit)]
+
+
+@pytest.mark.anyio
+async def test_connections_of_the_sqlite_engine_do_not_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = re.search(r"<!-- snippet: sqlite-engine -->\n```python\n(.*?)```", PAGE, re.DOTALL)
+    assert found is not None
+    module = tmp_path / "module.py"
+    module.write_text(found.group(1))
+    engine = runpy.run_path(str(module))["engine"]
+
+    async with engine.connect() as connection:
+        pages = await connection.scalar(text("PRAGMA wal_autocheckpoint"))
+    await engine.dispose()
+
+    assert pages == 0

@@ -51,6 +51,7 @@ def test_every_python_snippet_has_a_test() -> None:
         "verify-token",
         "post-from-a-route",
         "post-from-a-thread",
+        "send-in-a-transaction",
         "below-a-path",
     }
 
@@ -145,6 +146,23 @@ async def test_route_sends_a_message(
 
     assert received["content"] == content
     assert received["from_user_id"] == "shop"
+
+
+async def test_message_of_a_transaction_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", f"sqlite+aiosqlite:///{tmp_path}/app.db")
+    found = run_snippet("send-in-a-transaction", tmp_path, monkeypatch)
+
+    async with serving(found["app"]) as base_url, aiohttp.ClientSession(base_url) as http:
+        ada = await PythonClient().open(base_url, "websocket", {"auth": {"token": token("ada")}})
+        async with http.post("/orders/7", params={"customer": "ada"}) as answer:
+            assert answer.status == 200
+        received = await until(ada, "receive_personal_message")
+        await ada.close()
+    await found["engine"].dispose()
+
+    assert received["content"] == "Order 7"
 
 
 async def test_client_connects_to_a_chat_below_a_path(

@@ -129,3 +129,19 @@ users = Table(
     sqlite_with_rowid=False,
 )
 """The activity up to which nothing is undelivered to a user. Written occasionally, by reads."""
+
+outbox = Table(
+    "chat_outbox",
+    metadata,
+    Column("message_id", String(36), primary_key=True),
+    Column("room_id", LargeBinary),
+    Column("to_user_id", LargeBinary),
+    Column("from_user_id", LargeBinary, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("client_message_id", LargeBinary, nullable=False),
+    Index("chat_outbox_retry", "from_user_id", "client_message_id"),
+)
+"""Messages in transactions of the host application, and committed ones until they are appended to
+their conversations. A message has a room or a recipient. Nothing is unique but the id: otherwise,
+transactions of the host would wait for one another."""

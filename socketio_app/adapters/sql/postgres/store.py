@@ -9,6 +9,7 @@ from socketio_app.adapters.sql.postgres.conversations import PostgresConversatio
 from socketio_app.adapters.sql.postgres.deliveries import PostgresDeliveries
 from socketio_app.adapters.sql.postgres.epoch import Epoch
 from socketio_app.adapters.sql.postgres.messages import PostgresMessages
+from socketio_app.adapters.sql.postgres.outbox import PostgresOutbox
 from socketio_app.adapters.sql.postgres.pool import PostgresPool
 from socketio_app.adapters.sql.postgres.rooms import PostgresRooms
 from socketio_app.adapters.sql.postgres.session import Connector
@@ -34,9 +35,11 @@ class PostgresStore:
         self.conversations = PostgresConversations(self._pool)
         self.activity = PostgresActivity(self._pool, self._marks)
         self.rooms = PostgresRooms(self._pool, self._epoch, rooms_per_user)
+        self._outbox = PostgresOutbox(self._pool, lambda: self.epoch)
         self.capabilities = StoreCapabilities(
             transactions=AllTransactions(self.messages.commits, self.deliveries.commits),
             append_queue=self.messages,
+            outbox=self._outbox,
         )
 
     @property
@@ -48,6 +51,7 @@ class PostgresStore:
         """Clear caches that belong to another database."""
         self.messages.forget_ids()
         self._marks.forget()
+        self._outbox.forget()
 
     async def start(self) -> None:
         """Connect, and check the version of the schema. A second call does nothing.

@@ -19,6 +19,7 @@ from socketio_app.adapters.sql.conversation_statements import (
     states_with_messages,
 )
 from socketio_app.adapters.sql.message_columns import MESSAGE_COLUMN_NAMES, message_of
+from socketio_app.adapters.sql.outbox_rows import OUTBOX_COLUMN_NAMES, draft_in
 from socketio_app.adapters.sql.rows import (
     change_of,
     key_of,
@@ -31,8 +32,8 @@ from socketio_app.adapters.sql.undelivered import WaitingPair, WaitingPairs, wai
 from socketio_app.domain.activity import Change
 from socketio_app.domain.conversations import Conversation
 from socketio_app.domain.history import ConversationState, Page, Recent, Window
-from socketio_app.domain.identifiers import UserId
-from socketio_app.domain.messaging import Message
+from socketio_app.domain.identifiers import MessageId, UserId
+from socketio_app.domain.messaging import Draft, Message
 
 
 class SqliteReader:
@@ -115,6 +116,16 @@ class SqliteReader:
             for change, seq in zip(changes, beyond, strict=True)
         ]
 
+    def queued(self, message_ids: Sequence[MessageId]) -> Sequence[Draft]:
+        """See `Outbox.find`."""
+        found = [self._connection.execute(QUEUED, (each,)).fetchone() for each in message_ids]
+        return [draft_in(row) for row in found if row is not None]
+
+    def queued_after(self, message_id: str, limit: int) -> Sequence[Draft]:
+        """See `Outbox.page`."""
+        rows = self._connection.execute(QUEUED_AFTER, (message_id, limit)).fetchall()
+        return [draft_in(row) for row in rows]
+
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
@@ -171,4 +182,9 @@ UNDELIVERED = f"""
 NEWEST_FIRST = f"""
     SELECT {MESSAGE_COLUMN_NAMES}, activity
     FROM chat_message WHERE conversation_id = ? AND seq > ? AND seq <= ? ORDER BY seq DESC
+"""  # noqa: S608  (constants)
+QUEUED = f"SELECT {OUTBOX_COLUMN_NAMES} FROM chat_outbox WHERE message_id = ?"  # noqa: S608  (constants)
+QUEUED_AFTER = f"""
+    SELECT {OUTBOX_COLUMN_NAMES} FROM chat_outbox WHERE message_id > ?
+    ORDER BY message_id LIMIT ?
 """  # noqa: S608  (constants)

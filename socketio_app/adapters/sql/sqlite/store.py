@@ -19,6 +19,7 @@ from socketio_app.adapters.sql.sqlite.file import (
     sqlalchemy_connection,
 )
 from socketio_app.adapters.sql.sqlite.messages import SqliteMessages
+from socketio_app.adapters.sql.sqlite.outbox import SqliteOutbox
 from socketio_app.adapters.sql.sqlite.readers import SqliteReaders
 from socketio_app.adapters.sql.sqlite.rooms import SqliteRooms
 from socketio_app.adapters.sql.sqlite.writer import Commits, SqliteWriter, Write
@@ -59,7 +60,10 @@ class SqliteStore:
         self.rooms = SqliteRooms(self._commits, rooms_per_user)
         self.messages = SqliteMessages(self._commits, self._readers)
         self.capabilities = StoreCapabilities(
-            runs_outside_tasks=True, transactions=self._commits, append_queue=self.messages
+            runs_outside_tasks=True,
+            transactions=self._commits,
+            append_queue=self.messages,
+            outbox=SqliteOutbox(path, self._commits, self._readers, lambda: self.epoch),
         )
         self.deliveries = SqliteDeliveries(self._commits, self._readers, self._committed_activity)
         self.conversations = SqliteConversations(self._commits, self._readers)

@@ -24,7 +24,7 @@ from socketio_app.adapters.sql.times import milliseconds
 from socketio_app.domain.conversations import Conversation, Pair, Room
 from socketio_app.domain.errors import Unavailable
 from socketio_app.domain.history import ReadMarker
-from socketio_app.domain.identifiers import RoomId, UserId
+from socketio_app.domain.identifiers import MessageId, RoomId, UserId
 from socketio_app.domain.messaging import Draft, Message, Stored
 
 MAX_CACHED_CONVERSATIONS = 50_000
@@ -153,6 +153,10 @@ class SqliteWriter:
         """Remove a membership, given as room and user."""
         if self.connection.execute(_LEAVE, row).rowcount == 1:
             self.connection.execute(_DECREMENT_MEMBER_COUNT, row[:1])
+
+    def remove_queued(self, message_ids: Sequence[MessageId]) -> None:
+        """Remove messages from the outbox."""
+        self.connection.executemany(_REMOVE_QUEUED, [(each,) for each in message_ids])
 
     def check(self) -> None:
         """Write without a change, to check that the disk is not full or read-only."""
@@ -318,6 +322,7 @@ _JOIN = """
     ON CONFLICT (room_id, user_id) DO NOTHING
 """
 _STORE_SENT = "UPDATE chat_member SET sent_seq = ? WHERE room_id = ? AND user_id = ?"
+_REMOVE_QUEUED = "DELETE FROM chat_outbox WHERE message_id = ?"
 _LEAVE = "DELETE FROM chat_member WHERE room_id = ? AND user_id = ?"
 _INCREMENT_MEMBER_COUNT = """
     UPDATE chat_conversation SET member_count = member_count + 1 WHERE conversation_id = ?
