@@ -19,8 +19,8 @@ from socketio_app.application.commands import Actor
 from socketio_app.application.store_capabilities import StoreError
 from socketio_app.domain.errors import InvalidPayload, Unavailable
 from socketio_app.domain.identifiers import UserId
-from socketio_app.entrypoints.composition import key_set
 from socketio_app.entrypoints.settings import Settings, SettingsError
+from socketio_app.entrypoints.verifiers import key_set
 
 DEV_USERS = (UserId("ada"), UserId("bob"))
 DEV_TOKEN_LIFETIME = timedelta(hours=24)

@@ -17,8 +17,8 @@ from socketio_app.adapters.system import SystemClock
 from socketio_app.application.ports import Identity
 from socketio_app.entrypoints import serving
 from socketio_app.entrypoints.cli import main
-from socketio_app.entrypoints.composition import jwt_verifier
 from socketio_app.entrypoints.settings import Settings, names
+from socketio_app.entrypoints.verifiers import jwt_verifier
 
 SECRET = "0123456789abcdef0123456789abcdef"
 COMMAND = [str(Path(sys.executable).parent / "socketio-app")]

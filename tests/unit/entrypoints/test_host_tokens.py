@@ -8,8 +8,8 @@ import jose.jwt
 import pytest
 
 from socketio_app.adapters.system import SystemClock
-from socketio_app.entrypoints.composition import jwt_verifier
 from socketio_app.entrypoints.settings import Settings
+from socketio_app.entrypoints.verifiers import jwt_verifier
 from tests.tokens import SECRET
 
 pytestmark = pytest.mark.anyio

@@ -17,8 +17,8 @@ from sqlalchemy import make_url
 from socketio_app.application.limits import Limits
 from socketio_app.domain.history import MAX_SEQ
 from socketio_app.domain.identifiers import MAX_USER_ID_CHARS
-from socketio_app.entrypoints.composition import key_set
 from socketio_app.entrypoints.settings import Settings, SettingsError, names
+from socketio_app.entrypoints.verifiers import key_set
 
 SECRET = "0123456789abcdef0123456789abcdef"
 
