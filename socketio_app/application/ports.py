@@ -38,6 +38,7 @@ class TokenVerifier(Protocol):
         Raises:
             Unauthenticated: the token is invalid. The message does not reveal why.
             TokenExpired: the token has expired.
+            Unavailable: the token cannot be verified now; the client can retry.
         """
         ...
 

@@ -20,7 +20,7 @@ from socketio_app.application.store_capabilities import StoreError
 from socketio_app.domain.errors import InvalidPayload, Unavailable
 from socketio_app.domain.identifiers import UserId
 from socketio_app.entrypoints.settings import Settings, SettingsError
-from socketio_app.entrypoints.verifiers import key_set
+from socketio_app.entrypoints.verifiers import key_source
 
 DEV_USERS = (UserId("ada"), UserId("bob"))
 DEV_TOKEN_LIFETIME = timedelta(hours=24)
@@ -165,9 +165,9 @@ def _lifetime(hours: float, settings: Settings) -> timedelta:
 
 def _sign(settings: Settings, user: UserId, lifetime: timedelta) -> str:
     """Return a token that a server with these settings accepts."""
-    key_set(settings)  # reports invalid keys in the same words as the server
-    if settings.jwt_jwks_file is not None:
-        raise KeyConfigurationError("a JWKS file contains only public keys")
+    key_source(settings)  # reports invalid keys in the same words as the server
+    if settings.jwt_jwks_file is not None or settings.jwt_jwks_url is not None:
+        raise KeyConfigurationError("a key set contains only public keys")
     key = settings.secret_key or ""
     if settings.jwt_key_file is not None:
         key = settings.jwt_key_file.read_text()

@@ -81,6 +81,14 @@ def url_path(given: object) -> str:
     return found
 
 
+def http_url(given: object) -> str:
+    """Accept the URL of a document on a web server, without a password."""
+    found = text(given)
+    if re.fullmatch(r"https?://[^/?#@\s]+(?:[/?][^#\s]*)?", found) is None or not found.isascii():
+        raise ValueError("must be a URL such as https://issuer.example/jwks.json")
+    return found
+
+
 def integer(lowest: int, highest: int) -> Parser[int]:
     """Accept a whole number between two bounds, both included."""
 

@@ -16,6 +16,7 @@ from dotenv import dotenv_values
 from socketio_app.entrypoints.limit_settings import LimitSettings
 from socketio_app.entrypoints.parsing import (
     SettingsError,
+    http_url,
     integer,
     log_level,
     one_of,
@@ -58,8 +59,8 @@ class Settings(LimitSettings):
         "HS256",
         words,
         "Signature algorithm of tokens: HS256, HS384 or HS512 with a secret; RS256, RS384, RS512, "
-        "ES256, ES384 or ES512 with a key file. With a JWKS file, several algorithms separated by "
-        "commas. A token's own `alg` does not override it.",
+        "ES256, ES384 or ES512 with a key file. With a JWKS file or URL, several algorithms "
+        "separated by commas. A token's own `alg` does not override it.",
     )
     jwt_key_file: Path | None = setting(
         None, optional(path), "PEM file with the public key. Overrides `SECRET_KEY`."
@@ -68,6 +69,17 @@ class Settings(LimitSettings):
         None,
         optional(path),
         "File with a JSON Web Key Set. A token's `kid` selects the key. Overrides `SECRET_KEY`.",
+    )
+    jwt_jwks_url: str | None = setting(
+        None,
+        optional(http_url),
+        "URL of the issuer's JSON Web Key Set, such as "
+        "`https://issuer.example/.well-known/jwks.json`. Overrides `SECRET_KEY`.",
+    )
+    jwt_jwks_cache_seconds: float = setting(
+        300,
+        seconds(1, 86_400),
+        "Time for which fetched keys are used before `JWT_JWKS_URL` is fetched again, in seconds.",
     )
     jwt_issuer: tuple[str, ...] = setting(
         "",
@@ -194,8 +206,14 @@ class Settings(LimitSettings):
                 f"MAX_FRAME_BYTES must be at least {longest}, so that a message of "
                 f"{chars} characters fits, not {self.max_frame_bytes}"
             )
-        if self.jwt_key_file is not None and self.jwt_jwks_file is not None:
-            raise SettingsError("JWT_KEY_FILE and JWT_JWKS_FILE are mutually exclusive")
+        sources = {
+            "JWT_KEY_FILE": self.jwt_key_file,
+            "JWT_JWKS_FILE": self.jwt_jwks_file,
+            "JWT_JWKS_URL": self.jwt_jwks_url,
+        }
+        given = [name for name, source in sources.items() if source is not None]
+        if len(given) > 1:
+            raise SettingsError(f"{' and '.join(given)} are mutually exclusive")
 
     @classmethod
     def from_environment(
@@ -238,7 +256,7 @@ class Settings(LimitSettings):
     @property
     def has_key_source(self) -> bool:
         """Whether a key for verifying tokens is configured."""
-        sources = (self.secret_key, self.jwt_key_file, self.jwt_jwks_file)
+        sources = (self.secret_key, self.jwt_key_file, self.jwt_jwks_file, self.jwt_jwks_url)
         return any(source is not None for source in sources)
 
     @property

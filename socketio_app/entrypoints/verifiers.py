@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from socketio_app.adapters.custom_verifier import (
     CustomRequestVerifier,
@@ -10,9 +10,16 @@ from socketio_app.adapters.custom_verifier import (
     VerifyToken,
     takes_request,
 )
-from socketio_app.adapters.jwt import JwtVerifier, KeyConfigurationError, KeySet
+from socketio_app.adapters.jwt import (
+    JwtVerifier,
+    KeyConfigurationError,
+    KeySet,
+    KeySource,
+)
 from socketio_app.application.ports import Clock, TokenVerifier
 from socketio_app.entrypoints.settings import Settings, SettingsError
+
+Keys = TypeVar("Keys", bound=KeySource)
 
 
 def custom_verifier(verify_token: VerifyToken, settings: Settings, clock: Clock) -> CustomVerifier:
@@ -44,7 +51,7 @@ def jwt_verifier(settings: Settings, clock: Clock) -> TokenVerifier:
         SettingsError: there is no key, or it is unusable.
     """
     return JwtVerifier(
-        key_set(settings),
+        key_source(settings),
         clock,
         issuer=settings.jwt_issuer or None,
         audience=settings.jwt_audience or None,
@@ -54,8 +61,27 @@ def jwt_verifier(settings: Settings, clock: Clock) -> TokenVerifier:
     )
 
 
+def key_source(settings: Settings) -> KeySource:
+    """Return the keys that verify tokens: from a URL, a JWKS file, a PEM file or the secret.
+
+    Raises:
+        SettingsError: there is no key, or it is unusable.
+    """
+    url = settings.jwt_jwks_url
+    if url is None:
+        return key_set(settings)
+
+    # Imported here because most applications fetch no keys, and need no HTTP client.
+    from socketio_app.adapters.jwt.remote_keys import RemoteKeys
+
+    lifetime = settings.jwt_jwks_cache_seconds
+    return _checked(
+        "JWT_JWKS_URL", lambda: RemoteKeys(url, settings.algorithm, lifetime_seconds=lifetime)
+    )
+
+
 def key_set(settings: Settings) -> KeySet:
-    """Return the keys that verify tokens: from a JWKS file, a PEM file or the secret.
+    """Return the keys in a JWKS file, a PEM file or the secret.
 
     Raises:
         SettingsError: there is no key, or it is unusable.
@@ -71,7 +97,8 @@ def key_set(settings: Settings) -> KeySet:
         return _checked("SECRET_KEY", lambda: KeySet.from_secret(secret, settings.algorithm))
     raise SettingsError(
         "SECRET_KEY is not set: set it to at least 32 random bytes (openssl rand -hex 32), or set "
-        "JWT_KEY_FILE or JWT_JWKS_FILE; to try out the chat, use socketio-app serve --dev"
+        "JWT_KEY_FILE, JWT_JWKS_FILE or JWT_JWKS_URL; to try out the chat, use socketio-app serve "
+        "--dev"
     )
 
 
@@ -82,7 +109,7 @@ def _contents(name: str, path: Path) -> bytes:
         raise SettingsError(f"{name} cannot be read: {error.strerror}: {path}") from None
 
 
-def _checked(name: str, build: Callable[[], KeySet]) -> KeySet:
+def _checked(name: str, build: Callable[[], Keys]) -> Keys:
     try:
         return build()
     except KeyConfigurationError as error:

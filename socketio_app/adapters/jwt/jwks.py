@@ -1,5 +1,6 @@
 """Parsing of a JSON Web Key Set (RFC 7517)."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,9 @@ from socketio_app.adapters.jwt.verification_key import (
 )
 
 ALGORITHMS = (*SECRET_ALGORITHMS, *RSA_ALGORITHMS, *EC_CURVES)
+
+MAX_PUBLISHED_KEYS = 100
+"""Maximum number of keys in a published key set. Large issuers have about ten."""
 
 _EC_ALGORITHMS = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}
 """The algorithm of each curve, by its name in a JSON Web Key (RFC 7518, section 6.2.1.1)."""
@@ -39,6 +43,27 @@ def keys_in(document: bytes, algorithms: Sequence[str]) -> tuple[VerificationKey
         # They must be distinct (section 4.5): one of the two would never be used.
         raise KeyConfigurationError("two of its keys have the same kid")
     return keys
+
+
+def usable_keys_in(document: bytes, algorithms: Sequence[str]) -> tuple[VerificationKey, ...]:
+    """Return the same for a document of the issuer's, whose unusable keys nobody here can correct.
+
+    Raises:
+        KeyConfigurationError: the document is not a key set, or has too many or no usable keys.
+    """
+    entries = _entries(document)
+    if len(entries) > MAX_PUBLISHED_KEYS:
+        raise KeyConfigurationError(f"it has more than {MAX_PUBLISHED_KEYS} keys")
+    distinct = tuple(dict.fromkeys(algorithms))
+    keys: list[VerificationKey] = []
+    for entry in entries:
+        with contextlib.suppress(KeyConfigurationError):
+            key = _key_of(entry, distinct)
+            if key is not None:
+                keys.append(key)
+    if not keys:
+        raise KeyConfigurationError(f"it has no usable key for {' or '.join(distinct)}")
+    return tuple(keys)
 
 
 def _entries(document: bytes) -> Sequence[Any]:

@@ -5,11 +5,11 @@ The algorithms come from the configuration. A token's `alg` only selects among t
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Self
+from typing import Protocol, Self
 
 import attrs
 
-from socketio_app.adapters.jwt.jwks import keys_in
+from socketio_app.adapters.jwt.jwks import keys_in, usable_keys_in
 from socketio_app.adapters.jwt.verification_key import (
     EC_CURVES,
     RSA_ALGORITHMS,
@@ -21,9 +21,21 @@ from socketio_app.adapters.jwt.verification_key import (
 )
 
 
+class KeySource(Protocol):
+    """Finds the key that verifies a token."""
+
+    async def key_for(self, header: Mapping[str, object]) -> VerificationKey | None:
+        """Return the only key that matches a token's header, or `None`.
+
+        Raises:
+            Unavailable: the keys cannot be had now.
+        """
+        ...
+
+
 @attrs.frozen
 class KeySet:
-    """The keys that may verify tokens, each with one algorithm."""
+    """The keys that may verify tokens, each with one algorithm. Implements `KeySource`."""
 
     _keys: tuple[VerificationKey, ...]
     _by_key_id: bool
@@ -66,6 +78,19 @@ class KeySet:
                 or an invalid one.
         """
         return cls(keys_in(document, algorithms), by_key_id=True)
+
+    @classmethod
+    def from_published_jwks(cls, document: bytes, algorithms: Sequence[str]) -> Self:
+        """Return the same for a key set that an issuer publishes, without keys that are unusable.
+
+        Raises:
+            KeyConfigurationError: the document is not a key set, or has too many or no usable keys.
+        """
+        return cls(usable_keys_in(document, algorithms), by_key_id=True)
+
+    async def key_for(self, header: Mapping[str, object]) -> VerificationKey | None:
+        """See `KeySource.key_for`."""
+        return self.find(header)
 
     def find(self, header: Mapping[str, object]) -> VerificationKey | None:
         """Return the only key that matches a token's header (RFC 7515, section 4.1), or `None`."""

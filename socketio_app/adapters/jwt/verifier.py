@@ -8,7 +8,7 @@ import attrs
 
 from socketio_app.adapters.claims import ClaimsPolicy, rejected
 from socketio_app.adapters.jwt import strict_json
-from socketio_app.adapters.jwt.keys import KeySet
+from socketio_app.adapters.jwt.keys import KeySource
 from socketio_app.application.ports import Clock, Identity
 
 MAX_TOKEN_CHARS = 8192
@@ -24,7 +24,7 @@ class JwtVerifier:
 
     def __init__(
         self,
-        keys: KeySet,
+        keys: KeySource,
         clock: Clock,
         *,
         issuer: str | Sequence[str] | None = None,
@@ -42,17 +42,17 @@ class JwtVerifier:
     async def verify(self, token: str) -> Identity:
         """See `TokenVerifier.verify`."""
         try:
-            claims = self._signed_claims(_Signed.parse(token))
+            claims = await self._signed_claims(_Signed.parse(token))
         except strict_json.NotStrictError:
             raise rejected("the token is not a well-formed JSON Web Token") from None
         return self._policy.identity(claims, self._clock.wall_time())
 
-    def _signed_claims(self, token: "_Signed") -> Mapping[str, object]:
+    async def _signed_claims(self, token: "_Signed") -> Mapping[str, object]:
         if not token.header.keys().isdisjoint({"crit", "b64"}):
             # A verifier must understand every critical parameter (RFC 7515, section 4.1.11); this
             # one understands none, not even an unencoded payload (RFC 7797, section 6).
             raise rejected("the header has crit or b64, which are not supported")
-        key = self._keys.find(token.header)
+        key = await self._keys.key_for(token.header)
         if key is None:
             raise rejected("the header's alg and kid match no configured key (ALGORITHM)")
         if not key.has_signed(token.signed, token.signature):

@@ -300,6 +300,14 @@ class TestToken:
 
         assert rejected(capsys, "token", "ada").startswith("cannot sign tokens")
 
+    def test_published_keys_sign_nothing(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("JWT_JWKS_URL", "https://issuer.example/jwks.json")
+        monkeypatch.setenv("ALGORITHM", "RS256")
+
+        assert rejected(capsys, "token", "ada").startswith("cannot sign tokens with the configured")
+
     def test_missing_key_is_reported(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert rejected(capsys, "token", "ada").startswith("SECRET_KEY is not set: ")
 

@@ -4,6 +4,7 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
+from pydantic import AnyHttpUrl
 
 from socketio_app.application.limits import DEFAULT_RATES, Limits
 from socketio_app.domain.rates import Rate, Rates
@@ -238,3 +239,32 @@ class TestValues:
             max_offline_push=7,
             max_catch_up_positions=1,
         )
+
+
+class TestUrlOfKeys:
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "https://issuer.example/.well-known/jwks.json",
+            "http://keycloak:8080/realms/app/protocol/openid-connect/certs?v=1",
+            AnyHttpUrl("https://issuer.example/jwks.json"),
+        ],
+    )
+    def test_url_of_a_web_server_is_accepted(self, url: object) -> None:
+        assert Settings(jwt_jwks_url=url).jwt_jwks_url == str(url)
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "issuer.example/jwks.json",
+            "file:///etc/jwks.json",
+            "ftp://issuer.example/jwks.json",
+            "https://user:password@issuer.example/",
+            "https:///jwks.json",
+            "https://issuer.example/a b",
+            "https://issuer.example/\r\nHost: evil",
+        ],
+    )
+    def test_other_url_is_rejected(self, url: str) -> None:
+        with pytest.raises(SettingsError, match=r"^JWT_JWKS_URL must be a URL such as https://"):
+            Settings(jwt_jwks_url=url)

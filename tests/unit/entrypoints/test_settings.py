@@ -18,7 +18,7 @@ from socketio_app.application.limits import Limits
 from socketio_app.domain.history import MAX_SEQ
 from socketio_app.domain.identifiers import MAX_USER_ID_CHARS
 from socketio_app.entrypoints.settings import Settings, SettingsError, names
-from socketio_app.entrypoints.verifiers import key_set
+from socketio_app.entrypoints.verifiers import key_set, key_source
 
 SECRET = "0123456789abcdef0123456789abcdef"
 
@@ -248,6 +248,17 @@ class TestTogether:
 
     def test_key_files_are_mutually_exclusive(self) -> None:
         assert "mutually exclusive" in load_error(JWT_KEY_FILE="a.pem", JWT_JWKS_FILE="b.json")
+
+    def test_url_of_keys_excludes_key_files(self) -> None:
+        shown = load_error(JWT_JWKS_FILE="b.json", JWT_JWKS_URL="https://issuer.example")
+
+        assert shown == "JWT_JWKS_FILE and JWT_JWKS_URL are mutually exclusive"
+
+    def test_url_of_keys_overrides_secret(self) -> None:
+        settings = load(SECRET_KEY=SECRET, JWT_JWKS_URL="https://issuer.example/jwks.json")
+
+        with pytest.raises(SettingsError, match=r"^JWT_JWKS_URL is unusable: ALGORITHM must be"):
+            key_source(settings)
 
     @pytest.mark.parametrize("name", ["JWT_KEY_FILE", "JWT_JWKS_FILE"])
     def test_key_file_overrides_secret(self, name: str, tmp_path: Path) -> None:
