@@ -172,12 +172,21 @@ def words(given: object) -> tuple[str, ...]:
 
 
 def origins(given: object) -> tuple[str, ...]:
-    """Accept web origins (RFC 6454, section 6.2) as browsers write them, or `*` alone."""
+    """Accept web origins (RFC 6454, section 6.2) as browsers write them, or `*` alone.
+
+    The first label of a host may have a `*`, for all subdomains.
+    """
     found = words(given)
     return found if found == ("*",) else tuple(map(_origin, found))
 
 
-_ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://([a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?/?")
+_LABEL = "[a-z0-9_-]"
+_PATTERN = rf"{_LABEL}*\*{_LABEL}*(?:\.{_LABEL}+){{2,}}"
+"""A host whose first label has a `*`. At least two labels follow: nobody owns all of `*.com`."""
+
+_ORIGIN = re.compile(
+    rf"([a-z][a-z0-9+.-]*)://([a-z0-9_.-]+|\[[0-9a-f:.]+\]|{_PATTERN})(?::([0-9]{{1,5}}))?/?"
+)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 _ORIGINS_WITHOUT_HOST = {"null", "file://"}
@@ -194,7 +203,10 @@ def _origin(given: str) -> str:
     found = _ORIGIN.fullmatch(given.lower())
     is_origin = found is not None and found[1] not in _SCHEMES_OF_NO_ORIGIN
     if found is None or not is_origin or not 1 <= int(found[3] or 1) <= 65_535:
-        raise ValueError("must be a list of origins such as https://app.example.com, or * alone")
+        raise ValueError(
+            "must be a list of origins such as https://app.example.com or https://*.example.com, "
+            "or * alone"
+        )
     scheme, host, port = found.groups()
     if port is None or int(port) == _DEFAULT_PORTS.get(scheme):
         return f"{scheme}://{host}"

@@ -146,9 +146,11 @@ class Settings(LimitSettings):
         "",
         origins,
         "Web origins that may connect in addition to the server's own, separated by commas or as "
-        "a JSON list; `*` allows all. If empty, only same-origin requests are allowed. Apps and "
-        "extensions have origins such as `capacitor://localhost`; `null` is the origin of every "
-        "sandboxed frame and most local files.",
+        "a JSON list; `*` allows all. If empty, only same-origin requests are allowed. "
+        "`https://*.example.com` allows each direct subdomain, and `https://pr-*.example.com` some "
+        "of them: use `*` only below a domain of your own. Apps and extensions have origins such "
+        "as `capacitor://localhost`; `null` is the origin "
+        "of every sandboxed frame and most local files.",
     )
     websocket_path: str = setting(
         "",

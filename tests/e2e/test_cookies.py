@@ -163,7 +163,7 @@ async def test_request_has_the_headers_query_and_address_of_the_client() -> None
 # Cross-site WebSocket hijacking: a browser sends its cookies whatever website it shows.
 
 
-@pytest.mark.parametrize("origins", [[], ["https://app.example"]])
+@pytest.mark.parametrize("origins", [[], ["https://app.example"], ["https://*.app.example"]])
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1"])
 async def test_no_other_website_can_connect_with_its_visitors_cookies(
     origin: str, origins: list[str]

@@ -92,7 +92,42 @@ async def test_own_origin_behind_proxies_is_allowed(
             pass
 
 
-@pytest.mark.parametrize("origin", ["capacitor://localhost", "null"])
+@pytest.mark.parametrize(
+    ("origin", "is_allowed"),
+    [
+        ("https://pr-5.example.com", True),
+        ("https://example.com", False),
+        ("https://.example.com", False),
+        ("https://a.b.example.com", False),
+        ("https://evil.example/.example.com", False),
+        ("https://evil.example#.example.com", False),
+        ("https://evil.example\\.example.com", False),
+        ("https://evil.example:443@.example.com", False),
+        ("https://a.example.com.evil.example", False),
+        ("https://a.example.com:8443", False),
+        ("http://a.example.com", False),
+        ("https://a.exampleXcom", False),
+    ],
+)
+async def test_star_in_an_origin_stands_for_part_of_one_label(
+    origin: str, is_allowed: bool
+) -> None:
+    polling, websocket, cors = await handshakes(origin, "https://*.example.com")
+
+    assert (polling, websocket) == (is_allowed, is_allowed)
+    assert cors == (origin if is_allowed else None)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "capacitor://localhost",
+        "ionic://localhost",
+        "tauri://localhost",
+        "chrome-extension://abcdefghijklmnop",
+        "null",
+    ],
+)
 async def test_configured_app_origin_is_allowed(origin: str) -> None:
     assert await handshakes(origin, origin) == (True, True, origin)
     assert await handshakes(origin, "https://app.example") == (False, False, None)

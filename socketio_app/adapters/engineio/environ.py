@@ -1,5 +1,6 @@
 """Conversion of ASGI requests to the WSGI environ (PEP 3333) that python-engineio expects."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import parse_qs
@@ -80,13 +81,28 @@ def allowed_origins(environ: Mapping[str, Any], named: Sequence[str] | None) -> 
 
     Args:
         environ: the request's environ.
-        named: other allowed origins; `None`: none; `["*"]`: all.
+        named: other allowed origins, or patterns with a `*` in the first label of the host;
+            `None`: none; `["*"]`: all.
     """
     if named is not None and "*" in named:
         return None
     hosts = (environ.get("HTTP_HOST", ""), _first(environ.get("HTTP_X_FORWARDED_HOST", "")))
     own = [f"{environ['wsgi.url_scheme']}://{host}" for host in hosts if host]
+    origin = environ.get("HTTP_ORIGIN")
+    if origin and named and any(_matches(pattern, origin) for pattern in named if "*" in pattern):
+        own.append(origin)
     return [*(named or ()), *own]
+
+
+def _matches(pattern: str, origin: str) -> bool:
+    """Whether an origin is that of a pattern, whose only `*` is a part of one label of the host."""
+    before, _, after = pattern.partition("*")
+    if not (origin.startswith(before) and origin.endswith(after)):
+        return False
+    return _IN_LABEL.fullmatch(origin, len(before), len(origin) - len(after)) is not None
+
+
+_IN_LABEL: Final = re.compile("[a-z0-9_-]+")
 
 
 def is_allowed_origin(environ: Mapping[str, Any], named: Sequence[str] | None) -> bool:

@@ -24,7 +24,7 @@ class Options:
     """Network options of a server. Their defaults are those of the settings."""
 
     cors_origins: Sequence[str] | None = None
-    """Allowed origins; `None`: only the server's own; `["*"]`: all."""
+    """Allowed origins and patterns; `None`: only the server's own; `["*"]`: all."""
     max_frame_bytes: int
     ping_interval_seconds: float
     ping_timeout_seconds: float
