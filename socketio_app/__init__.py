@@ -18,6 +18,7 @@ from socketio_app.application.commands import (
     StartTyping,
     StopTyping,
 )
+from socketio_app.application.from_thread import FromThread
 from socketio_app.application.home_loop import WrongEventLoopError
 from socketio_app.application.outbox import HostConnectionError, QueuedMessage
 from socketio_app.application.ports import Identity
@@ -48,6 +49,7 @@ __all__ = [
     "Conflict",
     "ContentTooLong",
     "FetchHistory",
+    "FromThread",
     "HostConnectionError",
     "Identity",
     "InvalidPayload",

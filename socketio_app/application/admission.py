@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from math import ceil
-from typing import Any, Final
+from typing import Any
 
 from socketio_app.application.commands import Actor, Command, CommandKind
+from socketio_app.application.home_loop import NOT_STARTED
 from socketio_app.application.ports import Clock
 from socketio_app.domain.errors import RateLimited, Unavailable
 from socketio_app.domain.rates import Rates, UserRateLimiter
-
-NOT_STARTED: Final = "the chat has not started: the application's lifespan has not run"
 
 
 class Admission:

@@ -9,6 +9,7 @@ from socketio_app.application.chat_methods import ChatMethods
 from socketio_app.application.commands import Actor, Command, Result, SendMessage
 from socketio_app.application.delivery import Delivery
 from socketio_app.application.events import Users
+from socketio_app.application.from_thread import FromThread
 from socketio_app.application.grouped_sends import GroupedSends
 from socketio_app.application.home_loop import HomeLoop
 from socketio_app.application.host_transactions import HostTransactions
@@ -55,6 +56,8 @@ class Chat(ChatMethods):
         self._connections = Connections(limits.max_connections_per_user)
         user_locks = KeyedLock()
         self._home_loop = HomeLoop()
+        self.from_thread = FromThread(self, self._home_loop)
+        """For `def` routes and other threads: methods that block until they have the result."""
         self._admission = Admission(clock, limits.rates)
         self._typing = typing = TypingIndicator(store.rooms, broadcast, clock, user_locks, limits)
         connections = self._connections

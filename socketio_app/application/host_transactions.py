@@ -103,7 +103,7 @@ class HostTransactions:
             self._home_loop.call_soon_threadsafe(
                 lambda: self._wait_for(message_ids, is_over, FIRST_CHECK)
             )
-        except RuntimeError:
+        except (RuntimeError, Unavailable):
             log.warning("a host transaction ends after the chat: its messages wait for the start")
 
     def open(self) -> None:

@@ -5,7 +5,7 @@ import logging
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
-from socketio_app.application.admission import NOT_STARTED
+from socketio_app.application.home_loop import NOT_STARTED
 
 log = logging.getLogger("socketio_app")
 

@@ -8,7 +8,9 @@ from typing import Any
 import aiohttp
 import attrs
 import pytest
+import sqlmodel
 from fastapi import FastAPI, HTTPException
+from sqlalchemy import Engine, create_engine
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
@@ -51,7 +53,7 @@ class Host:
             return answer.status
 
 
-def host_app(sessions: async_sessionmaker[AsyncSession]) -> FastAPI:
+def host_app(sessions: async_sessionmaker[AsyncSession], sync_engine: Engine) -> FastAPI:
     api = FastAPI()
 
     @api.post("/orders")
@@ -63,6 +65,16 @@ def host_app(sessions: async_sessionmaker[AsyncSession]) -> FastAPI:
             if fails:
                 raise HTTPException(409)
         return {"message_id": sent.message_id}
+
+    @api.post("/sync-orders")
+    def sync_order(number: int, to: str, fails: bool = False) -> None:
+        chat: Chat = api.state.chat
+        with sqlmodel.Session(sync_engine) as session:
+            session.add(Order(id=number))
+            chat.from_thread.send("shop", Person(to), f"Order {number}", connection=session)
+            if fails:
+                raise HTTPException(409)
+            session.commit()
 
     return api
 
@@ -90,8 +102,10 @@ async def host(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
         engine = create_async_engine(host_url(url))
         stack.push_async_callback(engine.dispose)
         sessions = async_sessionmaker(engine)
+        sync_engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+        stack.callback(sync_engine.dispose)
         settings = Settings(secret_key=SECRET, database_url=url)
-        api = host_app(sessions)
+        api = host_app(sessions, sync_engine)
         app = create_socketio_app(api, settings=settings)
         base = await stack.enter_async_context(serving(app))
         async with engine.begin() as connection:
@@ -110,17 +124,19 @@ def received(client: Client) -> list[str]:
     return [payload["content"] for payload in client.inbox.of("receive_personal_message")]
 
 
-async def test_committed_message_reaches_its_recipient(host: Host, bob: Client) -> None:
-    assert await host.post("/orders?number=1&to=bob") == 200
+@pytest.mark.parametrize("path", ["/orders", "/sync-orders"])
+async def test_committed_message_reaches_its_recipient(host: Host, bob: Client, path: str) -> None:
+    assert await host.post(f"{path}?number=1&to=bob") == 200
 
     message = await until(bob, "receive_personal_message")
 
     assert message["content"] == "Order 1"
 
 
-async def test_rolled_back_message_reaches_nobody(host: Host, bob: Client) -> None:
-    assert await host.post("/orders?number=1&to=bob&fails=true") == 409
-    assert await host.post("/orders?number=2&to=bob") == 200
+@pytest.mark.parametrize("path", ["/orders", "/sync-orders"])
+async def test_rolled_back_message_reaches_nobody(host: Host, bob: Client, path: str) -> None:
+    assert await host.post(f"{path}?number=1&to=bob&fails=true") == 409
+    assert await host.post(f"{path}?number=2&to=bob") == 200
 
     await until(bob, "receive_personal_message")
     await settled(bob)

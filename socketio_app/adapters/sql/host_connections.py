@@ -6,35 +6,55 @@ of a commit therefore gets a function that tells whether it is over.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import attrs
 from sqlalchemy import Connection, event
 from sqlalchemy.engine import Transaction
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_session
+from sqlalchemy.orm import Session, scoped_session
 
+from socketio_app.application.calling_thread import calling_thread
 from socketio_app.application.outbox import HostConnectionError, OnCommit
 from socketio_app.domain.identifiers import MessageId
+
+Result = TypeVar("Result")
 
 _IDLE = 0
 """`psycopg.pq.TransactionStatus.IDLE`; libpq's value."""
 
 
-async def async_connection_of(given: object) -> AsyncConnection:
-    """Return the connection of an `AsyncSession`, or an `AsyncConnection` itself.
+async def run_on(given: object, write: Callable[[Connection], Result]) -> Result:
+    """Run a function with the connection of a session, or with a connection itself.
+
+    A synchronous one is used in the thread that waits for this call (`calling_thread`).
 
     Raises:
-        HostConnectionError: it is something else, or has no connection.
+        HostConnectionError: it is neither, or synchronous, and no thread waits.
     """
-    if isinstance(given, AsyncConnection):
-        return given
     if isinstance(given, AsyncSession | async_scoped_session):
-        return await given.connection()
-    raise HostConnectionError(
-        "connection must be an AsyncSession or AsyncConnection of SQLAlchemy, not "
-        f"{type(given).__module__}.{type(given).__qualname__}"
-    )
+        given = await given.connection()
+    if isinstance(given, AsyncConnection):
+        return await given.run_sync(write)
+    name = f"{type(given).__module__}.{type(given).__qualname__}"
+    if not isinstance(given, Session | scoped_session | Connection):
+        raise HostConnectionError(
+            "connection must be a session or connection of SQLAlchemy, such as AsyncSession, not "
+            f"{name}"
+        )
+    thread = calling_thread()
+    if thread is None:
+        raise HostConnectionError(
+            f"connection is synchronous ({name}): call chat.from_thread.send in the `def` route or "
+            "thread that uses it, or use AsyncSession"
+        )
+    synchronous = given
+    return await thread.run(lambda: write(_connection_of(synchronous)))
+
+
+def _connection_of(given: "Session | scoped_session[Session] | Connection") -> Connection:
+    return given if isinstance(given, Connection) else given.connection()
 
 
 def is_in_transaction(connection: Connection) -> bool:

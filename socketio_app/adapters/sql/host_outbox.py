@@ -22,8 +22,8 @@ from sqlalchemy import (
 from socketio_app.adapters.sql import schema
 from socketio_app.adapters.sql.host_connections import (
     CommitWatch,
-    async_connection_of,
     is_in_transaction,
+    run_on,
 )
 from socketio_app.adapters.sql.outbox_rows import outbox_row
 from socketio_app.adapters.sql.rows import key_of
@@ -79,9 +79,8 @@ class HostOutbox:
         self, connection: HostConnection, draft: Draft, on_commit: OnCommit
     ) -> QueuedMessage:
         """See `Outbox.put`."""
-        connected = await async_connection_of(connection)
         await self.look_up()
-        return await connected.run_sync(self._put, draft, on_commit)
+        return await run_on(connection, lambda found: self._put(found, draft, on_commit))
 
     async def look_up(self) -> None:
         """Look up what the other methods need to know of the chat's database."""
