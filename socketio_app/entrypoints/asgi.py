@@ -19,7 +19,7 @@ from socketio_app.application.ports import Store
 from socketio_app.entrypoints.composition import Composition, compose
 from socketio_app.entrypoints.mounted_app import HostRoute, host_lifespan
 from socketio_app.entrypoints.not_started import NotStarted
-from socketio_app.entrypoints.settings import Settings
+from socketio_app.entrypoints.settings import Settings, mounted_names
 
 
 def create_socketio_app(
@@ -54,11 +54,11 @@ def create_socketio_app(
         SettingsError: a setting is invalid; the message is one line that names it.
     """
     if settings is None:
-        loaded = Settings.from_environment(os.environ)
+        loaded = Settings.from_environment(os.environ, only=mounted_names())
     elif isinstance(settings, Settings):
         loaded = settings
     else:
-        loaded = Settings.from_object(settings)
+        loaded = Settings.from_object(settings, only=mounted_names())
     if websocket_path is not None:
         loaded = loaded.replace(websocket_path=websocket_path)
     return application(compose(loaded, verify_token=verify_token, store=store), app)

@@ -20,7 +20,7 @@ from socketio_app.application.store_capabilities import StoreError
 from socketio_app.domain.errors import InvalidPayload, Unavailable
 from socketio_app.domain.identifiers import UserId
 from socketio_app.entrypoints.settings import Settings, SettingsError
-from socketio_app.entrypoints.verifiers import key_source
+from socketio_app.entrypoints.verifiers import MissingKeyError, key_source
 
 DEV_USERS = (UserId("ada"), UserId("bob"))
 DEV_TOKEN_LIFETIME = timedelta(hours=24)
@@ -33,6 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         status: int = options.run(options)
+    except MissingKeyError as error:
+        hint = "to try out the chat, use socketio-app serve --dev"
+        print(f"socketio-app: {error}; {hint}", file=sys.stderr)
+        return 2
     except (SettingsError, UsageError, StoreError, Unavailable) as error:
         print(f"socketio-app: {error}", file=sys.stderr)
         return 2

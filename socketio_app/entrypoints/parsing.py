@@ -20,7 +20,14 @@ class SettingsError(ValueError):
     """A setting is missing or invalid. The message is one line and contains no secret."""
 
 
-def setting(default: object, parse: Parser[Any], meaning: str, *, secret: bool = False) -> Any:
+def setting(
+    default: object,
+    parse: Parser[Any],
+    meaning: str,
+    *,
+    secret: bool = False,
+    standalone: bool = False,
+) -> Any:
     """Declare a setting as an attribute.
 
     Args:
@@ -28,6 +35,8 @@ def setting(default: object, parse: Parser[Any], meaning: str, *, secret: bool =
         parse: converts the given value; raises ValueError saying what the value must be.
         meaning: purpose of the setting, and what happens at a bound; shown in the documentation.
         secret: whether to hide the value in representations and messages.
+        standalone: whether only `socketio-app serve` uses the setting. A host application may have
+            one of the same name, with values that are valid for its own purpose only.
     """
 
     def convert(given: object, field: "attrs.Attribute[Any]") -> Any:
@@ -41,7 +50,7 @@ def setting(default: object, parse: Parser[Any], meaning: str, *, secret: bool =
         default=default,
         converter=attrs.Converter(convert, takes_field=True),
         repr=not secret,
-        metadata={"meaning": meaning},
+        metadata={"meaning": meaning, "standalone": standalone},
     )
 
 
@@ -146,7 +155,8 @@ def log_level(given: object) -> str:
     known = one_of("critical", "error", "warning", "info", "debug")
     if isinstance(given, int) and not isinstance(given, bool):
         return known(logging.getLevelName(given))
-    return known(given)
+    synonyms = {"warn": "warning", "fatal": "critical"}
+    return known(synonyms.get(str(given).lower(), given))
 
 
 def switch(given: object) -> bool:
@@ -168,7 +178,7 @@ def words(given: object) -> tuple[str, ...]:
         items = list(given)
     else:
         raise ValueError("must be a list")
-    return tuple(word for item in items if (word := str(item).strip()))
+    return tuple(word for item in items if (word := str(_unwrapped(item)).strip()))
 
 
 def origins(given: object) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from attributes of the host's own settings object. An attribute here is a settin
 case.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -110,37 +110,57 @@ class Settings(LimitSettings):
         "Maximum remaining lifetime of a token, in days; tokens that expire later are rejected. 0 "
         "disables the limit.",
     )
-    host: str = setting("127.0.0.1", text, "Address to listen on; `0.0.0.0` for all interfaces.")
+    host: str = setting(
+        "127.0.0.1",
+        text,
+        "Address to listen on; `0.0.0.0` for all interfaces.",
+        standalone=True,
+    )
     port: int = setting(
-        8000, integer(1, 65_535), "Port of your API. The chat listens on the next one."
+        8000,
+        integer(1, 65_535),
+        "Port of your API. The chat listens on the next one.",
+        standalone=True,
     )
     socketio_port: int | None = setting(
-        None, optional(integer(1, 65_535)), "Port of the chat. If unset, `PORT` + 1."
+        None,
+        optional(integer(1, 65_535)),
+        "Port of the chat. If unset, `PORT` + 1.",
+        standalone=True,
     )
     metrics_port: int | None = setting(
         None,
         optional(integer(1, 65_535)),
         "Port for `/metrics`, `/healthz` and `/readyz`. If it is the chat's own port, `/metrics` "
         "is public. If unset, no metrics are collected. Only for `socketio-app serve`.",
+        standalone=True,
     )
-    metrics_host: str = setting("127.0.0.1", text, "Address that `METRICS_PORT` is bound to.")
+    metrics_host: str = setting(
+        "127.0.0.1",
+        text,
+        "Address that `METRICS_PORT` is bound to.",
+        standalone=True,
+    )
     drain_delay_seconds: float = setting(
         0,
         seconds(0, 600),
         "Time between the shutdown signal and the start of draining, in seconds. `/readyz` already "
         "fails during this time, so that load balancers stop sending clients.",
+        standalone=True,
     )
     drain_seconds: float = setting(
         5,
         seconds(0, 600),
         "Period over which connections are closed on shutdown, in seconds, so that clients do not "
         "all reconnect at once. A small number of connections takes less.",
+        standalone=True,
     )
     trusted_proxies: tuple[str, ...] = setting(
         "127.0.0.1",
         words,
         "Addresses or networks of proxies whose `X-Forwarded-For` is trusted, separated by commas; "
         "`*` trusts all. Only for `socketio-app serve`; other servers have a setting of their own.",
+        standalone=True,
     )
     backend_cors_origins: tuple[str, ...] = setting(
         "",
@@ -170,11 +190,13 @@ class Settings(LimitSettings):
         one_of("auto", "json", "console"),
         "Log format: `json`, `console` for people, or `auto`, which is `console` on a terminal and "
         "`json` elsewhere. Only for `socketio-app serve`.",
+        standalone=True,
     )
     log_level: str = setting(
         "info",
         log_level,
-        "Minimum log level.",
+        "Minimum log level. Only for `socketio-app serve`.",
+        standalone=True,
     )
     ping_interval_seconds: float = setting(
         25, seconds(1, 3600), "Interval between heartbeat pings to a client, in seconds."
@@ -219,31 +241,45 @@ class Settings(LimitSettings):
 
     @classmethod
     def from_environment(
-        cls, environ: Mapping[str, str], dotenv: Path | None = Path(".env")
+        cls,
+        environ: Mapping[str, str],
+        dotenv: Path | None = Path(".env"),
+        *,
+        only: Sequence[str] | None = None,
     ) -> Self:
         """Read the settings from the environment and a `.env` file; the environment wins.
 
         An empty value means unset; unknown names are ignored.
 
+        Args:
+            environ: the environment.
+            dotenv: the file, which need not exist; `None` for none.
+            only: names of the settings to read; all by default.
+
         Raises:
             SettingsError: a setting is invalid, or the file cannot be read.
         """
         in_file = {} if dotenv is None else _in_file(dotenv)
-        found = {name.lower(): environ.get(name) or in_file.get(name) for name in names()}
+        read = names() if only is None else only
+        found = {name.lower(): environ.get(name) or in_file.get(name) for name in read}
         values: dict[str, Any] = {name: value for name, value in found.items() if value}
         return cls(**values)
 
     @classmethod
-    def from_object(cls, host_settings: object) -> Self:
+    def from_object(cls, host_settings: object, *, only: Sequence[str] | None = None) -> Self:
         """Read the settings from an object's attributes, in upper case or else in lower case.
 
         Of a mapping, the keys are read. `None` means unset.
+
+        Args:
+            host_settings: the object.
+            only: names of the settings to read; all by default.
 
         Raises:
             SettingsError: a setting is invalid.
         """
         values: dict[str, Any] = {}
-        for name in names():
+        for name in names() if only is None else only:
             value = _given(host_settings, name)
             if value is None:
                 value = _given(host_settings, name.lower())
@@ -280,6 +316,12 @@ class Settings(LimitSettings):
 def names() -> list[str]:
     """Return the names of all settings, as in the environment."""
     return [field.name.upper() for field in attrs.fields(Settings)]
+
+
+def mounted_names() -> list[str]:
+    """Return the names of the settings that a chat in a host application uses."""
+    fields = attrs.fields(Settings)
+    return [field.name.upper() for field in fields if not field.metadata["standalone"]]
 
 
 def _given(host_settings: object, name: str) -> object:

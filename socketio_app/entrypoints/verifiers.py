@@ -19,6 +19,11 @@ from socketio_app.adapters.jwt import (
 from socketio_app.application.ports import Clock, TokenVerifier
 from socketio_app.entrypoints.settings import Settings, SettingsError
 
+
+class MissingKeyError(SettingsError):
+    """No key for verifying tokens is configured."""
+
+
 Keys = TypeVar("Keys", bound=KeySource)
 
 
@@ -48,7 +53,8 @@ def jwt_verifier(settings: Settings, clock: Clock) -> TokenVerifier:
     """Create the token verifier from the settings.
 
     Raises:
-        SettingsError: there is no key, or it is unusable.
+        MissingKeyError: there is no key.
+        SettingsError: the key is unusable.
     """
     return JwtVerifier(
         key_source(settings),
@@ -65,7 +71,8 @@ def key_source(settings: Settings) -> KeySource:
     """Return the keys that verify tokens: from a URL, a JWKS file, a PEM file or the secret.
 
     Raises:
-        SettingsError: there is no key, or it is unusable.
+        MissingKeyError: there is no key.
+        SettingsError: the key is unusable.
     """
     url = settings.jwt_jwks_url
     if url is None:
@@ -84,7 +91,8 @@ def key_set(settings: Settings) -> KeySet:
     """Return the keys in a JWKS file, a PEM file or the secret.
 
     Raises:
-        SettingsError: there is no key, or it is unusable.
+        MissingKeyError: there is no key.
+        SettingsError: the key is unusable.
     """
     if settings.jwt_jwks_file is not None:
         document = _contents("JWT_JWKS_FILE", settings.jwt_jwks_file)
@@ -95,10 +103,9 @@ def key_set(settings: Settings) -> KeySet:
     if settings.secret_key is not None:
         secret = settings.secret_key
         return _checked("SECRET_KEY", lambda: KeySet.from_secret(secret, settings.algorithm))
-    raise SettingsError(
+    raise MissingKeyError(
         "SECRET_KEY is not set: set it to at least 32 random bytes (openssl rand -hex 32), or set "
-        "JWT_KEY_FILE, JWT_JWKS_FILE or JWT_JWKS_URL; to try out the chat, use socketio-app serve "
-        "--dev"
+        "JWT_KEY_FILE, JWT_JWKS_FILE or JWT_JWKS_URL"
     )
 
 

@@ -63,6 +63,7 @@ class TestProcess:
 
         assert (result.returncode, result.stdout) == (2, "")
         assert result.stderr.startswith("socketio-app: SECRET_KEY is not set: ")
+        assert result.stderr.endswith("to try out the chat, use socketio-app serve --dev\n")
         assert len(result.stderr.splitlines()) == 1
 
     @pytest.mark.parametrize("command", [[*COMMAND, "serve"], SERVER_MODULE])

@@ -191,6 +191,7 @@ class TestValues:
 
     def test_log_level_is_case_insensitive_name_or_number(self) -> None:
         assert load(LOG_LEVEL="WARNING").log_level == "warning"
+        assert load(LOG_LEVEL="WARN").log_level == "warning"
         assert Settings.from_object(SimpleNamespace(LOG_LEVEL=30)).log_level == "warning"
         assert load_error(LOG_LEVEL="loud").startswith("LOG_LEVEL must be one of critical, error")
 

@@ -268,7 +268,7 @@ class TestTogether:
             key_set(settings)
 
     def test_missing_key_is_reported(self) -> None:
-        with pytest.raises(SettingsError, match=r"^SECRET_KEY is not set: .*openssl.*--dev$"):
+        with pytest.raises(SettingsError, match=r"^SECRET_KEY is not set: .*openssl"):
             key_set(Settings())
 
 
