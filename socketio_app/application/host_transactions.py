@@ -77,6 +77,8 @@ class HostTransactions:
         """Messages to remove from the outbox."""
         self._reads_all = False
         self._second_look: Timer | None = None
+        self._is_closed = True
+        self._is_failing = False
 
     async def send(
         self, actor: Actor, command: SendMessage, connection: HostConnection
@@ -109,12 +111,14 @@ class HostTransactions:
     def open(self) -> None:
         """Send what an earlier process could not send any more."""
         self.close()
+        self._is_closed = False
         if self._outbox is not None:
             self._reads_all = True
             self._repairs.request(_KEY, self._send_committed)
 
     def close(self) -> None:
         """Send nothing more. What is committed remains in the outbox until the next `open`."""
+        self._is_closed = True
         for each in (self._waiting, self._unseen, self._appended):
             each.clear()
         if self._second_look is not None:
@@ -141,34 +145,48 @@ class HostTransactions:
         """Send all committed messages.
 
         Raises:
-            Unavailable: the store cannot be used now.
+            Unavailable: the store cannot be used now; this is logged once.
         """
         assert self._outbox is not None  # noqa: S101  (nothing is committed without one)
-        await self._remove_appended(self._outbox)
-        while self._waiting:
+        try:
+            await self._remove_appended(self._outbox)
+            await self._send_waiting(self._outbox)
+            await self._send_all(self._outbox)
+        except Unavailable as error:
+            if not self._is_failing:
+                self._is_failing = True
+                log.warning("cannot send messages of host transactions yet: %s", error.message)
+            raise
+        self._is_failing = False
+
+    async def _send_waiting(self, outbox: Outbox) -> None:
+        while self._waiting and not self._is_closed:
             some = list(islice(self._waiting, MAX_BATCH))
-            found = {draft.message_id: draft for draft in await self._outbox.find(some)}
-            await self._send(self._outbox, [found[each] for each in some if each in found])
+            found = {draft.message_id: draft for draft in await outbox.find(some)}
+            await self._send(outbox, [found[each] for each in some if each in found])
             for message_id in some:
                 self._waiting.pop(message_id, None)
                 if message_id in found:
                     self._unseen.pop(message_id, None)
                 else:
                     self._look_again(message_id)
-        if self._reads_all:
-            await self._send_all(self._outbox)
 
     async def _send_all(self, outbox: Outbox) -> None:
         last: MessageId | None = None
-        while drafts := await outbox.page(last, MAX_BATCH):
+        while self._reads_all and not self._is_closed:
+            drafts = await outbox.page(last, MAX_BATCH)
+            if not drafts:
+                self._reads_all = False
+                return
             await self._send(outbox, drafts)
             last = drafts[-1].message_id
-        self._reads_all = False
 
     async def _send(self, outbox: Outbox, drafts: Sequence[Draft]) -> None:
         rooms = {each.conversation: None for each in drafts if isinstance(each.conversation, Room)}
         for room in rooms:
             await self._broadcast.wait_until_caught_up(room.room_id)
+        if self._is_closed:
+            return
         # The tasks start in this order, and so do their appends.
         sending = [start_task(self._append(draft)) for draft in drafts]
         if sending:
@@ -196,7 +214,7 @@ class HostTransactions:
         self._appended[draft.message_id] = None
 
     async def _remove_appended(self, outbox: Outbox) -> None:
-        if self._appended:
+        if self._appended and not self._is_closed:
             message_ids = list(self._appended)
             await outbox.remove(message_ids)
             for each in message_ids:
