@@ -13,12 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 from sqlalchemy.orm import Session
 
 from socketio_app.adapters.sql.postgres.store import PostgresStore
+from socketio_app.adapters.sql.sqlite import file
 from socketio_app.adapters.sql.sqlite.store import SqliteStore
 from socketio_app.adapters.system import new_message_id
 from socketio_app.application.outbox import HostConnectionError, IsOver, Outbox, QueuedMessage
 from socketio_app.application.ports import Store
 from socketio_app.domain.conversations import Pair, Room
-from socketio_app.domain.errors import Conflict
+from socketio_app.domain.errors import Conflict, Unavailable
 from socketio_app.domain.identifiers import ClientMessageId, MessageId
 from socketio_app.domain.messaging import Draft
 from tests.builders import ADA, BOB, LOBBY, draft
@@ -314,6 +315,41 @@ async def test_open_transaction_delays_no_message_of_its_conversation(host: Host
         stored = await host.store.messages.append(draft(conversation, BOB))
 
     assert stored.message.seq == 1
+
+
+async def test_locked_file_is_unavailable(host: Host, tmp_path: Path) -> None:
+    if host.engine.dialect.name != "sqlite":
+        pytest.skip("nothing is locked in PostgreSQL")
+    engine = create_async_engine(host.engine.url, connect_args={"timeout": 0})
+
+    async with host.engine.begin() as locking, engine.connect() as connection:
+        await host.put(locking, message("first"))
+        with pytest.raises(Unavailable, match="another transaction has locked the SQLite file"):
+            await host.put(connection, message("second"))
+    await engine.dispose()
+
+    assert await host.committed() == ["first"]
+
+
+async def test_write_that_waits_too_long_for_an_open_transaction_is_unavailable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file, "LOCK_TIMEOUT_SECONDS", 0.05)
+    store = SqliteStore(tmp_path / "app.db", rooms_per_user=10)
+    await store.start()
+    engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path}/app.db")
+    outbox = store.capabilities.outbox
+    assert outbox is not None
+
+    async with engine.begin() as connection:
+        await outbox.put(connection, message(), lambda _ids, _is_over: None)
+        with pytest.raises(Unavailable, match="cannot write to the store"):
+            await store.messages.append(draft())
+    stored = await store.messages.append(draft())
+
+    assert stored.message.seq == 1
+    await engine.dispose()
+    await store.close()
 
 
 async def test_writes_of_the_host_leave_checkpoints_to_the_chat(host: Host) -> None:

@@ -80,7 +80,7 @@ class HostOutbox:
     ) -> QueuedMessage:
         """See `Outbox.put`."""
         await self.look_up()
-        return await run_on(connection, lambda found: self._put(found, draft, on_commit))
+        return await run_on(connection, lambda found: self.put_now(found, draft, on_commit))
 
     async def look_up(self) -> None:
         """Look up what the other methods need to know of the chat's database."""
@@ -103,7 +103,8 @@ class HostOutbox:
     def prepare(self, connection: Connection) -> None:
         """Prepare a connection for a write."""
 
-    def _put(self, connection: Connection, draft: Draft, on_commit: OnCommit) -> QueuedMessage:
+    def put_now(self, connection: Connection, draft: Draft, on_commit: OnCommit) -> QueuedMessage:
+        """Store a message as `put` does, in the thread or greenlet of the connection."""
         self._check(connection)
         self.prepare(connection)
         message_id, client_message_id = draft.message_id, draft.client_message_id

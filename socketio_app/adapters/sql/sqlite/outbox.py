@@ -1,15 +1,23 @@
 """The outbox in a SQLite file."""
 
+import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Final
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 
 from socketio_app.adapters.sql.host_outbox import HostOutbox
 from socketio_app.adapters.sql.sqlite.readers import SqliteReaders
 from socketio_app.adapters.sql.sqlite.writer import Commits
+from socketio_app.application.outbox import OnCommit, QueuedMessage
+from socketio_app.domain.errors import Unavailable
 from socketio_app.domain.identifiers import MessageId
 from socketio_app.domain.messaging import Draft
+
+_PRIMARY_CODE: Final = 0xFF
+"""The part of an extended result code that is common to all codes of a kind."""
 
 
 class SqliteOutbox(HostOutbox):
@@ -50,6 +58,19 @@ class SqliteOutbox(HostOutbox):
     def prepare(self, connection: Connection) -> None:
         """See `HostOutbox.prepare`. Only the chat's writer checkpoints; see `writer`."""
         connection.exec_driver_sql("PRAGMA wal_autocheckpoint = 0").close()
+
+    def put_now(self, connection: Connection, draft: Draft, on_commit: OnCommit) -> QueuedMessage:
+        """See `HostOutbox.put_now`.
+
+        Raises:
+            Unavailable: another transaction has locked the file.
+        """
+        try:
+            return super().put_now(connection, draft, on_commit)
+        except OperationalError as error:
+            if getattr(error.orig, "sqlite_errorcode", 0) & _PRIMARY_CODE == sqlite3.SQLITE_BUSY:
+                raise Unavailable("another transaction has locked the SQLite file") from error
+            raise
 
     async def find(self, message_ids: Sequence[MessageId]) -> Sequence[Draft]:
         """See `Outbox.find`."""
