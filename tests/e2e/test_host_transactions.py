@@ -1,5 +1,8 @@
 """Messages sent in transactions of the host application reach clients after the commit."""
 
+import asyncio
+import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -19,11 +22,12 @@ from sqlalchemy.ext.asyncio import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from socketio_app import Chat, Person, create_socketio_app
+from socketio_app import Chat, Person, Room, create_socketio_app
 from socketio_app.entrypoints.settings import Settings
 from tests.databases import postgres_database
 from tests.e2e.clients import Client, clients, settled, until
 from tests.e2e.serving import serving
+from tests.e2e.test_serving import free_port, wait_until_there
 from tests.tokens import SECRET
 
 pytestmark = pytest.mark.anyio
@@ -142,3 +146,104 @@ async def test_rolled_back_message_reaches_nobody(host: Host, bob: Client, path:
     await settled(bob)
 
     assert received(bob) == ["Order 2"]
+
+
+async def test_messages_of_an_open_transaction_follow_those_sent_meanwhile(
+    host: Host, bob: Client
+) -> None:
+    if host.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has one writer")
+    async with host.sessions.begin() as session:
+        for content in ("queued 1", "queued 2"):
+            await host.chat.send("shop", Person("bob"), content, connection=session)
+        for number in range(1, 6):
+            sent = await host.chat.send("shop", Person("bob"), f"sent {number}")
+            assert sent.message.seq == number
+        await until(bob, "receive_personal_message", 5)
+
+    await until(bob, "receive_personal_message", 7)
+    messages = bob.inbox.of("receive_personal_message")
+    assert [each["seq"] for each in messages] == [1, 2, 3, 4, 5, 6, 7]
+    assert [each["content"] for each in messages[5:]] == ["queued 1", "queued 2"]
+
+
+async def test_message_to_a_room_reaches_its_members_after_the_commit(
+    host: Host, bob: Client
+) -> None:
+    await host.chat.join("shop", "lobby")
+    await bob.call("join_room", {"room_id": "lobby"})
+    async with host.sessions.begin() as session:
+        await host.chat.send("shop", Room("lobby"), "Hello", connection=session)
+
+    assert (await until(bob, "receive_group_message"))["content"] == "Hello"
+
+
+async def test_retry_with_the_same_client_message_id_is_received_once(
+    host: Host, bob: Client
+) -> None:
+    duplicates: list[bool] = []
+    for _ in range(2):
+        async with host.sessions.begin() as session:
+            sent = await host.chat.send(
+                "shop", Person("bob"), "Hello", client_message_id="1", connection=session
+            )
+            duplicates.append(sent.duplicate)
+        await until(bob, "receive_personal_message")
+    await host.chat.send("shop", Person("bob"), "Goodbye")
+    await until(bob, "receive_personal_message", 2)
+
+    assert duplicates == [False, True]
+    assert received(bob) == ["Hello", "Goodbye"]
+
+
+async def test_writes_of_the_chat_wait_for_an_open_transaction_on_sqlite(
+    host: Host, bob: Client
+) -> None:
+    if host.engine.dialect.name != "sqlite":
+        pytest.skip("only SQLite has one writer")
+    async with host.sessions.begin() as session:
+        await host.chat.send("shop", Person("bob"), "queued", connection=session)
+        sending = asyncio.create_task(host.chat.send("shop", Person("bob"), "sent"))
+        await bob.call("list_conversations", {})  # reads do not wait
+        assert not sending.done()
+    await sending
+
+    await until(bob, "receive_personal_message", 2)
+    assert sorted(received(bob)) == ["queued", "sent"]
+
+
+async def start(database_url: str, port: int) -> asyncio.subprocess.Process:
+    process = await asyncio.create_subprocess_exec(
+        *[sys.executable, "-m", "tests.e2e.killed_host", str(port)],
+        env={"PATH": os.environ["PATH"], "SECRET_KEY": SECRET, "DATABASE_URL": database_url},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    await wait_until_there(f"http://127.0.0.1:{port}", process)
+    return process
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "sqlite"])
+async def test_message_reaches_its_recipient_though_the_process_is_killed_after_the_commit(
+    kind: str, tmp_path: Path
+) -> None:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    async with database_of(kind, tmp_path) as database_url:
+        process = await start(database_url, port)
+        async with clients(url, bob="websocket") as (before,):
+            async with aiohttp.ClientSession() as http:
+                with pytest.raises(aiohttp.ClientError):
+                    await http.post(f"{url}/die", params={"to": "bob"})
+            await process.communicate()
+            await before.inbox.until(lambda: bool(before.inbox.of(":disconnect")))
+            assert received(before) == []
+
+        process = await start(database_url, port)
+        try:
+            async with clients(url, bob="websocket") as (after,):
+                await until(after, "receive_personal_message")
+                await settled(after)
+                assert received(after) == ["Last words"]
+        finally:
+            process.terminate()
+            await process.communicate()
