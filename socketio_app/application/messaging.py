@@ -29,6 +29,7 @@ class Messaging:
         limits: Limits,
     ) -> None:
         self._messages = store.messages
+        self._append_now = store.capabilities.append
         self._rooms = store.rooms
         self._broadcast = broadcast
         self._clock = clock
@@ -52,10 +53,15 @@ class Messaging:
                 conversation's next message.
         """
         self.check(command)
-        if isinstance(command.target, Room):
-            await self._broadcast.wait_until_caught_up(command.target.room_id)
-        draft = await self.draft(actor, command)
-        return await self.store(draft, actor.connection_id)
+        target = command.target
+        if isinstance(target, Room):
+            await self._broadcast.wait_until_caught_up(target.room_id)
+            draft = await self.draft(actor, command)
+        else:
+            draft = self._draft(actor, command, pair_of(actor.user_id, target.to_user_id))
+        if self._append_now is None:
+            return await self.store(draft, actor.connection_id)
+        return self._published(draft, self._append_now(draft), actor.connection_id)
 
     def check(self, command: SendMessage) -> None:
         """Check a message's content.
@@ -76,6 +82,9 @@ class Messaging:
             conversation = await conversation_for(self._rooms, actor.user_id, target)
         else:
             conversation = pair_of(actor.user_id, target.to_user_id)
+        return self._draft(actor, command, conversation)
+
+    def _draft(self, actor: Actor, command: SendMessage, conversation: Conversation) -> Draft:
         return draft_of(actor, command, conversation, self._new_message_id(), self._clock.now())
 
     async def store(self, draft: Draft, sending: ConnectionId | None) -> Stored:
@@ -88,6 +97,7 @@ class Messaging:
         Raises:
             Conflict, Unavailable: as for `send`.
         """
+        # The receipt may come earlier than the reply of the store.
         receipt = self._delivery.hold_receipt(draft)
         try:
             stored = await self._messages.append(draft)
@@ -97,6 +107,9 @@ class Messaging:
         finally:
             self._delivery.release_receipt(receipt)
         # No await from here to `publish`: appends return in order of `seq`.
+        return self._published(draft, stored, sending)
+
+    def _published(self, draft: Draft, stored: Stored, sending: ConnectionId | None) -> Stored:
         if stored.duplicate:
             check_retry(draft, stored)
         self._publisher.publish(stored, sending)

@@ -57,6 +57,10 @@ class AppendQueue(Protocol):
         ...
 
 
+Append = Callable[[Draft], Stored]
+"""Appends a message as `MessageLog.append` does, without waiting."""
+
+
 @attrs.frozen
 class StoreCapabilities:
     """What callers may assume about a store. The defaults suit a database."""
@@ -69,6 +73,8 @@ class StoreCapabilities:
     task; without one, a command costs less."""
     transactions: StoreTransactions | None = None
     """Its transactions; `None` if it has none or does not count them."""
+    append: Append | None = None
+    """Appends a message without waiting; `None` if appends have to wait."""
     append_queue: AppendQueue | None = None
     """Its queue of appends; `None` if appends do not wait for a transaction."""
     outbox: Outbox | None = None

@@ -59,6 +59,22 @@ async def test_transactions_are_watched_if_there_are_any(store: Store) -> None:
     assert transactions.waiting == 0
 
 
+async def test_append_that_does_not_wait_is_one_of_the_log(store: Store) -> None:
+    append = store.capabilities.append
+    if append is None:
+        pytest.skip("appends wait")
+    earlier = await store.messages.append(draft(Room(LOBBY)))
+    message = draft(Room(LOBBY), client_message_id="c1")
+
+    stored, again = append(message), append(message)
+    later = await store.messages.append(draft(Room(LOBBY)))
+
+    assert [stored.duplicate, again.duplicate] == [False, True]
+    page = await store.messages.page(Room(LOBBY), Window())
+    assert list(page.messages) == [each.message for each in (earlier, stored, later)]
+    assert again.message == stored.message
+
+
 async def test_store_that_needs_no_task_works_outside_tasks(store: Store) -> None:
     if not store.capabilities.runs_outside_tasks:
         pytest.skip("needs a task")

@@ -39,7 +39,7 @@ class InboxMachine(RuleBasedStateMachine):
     @initialize(at_once=st.booleans())
     def create(self, at_once: bool) -> None:
         self.inbox: Inbox[Received] = Inbox(
-            self, self, at_once=lambda _: at_once, size=lambda _: 1, groups=True
+            self, self, begins_outside_tasks=at_once, size=lambda _: 1, groups=True
         )
 
     def teardown(self) -> None:

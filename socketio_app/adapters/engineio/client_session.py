@@ -49,8 +49,9 @@ class Transport(Protocol):
         """Ping the client."""
         ...
 
-    def add_receipt(self, unconfirmed: Unconfirmed, receipt: Any) -> None:
-        """Add a receipt for the message written last."""
+    @property
+    def last_packet(self) -> int | None:
+        """Number of the packet queued last; `None` if pongs confirm what was written."""
         ...
 
     async def finish(self) -> None:
@@ -261,7 +262,7 @@ class ClientSession:
         """See `ConnectionWriter.expect`."""
         if self._unconfirmed is None:
             self._unconfirmed = Unconfirmed()
-        self.transport.add_receipt(self._unconfirmed, receipt)
+        self._unconfirmed.add(receipt, self.transport.last_packet)
         if self.pinged_at is None and not self._was_just_pinged:
             self._ping_if_needed()
 

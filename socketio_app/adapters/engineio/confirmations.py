@@ -72,14 +72,18 @@ class Unconfirmed:
         self._polled: deque[tuple[int, Any]] = deque()
         """Packet numbers and receipts of messages sent in, or queued for, polling responses."""
 
-    def add_written(self, receipt: Any) -> None:
-        """Add the receipt of a message that the next ping's pong confirms."""
-        if len(self._written) < MAX_UNCONFIRMED:
-            self._written.append(receipt)
+    def add(self, receipt: Any, packet_number: int | None) -> None:
+        """Add the receipt of the message written last.
 
-    def add_polled(self, receipt: Any, packet_number: int) -> None:
-        """Add the receipt of a packet that the poll after the one fetching it confirms."""
-        if len(self._polled) < MAX_UNCONFIRMED:
+        Args:
+            receipt: reported when the message is confirmed.
+            packet_number: number of its packet, which the poll after the one that fetches it
+                confirms; `None` if the next ping's pong confirms it.
+        """
+        if packet_number is None:
+            if len(self._written) < MAX_UNCONFIRMED:
+                self._written.append(receipt)
+        elif len(self._polled) < MAX_UNCONFIRMED:
             self._polled.append((packet_number, receipt))
 
     @property

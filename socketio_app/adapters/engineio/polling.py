@@ -10,7 +10,6 @@ from engineio.packet import NOOP, PING
 from engineio.packet import Packet as EnginePacket
 from starlette.types import Receive
 
-from socketio_app.adapters.engineio.confirmations import Unconfirmed
 from socketio_app.adapters.engineio.environ import BodyTooLongError
 from socketio_app.adapters.engineio.packets import MessagePacket
 from socketio_app.adapters.engineio.poll_codec import (
@@ -110,9 +109,10 @@ class PollingTransport:
         """Whether packets are queued."""
         return self.queue.bytes > 0
 
-    def add_receipt(self, unconfirmed: Unconfirmed, receipt: Any) -> None:
-        """Add a receipt for the message queued last."""
-        unconfirmed.add_polled(receipt, self.queue.put_packets)
+    @property
+    def last_packet(self) -> int:
+        """See `Transport.last_packet`: the poll after the one that fetches it confirms."""
+        return self.queue.put_packets
 
     def take_all(self) -> Sequence[EnginePacket]:
         """Take all queued packets, for another transport."""

@@ -5,7 +5,7 @@ closed; no other session is affected.
 """
 
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from engineio.exceptions import EngineIOError, QueueEmpty, SocketIsClosedError
@@ -35,7 +35,7 @@ log = logging.getLogger("socketio_app.socketio")
 class Receiver(Protocol):
     """Handler of one session's messages."""
 
-    def receive_text(self, data: bytes) -> Coroutine[Any, Any, object]:
+    def receive_text(self, data: bytes) -> Work:
         """Handle a text message, including its leading Engine.IO packet type."""
         ...
 
@@ -43,7 +43,7 @@ class Receiver(Protocol):
         """Begin to handle a text message if it is one to store with others; see `Inbox`."""
         ...
 
-    def receive_binary(self, data: bytes) -> Coroutine[Any, Any, object]:
+    def receive_binary(self, data: bytes) -> Work:
         """Handle a binary message."""
         ...
 
@@ -179,12 +179,7 @@ class EngineSession(ClientSession):
         """Use a WebSocket from now on, also for the packets queued for polling."""
         self._enter(State.WEBSOCKET)
         polling = self.transport
-        runs_outside_tasks = self.context.runs_outside_tasks
-        transport = self.transport = WebSocketTransport(
-            self,
-            websocket,
-            at_once=_is_event_or_pong if runs_outside_tasks else _is_pong,
-        )
+        transport = self.transport = WebSocketTransport(self, websocket)
         # Before writing: early messages stay in order, and a slow reader is detected.
         websocket.set_handler(transport)
         for packet in polling.take_all():
@@ -225,17 +220,7 @@ class EngineSession(ClientSession):
 
     def overtakes(self, message: Message, /) -> bool:
         """Handle a pong, which proves that the client is alive while its commands wait."""
-        if not _is_pong(message):
+        if message != (frames.TEXT, b"3"):
             return False
         self.note_pong()
         return True
-
-
-def _is_pong(message: Message) -> bool:
-    """Whether a message is a pong. Handling one never asks for the current task."""
-    return message == (frames.TEXT, b"3")
-
-
-def _is_event_or_pong(message: Message) -> bool:
-    """Whether a message is a pong or a Socket.IO event; a CONNECT may call the host's code."""
-    return message[1].startswith(b"42") or message == (frames.TEXT, b"3")

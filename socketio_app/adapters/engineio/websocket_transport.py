@@ -1,16 +1,15 @@
 """WebSocket transports of sessions (Engine.IO protocol 4, "WebSocket")."""
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
 
 from engineio.packet import Packet as EnginePacket
 
-from socketio_app.adapters.engineio.confirmations import Unconfirmed
 from socketio_app.adapters.engineio.poll_codec import encode_frame
 from socketio_app.adapters.websocket.close_reasons import TRANSPORT_CLOSE
 from socketio_app.adapters.websocket.connection import WebSocketConnection
 from socketio_app.adapters.websocket.frames import TEXT, frame
-from socketio_app.adapters.websocket.interface import FrameWriter, Message, WebSocket
+from socketio_app.adapters.websocket.interface import FrameWriter, WebSocket
 
 if TYPE_CHECKING:
     from socketio_app.adapters.engineio.client_session import ClientSession
@@ -24,7 +23,6 @@ class MessageTransport(WebSocketConnection):
     Args:
         session: the session.
         websocket: an accepted WebSocket. It is to be handed to this transport.
-        at_once: see `Inbox`.
     """
 
     __slots__ = ("_session",)
@@ -33,13 +31,11 @@ class MessageTransport(WebSocketConnection):
         self,
         session: "ClientSession",
         websocket: WebSocket,
-        *,
-        at_once: Callable[[Message], bool],
     ) -> None:
         super().__init__(
             websocket,
             session,
-            at_once=at_once,
+            begins_outside_tasks=session.context.runs_outside_tasks,
             groups=session.context.groups_sends,
             max_unread_bytes=session.context.max_unread_bytes,
         )
@@ -63,9 +59,8 @@ class MessageTransport(WebSocketConnection):
         """Whether the client does not read."""
         return self.write_directly is None
 
-    def add_receipt(self, unconfirmed: Unconfirmed, receipt: Any) -> None:
-        """Add a receipt for the message written last."""
-        unconfirmed.add_written(receipt)
+    last_packet: Final = None
+    """See `Transport.last_packet`: pongs confirm."""
 
     def session_closed(self, _reason: str, close_code: int) -> None:
         """Close the WebSocket after sending the frames buffered for a slow reader."""

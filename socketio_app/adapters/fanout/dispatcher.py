@@ -39,8 +39,8 @@ class Request(Protocol):
         ...
 
     @property
-    def wants_answer(self) -> bool:
-        """Whether the client asked for an acknowledgement."""
+    def ack_id(self) -> object | None:
+        """Id of the requested acknowledgement; `None` if the client requests none."""
         ...
 
     def command(self) -> Command[Any]:
@@ -81,49 +81,42 @@ class CommandDispatcher:
         self._rejections = rejections
         self._metrics = metrics
         self.dispatch: Callable[[Actor, Subscriber, Request], Coroutine[Any, Any, object]]
-        self.dispatch = (
-            self._run_untraced if tracing is None else partial(self._run_traced, tracing)
-        )
+        self.dispatch = self._run if tracing is None else partial(self._run_traced, tracing)
         """Executes the command of a request, and acknowledges or rejects it."""
 
     async def _run_traced(
         self, tracing: Tracing, actor: Actor, subscriber: Subscriber, request: Request
     ) -> None:
         with tracing.command(_known(request.name), actor) as outcome:
-            outcome.code = await self._run_untraced(actor, subscriber, request)
-
-    def _run_untraced(
-        self, actor: Actor, subscriber: Subscriber, request: Request
-    ) -> Coroutine[Any, Any, str]:
-        if request.name in HOLDING_COMMANDS and request.wants_answer:
-            return self._run_with_queue(actor, subscriber, request)
-        return self._run(actor, subscriber, request)
-
-    async def _run_with_queue(self, actor: Actor, subscriber: Subscriber, request: Request) -> str:
-        """Hold back published events until the answer is written."""
-        subscriber.hold_all()
-        try:
-            return await self._run(actor, subscriber, request)
-        finally:
-            subscriber.release_all()
+            outcome.code = await self._run(actor, subscriber, request)
 
     async def _run(self, actor: Actor, subscriber: Subscriber, request: Request) -> str:
         started, outcome = perf_counter(), "ok"
+        holds_events = request.ack_id is not None and request.name in HOLDING_COMMANDS
+        if holds_events:
+            subscriber.hold_all()
         try:
             result = await self._chat.execute(actor, request.command())
         except Exception as error:  # noqa: BLE001  (it is logged)
             outcome = self._fail(actor, subscriber, request, error, perf_counter() - started)
         else:
-            if request.wants_answer:
-                answer = acknowledgement(request.name, result, actor.user_id)
-                subscriber.write(request.answer(answer))
-                for message in messages_to(actor.user_id, result):
-                    subscriber.expect(message)
-                if isinstance(result, CaughtUp):
-                    subscriber.release_all(seq_ranges_of(result))
+            if request.ack_id is not None:
+                self._acknowledge(actor, subscriber, request, result)
+        finally:
+            if holds_events:
+                subscriber.release_all()
         if self._metrics is not None:
             self._metrics.count_command(request.name, outcome, perf_counter() - started)
         return outcome
+
+    def _acknowledge(
+        self, actor: Actor, subscriber: Subscriber, request: Request, result: object
+    ) -> None:
+        subscriber.write(request.answer(acknowledgement(request.name, result, actor.user_id)))
+        for message in messages_to(actor.user_id, result):
+            subscriber.expect(message)
+        if isinstance(result, CaughtUp):
+            subscriber.release_all(seq_ranges_of(result))
 
     def begin_send(
         self, actor: Actor, subscriber: Subscriber, request: Request, on_done: Callable[[], None]
@@ -164,7 +157,7 @@ class CommandDispatcher:
             code = "ok"
             if isinstance(outcome, Exception):
                 code = self._fail(actor, subscriber, request, outcome, perf_counter() - started)
-            elif request.wants_answer:
+            elif request.ack_id is not None:
                 answer = acknowledgement(request.name, outcome, actor.user_id)
                 subscriber.write(request.answer(answer))
             if self._metrics is not None:

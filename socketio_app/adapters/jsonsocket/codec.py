@@ -135,9 +135,9 @@ class JsonRequest:
         return self.envelope.command
 
     @property
-    def wants_answer(self) -> bool:
-        """See `Request.wants_answer`."""
-        return self.envelope.id is not None
+    def ack_id(self) -> int | float | str | None:
+        """See `Request.ack_id`."""
+        return self.envelope.id
 
     def command(self) -> Command[Any]:
         """See `Request.command`."""
@@ -163,7 +163,7 @@ class JsonRequest:
 
     def error_frame(self, error: Payload) -> Frame:
         """See `Request.error_frame`."""
-        if self.wants_answer:
+        if self.ack_id is not None:
             return self.answer({"ok": False, "error": error})
         return named_event_frame("error", error_event(error, self.name, self._identified()))
 

@@ -28,7 +28,7 @@ from socketio_app.adapters.jsonsocket.codec import (
 )
 from socketio_app.adapters.websocket import frames
 from socketio_app.adapters.websocket.close_reasons import MALFORMED
-from socketio_app.adapters.websocket.handling import Work
+from socketio_app.adapters.websocket.handling import InTask, Work
 from socketio_app.adapters.websocket.interface import Message, WebSocket
 from socketio_app.adapters.wire import outgoing
 from socketio_app.domain.errors import ChatError, InvalidPayload, Unauthenticated
@@ -102,10 +102,7 @@ class JsonSession(ClientSession):
         self._has_tried = False
         self._rejected = self._ignored = 0
         self._enter(State.WEBSOCKET)
-        self.transport = JsonTransport(self, websocket, at_once=self._runs_outside_tasks)
-
-    def _runs_outside_tasks(self, _message: Message) -> bool:
-        return self.context.runs_outside_tasks and self._connection is not None
+        self.transport = JsonTransport(self, websocket)
 
     def receiver_closed(self, reason: str) -> None:
         """See `ClientSession.receiver_closed`."""
@@ -144,7 +141,7 @@ class JsonSession(ClientSession):
         except InvalidPayload as error:
             return self._reject(None, error)
         if envelope.command == CONNECT:
-            return self._handle_connect(envelope)
+            return InTask(self._handle_connect(envelope))
         if self._connection is None:
             return self._reject(
                 envelope, Unauthenticated("not connected: send connect first", reason="no token")

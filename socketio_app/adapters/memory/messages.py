@@ -59,6 +59,14 @@ class MemoryMessages:
 
     async def append(self, draft: Draft) -> Stored:
         """See `MessageLog.append`."""
+        return self.append_now(draft)
+
+    def append_now(self, draft: Draft) -> Stored:
+        """Append a message, or find the one that its sender has stored before.
+
+        Raises:
+            Unavailable: there would be too many conversations; nothing was stored.
+        """
         record = self._conversations.get(draft.conversation) or self._create(draft.conversation)
         stored = record.transcript.append(draft)
         if not stored.duplicate:

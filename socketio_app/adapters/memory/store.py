@@ -20,11 +20,12 @@ class MemoryStore:
         rooms_per_user: maximum number of rooms per user.
     """
 
-    capabilities = StoreCapabilities(is_persistent=False, runs_outside_tasks=True)
-
     def __init__(self, max_messages: int, conversations: int, rooms_per_user: int) -> None:
         self.epoch = uuid4().hex
         self.messages = self.deliveries = MemoryMessages(max_messages, conversations)
+        self.capabilities = StoreCapabilities(
+            is_persistent=False, runs_outside_tasks=True, append=self.messages.append_now
+        )
         memberships = Memberships(rooms_per_user)
         self.conversations = MemoryConversations(self.messages, memberships)
         self.rooms = MemoryRooms(memberships, self.messages, self.conversations)

@@ -11,8 +11,7 @@ from socketio_app.application.events import Event
 
 def encode_event(event: Event) -> Frame:
     """Encode an event as a packet in a WebSocket frame."""
-    name, payload = outgoing.EVENTS[type(event)](event)
-    return event_frame(name, payload)
+    return event_frame(outgoing.EVENTS[type(event)](event))
 
 
 SOCKETIO_ENCODING: Final = Encoding(event_frame=encode_event, last_frame=DISCONNECT_FRAME)

@@ -69,11 +69,6 @@ class CommandEvent(msgspec.Struct):
     row: WireCommand | None = None
     """The command's row, if the payload was decoded as an instance of the row's type."""
 
-    @property
-    def wants_answer(self) -> bool:
-        """Whether the client asked for an acknowledgement."""
-        return self.ack_id is not None
-
     def command(self) -> Command[Any]:
         """See `Request.command`."""
         if self.row is not None:
@@ -84,14 +79,14 @@ class CommandEvent(msgspec.Struct):
 
     def answer(self, payload: Payload) -> Frame:
         """See `Request.answer`."""
-        assert self.ack_id is not None  # noqa: S101  (`wants_answer`)
+        assert self.ack_id is not None  # noqa: S101  (there is one to answer)
         return ack_frame(self.ack_id, payload)
 
     def error_frame(self, error: Payload) -> Frame:
         """See `Request.error_frame`."""
         if self.ack_id is not None:
             return ack_frame(self.ack_id, {"ok": False, "error": error})
-        return event_frame("error", error_event(error, self.name, self.identified))
+        return event_frame(("error", error_event(error, self.name, self.identified)))
 
     @property
     def size(self) -> int:

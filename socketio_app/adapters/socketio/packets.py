@@ -11,9 +11,9 @@ from socketio_app.adapters.websocket.frames import Frame, text_frame
 _encode = msgspec.json.encode
 
 
-def event_frame(name: str, payload: object) -> Frame:
-    """Return an event's packet as a WebSocket frame, which all connections can share."""
-    return text_frame(b'42["%b",%b]' % (name.encode(), _encode(payload)))
+def event_frame(event: tuple[str, object]) -> Frame:
+    """Return the packet of an event, a name and a payload, as a frame to any connections."""
+    return text_frame(b"42" + _encode(event))
 
 
 def ack_frame(ack_id: int, payload: object) -> Frame:

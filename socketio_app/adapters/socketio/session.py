@@ -9,7 +9,7 @@ It differs from python-socketio's server where the chat guarantees more:
 """
 
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -45,6 +45,7 @@ from socketio_app.adapters.socketio.packets import (
 )
 from socketio_app.adapters.socketio.state import TRANSITIONS, State
 from socketio_app.adapters.websocket.close_reasons import CLIENT_DISCONNECT, MALFORMED
+from socketio_app.adapters.websocket.handling import InTask, Work
 from socketio_app.adapters.wire import outgoing
 from socketio_app.application.opening import Opening
 
@@ -107,7 +108,7 @@ class Session:
 
     # From the client.
 
-    def receive_text(self, data: bytes) -> Coroutine[Any, Any, object]:
+    def receive_text(self, data: bytes) -> Work:
         """Handle an Engine.IO message, usually an event without attachments."""
         connection = self._connection
         if connection is not None and self._pending_event is None:
@@ -115,7 +116,7 @@ class Session:
             if event is not None:
                 dispatcher = self._services.dispatcher
                 return dispatcher.dispatch(connection.actor, connection.subscriber, event)
-        return self._receive_packet(data[1:])
+        return InTask(self._receive_packet(data[1:]))
 
     def begin_send(self, data: bytes, on_done: Callable[[], None]) -> bool:
         """See `Receiver.begin_send`."""
@@ -128,8 +129,11 @@ class Session:
         dispatcher = self._services.dispatcher
         return dispatcher.begin_send(connection.actor, connection.subscriber, event, on_done)
 
-    async def receive_binary(self, data: bytes) -> None:
+    def receive_binary(self, data: bytes) -> Work:
         """Drop a binary attachment. After the last one, handle its event."""
+        return InTask(self._receive_attachment(data))
+
+    async def _receive_attachment(self, data: bytes) -> None:
         if self._pending_event is None:
             self._end_malformed("unexpected binary frame")
             return

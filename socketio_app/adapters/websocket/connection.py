@@ -20,7 +20,7 @@ class WebSocketConnection:
 
     Args:
         websocket: the WebSocket to write to.
-        handler, at_once, groups: see `Inbox`.
+        handler, begins_outside_tasks, groups: see `Inbox`.
         max_unread_bytes: maximum size of the frames buffered while the client does not read.
     """
 
@@ -42,14 +42,20 @@ class WebSocketConnection:
         websocket: WebSocket,
         handler: MessageHandler[Message],
         *,
-        at_once: Callable[[Message], bool],
+        begins_outside_tasks: bool,
         groups: bool,
         max_unread_bytes: int,
     ) -> None:
         self._websocket = websocket
         self._max_unread_bytes = max_unread_bytes
         self._is_lost = False
-        self._inbox = Inbox(handler, websocket, at_once=at_once, size=_size, groups=groups)
+        self._inbox = Inbox(
+            handler,
+            websocket,
+            begins_outside_tasks=begins_outside_tasks,
+            size=_size,
+            groups=groups,
+        )
         self.receive: Callable[[Sequence[Message]], None] = self._inbox.receive
         """See `FrameHandler.receive`."""
         self._unread: list[Frame] | None = None

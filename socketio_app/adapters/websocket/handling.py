@@ -2,15 +2,29 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, TypeVar
+
+import attrs
 
 from socketio_app.application.cancellation import is_current_task_cancelled
 
 log = logging.getLogger("socketio_app.socketio")
 
 Message = TypeVar("Message")
-Work = Coroutine[Any, Any, object]
+
+
+@attrs.frozen
+class InTask:
+    """Work that must be done in a task, because code of the host application may be involved."""
+
+    coroutine: Coroutine[Any, Any, object]
+
+    def __await__(self) -> Generator[Any, Any, object]:
+        return self.coroutine.__await__()
+
+
+Work = Coroutine[Any, Any, object] | InTask
 """What is left to do for a message."""
 
 

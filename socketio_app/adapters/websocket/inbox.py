@@ -9,13 +9,13 @@ until the group is done.
 """
 
 import asyncio
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 import attrs
 
-from socketio_app.adapters.websocket.handling import Work, complete, log_error, start
+from socketio_app.adapters.websocket.handling import InTask, Work, complete, log_error, start
 from socketio_app.adapters.websocket.turn import Turn
 from socketio_app.application.cancellation import start_task
 
@@ -74,15 +74,15 @@ class Inbox(Generic[Message]):
     Args:
         handler: handles the messages. Its errors are logged.
         source: where the messages come from.
-        at_once: whether handling a message may begin outside a task. It may if no code involved
-            asks for the current task, as timeouts and a host application's code do.
+        begins_outside_tasks: whether the coroutines of `MessageHandler.receive` may begin outside a
+            task. They may if no code involved asks for the current task, as time-outs do.
         size: returns the size of a message in bytes.
         groups: whether messages are grouped.
     """
 
     __slots__ = (
         "_all_done",
-        "_at_once",
+        "_begins_outside_tasks",
         "_grouped",
         "_grouped_bytes",
         "_groups",
@@ -104,13 +104,13 @@ class Inbox(Generic[Message]):
         handler: MessageHandler[Message],
         source: Source,
         *,
-        at_once: Callable[[Message], bool],
+        begins_outside_tasks: bool,
         size: Callable[[Message], int],
         groups: bool = False,
     ) -> None:
         self._handler = handler
         self._source = source
-        self._at_once = at_once
+        self._begins_outside_tasks = begins_outside_tasks
         self._size = size
         self._groups = groups
         self._grouped = 0
@@ -152,8 +152,6 @@ class Inbox(Generic[Message]):
                 if self._grouped:
                     if not self._handler.overtakes(message):
                         return begun
-                elif not self._at_once(message):
-                    return begun
                 elif not self._begin(message):
                     return begun + 1
             if turn and turn.is_over():
@@ -252,11 +250,14 @@ class Inbox(Generic[Message]):
                 await self._all_done.wait()
 
     def _begin(self, message: Message) -> bool:
-        """Begin handling a message, in a task once it waits; return whether it is handled."""
+        """Begin handling a message, in a task once it needs one; return whether it is handled."""
         try:
             work = self._handler.receive(message)
             if work is None:
                 return True
+            if isinstance(work, InTask) or not self._begins_outside_tasks:
+                self._task = start_task(self._run(work))
+                return False
             awaited = work.send(None)
         except StopIteration:
             return True
@@ -266,7 +267,7 @@ class Inbox(Generic[Message]):
         self._task = start_task(self._run(_StartedWork(work, awaited)))
         return False
 
-    async def _run(self, begun: "_StartedWork | None") -> None:
+    async def _run(self, begun: "Work | _StartedWork | None") -> None:
         try:
             if begun is not None:
                 await complete(begun)
@@ -301,7 +302,7 @@ class Inbox(Generic[Message]):
 class _StartedWork:
     """A coroutine that began outside a task and now waits; awaiting it continues it in a task."""
 
-    work: Work
+    work: Coroutine[Any, Any, object]
     awaited: Any
 
     def __await__(self) -> Generator[Any, Any, None]:

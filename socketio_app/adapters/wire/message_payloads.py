@@ -3,7 +3,7 @@
 import msgspec
 
 from socketio_app.adapters.wire.times import time
-from socketio_app.application.events import MessageDelivered
+from socketio_app.application.events import MessageDelivered, MessageSent
 from socketio_app.domain.conversations import Room
 from socketio_app.domain.messaging import Message
 
@@ -82,6 +82,14 @@ def message_payload(message: Message) -> MessagePayload:
         created_at,
         message.client_message_id,
     )
+
+
+def sent(event: MessageSent) -> tuple[str, MessagePayload]:
+    """Return the name and the payload of the event of a message."""
+    message = event.message
+    is_in_room = message.to_user_id is None
+    name = "receive_group_message" if is_in_room else "receive_personal_message"
+    return name, message_payload(message)
 
 
 def delivered(event: MessageDelivered) -> tuple[str, DeliveryPayload]:

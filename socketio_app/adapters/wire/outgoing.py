@@ -12,10 +12,10 @@ from socketio_app.adapters.wire.incoming import (
 )
 from socketio_app.adapters.wire.message_payloads import (
     DeliveryPayload,
-    GroupMessage,
     MessagePayload,
     delivered,
     message_payload,
+    sent,
 )
 from socketio_app.adapters.wire.since import since_text
 from socketio_app.adapters.wire.times import time
@@ -210,12 +210,6 @@ def _token_expiring(event: TokenExpiring) -> tuple[str, Payload]:
     }
 
 
-def _sent(event: MessageSent) -> tuple[str, MessagePayload]:
-    payload = message_payload(event.message)
-    is_in_room = isinstance(payload, GroupMessage)
-    return "receive_group_message" if is_in_room else "receive_personal_message", payload
-
-
 def _read(event: MessageRead) -> tuple[str, Payload]:
     return "message_read", {
         "user_id": event.user_id,
@@ -264,7 +258,7 @@ def _left(event: UserLeft) -> tuple[str, Payload]:
 EVENTS: Mapping[type[Event], Callable[[Any], tuple[str, EventPayload]]] = {
     Connected: lambda event: ("connected", connected(event)),
     TokenExpiring: _token_expiring,
-    MessageSent: _sent,
+    MessageSent: sent,
     MessageDelivered: delivered,
     MessageRead: _read,
     TypingStarted: _typing_started,

@@ -19,22 +19,22 @@ pytestmark = pytest.mark.anyio
 class TestPongs:
     async def test_pong_confirms_messages_written_before_its_ping(self) -> None:
         unconfirmed = Unconfirmed()
-        unconfirmed.add_written("before")
+        unconfirmed.add("before", None)
         unconfirmed.note_ping()
-        unconfirmed.add_written("after")
+        unconfirmed.add("after", None)
 
         assert unconfirmed.note_pong() == ["before"]
         assert unconfirmed.needs_ping
 
     async def test_pong_without_ping_confirms_nothing(self) -> None:
         unconfirmed = Unconfirmed()
-        unconfirmed.add_written("before")
+        unconfirmed.add("before", None)
 
         assert unconfirmed.note_pong() == []
 
     async def test_second_pong_confirms_nothing(self) -> None:
         unconfirmed = Unconfirmed()
-        unconfirmed.add_written("before")
+        unconfirmed.add("before", None)
         unconfirmed.note_ping()
         unconfirmed.note_pong()
 
@@ -43,7 +43,7 @@ class TestPongs:
     async def test_messages_over_limit_are_never_confirmed(self) -> None:
         unconfirmed = Unconfirmed()
         for number in range(MAX_UNCONFIRMED + 1):
-            unconfirmed.add_written(number)
+            unconfirmed.add(number, None)
         unconfirmed.note_ping()
 
         assert unconfirmed.note_pong() == list(range(MAX_UNCONFIRMED))
@@ -53,7 +53,7 @@ class TestPolls:
     async def test_poll_confirms_messages_of_earlier_polls(self) -> None:
         unconfirmed = Unconfirmed()
         for number in (1, 2, 3):
-            unconfirmed.add_polled(f"in packet {number}", number)
+            unconfirmed.add(f"in packet {number}", number)
 
         assert unconfirmed.note_poll(taken=0) == []
         assert unconfirmed.note_poll(taken=2) == ["in packet 1", "in packet 2"]
@@ -61,14 +61,14 @@ class TestPolls:
 
     async def test_pong_does_not_confirm_polled_messages(self) -> None:
         unconfirmed = Unconfirmed()
-        unconfirmed.add_polled("polled", 1)
+        unconfirmed.add("polled", 1)
         unconfirmed.note_ping()
 
         assert unconfirmed.note_pong() == []
 
     async def test_ping_sent_after_upgrade_confirms_polled_messages(self) -> None:
         unconfirmed = Unconfirmed()
-        unconfirmed.add_polled("polled", 1)
+        unconfirmed.add("polled", 1)
 
         unconfirmed.note_upgrade()
 
@@ -80,7 +80,7 @@ class TestPolls:
     async def test_messages_over_limit_are_never_confirmed(self) -> None:
         unconfirmed = Unconfirmed()
         for number in range(MAX_UNCONFIRMED + 1):
-            unconfirmed.add_polled(number, number)
+            unconfirmed.add(number, number)
 
         assert len(unconfirmed.note_poll(taken=MAX_UNCONFIRMED + 1)) == MAX_UNCONFIRMED
 

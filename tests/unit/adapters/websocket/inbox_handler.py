@@ -15,7 +15,7 @@ class Handler:
         self.handled: list[int | str] = []
         self.proceed = asyncio.Semaphore(0)
         self.is_paused = False
-        self.inbox = Inbox(self, self, at_once=lambda _: at_once, size=lambda number: number)
+        self.inbox = Inbox(self, self, begins_outside_tasks=at_once, size=lambda number: number)
 
     async def receive(self, number: int) -> None:
         if number % 2:

@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 
 from socketio_app.adapters.websocket import turn
-from socketio_app.adapters.websocket.handling import Work
+from socketio_app.adapters.websocket.handling import InTask, Work
 from socketio_app.adapters.websocket.inbox import (
     MAX_WAITING,
     MAX_WAITING_BYTES,
@@ -51,6 +51,20 @@ async def test_message_that_does_not_wait_is_handled_without_task() -> None:
 
     assert handler.handled == [0, 2, 4]
     assert asyncio.all_tasks() == tasks
+
+
+async def test_work_that_needs_a_task_has_one_of_its_own() -> None:
+    tasks: list[asyncio.Task[None] | None] = []
+
+    async def note_task() -> None:
+        tasks.append(asyncio.current_task())
+
+    calling = Calling(lambda _: InTask(note_task()))
+    inbox = Inbox[int](calling, calling, begins_outside_tasks=True, size=lambda _: 0)
+    inbox.receive([1])
+    await inbox.join()
+
+    assert tasks[0] not in {None, asyncio.current_task()}
 
 
 async def test_messages_are_handled_in_order(handler: Handler) -> None:
@@ -196,11 +210,11 @@ async def test_release_without_remaining_messages_ends_task() -> None:
 
 async def test_reading_resumes_when_overtaking_messages_were_handled() -> None:
     handler = Handler(at_once=False)
-    handler.inbox.receive([OVERTAKING] * (MAX_WAITING + 1))
+    handler.inbox.receive([OVERTAKING] * (MAX_WAITING + 2))
     assert handler.is_paused
 
     handler.inbox.hold()
-    await handler.until(MAX_WAITING + 1)
+    await handler.until(MAX_WAITING + 2)
 
     assert not handler.is_paused
     handler.inbox.finish(handler.last)
@@ -229,7 +243,7 @@ async def test_message_that_holds_inbox_stops_later_messages() -> None:
         inbox.hold()
 
     calling = Calling(handle)
-    inbox = Inbox[int](calling, calling, at_once=lambda _: True, size=lambda _: 0)
+    inbox = Inbox[int](calling, calling, begins_outside_tasks=True, size=lambda _: 0)
     inbox.receive([1, 2])
     await asyncio.sleep(0)
 
@@ -275,7 +289,7 @@ async def test_finish_runs_after_cancelled_message() -> None:
         done.set()
 
     calling = Calling(handle)
-    inbox = Inbox[int](calling, calling, at_once=lambda _: False, size=lambda _: 0)
+    inbox = Inbox[int](calling, calling, begins_outside_tasks=False, size=lambda _: 0)
     inbox.receive([1])
     inbox.finish(last)
 

@@ -23,7 +23,7 @@ class GroupHandler(Handler):
         super().__init__(at_once=True)
         self.group: list[tuple[int, Callable[[], None]]] = []
         self.inbox = Inbox(
-            self, self, at_once=lambda _: True, size=lambda number: number, groups=True
+            self, self, begins_outside_tasks=True, size=lambda number: number, groups=True
         )
 
     def begin_grouped(self, number: int, on_done: Callable[[], None]) -> bool:
