@@ -1,7 +1,7 @@
 """WebSocket handshakes as nearly all clients send them, checked in one pass (RFC 6455, section 4).
 
-Any other request is left to the websockets package, which takes ten times as long: it is either
-unusual, or invalid and needs the right error.
+Any other request is left to uvicorn and the websockets package, which take ten times as long: it is
+either unusual, or invalid and needs the right error.
 """
 
 import re
@@ -15,11 +15,10 @@ MAX_REQUEST_BYTES: Final = 4096
 
 _REQUEST: Final = re.compile(
     rb"GET (/[!-~]*) HTTP/1\.1\r\n"
-    rb"((?:[!#$%&'*+\-.^_`|~0-9a-z]+: (?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?\r\n)"
-    rb"{1,100})\r\n"
+    rb"((?:[!#$%&'*+\-.^_`|~0-9a-zA-Z]+: "
+    rb"(?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?\r\n){1,100})\r\n"
 )
-"""A request with its headers, as a parser of HTTP writes it: with names in lower case, and without
-white space around the values."""
+"""A request with its headers, with a space before each value and no white space after it."""
 
 _KEY: Final = re.compile(rb"[A-Za-z0-9+/]{22}==")
 _CONNECTION: Final = frozenset({b"upgrade", b"keep-alive, upgrade"})
@@ -67,4 +66,4 @@ def usual_handshake(request: bytes) -> Handshake | None:
 
 def _header(line: bytes) -> tuple[bytes, bytes]:
     name, _, value = line.partition(b": ")
-    return name, value
+    return name.lower(), value

@@ -114,6 +114,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             protocol.data_received(unparsed)
 
     def _feed(self, piece: bytes) -> None:
+        if not (self._has_requested or self._head_bytes) and self._opens_websocket(piece):
+            return
         if self._is_in_head:
             self._head_bytes += len(piece)
             if self._head_bytes > MAX_HEAD_BYTES:
@@ -121,6 +123,16 @@ class BoundedHttpProtocol(HttpToolsProtocol):
                 self.send_400_response("Request head too large.")
                 return
         super().data_received(piece)
+
+    def _opens_websocket(self, request: bytes) -> bool:
+        """Pass the connection on, before parsing, if its first request is the usual WebSocket's."""
+        take_from = getattr(self.ws_protocol_class, "take_from", None)
+        if take_from is None or not take_from(self, request):
+            return False
+        self._has_requested = True
+        self._end_head()
+        del self.parser  # it refers back to this object, which is no longer needed
+        return True
 
     def _begin_head(self) -> None:
         self._is_in_head = True

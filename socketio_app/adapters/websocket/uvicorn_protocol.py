@@ -13,8 +13,11 @@ from importlib.metadata import version
 from typing import Any
 from urllib.parse import unquote
 
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
 from websockets.datastructures import Headers
 from websockets.http11 import Response
 
@@ -26,6 +29,7 @@ from socketio_app.adapters.websocket.interface import EXTENSION, FrameHandler
 from socketio_app.adapters.websocket.owned_connection import OwnedConnection
 
 log = logging.getLogger("socketio_app.socketio")
+_uvicorn_log = logging.getLogger("uvicorn.error")
 
 MAX_EARLY_BYTES = 262_144
 """Maximum bytes received before a takeover; beyond, uvicorn handles the connection."""
@@ -70,26 +74,75 @@ class TakeoverProtocol(OwnedConnection, WebSocketsSansIOProtocol):
     _has_request = False
     _handshake: Handshake | None = None
     """The usual handshake, until websockets has to know it."""
+    handshake_initiated = False
+    handshake_complete = False
+    disconnected = False
+    initial_response: Any = None
+    close_timer: asyncio.TimerHandle | None = None
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        """Set what a usual connection needs. `_use_websockets` sets the rest if it is needed."""
+        if not config.loaded:
+            config.load()
+        self.config = config
+        self.app = config.loaded_app
+        self.loop = _loop or asyncio.get_running_loop()
+        self.logger = _uvicorn_log
+        self.root_path = config.root_path
+        self.asgi_version = config.asgi_version
+        self.app_state = app_state
+        self._server_state = server_state
+        self.connections = server_state.connections
+        self.tasks = server_state.tasks
+        self.default_headers = server_state.default_headers
+        self.queue = asyncio.Queue()
+
+    @classmethod
+    def take_from(cls, http: HttpToolsProtocol, request: bytes) -> bool:
+        """Take a new connection from the HTTP protocol if a WebSocket is opened in the usual way.
+
+        Args:
+            http: the connection's protocol, which has parsed nothing.
+            request: everything received.
+
+        Returns:
+            Whether it was taken. If not, nothing has happened.
+        """
+        handshake = usual_handshake(request) if _is_fast(http.config) else None
+        if handshake is None:
+            return False
+        http.connections.discard(http)
+        self = cls(http.config, http.server_state, http.app_state)
+        self.transport, self.server, self.client = http.transport, http.server, http.client
+        self.scheme = "wss" if http.scheme == "https" else "ws"
+        self.connections.add(self)
+        self.transport.set_protocol(self)
+        self._begin(handshake)
+        return True
 
     # Before a takeover.
 
     def _receive_as_uvicorn(self, data: bytes) -> None:
         """Handle received data as uvicorn does; the usual requests faster."""
         if not self._has_request:
-            self._has_request = True
-            is_fast = not (self.config.ws_per_message_deflate or self.conn.debug)
-            is_fast = is_fast and _answers_like_websockets() and _is_takeover_supported()
-            handshake = usual_handshake(data) if is_fast else None
+            handshake = usual_handshake(data) if _is_fast(self.config) else None
             if handshake is not None:
                 self._begin(handshake)
                 return
-        self._catch_up()
+        self._use_websockets()
         super().data_received(data)
 
     def _begin(self, handshake: Handshake) -> None:
         """Run the application for a handshake, as uvicorn's `handle_connect` does."""
+        self._has_request = True
         self._handshake = handshake
-        self.handshake_initiated = self.conn.accept_called = True
+        self.handshake_initiated = True
         raw_path, _, query_string = handshake.path.partition(b"?")
         self.scope = {
             "type": "websocket",
@@ -113,11 +166,23 @@ class TakeoverProtocol(OwnedConnection, WebSocketsSansIOProtocol):
         self.tasks.add(task)
         self._offer()
 
-    def _catch_up(self) -> None:
-        """Parse and answer the handshake with websockets: uvicorn handles the connection."""
-        handshake, self._handshake = self._handshake, None
-        if handshake is None:
+    def _use_websockets(self) -> None:
+        """Set the state of uvicorn's class, which handles the connection from now on."""
+        self._has_request = True
+        if "conn" in self.__dict__:
             return
+        given = self.__dict__.copy()
+        super().__init__(self.config, self._server_state, self.app_state, self.loop)
+        self.__dict__.update(given)
+        if self._is_writing_paused:
+            self.writable.clear()
+        handshake, self._handshake = self._handshake, None
+        if handshake is not None:
+            self._answer_with_websockets(handshake)
+
+    def _answer_with_websockets(self, handshake: Handshake) -> None:
+        """Parse a handshake again; if it is answered, record the answer."""
+        self.conn.accept_called = True
         self.conn.receive_data(handshake.request)
         self.conn.events_received()
         # uvicorn removes the date.
@@ -133,16 +198,16 @@ class TakeoverProtocol(OwnedConnection, WebSocketsSansIOProtocol):
             self._handshake is not None
             and message["type"] == "websocket.accept"
             and not (message.get("headers") or message.get("subprotocol"))
-            and self.writable.is_set()
             and not (self.handshake_complete or self.disconnected or self.transport.is_closing())
+            and not self._is_writing_paused
             # uvicorn pings over websockets, and both log that the connection is open.
-            and not (self.ping_interval or self.logger.isEnabledFor(logging.INFO))
+            and not (self.config.ws_ping_interval or self.logger.isEnabledFor(logging.INFO))
         )
         if is_usual and self._handshake is not None:
             self.handshake_complete = True
             self.transport.write(self._handshake.response(self.default_headers))
         else:
-            self._catch_up()
+            self._use_websockets()
             await super().send(message)
 
     def handle_connect(self, event: Any) -> None:
@@ -160,7 +225,8 @@ class TakeoverProtocol(OwnedConnection, WebSocketsSansIOProtocol):
         if is_rejected or self._has_connected or self._undecided is not None:
             return
         # If compression was negotiated, only uvicorn can handle it.
-        if not self.conn.extensions and _is_takeover_supported():
+        is_compressed = "conn" in self.__dict__ and self.conn.extensions
+        if not is_compressed and _is_takeover_supported():
             self._undecided = bytearray()
             extensions: dict[str, Any] = self.scope["extensions"]
             extensions[EXTENSION] = self
@@ -172,10 +238,13 @@ class TakeoverProtocol(OwnedConnection, WebSocketsSansIOProtocol):
         if self._has_connected:
             self._decline()
         self._has_connected = True
+        if self._handshake is not None:
+            return await self.queue.get()
         return await super().receive()
 
     def _decline(self) -> None:
         """Leave the connection to uvicorn: it is not taken over."""
+        self._use_websockets()
         early, self._undecided = self._undecided, None
         if early:
             self._receive_as_uvicorn(bytes(early))
@@ -196,13 +265,16 @@ class TakeoverProtocol(OwnedConnection, WebSocketsSansIOProtocol):
             pass
         except BaseException:
             self.logger.exception("Exception in ASGI application\n")
-            self.send_500_response()
+            if self._owner is None:
+                self._use_websockets()
+                self.send_500_response()
         else:
             if self._owner is not None:
                 self._free()
                 return
             if not self.handshake_complete and self.initial_response is None:
                 self.logger.error("ASGI callable returned without completing handshake.")
+                self._use_websockets()
                 self.send_500_response()
         if self._owner is not None:
             self.close(frames.NORMAL_CLOSURE)
@@ -236,7 +308,8 @@ class TakeoverProtocol(OwnedConnection, WebSocketsSansIOProtocol):
 
     def _free(self) -> None:
         """Free the state that only the handshake needed."""
-        self.stop_keepalive()
+        if "conn" in self.__dict__:
+            self.stop_keepalive()
         self.queue.put_nowait(_disconnect_event())
         given = self.__dict__
         self.__dict__ = {
@@ -266,7 +339,7 @@ class TakeoverProtocol(OwnedConnection, WebSocketsSansIOProtocol):
         self._is_writing_paused = True
         if self._owner is not None:
             self._owner.pause_writing()
-        else:
+        elif "conn" in self.__dict__:
             super().pause_writing()
 
     def resume_writing(self) -> None:
@@ -279,13 +352,14 @@ class TakeoverProtocol(OwnedConnection, WebSocketsSansIOProtocol):
             self.write(pong)
         if self._owner is not None:
             self._owner.resume_writing()
-        else:
+        elif "conn" in self.__dict__:
             super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Notify the owner of the lost connection."""
         owner = self._owner
         if owner is None:
+            self._use_websockets()
             super().connection_lost(exc)
             return
         self.connections.discard(self)
@@ -299,10 +373,16 @@ class TakeoverProtocol(OwnedConnection, WebSocketsSansIOProtocol):
     def shutdown(self) -> None:
         """Close the connection with a code that lets the client reconnect to another server."""
         if self._owner is None:
-            self._catch_up()
+            self._use_websockets()
             super().shutdown()
         else:
             self._close_for_owner(self._owner, frames.SERVICE_RESTART)
+
+
+def _is_fast(config: Config) -> bool:
+    """Whether usual handshakes are answered without websockets, which logs at level `DEBUG`."""
+    is_plain = not (config.ws_per_message_deflate or _uvicorn_log.isEnabledFor(logging.DEBUG))
+    return is_plain and _answers_like_websockets() and _is_takeover_supported()
 
 
 @cache

@@ -2,19 +2,42 @@
 
 import asyncio
 import logging
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 
 from socketio_app.adapters.websocket import handshake
 from socketio_app.adapters.websocket.handshake import usual_handshake
 from socketio_app.adapters.websocket.interface import EXTENSION
+from socketio_app.adapters.websocket.uvicorn_http_protocol import BoundedHttpProtocol
 from socketio_app.adapters.websocket.uvicorn_protocol import TakeoverProtocol
 
 pytestmark = pytest.mark.anyio
+
+
+class Protocols(NamedTuple):
+    """The classes that serve a connection, first as HTTP and then as a WebSocket."""
+
+    http: type[HttpToolsProtocol]
+    websocket: type[WebSocketsSansIOProtocol]
+
+
+UVICORN = Protocols(HttpToolsProtocol, WebSocketsSansIOProtocol)
+OURS = {
+    "both ours": Protocols(BoundedHttpProtocol, TakeoverProtocol),
+    "uvicorn's HTTP": Protocols(HttpToolsProtocol, TakeoverProtocol),
+}
+
+
+@pytest.fixture(params=OURS.values(), ids=list(OURS))
+def ours(request: pytest.FixtureRequest) -> Protocols:
+    found: Protocols = request.param
+    return found
+
 
 KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
 TEXT = b"\x81\x82\0\0\0\0hi"
@@ -22,7 +45,7 @@ TEXT = b"\x81\x82\0\0\0\0hi"
 
 USUAL = (
     b"GET /chat/%C3%A9?EIO=4&a=b HTTP/1.1\r\n"
-    b"host: example.org\r\n"
+    b"Host: example.org\r\n"
     b"upgrade: WebSocket\r\n"
     b"connection: keep-alive, Upgrade\r\n"
     b"origin: http://example.org\r\n"
@@ -43,6 +66,12 @@ class RecordingTransport:
 
     def get_extra_info(self, _name: str) -> None:
         return None
+
+    def set_protocol(self, protocol: asyncio.Protocol) -> None:
+        self.protocol = protocol
+
+    def get_protocol(self) -> asyncio.Protocol:
+        return self.protocol
 
     def write(self, data: bytes) -> None:
         self.written += data
@@ -89,12 +118,12 @@ class Rejecting:
 
 
 def started(
-    protocol_class: type[WebSocketsSansIOProtocol], request: bytes, app: Any, **options: Any
-) -> tuple[WebSocketsSansIOProtocol, RecordingTransport]:
+    protocols: Protocols, request: bytes, app: Any, **options: Any
+) -> tuple[ServerState, RecordingTransport]:
     """Begin to serve a request."""
     config = uvicorn.Config(
         app,
-        ws=protocol_class,
+        ws=protocols.websocket,
         log_config=None,
         proxy_headers=False,
         root_path="/mounted",
@@ -103,27 +132,29 @@ def started(
     config.load()
     state = ServerState()
     state.default_headers = [(b"server", b"test"), (b"X-Default", b"caf\xe9")]
-    protocol = protocol_class(config, state, {"from": "lifespan"})
     transport = RecordingTransport()
+    protocol = protocols.http(config, state, {"from": "lifespan"})
+    transport.set_protocol(protocol)
     protocol.connection_made(transport)  # type: ignore[arg-type]
     protocol.data_received(request)
-    return protocol, transport
+    return state, transport
 
 
 async def opened(
-    protocol_class: type[WebSocketsSansIOProtocol],
+    protocols: Protocols,
     request: bytes,
     app: Any,
     *more: bytes,
     **options: Any,
 ) -> RecordingTransport:
     """Serve a request, and then more data, until the application returns."""
-    protocol, transport = started(protocol_class, request, app, **options)
+    state, transport = started(protocols, request, app, **options)
     for data in more:
         await asyncio.sleep(0)
-        protocol.data_received(data)
-    while protocol.tasks:
-        await asyncio.wait(protocol.tasks)
+        if not transport.is_closed:
+            transport.protocol.data_received(data)
+    while state.tasks:
+        await asyncio.wait(state.tasks)
     return transport
 
 
@@ -137,22 +168,22 @@ def replaced(old: bytes, new: bytes) -> bytes:
     "accept", [{}, {"headers": [(b"x-more", b"1")]}, {"subprotocol": "a"}, {"subprotocol": None}]
 )
 async def test_usual_handshake_has_the_scope_and_response_of_uvicorn(
-    accept: dict[str, Any], level: int, caplog: pytest.LogCaptureFixture
+    ours: Protocols, accept: dict[str, Any], level: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(level, "uvicorn.error")
-    theirs, ours = Echo(**accept), Echo(**accept)
+    theirs, app = Echo(**accept), Echo(**accept)
 
-    expected = await opened(WebSocketsSansIOProtocol, USUAL, theirs, TEXT)
+    expected = await opened(UVICORN, USUAL, theirs, TEXT)
     logged = caplog.messages.copy()
     caplog.clear()
-    found = await opened(TakeoverProtocol, USUAL, ours, TEXT)
+    found = await opened(ours, USUAL, app, TEXT)
 
     assert usual_handshake(USUAL) is not None
-    assert isinstance(ours.scope["extensions"].pop(EXTENSION), TakeoverProtocol)
-    assert ours.scope == theirs.scope
+    assert isinstance(app.scope["extensions"].pop(EXTENSION), TakeoverProtocol)
+    assert app.scope == theirs.scope
     assert found.written == expected.written
     assert found.written.endswith(b"\r\n\r\n\x81\x02hi")
-    assert ours.received == theirs.received
+    assert app.received == theirs.received
     assert caplog.messages == logged
 
 
@@ -167,26 +198,25 @@ class Waiting:
 
 @pytest.mark.parametrize("ping_interval", [None, 20.0])
 async def test_shutdown_closes_an_accepted_websocket_as_uvicorn_does(
-    ping_interval: float | None,
+    ours: Protocols, ping_interval: float | None
 ) -> None:
     written = []
-    for protocol_class in (WebSocketsSansIOProtocol, TakeoverProtocol):
-        protocol, transport = started(
-            protocol_class, USUAL, Waiting(), ws_ping_interval=ping_interval
-        )
+    for protocols in (UVICORN, ours):
+        state, transport = started(protocols, USUAL, Waiting(), ws_ping_interval=ping_interval)
         while not transport.written:
             await asyncio.sleep(0)
-        protocol.shutdown()
-        await asyncio.wait(protocol.tasks)
+        (connection,) = state.connections
+        connection.shutdown()
+        await asyncio.wait(state.tasks)
         written.append(transport.written)
 
     assert written[1] == written[0]
     assert written[1].endswith((1012).to_bytes(2, "big"))
 
 
-async def test_usual_handshake_is_rejected_as_by_uvicorn() -> None:
-    expected = await opened(WebSocketsSansIOProtocol, USUAL, Rejecting())
-    found = await opened(TakeoverProtocol, USUAL, Rejecting())
+async def test_usual_handshake_is_rejected_as_by_uvicorn(ours: Protocols) -> None:
+    expected = await opened(UVICORN, USUAL, Rejecting())
+    found = await opened(ours, USUAL, Rejecting())
 
     assert _without_date(found.written) == _without_date(expected.written)
     assert found.written.startswith(b"HTTP/1.1 403 ")
@@ -215,7 +245,7 @@ UNUSUAL = {
     "body": replaced(b"x-empty: ", b"content-length: 3"),
     "control character": replaced(b"example.org", b"exam\x01ple.org"),
     "white space in a name": replaced(b"x-empty: ", b"x empty: "),
-    "white space after a value": replaced(b"host: example.org", b"host: example.org  "),
+    "white space after a value": replaced(b"Host: example.org", b"host: example.org  "),
     "long header": replaced(b"x-empty: ", b"x-empty: " + b"x" * 9000),
     "many headers": replaced(b"x-empty: \r\n", b"".join(b"x-%d: 1\r\n" % i for i in range(150))),
     "not HTTP": b"\x16\x03\x01\r\n\r\n",
@@ -223,30 +253,30 @@ UNUSUAL = {
 
 
 @pytest.mark.parametrize("request_bytes", UNUSUAL.values(), ids=UNUSUAL.keys())
-async def test_other_requests_are_left_to_uvicorn(request_bytes: bytes) -> None:
-    theirs, ours = Rejecting(), Rejecting()
+async def test_other_requests_are_left_to_uvicorn(ours: Protocols, request_bytes: bytes) -> None:
+    theirs, app = Rejecting(), Rejecting()
 
-    expected = await opened(WebSocketsSansIOProtocol, request_bytes, theirs)
-    found = await opened(TakeoverProtocol, request_bytes, ours)
+    expected = await opened(UVICORN, request_bytes, theirs)
+    found = await opened(ours, request_bytes, app)
 
     assert usual_handshake(request_bytes) is None
     assert _without_date(found.written) == _without_date(expected.written)
-    assert hasattr(ours, "scope") == hasattr(theirs, "scope")
+    assert hasattr(app, "scope") == hasattr(theirs, "scope")
     assert found.is_closed == expected.is_closed
 
 
-async def test_request_after_a_rejected_one_is_ignored() -> None:
-    expected = await opened(WebSocketsSansIOProtocol, UNUSUAL["other version"], Echo(), USUAL)
+async def test_request_after_a_rejected_one_is_ignored(ours: Protocols) -> None:
+    expected = await opened(UVICORN, UNUSUAL["other version"], Echo(), USUAL)
     app = Echo()
 
-    found = await opened(TakeoverProtocol, UNUSUAL["other version"], app, USUAL)
+    found = await opened(ours, UNUSUAL["other version"], app, USUAL)
 
     assert not hasattr(app, "scope")
     assert _without_date(found.written) == _without_date(expected.written)
 
 
-async def test_compression_is_still_negotiated_if_it_is_enabled() -> None:
-    found = await opened(TakeoverProtocol, USUAL, Echo(), TEXT, ws_per_message_deflate=True)
+async def test_compression_is_still_negotiated_if_it_is_enabled(ours: Protocols) -> None:
+    found = await opened(ours, USUAL, Echo(), TEXT, ws_per_message_deflate=True)
 
     assert b"Sec-WebSocket-Extensions: permessage-deflate" in found.written
 
