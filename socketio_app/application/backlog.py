@@ -55,6 +55,8 @@ class Backlog:
     def of(cls, user_id: UserId, undelivered: Sequence[Message], max_bytes: int) -> Self:
         """Create a backlog of undelivered messages, grouped by conversation, in ascending `seq`."""
         backlog = cls(user_id, max_bytes)
+        if not undelivered:
+            return backlog
         backlog._last = {message.conversation: message.seq for message in undelivered}
         backlog._read = backlog._within(undelivered)
         rest = undelivered[len(backlog._read) :]

@@ -75,6 +75,9 @@ class LiveMerge:
         Returns:
             The events to send now.
         """
+        if backlog.is_empty and not self._held:
+            self._holds_all = False
+            return ()
         for conversation in backlog.conversations:
             self.hold_room(conversation)
         return [*self.push(backlog.take()), *self.release_all()]

@@ -1,8 +1,7 @@
 """Locks by key."""
 
 from asyncio import Lock
-from collections.abc import AsyncIterator, Hashable
-from contextlib import asynccontextmanager
+from collections.abc import Hashable
 
 
 class KeyedLock:
@@ -11,17 +10,38 @@ class KeyedLock:
     def __init__(self) -> None:
         self._locks: dict[Hashable, tuple[Lock, int]] = {}
 
-    @asynccontextmanager
-    async def holding(self, key: Hashable) -> AsyncIterator[None]:
-        """Hold the key's lock. Waiters acquire it in order."""
-        lock, users = self._locks.get(key, (Lock(), 0))
-        self._locks[key] = lock, users + 1
+    def holding(self, key: Hashable) -> "Holding":
+        """Return a context manager that holds the key's lock. Waiters acquire it in order."""
+        return Holding(self._locks, key)
+
+
+class Holding:
+    """Holds the lock of a key. A generator as context manager would take three times as long."""
+
+    __slots__ = ("_key", "_locks")
+
+    def __init__(self, locks: dict[Hashable, tuple[Lock, int]], key: Hashable) -> None:
+        self._locks = locks
+        self._key = key
+
+    async def __aenter__(self) -> None:
+        found = self._locks.get(self._key)
+        lock, users = (Lock(), 0) if found is None else found
+        self._locks[self._key] = lock, users + 1
         try:
-            async with lock:
-                yield
-        finally:
-            _, users = self._locks[key]
-            if users == 1:
-                del self._locks[key]
-            else:
-                self._locks[key] = lock, users - 1
+            await lock.acquire()
+        except BaseException:
+            self._leave()
+            raise
+
+    async def __aexit__(self, *_error: object) -> None:
+        self._leave().release()
+
+    def _leave(self) -> Lock:
+        """Remove one user of the lock, and the lock with the last one."""
+        lock, users = self._locks[self._key]
+        if users == 1:
+            del self._locks[self._key]
+        else:
+            self._locks[self._key] = lock, users - 1
+        return lock

@@ -66,8 +66,10 @@ class Tokens:
         self._tokens[connection_id] = _Token(user_id, ends_at, is_warned)
         left = max(ends_at - self._clock.wall_time(), timedelta(0))
         warning = timedelta(0) if is_warned else min(WARNING, left / 2)
-        self._deadlines.set(connection_id, ends_at - warning)
-        self._tick()
+        due = ends_at - warning
+        self._deadlines.set(connection_id, due)
+        if self._timer_due is None or due < self._timer_due:
+            self._tick()
 
     def untrack(self, connection_id: ConnectionId) -> None:
         """Stop tracking a connection that is closed, or whose token does not expire."""

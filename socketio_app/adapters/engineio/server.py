@@ -149,11 +149,12 @@ class EngineServer(engineio.AsyncServer):
         session = self.context.sessions[sid] = EngineSession(self.context, sid, address)
         session.receiver = self._open_receiver(session, environ)
         try:
-            await session.send(EnginePacket(OPEN, self._open_payload(sid, transport)))
+            opening = EnginePacket(OPEN, self._open_payload(sid, transport))
             session.schedule_ping()
             self.context.connect_timeout.add(session.time_out)
             if transport == "websocket":
-                return await session.handle_get_request(environ)
+                return await session.open_over_websocket(environ, opening)
+            await session.send(opening)
             session.begin_polling()
             packets = await session.fetch(environ["asgi.receive"])
             return self._ok(packets, jsonp_index=jsonp_index)

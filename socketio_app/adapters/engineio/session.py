@@ -115,7 +115,7 @@ class EngineSession(ClientSession):
     async def handle_get_request(self, environ: dict[str, Any]) -> Any:
         """Answer a poll, or open a WebSocket."""
         if environ["asgi.scope"]["type"] == "websocket":
-            return await self._open_websocket(environ)
+            return await self._upgrade(environ)
         transport = self.transport
         if self.state is State.UPGRADING or not isinstance(transport, PollingTransport):
             return [EnginePacket(NOOP)]
@@ -133,14 +133,19 @@ class EngineSession(ClientSession):
             raise EngineIOError
         await self.transport.post(environ)
 
-    async def _open_websocket(self, environ: dict[str, Any]) -> Any:
-        """Open a WebSocket, or return a response that rejects the upgrade."""
+    async def open_over_websocket(self, environ: dict[str, Any], opening: EnginePacket) -> str:
+        """Open the session over a WebSocket, and send its OPEN packet first."""
+        await open_websocket(self, environ, opening)
+        return ""
+
+    async def _upgrade(self, environ: dict[str, Any]) -> Any:
+        """Open a WebSocket to upgrade to, or return a response that rejects the upgrade."""
         if self._is_probed or self._probes >= MAX_PROBES:
             return UPGRADE_REJECTED
-        self._is_probed = self.connected
-        self._probes += self.connected
+        self._is_probed = True
+        self._probes += 1
         try:
-            await open_websocket(self, environ)
+            await open_websocket(self, environ, None)
         except BaseException:
             self._is_probed = False
             raise
@@ -167,22 +172,33 @@ class EngineSession(ClientSession):
         if self.state is State.UPGRADING:
             self._enter(State.POLLING)
 
-    def close_late_websocket(self, websocket: WebSocket) -> None:
+    def close_late_websocket(self, websocket: WebSocket, opening: EnginePacket | None) -> None:
         """Write the unfetched packets to a WebSocket of a closed session, and close it."""
+        if opening is not None:
+            websocket.write(encode_frame(opening))
         for packet in self.transport.take_all():
             if packet.packet_type not in (NOOP, PING):
                 websocket.write(encode_frame(packet))
         self.context.remaining_packets.drop(self.sid)
         websocket.close(self._close_code)
 
-    def use_websocket(self, websocket: WebSocket) -> WebSocketTransport:
-        """Use a WebSocket from now on, also for the packets queued for polling."""
+    def use_websocket(
+        self, websocket: WebSocket, opening: EnginePacket | None = None
+    ) -> WebSocketTransport:
+        """Use a WebSocket from now on, also for the packets queued for polling.
+
+        Args:
+            websocket: an accepted WebSocket.
+            opening: the packet to send first, if the session opens with the WebSocket.
+        """
         self._enter(State.WEBSOCKET)
         polling = self.transport
         transport = self.transport = WebSocketTransport(self, websocket)
         # Before writing: early messages stay in order, and a slow reader is detected.
         websocket.set_handler(transport)
-        for packet in polling.take_all():
+        if opening is not None:
+            transport.write_packet(opening)
+        for packet in polling.take_all() if polling.is_blocked else ():
             if packet.packet_type != NOOP:
                 transport.write_packet(packet)
         self.note_direct_writer(transport.direct_writer)

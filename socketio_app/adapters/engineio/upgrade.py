@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
+from engineio.packet import Packet as EnginePacket
+
 from socketio_app.adapters.engineio.context import SessionContext
 from socketio_app.adapters.engineio.responses import rejection
 from socketio_app.adapters.websocket import frames
@@ -40,31 +42,38 @@ MAX_IGNORED = 100
 """Maximum number of control frames during an upgrade."""
 
 
-async def open_websocket(session: "EngineSession", environ: dict[str, Any]) -> None:
-    """Accept a WebSocket as the session's transport, or as the target of an upgrade."""
+async def open_websocket(
+    session: "EngineSession", environ: dict[str, Any], opening: EnginePacket | None
+) -> None:
+    """Accept a WebSocket as the session's transport, or as the target of an upgrade.
+
+    Args:
+        session: the session.
+        environ: the request.
+        opening: the session's OPEN packet; `None` for an upgrade.
+    """
     send, receive = environ["asgi.send"], environ["asgi.receive"]
-    is_upgrade = session.connected
     await send({"type": "websocket.accept"})
     max_bytes = session.context.max_message_bytes
     takeover: TakeoverWebSocket | None = (environ["asgi.scope"].get("extensions") or {}).get(
         EXTENSION
     )
     if takeover is not None and takeover.take_over(max_bytes):
-        _begin(session, takeover, is_upgrade=is_upgrade)
+        _begin(session, takeover, opening)
     else:
         _log_plain(session.context)
         websocket = AsgiWebSocket(receive, send, max_bytes)
-        _begin(session, websocket, is_upgrade=is_upgrade)
+        _begin(session, websocket, opening)
         await websocket.serve()
 
 
-def _begin(session: "EngineSession", websocket: WebSocket, *, is_upgrade: bool) -> None:
-    if is_upgrade:
+def _begin(session: "EngineSession", websocket: WebSocket, opening: EnginePacket | None) -> None:
+    if opening is None:
         websocket.set_handler(Probe(websocket, session))
     elif session.is_closing:  # it closed while the accept waited
-        session.close_late_websocket(websocket)
+        session.close_late_websocket(websocket, opening)
     else:
-        session.use_websocket(websocket)
+        session.use_websocket(websocket, opening)
 
 
 def _log_plain(context: SessionContext) -> None:
@@ -112,7 +121,7 @@ class Probe:
             self._session.use_websocket(self._websocket).receive(messages)
         else:  # the session is closed
             self._end()
-            self._session.close_late_websocket(self._websocket)
+            self._session.close_late_websocket(self._websocket, None)
 
     def pings_received(self, count: int) -> None:
         """Count control frames, and fail if there are too many: an upgrade needs only a few."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import lru_cache
 from typing import Self
 
 import attrs
@@ -82,13 +83,19 @@ class _Signed:
         match token.split("."):
             case [header, payload, signature]:
                 return cls(
-                    strict_json.json_object(strict_json.octets(header)),
+                    _header(header),
                     strict_json.octets(payload),
                     strict_json.octets(signature),
                     f"{header}.{payload}".encode(),
                 )
             case _:
                 raise strict_json.NotStrictError
+
+
+@lru_cache(maxsize=64)
+def _header(encoded: str) -> Mapping[str, object]:
+    """Decode a header. All tokens of an issuer have the same few."""
+    return strict_json.json_object(strict_json.octets(encoded))
 
 
 def _accepted(given: str | Sequence[str] | None) -> frozenset[str] | None:

@@ -1,11 +1,11 @@
 """The states of a Socket.IO session, and the transitions between them."""
 
 from collections.abc import Mapping
-from enum import Enum, auto
+from enum import StrEnum, auto
 from typing import Final
 
 
-class State(Enum):
+class State(StrEnum):
     """The state of a session."""
 
     NEW = auto()

@@ -20,6 +20,8 @@ _REQUEST: Final = re.compile(
 )
 """A request with its headers, with a space before each value and no white space after it."""
 
+_HEADER: Final = re.compile(rb"([^:]*): ([^\r]*)\r\n")
+
 _KEY: Final = re.compile(rb"[A-Za-z0-9+/]{22}==")
 _CONNECTION: Final = frozenset({b"upgrade", b"keep-alive, upgrade"})
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -48,7 +50,7 @@ def usual_handshake(request: bytes) -> Handshake | None:
     found = _REQUEST.fullmatch(request) if len(request) <= MAX_REQUEST_BYTES else None
     if found is None:
         return None
-    headers = [_header(line) for line in found[2].split(b"\r\n")[:-1]]
+    headers = [(name.lower(), value) for name, value in _HEADER.findall(found[2])]
     values = dict(headers)
     key = values.get(b"sec-websocket-key", b"")
     if (
@@ -62,8 +64,3 @@ def usual_handshake(request: bytes) -> Handshake | None:
         return None
     accept = b64encode(sha1(key + _GUID, usedforsecurity=False).digest()).decode()
     return Handshake(request, found[1], headers, [*_RESPONSE, ("Sec-WebSocket-Accept", accept)])
-
-
-def _header(line: bytes) -> tuple[bytes, bytes]:
-    name, _, value = line.partition(b": ")
-    return name.lower(), value

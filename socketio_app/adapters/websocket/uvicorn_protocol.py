@@ -34,32 +34,31 @@ _uvicorn_log = logging.getLogger("uvicorn.error")
 MAX_EARLY_BYTES = 262_144
 """Maximum bytes received before a takeover; beyond, uvicorn handles the connection."""
 
-_RETAINED = (
-    "_close_deadline",
-    "_close_finder",
-    "_gathered",
-    "_is_behind",
-    "_is_closing",
-    "_is_writing_paused",
-    "_owner",
-    "_owner_reads",
-    "_pong",
-    "_reader",
-    "_undecided",
-    "connections",
-    "disconnected",
-    "logger",
-    "loop",
-    "tasks",
-    "transport",
-    "write",
+_RETAINED = frozenset(
+    {
+        "_close_deadline",
+        "_close_finder",
+        "_gathered",
+        "_is_behind",
+        "_is_closing",
+        "_is_writing_paused",
+        "_owner",
+        "_owner_reads",
+        "_pong",
+        "_reader",
+        "_undecided",
+        "connections",
+        "disconnected",
+        "loop",
+        "tasks",
+        "transport",
+        "write",
+    }
 )
 """Attributes kept after a takeover; the rest, at least half of uvicorn's state, is freed.
 
 Up to ten of them are set in a connection that waits: an eleventh would double the dictionary.
 """
-
-_MISSING = object()
 
 
 class TakeoverProtocol(OwnedConnection, WebSocketsSansIOProtocol):
@@ -74,6 +73,7 @@ class TakeoverProtocol(OwnedConnection, WebSocketsSansIOProtocol):
     _has_request = False
     _handshake: Handshake | None = None
     """The usual handshake, until websockets has to know it."""
+    logger = _uvicorn_log
     handshake_initiated = False
     handshake_complete = False
     disconnected = False
@@ -93,7 +93,6 @@ class TakeoverProtocol(OwnedConnection, WebSocketsSansIOProtocol):
         self.config = config
         self.app = config.loaded_app
         self.loop = _loop or asyncio.get_running_loop()
-        self.logger = _uvicorn_log
         self.root_path = config.root_path
         self.asgi_version = config.asgi_version
         self.app_state = app_state
@@ -311,11 +310,10 @@ class TakeoverProtocol(OwnedConnection, WebSocketsSansIOProtocol):
         if "conn" in self.__dict__:
             self.stop_keepalive()
         self.queue.put_nowait(_disconnect_event())
-        given = self.__dict__
         self.__dict__ = {
-            name: given[name]
-            for name in _RETAINED
-            if name in given and given[name] is not getattr(type(self), name, _MISSING)
+            name: value
+            for name, value in self.__dict__.items()
+            if name in _RETAINED and value is not None
         }
 
     # Called by the transport and the server.

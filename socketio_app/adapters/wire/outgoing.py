@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import attrs
@@ -30,6 +31,7 @@ from socketio_app.application.commands import (
     TokenRefreshed,
 )
 from socketio_app.application.events import (
+    ClientLimits,
     Connected,
     Event,
     MessageDelivered,
@@ -198,9 +200,15 @@ def connected(event: Connected) -> Payload:
         "epoch": event.epoch,
         "server_time": time(event.server_time),
         "token_expires_at": _time_or_none(event.token_expires_at),
-        "limits": attrs.asdict(event.limits),
+        "limits": _limits(event.limits),
         "since": since_text(event.since),
     }
+
+
+@cache
+def _limits(limits: ClientLimits) -> Payload:
+    """Return the payload of a server's limits, of which there are as many as chats in a process."""
+    return attrs.asdict(limits)
 
 
 def _token_expiring(event: TokenExpiring) -> tuple[str, Payload]:
