@@ -38,7 +38,7 @@ from socketio_app.domain.errors import (
     UnknownCommand,
 )
 from socketio_app.domain.history import Window
-from socketio_app.entrypoints.asgi import chat_of, create_socketio_app, get_chat
+from socketio_app.entrypoints.asgi import add_chat, chat_of, create_socketio_app, get_chat
 from socketio_app.entrypoints.settings import Settings, SettingsError
 
 __all__ = [
@@ -77,6 +77,7 @@ __all__ = [
     "UnknownCommand",
     "Window",
     "WrongEventLoopError",
+    "add_chat",
     "chat_of",
     "create_socketio_app",
     "get_chat",

@@ -1,5 +1,5 @@
-"""Public import path of `create_socketio_app`."""
+"""Public import path of `create_socketio_app` and `add_chat`."""
 
-from socketio_app.entrypoints.asgi import create_socketio_app
+from socketio_app.entrypoints.asgi import add_chat, create_socketio_app
 
-__all__ = ["create_socketio_app"]
+__all__ = ["add_chat", "create_socketio_app"]

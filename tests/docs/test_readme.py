@@ -14,6 +14,7 @@ import pytest
 from tests.e2e.clients import NODE_CLIENT, PythonClient, node_is_installed, until
 from tests.e2e.conftest import NO_NODE
 from tests.e2e.serving import serving
+from tests.e2e.uvicorn_process import python_module
 from tests.tokens import SECRET, token
 
 pytestmark = pytest.mark.anyio
@@ -47,7 +48,8 @@ def test_every_python_snippet_has_a_test() -> None:
     assert len(marked) == README.count("```python\n")
     assert set(marked) == {
         "python-client",
-        "fastapi",
+        "add-chat",
+        "in-front",
         "verify-token",
         "post-from-a-route",
         "post-from-a-thread",
@@ -56,10 +58,24 @@ def test_every_python_snippet_has_a_test() -> None:
     }
 
 
+async def test_fastapi_command_serves_the_application(tmp_path: Path) -> None:
+    command = re.search(r"^\$ (fastapi dev) main.py$", README, re.MULTILINE)
+    assert command is not None
+
+    source = snippet("add-chat")
+    async with python_module(tmp_path, source, *command[1].split(), "hosted.py") as server:
+        await server.until_written(lambda written: "startup complete" in written)
+        await server.until_listening()
+        options = {"auth": {"token": token("ada")}}
+        ada = await PythonClient().open(server.url, "upgrade", options)
+        assert (await until(ada, "connected"))["user_id"] == "ada"
+        await ada.close()
+
+
 async def test_python_client_sends_a_message(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = run_snippet("fastapi", tmp_path, monkeypatch)["app"]
+    app = run_snippet("add-chat", tmp_path, monkeypatch)["app"]
     script = tmp_path / "client.py"
     script.write_text(snippet("python-client"))
 
@@ -79,7 +95,7 @@ async def test_javascript_joins_a_room_and_sends_a_message(
     if not node_is_installed():
         assert not os.environ.get("CI"), NO_NODE
         pytest.skip(NO_NODE)
-    app = run_snippet("fastapi", tmp_path, monkeypatch)["app"]
+    app = run_snippet("add-chat", tmp_path, monkeypatch)["app"]
     local = NODE_CLIENT / "node_modules/socket.io-client/build/esm/index.js"
 
     async with serving(app) as base_url:
@@ -100,10 +116,11 @@ async def test_javascript_joins_a_room_and_sends_a_message(
         assert event in said.decode()
 
 
+@pytest.mark.parametrize("name", ["add-chat", "in-front"])
 async def test_application_keeps_its_routes_beside_the_chat(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = run_snippet("fastapi", tmp_path, monkeypatch)["app"]
+    app = run_snippet(name, tmp_path, monkeypatch)["app"]
 
     async with serving(app) as base_url, aiohttp.ClientSession(base_url) as http:
         async with http.get("/hello") as answer:
@@ -169,9 +186,9 @@ async def test_client_connects_to_a_chat_below_a_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/chat.db")
-    api = run_snippet("below-a-path", tmp_path, monkeypatch)["api"]
+    app = run_snippet("below-a-path", tmp_path, monkeypatch)["app"]
 
-    async with serving(api) as base_url:
+    async with serving(app) as base_url:
         options = {"auth": {"token": token("ada")}, "path": "/chat/socket.io"}
         ada = await PythonClient().open(base_url, "polling", options)
         assert (await until(ada, "connected"))["user_id"] == "ada"
