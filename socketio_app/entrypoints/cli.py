@@ -124,7 +124,7 @@ def _introduce(settings: Settings) -> None:
 
 
 def _migrate(_options: argparse.Namespace) -> int:
-    url = Settings.from_environment(os.environ).database_url
+    url = Settings.from_environment(os.environ).store_url
     if not url.startswith("postgresql://"):
         raise UsageError("only PostgreSQL needs migrating; a SQLite file is migrated on start")
     asyncio.run(migrate_postgres(url))
@@ -133,7 +133,7 @@ def _migrate(_options: argparse.Namespace) -> int:
 
 
 def _backup(options: argparse.Namespace) -> int:
-    url = Settings.from_environment(os.environ).database_url
+    url = Settings.from_environment(os.environ).store_url
     if not url.startswith("sqlite://"):
         raise UsageError("only SQLite is supported; DATABASE_URL is not a SQLite file")
     path = Path(sqlite_file(url))

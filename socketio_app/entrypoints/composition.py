@@ -132,7 +132,7 @@ def compose(
     }
     hubs = [hub, *(each for _, each in websocket_hubs.values())]
     broadcast = HubGroup(hubs) if len(hubs) > 1 else hub
-    store = store if store is not None else create_store(settings.database_url, settings)
+    store = store if store is not None else create_store(settings.store_url, settings)
     chat = Chat(store, broadcast, verifier, clock, new_message_id, settings.limits())
     options = Options(
         cors_origins=settings.backend_cors_origins or None,

@@ -72,7 +72,7 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         host, port, *_ = self.servers[0].sockets[0].getsockname()
         address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-        store = self._settings.database_url.partition("://")[0]
+        store = self._settings.store_url.partition("://")[0]
         fields = {"address": address, "store": store, "version": version("socketio-app")}
         log.info("serving", extra=fields)
 

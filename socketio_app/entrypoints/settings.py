@@ -29,7 +29,7 @@ from socketio_app.entrypoints.parsing import (
     url_path,
     words,
 )
-from socketio_app.entrypoints.stores import MEANINGS, database_url
+from socketio_app.entrypoints.stores import MEANINGS, database_url, host_database_url
 
 __all__ = ["Settings", "SettingsError"]
 
@@ -178,9 +178,16 @@ class Settings(LimitSettings):
         "Path of the chat over plain WebSockets, such as `/ws` (docs/wire.md). If empty, there is "
         "none.",
     )
+    chat_database_url: str | None = setting(
+        None,
+        optional(database_url),
+        "Store of the chat, if the application's `DATABASE_URL` is not for the chat, which then "
+        "does not read that.",
+        secret=True,
+    )
     database_url: str = setting(
         "memory://",
-        database_url,
+        host_database_url,
         f"Store for messages and memberships: {MEANINGS}. A driver name "
         "(`postgresql+asyncpg://`) is ignored.",
         secret=True,
@@ -263,7 +270,7 @@ class Settings(LimitSettings):
         read = names() if only is None else only
         found = {name.lower(): environ.get(name) or in_file.get(name) for name in read}
         values: dict[str, Any] = {name: value for name, value in found.items() if value}
-        return cls(**values)
+        return cls(**_for_the_chat(values))
 
     @classmethod
     def from_object(cls, host_settings: object, *, only: Sequence[str] | None = None) -> Self:
@@ -285,11 +292,16 @@ class Settings(LimitSettings):
                 value = _given(host_settings, name.lower())
             if value is not None:
                 values[name.lower()] = value
-        return cls(**values)
+        return cls(**_for_the_chat(values))
 
     def replace(self, **values: Any) -> Self:
         """Return a copy with some settings replaced."""
         return attrs.evolve(self, **values)
+
+    @property
+    def store_url(self) -> str:
+        """URL of the chat's store."""
+        return self.database_url if self.chat_database_url is None else self.chat_database_url
 
     @property
     def has_key_source(self) -> bool:
@@ -322,6 +334,13 @@ def mounted_names() -> list[str]:
     """Return the names of the settings that a chat in a host application uses."""
     fields = attrs.fields(Settings)
     return [field.name.upper() for field in fields if not field.metadata["standalone"]]
+
+
+def _for_the_chat(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the given settings without a `DATABASE_URL` that is for the host application alone."""
+    if "chat_database_url" in values:
+        values.pop("database_url", None)
+    return values
 
 
 def _given(host_settings: object, name: str) -> object:

@@ -103,6 +103,16 @@ def database_url(given: object) -> str:
     return kind.normalize(f"{kind.scheme}://{rest}")
 
 
+def host_database_url(given: object) -> str:
+    """Accept the same as `database_url`; an error says what to do if it is the host's database."""
+    try:
+        return database_url(given)
+    except ValueError as error:
+        raise ValueError(
+            f"{error}; if the application needs it as it is, set CHAT_DATABASE_URL for the chat"
+        ) from None
+
+
 def create_store(url: str, limits: LimitSettings) -> Store:
     """Create the store that a normalized URL names."""
     store = _BY_SCHEME[url.partition("://")[0]].create(url, limits)

@@ -107,7 +107,8 @@ def test_each_kind_of_store_is_named_when_a_url_names_none() -> None:
 
     reason = str(error.value)
     assert reason.startswith("DATABASE_URL must begin with memory://, ")
-    assert reason.endswith(" or postgresql://")
+    assert " or postgresql://; " in reason
+    assert "set CHAT_DATABASE_URL for the chat" in reason
     assert all(kind.prefix in reason for kind in STORES)
 
 

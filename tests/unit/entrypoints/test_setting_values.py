@@ -59,7 +59,36 @@ class TestDatabaseUrl:
         ["memory://x", "memory:///", "memory://?x", "memory+x://", "memory+://", "Memory+x://y"],
     )
     def test_memory_has_neither_name_nor_driver(self, url: str) -> None:
-        assert load_error(DATABASE_URL=url) == "DATABASE_URL must be memory:// alone"
+        assert load_error(DATABASE_URL=url).startswith("DATABASE_URL must be memory:// alone")
+
+    def test_own_url_of_the_chat_wins(self) -> None:
+        urls = {"DATABASE_URL": "postgresql://app", "CHAT_DATABASE_URL": "sqlite:///chat.db"}
+
+        assert load(**urls).store_url == "sqlite:///chat.db"
+        assert Settings.from_object(urls).store_url == "sqlite:///chat.db"
+        assert load(DATABASE_URL="sqlite:///app.db").store_url == "sqlite:///app.db"
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "mysql+aiomysql://app:secret@db/app",
+            "mariadb://db/app",
+            "mssql+pyodbc://db/app",
+            "sqlite+aiosqlite:///:memory:",
+            "postgresql://db/app?connection_limit=5",
+        ],
+    )
+    def test_url_for_the_host_alone_is_not_read_if_the_chat_has_its_own(self, url: str) -> None:
+        assert load(DATABASE_URL=url, CHAT_DATABASE_URL="memory://").store_url == "memory://"
+        shown = load_error(DATABASE_URL=url)
+        assert shown.startswith("DATABASE_URL ")
+        assert shown.endswith("set CHAT_DATABASE_URL for the chat")
+        assert "secret" not in shown
+
+    def test_error_of_the_own_url_names_it(self) -> None:
+        shown = load_error(CHAT_DATABASE_URL="mysql://db/chat")
+
+        assert shown == ("CHAT_DATABASE_URL must begin with memory://, sqlite:/// or postgresql://")
 
 
 class TestWebSocketPath:

@@ -212,14 +212,18 @@ def _ignored(parse: Callable[[str], object]) -> Apply:
     return apply
 
 
-def _pooled(value: str) -> bool:
+def _number(value: str) -> int:
+    if not re.fullmatch("[0-9]{1,9}", value):
+        raise ValueError("must be a whole number")
+    return int(value)
+
+
+def _boolean(value: str) -> bool:
     return _one_of("true", "false")(value.lower()) == "true"
 
 
 def _cache_size(given: dict[str, Any], value: str) -> None:
-    if not re.fullmatch("[0-9]{1,9}", value):
-        raise ValueError("must be a whole number")
-    if int(value) == 0:
+    if _number(value) == 0:
         # Applications set this for SQLAlchemy and asyncpg behind a pooler.
         given["is_pooled"] = True
 
@@ -278,6 +282,18 @@ _PARAMETERS: Mapping[str, Apply] = {
     "channel_binding": _ignored(_one_of("disable", "prefer")),
     "gssencmode": _ignored(_one_of("disable", "prefer")),
     **{name: _entry("login", name) for name in ("passfile", "krbsrvname", "gsslib")},
+    # asyncpg leaves keepalives to the system; the chat has time-outs of its own.
+    **{
+        name: _ignored(_number)
+        for name in (
+            "keepalives",
+            "keepalives_idle",
+            "keepalives_interval",
+            "keepalives_count",
+            "tcp_user_timeout",
+        )
+    },
+    "async_fallback": _ignored(_boolean),
     "client_encoding": _ignored(_one_of("utf8", "UTF8", "utf-8", "UTF-8", "auto")),
     "options": _options,
     "search_path": _entry("session_settings", "search_path"),
@@ -285,7 +301,7 @@ _PARAMETERS: Mapping[str, Apply] = {
     "currentSchema": _schema,
     "prepared_statement_cache_size": _cache_size,
     "statement_cache_size": _cache_size,
-    "pgbouncer": _attribute("is_pooled", _pooled),
+    "pgbouncer": _attribute("is_pooled", _boolean),
 }
 
 

@@ -20,7 +20,10 @@ def sqlite_file(url: str) -> str:
     name, _, query = rest.partition("?")
     file = name.removeprefix("/")
     if file == ":memory:" or rest == "":
-        raise ValueError("must name a file, as in sqlite:///chat.db, or be memory://")
+        raise ValueError(
+            "must name a file, as in sqlite:///chat.db, or be memory://: a SQLite database in "
+            "memory belongs to a single connection"
+        )
     if not name.startswith("/") or not file or file.startswith("file:"):
         raise ValueError("must name a file, as in sqlite:///chat.db")
     unknown = {parameter.partition("=")[0] for parameter in query.split("&") if parameter}
