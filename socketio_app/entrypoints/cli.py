@@ -124,10 +124,11 @@ def _introduce(settings: Settings) -> None:
 
 
 def _migrate(_options: argparse.Namespace) -> int:
-    url = Settings.from_environment(os.environ).store_url
+    settings = Settings.from_environment(os.environ)
+    url = settings.store_url
     if not url.startswith("postgresql://"):
         raise UsageError("only PostgreSQL needs migrating; a SQLite file is migrated on start")
-    asyncio.run(migrate_postgres(url))
+    asyncio.run(migrate_postgres(url, settings.chat_database_schema))
     print("The chat's tables are up to date.")
     return 0
 

@@ -21,7 +21,14 @@ from socketio_app.application.limit_fields import (
 from socketio_app.application.limits import COMMAND_RATES, Limits
 from socketio_app.domain.identifiers import MAX_USER_ID_CHARS
 from socketio_app.domain.rates import Rate, Rates
-from socketio_app.entrypoints.parsing import integer, seconds, setting, switch
+from socketio_app.entrypoints.parsing import (
+    integer,
+    optional,
+    schema_name,
+    seconds,
+    setting,
+    switch,
+)
 
 _MAX_POSITION_BYTES = 64 + MAX_USER_ID_CHARS * 12
 """Maximum size of a position in `catch_up`: each character of an identifier may be an escaped
@@ -167,7 +174,7 @@ class ChatLimitSettings(ConnectionLimitSettings):
 
 @attrs.frozen(kw_only=True)
 class LimitSettings(ChatLimitSettings):
-    """All limits, those of the memory store included. Base class of `Settings`."""
+    """All limits, and the settings of the stores. Base class of `Settings`."""
 
     chat_memory_messages: int = setting(
         100_000,
@@ -180,4 +187,16 @@ class LimitSettings(ChatLimitSettings):
         integer(1, 100_000_000),
         "Maximum number of conversations in the memory store; a message that would start another "
         "is rejected with `unavailable`.",
+    )
+    chat_database_pool_size: int = setting(
+        10,
+        integer(1, 1000),
+        "Maximum number of connections to PostgreSQL; there is one more, which appends messages. "
+        "Commands wait for a free one for up to 10 seconds.",
+    )
+    chat_database_schema: str | None = setting(
+        None,
+        optional(schema_name),
+        "PostgreSQL schema of the chat's tables, which `socketio-app migrate` creates. If unset, "
+        "that of the URL or of the database. Other stores ignore it.",
     )

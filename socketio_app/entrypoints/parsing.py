@@ -90,6 +90,18 @@ def url_path(given: object) -> str:
     return found
 
 
+def schema_name(given: object) -> str:
+    """Accept the name of a schema in PostgreSQL, which it would otherwise truncate."""
+    found = text(given)
+    is_name = 1 <= len(found.encode()) <= _MAX_NAME_BYTES and found.isprintable()
+    if not is_name or found.startswith("pg_"):
+        raise ValueError(f"must be a schema name of at most {_MAX_NAME_BYTES} bytes")
+    return found
+
+
+_MAX_NAME_BYTES = 63
+
+
 def http_url(given: object) -> str:
     """Accept the URL of a document on a web server, without a password."""
     found = text(given)

@@ -73,7 +73,12 @@ STORES: Final[Sequence[StoreKind]] = (
         "postgresql://",
         "`postgresql://...` for several processes, with the parameters under "
         "[PostgreSQL](#postgresql)",
-        lambda url, settings: PostgresStore(url, settings.limits().max_rooms_per_user),
+        lambda url, settings: PostgresStore(
+            url,
+            settings.limits().max_rooms_per_user,
+            schema=settings.chat_database_schema,
+            max_sessions=settings.chat_database_pool_size,
+        ),
         _checked_postgres_url,
     ),
 )

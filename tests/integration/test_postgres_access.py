@@ -12,7 +12,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from socketio_app.adapters.sql.migrations import SchemaError, migrate_postgres
+from socketio_app.adapters.sql.migrations import HEAD, SchemaError, migrate_postgres
 from socketio_app.adapters.sql.postgres.session import ConnectFailedError
 from socketio_app.adapters.sql.postgres.store import PostgresStore
 from socketio_app.domain.conversations import Room
@@ -112,6 +112,42 @@ async def test_tables_are_in_the_schema_of_the_url(query: str) -> None:
         assert await connection.fetchval('SELECT count(*) FROM "Chat room".chat_message') == 1
         assert await connection.fetchval("SELECT count(*) FROM public.chat_message") == 0
         await connection.close()
+
+
+@pytest.mark.parametrize("query", ["", "?schema=public", "?pgbouncer=true"])
+async def test_schema_of_the_chat_is_created_and_used(query: str) -> None:
+    async with postgres_database() as url:
+        connection = await asyncpg.connect(url)
+        await connection.execute("DROP TABLE chat_alembic_version")
+        store = PostgresStore(f"{url}{query}", rooms_per_user=10, schema='Chat "room"')
+
+        before = [await migrate_postgres(f"{url}{query}", 'Chat "room"') for _ in range(2)]
+        await store.start()
+        await store.messages.append(draft(Room(LOBBY)))
+        await store.close()
+
+        assert before == [None, HEAD]
+        assert await connection.fetchval('SELECT count(*) FROM "Chat ""room""".chat_message') == 1
+        assert await connection.fetchval("SELECT count(*) FROM public.chat_message") == 0
+        await connection.close()
+
+
+async def test_schema_that_exists_needs_no_privilege_to_create_one() -> None:
+    async with postgres_database() as url:
+        connection = await asyncpg.connect(url)
+        role = f"chat_{connection.get_server_pid()}"
+        await connection.execute(f"CREATE ROLE {role} LOGIN")
+        await connection.execute(f"CREATE SCHEMA chat AUTHORIZATION {role}")
+        login = url.replace("postgres@", f"{role}@")
+
+        try:
+            await migrate_postgres(login, "chat")
+            with pytest.raises(SchemaError, match="permission denied for database"):
+                await migrate_postgres(login, "other")
+        finally:
+            await connection.execute(f"DROP OWNED BY {role} CASCADE")
+            await connection.execute(f"DROP ROLE {role}")
+            await connection.close()
 
 
 async def test_missing_schema_is_a_one_line_error() -> None:

@@ -211,3 +211,24 @@ async def test_connection_that_does_not_close_is_terminated(
             await connector.close()
 
         assert connection.is_closed()
+
+
+async def test_pool_opens_at_most_as_many_sessions_as_configured() -> None:
+    async with postgres_database() as url:
+        connector = Connector(parse_postgres_url(url))
+        pool = PostgresPool(connector, max_sessions=2)
+        await pool.open()
+        release = asyncio.Event()
+
+        async def hold() -> int:
+            async with pool.connection() as connection:
+                found: int = await connection.fetchval("SELECT pg_backend_pid()")
+                await release.wait()
+            return found
+
+        holders = [asyncio.create_task(hold()) for _ in range(6)]
+        release.set()
+
+        assert len(set(await asyncio.gather(*holders))) == 2
+        await pool.close()
+        await connector.close()

@@ -309,3 +309,15 @@ class TestUrlOfKeys:
     def test_other_url_is_rejected(self, url: str) -> None:
         with pytest.raises(SettingsError, match=r"^JWT_JWKS_URL must be a URL such as https://"):
             Settings(jwt_jwks_url=url)
+
+
+class TestSchema:
+    @pytest.mark.parametrize("name", ["chat", "Chat room", "x" * 63])
+    def test_name_of_a_schema_is_accepted(self, name: str) -> None:
+        assert load(CHAT_DATABASE_SCHEMA=name).chat_database_schema == name
+
+    @pytest.mark.parametrize("name", ["x" * 64, "ä" * 32, "pg_chat", "a\nb"])
+    def test_name_that_postgresql_would_change_or_reject_is_rejected(self, name: str) -> None:
+        assert load_error(CHAT_DATABASE_SCHEMA=name).startswith(
+            "CHAT_DATABASE_SCHEMA must be a schema name of at most 63 bytes"
+        )

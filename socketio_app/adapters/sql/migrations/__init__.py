@@ -6,6 +6,7 @@ from asyncpg import Connection as AsyncpgConnection
 from sqlalchemy import Connection, NullPool, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.schema import CreateSchema
 
 from socketio_app.adapters.sql import schema
 from socketio_app.adapters.sql.postgres.session import Connector
@@ -24,15 +25,15 @@ class SchemaError(StoreError):
     """The database has another schema than this code requires. The message is one line."""
 
 
-def migrate(connection: Connection) -> None:
-    """Upgrade the schema to `HEAD`.
+def migrate(connection: Connection) -> str | None:
+    """Upgrade the schema to `HEAD`, and return the revision before; `None` if there was none.
 
     Raises:
         SchemaError: the schema is from a later version of this project.
     """
     current = revision(connection)
     if current == HEAD:
-        return
+        return current
     # Importing Alembic takes a second, and is rarely necessary.
     from alembic import command
     from alembic.config import Config
@@ -48,22 +49,28 @@ def migrate(connection: Connection) -> None:
             f"the database has schema {current}, which this version does not know; "
             f"{HEAD} is required"
         ) from None
+    return current
 
 
-async def migrate_postgres(url: str) -> None:
-    """Upgrade the schema of a PostgreSQL database.
+async def migrate_postgres(url: str, schema: str | None = None) -> str | None:
+    """Upgrade the tables of the chat in a PostgreSQL database.
 
     If several processes do so concurrently, one migrates and the others wait for it.
 
     Args:
         url: a `postgresql://` URL, as for the store.
+        schema: schema of the tables, which is created if it does not exist; by default, that of
+            the URL or of the database.
+
+    Returns:
+        The revision before; `None` if there were no tables.
 
     Raises:
         DatabaseUrlError: the URL is invalid.
         ConnectFailedError: the database cannot be reached, or rejects the login.
         SchemaError: the schema is from a later version of this project, or cannot be migrated.
     """
-    parameters = parse_postgres_url(url)
+    parameters = parse_postgres_url(url, schema)
     connector = Connector(parameters, answer_timeout_seconds=None)
 
     async def connect() -> AsyncpgConnection:
@@ -76,13 +83,21 @@ async def migrate_postgres(url: str) -> None:
             for name, value in settings.items():
                 await connection.execute(_SET, {"name": name, "value": value})
             await connection.execute(_LOCK)
-            await connection.run_sync(migrate)
+            if schema is not None:
+                await connection.run_sync(_create_schema, schema)
+            return await connection.run_sync(migrate)
     except DBAPIError as error:
         cause = error.orig.__cause__ if error.orig is not None else error
         reason = str(cause or error.orig).partition("\n")[0]
         raise SchemaError(f"cannot migrate the chat tables: {reason}") from error
     finally:
         await engine.dispose()
+
+
+def _create_schema(connection: Connection, schema: str) -> None:
+    # Not IF NOT EXISTS, which needs the privilege to create one even if it exists.
+    if not inspect(connection).has_schema(schema):
+        connection.execute(CreateSchema(schema))
 
 
 # A migration may take long, and waits for transactions of running servers.

@@ -16,7 +16,7 @@ from socketio_app.adapters.sql.postgres.statements import Statement
 from socketio_app.domain.errors import Unavailable
 
 MAX_SESSIONS = 10
-"""Maximum number of sessions; further callers wait for one, first come, first served."""
+"""Default for the maximum number of sessions; further callers wait for one, in order."""
 
 MAX_WAITING = 20_000
 """Maximum number of callers that wait for a session; further ones get `Unavailable`."""
@@ -32,8 +32,9 @@ class PostgresPool:
     is acquired first, so that unneeded ones reach the maximum idle time.
     """
 
-    def __init__(self, connector: Connector) -> None:
+    def __init__(self, connector: Connector, max_sessions: int = MAX_SESSIONS) -> None:
         self._connector = connector
+        self._max_sessions = max_sessions
         self._idle: list[Session] = []
         self._waiting: deque[asyncio.Future[Session | None]] = deque()
         """Waiting callers. Each gets a session, or `None` and may open one."""
@@ -103,7 +104,7 @@ class PostgresPool:
                 return session
             self._connector.end(session)
             self._count -= 1
-        if self._count < MAX_SESSIONS:
+        if self._count < self._max_sessions:
             self._count += 1
             return await self._open_session()
         return await self._wait() or await self._open_session()

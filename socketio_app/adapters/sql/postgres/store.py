@@ -10,7 +10,7 @@ from socketio_app.adapters.sql.postgres.deliveries import PostgresDeliveries
 from socketio_app.adapters.sql.postgres.epoch import Epoch
 from socketio_app.adapters.sql.postgres.messages import PostgresMessages
 from socketio_app.adapters.sql.postgres.outbox import PostgresOutbox
-from socketio_app.adapters.sql.postgres.pool import PostgresPool
+from socketio_app.adapters.sql.postgres.pool import MAX_SESSIONS, PostgresPool
 from socketio_app.adapters.sql.postgres.rooms import PostgresRooms
 from socketio_app.adapters.sql.postgres.session import Connector
 from socketio_app.adapters.sql.postgres.url import parse_postgres_url
@@ -20,14 +20,27 @@ from socketio_app.application.store_capabilities import StoreCapabilities
 class PostgresStore:
     """Implements `Store` in a PostgreSQL database."""
 
-    def __init__(self, url: str, rooms_per_user: int) -> None:
+    def __init__(
+        self,
+        url: str,
+        rooms_per_user: int,
+        *,
+        schema: str | None = None,
+        max_sessions: int = MAX_SESSIONS,
+    ) -> None:
         """Parse the URL; `start` connects.
+
+        Args:
+            url: a `postgresql://` URL.
+            rooms_per_user: maximum number of rooms of a user.
+            schema: schema of the tables, instead of the one in the URL or the database's default.
+            max_sessions: maximum number of sessions, besides the one that appends messages.
 
         Raises:
             DatabaseUrlError: the URL is invalid.
         """
-        self._connector = Connector(parse_postgres_url(url))
-        self._pool = PostgresPool(self._connector)
+        self._connector = Connector(parse_postgres_url(url, schema))
+        self._pool = PostgresPool(self._connector, max_sessions)
         self._marks = ActivityMarks(self._pool)
         self.messages = PostgresMessages(self._connector, self._pool)
         self._epoch = Epoch(on_change=self._forget)

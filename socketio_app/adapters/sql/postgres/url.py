@@ -67,8 +67,12 @@ class ConnectionParameters:
         }
 
 
-def parse_postgres_url(url: str) -> ConnectionParameters:
+def parse_postgres_url(url: str, schema: str | None = None) -> ConnectionParameters:
     """Return the parameters in a `postgresql://` URL.
+
+    Args:
+        url: the URL.
+        schema: name of the schema of the chat's tables, instead of one in the URL.
 
     Raises:
         DatabaseUrlError: a part of it is malformed, or a parameter is not supported.
@@ -96,6 +100,8 @@ def parse_postgres_url(url: str) -> ConnectionParameters:
     for name, value in pairs:
         if name not in places:
             _apply(given, name, value)
+    if schema is not None:
+        _schema(given, schema)
     if len(given["hosts"]) > 1:
         # A standby among them would accept connections, but reject every write.
         given.setdefault("target_session_attrs", "read-write")
