@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from socketio_app.adapters.jwt import KeyConfigurationError, sign_token
-from socketio_app.adapters.sql.migrations import migrate_postgres
+from socketio_app.adapters.sql.migrations import HEAD, migrate_postgres
 from socketio_app.adapters.sql.sqlite.backup import back_up
 from socketio_app.adapters.sql.sqlite.url import sqlite_file
 from socketio_app.adapters.system import SystemClock
@@ -19,6 +19,7 @@ from socketio_app.application.commands import Actor
 from socketio_app.application.store_capabilities import StoreError
 from socketio_app.domain.errors import InvalidPayload, Unavailable
 from socketio_app.domain.identifiers import UserId
+from socketio_app.entrypoints.import_string import ImportStringError, import_object
 from socketio_app.entrypoints.settings import Settings, SettingsError
 from socketio_app.entrypoints.verifiers import MissingKeyError, key_source
 
@@ -62,7 +63,14 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--port", help="port to listen on")
     serve.set_defaults(run=_serve)
 
-    migrate = commands.add_parser("migrate", help="migrate the PostgreSQL schema")
+    migrate = commands.add_parser("migrate", help="create or migrate the tables in PostgreSQL")
+    source = migrate.add_mutually_exclusive_group()
+    source.add_argument("--database-url", help="URL of the chat's store")
+    source.add_argument(
+        "--settings",
+        metavar="MODULE:NAME",
+        help="settings object of a host application, such as app.config:settings",
+    )
     migrate.set_defaults(run=_migrate)
 
     backup = commands.add_parser("backup", help="copy the SQLite file, even while a server runs")
@@ -123,14 +131,44 @@ def _introduce(settings: Settings) -> None:
     )
 
 
-def _migrate(_options: argparse.Namespace) -> int:
-    settings = Settings.from_environment(os.environ)
+def _migrate(options: argparse.Namespace) -> int:
+    settings = _settings_of_store(options)
     url = settings.store_url
-    if not url.startswith("postgresql://"):
-        raise UsageError("only PostgreSQL needs migrating; a SQLite file is migrated on start")
-    asyncio.run(migrate_postgres(url, settings.chat_database_schema))
-    print("The chat's tables are up to date.")
+    if url.startswith("memory://"):
+        print("Nothing to migrate: messages are stored in memory (DATABASE_URL).")
+    elif url.startswith("sqlite://"):
+        print(f"Nothing to migrate: a server migrates {sqlite_file(url)} when it starts.")
+    else:
+        before = asyncio.run(migrate_postgres(url, settings.chat_database_schema))
+        print(_migrated(before))
     return 0
+
+
+def _migrated(before: str | None) -> str:
+    if before is None:
+        return f"Created the chat's tables, version {HEAD}."
+    if before == HEAD:
+        return f"The chat's tables are up to date: version {HEAD}."
+    return f"Migrated the chat's tables from version {before} to {HEAD}."
+
+
+STORE_SETTINGS = ("DATABASE_URL", "CHAT_DATABASE_URL", "CHAT_DATABASE_SCHEMA")
+
+
+def _settings_of_store(options: argparse.Namespace) -> Settings:
+    """Return the settings of the store: from the options, a host application or the environment."""
+    if options.database_url is not None:
+        given = {**os.environ, "CHAT_DATABASE_URL": options.database_url}
+        try:
+            return Settings.from_environment(given, only=STORE_SETTINGS)
+        except SettingsError as error:
+            raise UsageError(str(error).replace("CHAT_DATABASE_URL", "--database-url", 1)) from None
+    if options.settings is None:
+        return Settings.from_environment(os.environ, only=STORE_SETTINGS)
+    try:
+        return Settings.from_object(import_object(options.settings), only=STORE_SETTINGS)
+    except ImportStringError as error:
+        raise UsageError(f"--settings {options.settings} {error}") from None
 
 
 def _backup(options: argparse.Namespace) -> int:

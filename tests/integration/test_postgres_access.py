@@ -17,6 +17,7 @@ from socketio_app.adapters.sql.postgres.session import ConnectFailedError
 from socketio_app.adapters.sql.postgres.store import PostgresStore
 from socketio_app.domain.conversations import Room
 from socketio_app.domain.errors import Unavailable
+from socketio_app.entrypoints.cli import main
 from tests.builders import LOBBY, draft
 from tests.databases import postgres_database
 from tests.servers import Postgres, postgres
@@ -130,6 +131,22 @@ async def test_schema_of_the_chat_is_created_and_used(query: str) -> None:
         assert await connection.fetchval('SELECT count(*) FROM "Chat ""room""".chat_message') == 1
         assert await connection.fetchval("SELECT count(*) FROM public.chat_message") == 0
         await connection.close()
+
+
+async def test_migrate_prints_what_it_did(capsys: pytest.CaptureFixture[str]) -> None:
+    async with postgres_database() as url:
+        command = ["migrate", "--database-url", f"{url}?schema=chat"]
+        connection = await asyncpg.connect(url)
+        await connection.execute("CREATE SCHEMA chat")
+        await connection.close()
+
+        statuses = [await asyncio.to_thread(main, command) for _ in range(2)]
+
+    assert statuses == [0, 0]
+    assert capsys.readouterr().out == (
+        f"Created the chat's tables, version {HEAD}.\n"
+        f"The chat's tables are up to date: version {HEAD}.\n"
+    )
 
 
 async def test_schema_that_exists_needs_no_privilege_to_create_one() -> None:
