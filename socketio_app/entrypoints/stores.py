@@ -122,5 +122,5 @@ def create_store(url: str, limits: LimitSettings) -> Store:
     """Create the store that a normalized URL names."""
     store = _BY_SCHEME[url.partition("://")[0]].create(url, limits)
     if not store.capabilities.is_persistent:
-        log.info("messages are stored in memory and lost when this process exits (DATABASE_URL)")
+        log.warning("messages are stored in memory and lost when this process exits (DATABASE_URL)")
     return store

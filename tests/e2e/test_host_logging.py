@@ -35,3 +35,10 @@ async def test_reason_for_a_rejected_token_is_shown_with_its_address_and_never_s
     assert "reason: the token is not a well-formed JSON Web Token" in line
     assert "well-formed" not in str(answer.value)
     assert NOT_A_TOKEN not in server.written
+
+
+async def test_host_without_a_database_is_warned_that_messages_are_lost(tmp_path: Path) -> None:
+    async with uvicorn(tmp_path, HOST) as server:
+        await server.until_written(lambda written: "Uvicorn running" in written)
+
+    assert "messages are stored in memory and lost when this process exits" in server.written

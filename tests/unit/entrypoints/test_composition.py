@@ -127,13 +127,16 @@ def test_store_is_the_one_that_database_url_names(url: str, expected: type[Store
     assert type(composed.store) is expected
 
 
-def test_messages_in_memory_are_announced_as_lost(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO")
-
+def test_warning_announces_that_messages_in_memory_are_lost(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     compose(Settings(secret_key=SECRET, database_url="memory://"))
     compose(Settings(secret_key=SECRET, database_url="sqlite:///chat.db"))
 
-    lines = [record.getMessage() for record in caplog.records]
+    lines = [(record.levelname, record.getMessage()) for record in caplog.records]
     assert lines == [
-        "messages are stored in memory and lost when this process exits (DATABASE_URL)"
+        (
+            "WARNING",
+            "messages are stored in memory and lost when this process exits (DATABASE_URL)",
+        )
     ]
