@@ -7,6 +7,7 @@ import secrets
 import sys
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -90,14 +91,15 @@ def _serve(options: argparse.Namespace) -> int:
         settings = settings.replace(host=options.host)
     if options.port is not None:
         settings = settings.replace(socketio_port=options.port)
-    if options.dev:
-        settings = _for_development(settings)
-        _introduce(settings)
 
     # Imported here because uvicorn is slow to import and other commands do not need it.
     from socketio_app.entrypoints.serving import serve
 
-    serve(settings)
+    if options.dev:
+        settings = _for_development(settings)
+        serve(settings, on_started=partial(_introduce, settings))
+    else:
+        serve(settings)
     return 0
 
 

@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from types import FrameType
 
@@ -18,6 +18,7 @@ from starlette.routing import BaseRoute
 from socketio_app.adapters.compatibility import http_protocol, websocket_protocol
 from socketio_app.entrypoints.asgi import application
 from socketio_app.entrypoints.composition import Composition, compose
+from socketio_app.entrypoints.listening import bound_sockets
 from socketio_app.entrypoints.logs import Format, log_config
 from socketio_app.entrypoints.operations import serve_operations
 from socketio_app.entrypoints.settings import Settings, SettingsError
@@ -41,9 +42,14 @@ class _Server(uvicorn.Server):
     """
 
     def __init__(
-        self, config: uvicorn.Config, composition: Composition, settings: Settings
+        self,
+        config: uvicorn.Config,
+        composition: Composition,
+        settings: Settings,
+        on_started: Callable[[], object],
     ) -> None:
         super().__init__(config)
+        self._on_started = on_started
         self._composition = composition
         self._settings = settings
 
@@ -75,6 +81,7 @@ class _Server(uvicorn.Server):
         store = self._settings.store_url.partition("://")[0]
         fields = {"address": address, "store": store, "version": version("socketio-app")}
         log.info("serving", extra=fields)
+        self._on_started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Shut down in an order that loses nothing (docs/running.md)."""
@@ -104,13 +111,16 @@ def public_metrics(composition: Composition, settings: Settings) -> Sequence[Bas
     return (composition.metrics_route,)
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, on_started: Callable[[], object] = lambda: None) -> None:
     """Serve until SIGTERM or SIGINT.
 
+    Args:
+        settings: the settings.
+        on_started: called when clients can connect.
+
     Raises:
-        SettingsError: a setting is invalid.
+        SettingsError: a setting is invalid, or the port cannot be bound.
         StoreError, Unavailable: the store cannot be opened.
-        SystemExit: the port cannot be bound; uvicorn has logged why.
     """
     logging.config.dictConfig(log_config(settings.log_level, log_format(settings)))
     composition = compose(settings)
@@ -132,13 +142,18 @@ def serve(settings: Settings) -> None:
         timeout_graceful_shutdown=GRACE_SECONDS,
         server_header=False,
     )
-    server = _Server(config, composition, settings)
+    server = _Server(config, composition, settings, on_started)
+    with bound_sockets(settings) as sockets:
+        _run(server, sockets)
+
+
+def _run(server: _Server, sockets: list[socket.socket]) -> None:
     # Messages create no reference cycles, and with the default threshold collection takes a tenth
     # of the time per message. Existing objects are long-lived. Not done in a host's process.
     gc.set_threshold(GARBAGE_THRESHOLD, 20, 20)
     gc.freeze()
     # After a clean shutdown uvicorn raises the signal again; SIGINT becomes KeyboardInterrupt.
     with contextlib.suppress(KeyboardInterrupt):
-        server.run()
+        server.run(sockets)
     if not server.started:
         sys.exit(1)

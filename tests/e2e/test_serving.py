@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -121,6 +122,61 @@ async def test_default_port_follows_api_port(tmp_path: Path) -> None:
 
     async with served(tmp_path, SECRET_KEY=SECRET, PORT=str(port - 1), SOCKETIO_PORT="") as server:
         del server
+
+
+async def test_port_in_use_is_a_one_line_error_before_any_token_is_printed(
+    tmp_path: Path,
+) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+
+        process = await asyncio.create_subprocess_exec(
+            *SERVE,
+            "--dev",
+            "--port",
+            port,
+            cwd=tmp_path,
+            env={"PATH": os.environ["PATH"], "DATABASE_URL": f"sqlite:///{tmp_path}/chat.db"},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        printed, errors = await process.communicate()
+
+    assert process.returncode == 2
+    place = f"SOCKETIO_PORT {port} of HOST 127.0.0.1"
+    assert errors.decode() == f"socketio-app: cannot bind {place}: Address already in use\n"
+    assert b"A token for" not in printed
+    assert not (tmp_path / "chat.db").exists()
+
+
+async def test_every_address_of_the_host_is_served(tmp_path: Path) -> None:
+    async with served(tmp_path, SECRET_KEY=SECRET, HOST="localhost") as server:
+        port = server.url.rpartition(":")[2]
+        places = await asyncio.get_running_loop().getaddrinfo("localhost", port, proto=6)
+
+        for *_, (address, *_) in places:
+            _, writer = await asyncio.open_connection(str(address), port)
+            writer.close()
+
+
+async def test_host_without_an_address_is_a_one_line_error(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *SERVE,
+        "--host",
+        "no-such-host.invalid",
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "SECRET_KEY": SECRET},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, errors = await process.communicate()
+
+    last = errors.decode().splitlines()[-1]
+    assert process.returncode == 2
+    assert last.startswith(
+        "socketio-app: cannot bind SOCKETIO_PORT 8001 of HOST no-such-host.invalid: "
+    )
 
 
 async def test_port_option_overrides_environment(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -37,7 +38,12 @@ def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
     """The settings that `serve` was called with, instead of serving."""
     received: list[Settings] = []
-    monkeypatch.setattr(serving, "serve", received.append)
+
+    def serve(settings: Settings, on_started: Callable[[], object] = lambda: None) -> None:
+        received.append(settings)
+        on_started()
+
+    monkeypatch.setattr(serving, "serve", serve)
     return received
 
 
