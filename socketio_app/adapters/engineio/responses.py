@@ -10,12 +10,17 @@ DENIAL = "websocket.http.response"
 """ASGI extension "Websocket Denial Response": an HTTP response to a WebSocket handshake."""
 
 
+_VARY: Final = (b"vary", b"Origin")
+"""For caches: whether a request is allowed, and the header that says so, depend on its origin."""
+
+
 async def make_response(
     status: str, headers: list[tuple[str, str]], body: bytes, environ: dict[str, Any]
 ) -> None:
     """Send an HTTP response, also to a WebSocket handshake if the server supports that.
 
-    Other servers reject the handshake with status 403.
+    Other servers reject the handshake with status 403. Names of headers are in lower case, as ASGI
+    requires: otherwise, middleware does not find them, and adds a second one.
     """
     scope, send = environ["asgi.scope"], environ["asgi.send"]
     kind = "http.response"
@@ -24,7 +29,8 @@ async def make_response(
             await send({"type": "websocket.close", "reason": body.decode()})
             return
         kind = DENIAL
-    encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    encoded = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    encoded.append(_VARY)
     start = {"type": f"{kind}.start", "status": int(status.split(" ")[0]), "headers": encoded}
     await send(start)
     await send({"type": f"{kind}.body", "body": body})
