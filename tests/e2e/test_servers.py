@@ -49,6 +49,20 @@ settings = Settings(secret_key="{SECRET}", rate_limits=False)
 app = application(compose(settings, slice_connections={SLICE_CONNECTIONS}))
 """
 
+APPLICATION_WITH_ADDED_CHAT = f"""
+from fastapi import FastAPI
+from socketio_app import Settings, add_chat
+
+app = FastAPI()
+add_chat(app, settings=Settings(secret_key="{SECRET}"))
+
+
+@app.get("/healthz")
+async def healthz() -> dict[str, str]:
+    return {{"status": "ok"}}
+"""
+SERVERS_OF_APPLICATIONS = {"daphne", "granian", "gunicorn", "hypercorn", "uvicorn-TakeoverProtocol"}
+
 
 @attrs.frozen
 class Server:
@@ -85,10 +99,18 @@ def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
     """Run a documented command on another port, with small slices for large rooms."""
-    program, *arguments = shlex.split(request.param)
+    with running(request.param, APPLICATION, tmp_path_factory) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def running(
+    command: str, application: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    program, *arguments = shlex.split(command)
     skip_where_missing(program)
     folder, port = tmp_path_factory.mktemp(program), str(free_port())
-    (folder / "main.py").write_text(APPLICATION)
+    (folder / "main.py").write_text(application)
     for name, code in MODULES:
         (folder / name).write_text(code)
     binaries = Path(sys.executable).parent
@@ -201,3 +223,18 @@ async def test_server_sends_no_websocket_pings(server: Server) -> None:
 async def test_members_of_large_room_get_all_messages_in_order(server: Server) -> None:
     await all_messages_reach_all_members(server.url, RECIPIENTS, "deflate")
     assert "Traceback" not in server.log.read_text()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [each for each in COMMANDS if name_of(each) in SERVERS_OF_APPLICATIONS],
+    ids=name_of,
+)
+async def test_server_runs_application_with_added_chat(
+    command: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with running(command, APPLICATION_WITH_ADDED_CHAT, tmp_path_factory) as server:
+        async with clients(server.url, ann="upgrade", bob="websocket") as (ann, bob):
+            await ann.call("send_personal_message", {"to_user_id": "bob", "content": "hi"})
+            assert (await until(bob, "receive_personal_message"))["content"] == "hi"
+        assert "Traceback" not in server.log.read_text()

@@ -17,11 +17,24 @@ from socketio_app.main import create_socketio_app
 app = create_socketio_app()
 """
 
+APPLICATION_WITH_ADDED_CHAT = """
+from fastapi import FastAPI
+from socketio_app import add_chat
+
+app = FastAPI()
+add_chat(app)
+"""
+
 REFUSAL = "another worker of this server is already running: run one worker, or use PostgreSQL"
 
 
-async def test_second_worker_with_chat_in_memory_is_rejected(tmp_path: Path) -> None:
-    async with uvicorn(tmp_path, APPLICATION, "--workers", "2") as server:
+@pytest.mark.parametrize(
+    "application", [APPLICATION, APPLICATION_WITH_ADDED_CHAT], ids=["in-front", "added"]
+)
+async def test_second_worker_with_chat_in_memory_is_rejected(
+    application: str, tmp_path: Path
+) -> None:
+    async with uvicorn(tmp_path, application, "--workers", "2") as server:
         await server.until_written(
             lambda written: REFUSAL in written and "startup complete" in written
         )
