@@ -1,9 +1,10 @@
 """Token verification by a function of the host application."""
 
 import asyncio
+import contextlib
 import inspect
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, Final, TypeAlias
@@ -35,6 +36,28 @@ def takes_request(verify_token: Callable[..., object]) -> bool:
 
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+def check_verify_token(verify_token: Callable[..., object]) -> None:
+    """Check that a function can be called with a token, or with a token and the request.
+
+    Raises:
+        TypeError: it cannot, and would reject every token.
+    """
+    try:
+        signature = inspect.signature(verify_token)
+    except (TypeError, ValueError):
+        return
+    calls: Sequence[tuple[Sequence[str], Mapping[str, str]]] = (
+        (("token",), {}),
+        (("token", "request"), {}),
+        (("token",), {"request": "request"}),
+    )
+    for arguments, named in calls:
+        with contextlib.suppress(TypeError):
+            signature.bind(*arguments, **named)
+            return
+    raise TypeError("verify_token must take a token, and optionally the request")
 
 
 class CustomVerifier:

@@ -8,6 +8,7 @@ from socketio_app.adapters.custom_verifier import (
     CustomRequestVerifier,
     CustomVerifier,
     VerifyToken,
+    check_verify_token,
     takes_request,
 )
 from socketio_app.adapters.jwt import (
@@ -33,7 +34,9 @@ def custom_verifier(verify_token: VerifyToken, settings: Settings, clock: Clock)
     Raises:
         SettingsError: the function takes the request, and any website could open connections with
             its visitors' cookies.
+        TypeError: the function takes other arguments.
     """
+    check_verify_token(verify_token)
     if not takes_request(verify_token):
         return CustomVerifier(verify_token, clock)
     of_any_website = _ORIGINS_OF_ANY_WEBSITE.intersection(settings.backend_cors_origins)

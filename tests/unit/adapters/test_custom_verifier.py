@@ -16,6 +16,7 @@ from starlette.requests import HTTPConnection
 from socketio_app.adapters.custom_verifier import (
     CustomRequestVerifier,
     CustomVerifier,
+    check_verify_token,
     takes_request,
 )
 from socketio_app.application.ports import Identity
@@ -360,6 +361,28 @@ def test_second_required_parameter_or_one_named_request_takes_the_request(
     verify_token: Callable[..., object], expected: bool
 ) -> None:
     assert takes_request(verify_token) is expected
+
+
+def without_parameters() -> None: ...
+def with_three_parameters(token: str, request: HTTPConnection, database: object) -> None: ...
+def with_required_name(token: str, *, database: object) -> None: ...
+
+
+@pytest.mark.parametrize(
+    "verify_token", [without_parameters, with_three_parameters, with_required_name]
+)
+def test_function_that_takes_other_arguments_is_an_error(
+    verify_token: Callable[..., object],
+) -> None:
+    with pytest.raises(TypeError, match=r"^verify_token must take a token, and optionally the req"):
+        check_verify_token(verify_token)
+
+
+@pytest.mark.parametrize(
+    "verify_token", [with_default, with_request, with_request_by_name, with_optional_request, str]
+)
+def test_function_that_takes_a_token_is_accepted(verify_token: Callable[..., object]) -> None:
+    check_verify_token(verify_token)
 
 
 @pytest.mark.parametrize("by_name", [True, False])

@@ -1,5 +1,6 @@
 """A real HTTP server that publishes keys, and fails in the ways of real ones."""
 
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.owner.answer(self)
 
     def log_message(self, *_arguments: object) -> None: ...
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, *_request: object) -> None:
+        """Print nothing: a client that does not trust the server closes the connection."""
 
 
 @attrs.define(eq=False)
@@ -84,12 +90,15 @@ def closing(_server: KeyServer, request: BaseHTTPRequestHandler) -> None:
 
 @contextmanager
 def key_server(
-    behave: Callable[[KeyServer, BaseHTTPRequestHandler], None],
+    behave: Callable[[KeyServer, BaseHTTPRequestHandler], None], tls: ssl.SSLContext | None = None
 ) -> Iterator[KeyServer]:
-    """Serve on a free port of the loopback interface."""
-    http = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    """Serve on a free port of the loopback interface, with TLS if given."""
+    http = _Server(("127.0.0.1", 0), _Handler)
     http.daemon_threads = True
-    server = KeyServer(f"http://127.0.0.1:{http.server_port}/jwks.json", behave)
+    if tls is not None:
+        http.socket = tls.wrap_socket(http.socket, server_side=True)
+    scheme = "http" if tls is None else "https"
+    server = KeyServer(f"{scheme}://127.0.0.1:{http.server_port}/jwks.json", behave)
     http.owner = server  # type: ignore[attr-defined]
     thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

@@ -2,15 +2,23 @@
 
 import asyncio
 import logging
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
 from socketio_app.adapters.jwt import JwtVerifier, KeyConfigurationError, http_fetch
 from socketio_app.adapters.jwt.http_fetch import MAX_BYTES
@@ -316,3 +324,56 @@ async def test_nobody_waits_for_a_server_that_is_known_to_fail() -> None:
         while issuer.server.requests < 3:
             await asyncio.sleep(0)
         answering.set()
+
+
+# TLS and proxies.
+
+
+@pytest.fixture
+def certificate_file(tmp_path: Path) -> Path:
+    """A certificate of 127.0.0.1 that nobody has signed, with its key."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, EC_KEY.public_key(), serial_number=1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
+        )
+        .sign(EC_KEY, hashes.SHA256())
+    )
+    file = tmp_path / "certificate.pem"
+    file.write_bytes(made.public_bytes(Encoding.PEM) + private_pem(EC_KEY))
+    return file
+
+
+@pytest.mark.parametrize("is_trusted", [True, False])
+async def test_certificate_of_the_server_is_verified(
+    is_trusted: bool,
+    certificate_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    if is_trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate_file))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate_file)
+
+    with key_server(OLD_KEYS, tls) as server:
+        issuer = Issuer(server)
+        if is_trusted:
+            assert await issuer.accepts(of_old_key())
+        else:
+            assert await issuer.is_unavailable()
+
+    assert ("certificate verify failed" in caplog.text) is not is_trusted
+
+
+async def test_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    with key_server(OLD_KEYS) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url.removesuffix("/jwks.json"))
+        issuer = Issuer(KeyServer("http://issuer.invalid/jwks.json", OLD_KEYS))
+
+        assert await issuer.accepts(of_old_key())
+        assert proxy.requests == 1
