@@ -38,6 +38,9 @@ from socketio_app.adapters.sql.postgres import (
 from socketio_app.adapters.sql.sqlite import reader as sqlite_reader
 from socketio_app.adapters.sql.sqlite import writer as sqlite_writer
 from socketio_app.adapters.sql.sqlite.store import SqliteStore
+from socketio_app.domain.conversations import Conversation, Room
+from socketio_app.domain.identifiers import RoomId
+from tests.builders import draft
 from tests.databases import postgres_database
 
 pytestmark = pytest.mark.anyio
@@ -239,3 +242,29 @@ async def test_no_query_on_postgresql_has_to_scan_a_table() -> None:
             assert plan
             assert [line for line in plan if "Seq Scan on chat_" in line] == [], query
         await connection.close()
+
+
+async def test_append_does_not_compare_the_messages_of_a_batch_with_each_other() -> None:
+    async with postgres_database() as url:
+        connection = await asyncpg.connect(url, server_settings=dict(postgres_messages.APPENDING))
+        rooms: list[Conversation] = [Room(RoomId(f"room{number}")) for number in range(100)]
+        ids = await postgres_append.find_or_insert(connection, rooms)
+        plans: list[str] = []
+        connection.add_log_listener(lambda _, message: plans.append(str(message)))
+        await connection.execute(_EXPLAIN_ALL)
+
+        await postgres_append.append(connection, [draft(each) for each in rooms], ids)
+
+        assert [plan for plan in plans if "INSERT INTO chat_message" in plan]
+        removed = [re.findall(r"Removed by (?:Join )?Filter: (\d+)", plan) for plan in plans]
+        assert sum(int(each) for found in removed for each in found) <= 10 * len(rooms)
+        await connection.close()
+
+
+_EXPLAIN_ALL = """
+    LOAD 'auto_explain';
+    SET auto_explain.log_min_duration = 0;
+    SET auto_explain.log_nested_statements = on;
+    SET auto_explain.log_analyze = on;
+    SET client_min_messages = log
+"""
