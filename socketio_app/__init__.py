@@ -39,6 +39,7 @@ from socketio_app.domain.errors import (
 )
 from socketio_app.domain.history import Window
 from socketio_app.entrypoints.asgi import add_chat, chat_of, create_socketio_app, get_chat
+from socketio_app.entrypoints.error_responses import handle_chat_error
 from socketio_app.entrypoints.settings import Settings, SettingsError
 
 __all__ = [
@@ -81,4 +82,5 @@ __all__ = [
     "chat_of",
     "create_socketio_app",
     "get_chat",
+    "handle_chat_error",
 ]

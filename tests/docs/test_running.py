@@ -1,11 +1,15 @@
 """The page for operators agrees with the code."""
 
 import re
+import runpy
 from pathlib import Path
-from typing import get_args
+from typing import Annotated, get_args
 
 import pytest
+from fastapi import Depends, FastAPI
+from starlette.testclient import TestClient
 
+from socketio_app import Chat, Room, get_chat
 from socketio_app.adapters.prometheus import exported_name
 from socketio_app.application.metric_fields import MetricDefinition, definitions
 from socketio_app.application.metrics import Metrics
@@ -74,3 +78,27 @@ def test_page_has_every_field_of_the_log() -> None:
 def test_page_has_every_file_in_deploy() -> None:
     for file in (ROOT / "deploy").iterdir():
         assert f"`{file.name}`" in PAGE
+
+
+def run_snippet(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FastAPI:
+    """Run a snippet of the page; return its application."""
+    found = re.search(rf"<!-- snippet: {name} -->\n```python\n(.*?)```", PAGE, re.DOTALL)
+    assert found is not None
+    monkeypatch.setenv("SECRET_KEY", SECRET)
+    module = tmp_path / "module.py"
+    module.write_text(found[1])
+    app: FastAPI = runpy.run_path(str(module))["app"]
+    return app
+
+
+def test_route_responds_to_error_of_chat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = run_snippet("handle-chat-error", tmp_path, monkeypatch)
+
+    @app.post("/send")
+    async def send(chat: Annotated[Chat, Depends(get_chat)]) -> None:
+        await chat.send("ada", Room("lobby"), "Hello")
+
+    with TestClient(app) as client:
+        answer = client.post("/send")
+    assert answer.status_code == 403
+    assert answer.json()["detail"]["code"] == "not_a_member"
