@@ -17,6 +17,7 @@ class RecordingWriter:
     """
 
     frames: list[Frame] = attrs.field(factory=list)
+    address: str | None = None
     is_slow: bool = False
     """Whether the client reads slowly."""
     takes_bytes: bool = False

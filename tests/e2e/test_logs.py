@@ -141,6 +141,7 @@ async def test_rejected_token_refresh_logs_one_line_with_its_user_and_reason(
 
     (rejected,) = events(log, "token refresh rejected")
     assert (rejected["user"], rejected["reason"]) == ("ada", "the token belongs to another user")
+    assert (rejected["level"], rejected["address"]) == ("warning", "127.0.0.1")
 
 
 @pytest.mark.anyio

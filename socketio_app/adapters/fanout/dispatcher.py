@@ -188,7 +188,9 @@ class CommandDispatcher:
         self, actor: Actor, subscriber: Subscriber, request: Request, error: ChatError
     ) -> None:
         if isinstance(error, TokenRejected):
-            source = {"connection": actor.connection_id, "user": actor.user_id}
+            source: dict[str, object] = {"connection": actor.connection_id, "user": actor.user_id}
+            if subscriber.address is not None:
+                source["address"] = subscriber.address
             self._rejections.rejected("token refresh rejected", error, source)
         subscriber.write(request.error_frame(outgoing.error_payload(error)))
         if self._chat.refusal_limit.exceeded(actor, error, request.size):

@@ -43,11 +43,6 @@ class Client(ConnectionWriter, Protocol):
         """The session's id."""
         ...
 
-    @property
-    def address(self) -> str | None:
-        """The client's IPv4 address or IPv6 network; `None` if unknown."""
-        ...
-
     def watch_direct_writer(self, on_direct_writer: Callable[[FrameWriter | None], None]) -> None:
         """Call back, now and on every change, with what writes frames directly, if anything."""
         ...

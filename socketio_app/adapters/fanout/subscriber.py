@@ -26,6 +26,11 @@ log = logging.getLogger("socketio_app.socketio")
 class ConnectionWriter(Protocol):
     """The writing side of a connection to a client."""
 
+    @property
+    def address(self) -> str | None:
+        """The client's IPv4 address or IPv6 network; `None` if unknown."""
+        ...
+
     def write(self, frame: Frame) -> None:
         """Send a frame after earlier ones. Never waits."""
         ...
@@ -80,6 +85,11 @@ class Subscriber:
         self.write = self._writer.write
         self.expect = self._writer.expect
         self._merge = LiveMerge(holds_all=True)
+
+    @property
+    def address(self) -> str | None:
+        """The client's IPv4 address or IPv6 network; `None` if unknown."""
+        return self._writer.address
 
     def set_direct_writer(self, writer: FrameWriter | None) -> None:
         """Set what writes frames directly, if anything."""
