@@ -9,10 +9,11 @@ from typing import Any
 
 import aiohttp
 import pytest
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Request, Response
+from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import HTTPConnection
 
-from socketio_app import create_socketio_app
+from socketio_app import add_chat, create_socketio_app
 from socketio_app.entrypoints.settings import Settings, SettingsError
 from tests.e2e.clients import (
     PythonClient,
@@ -26,6 +27,7 @@ from tests.e2e.conftest import NO_NODE
 from tests.e2e.json_client import PATH, JsonClient
 from tests.e2e.plain_websocket.shared import plain, status_of_handshake
 from tests.e2e.serving import serving
+from tests.tokens import SECRET
 
 pytestmark = pytest.mark.anyio
 
@@ -96,6 +98,29 @@ async def test_cookie_of_the_login_route_connects() -> None:
 
         assert (await until(bob, "connected"))["user_id"] == "bob"
         await bob.close()
+
+
+@pytest.mark.parametrize("transport", ["polling", "websocket"])
+async def test_session_of_the_middleware_authenticates(transport: Transport) -> None:
+    api = FastAPI()
+    api.add_middleware(SessionMiddleware, secret_key=SECRET)
+
+    @api.post("/login")
+    async def log_in(request: Request) -> None:
+        request.session["user_id"] = 42
+
+    def verify_session(_token: str | None, request: HTTPConnection) -> object:
+        return request.session.get("user_id")
+
+    add_chat(api, settings={}, verify_token=verify_session)
+    async with serving(api) as url, aiohttp.ClientSession(url) as http:
+        async with http.post("/login") as answer:
+            cookie = {"Cookie": f"session={answer.cookies['session'].value}"}
+
+        user = await PythonClient().open(url, transport, {"extraHeaders": cookie})
+
+        assert (await until(user, "connected"))["user_id"] == "42"
+        await user.close()
 
 
 @pytest.mark.parametrize("transport", ["polling", "websocket"])
