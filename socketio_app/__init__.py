@@ -40,6 +40,7 @@ from socketio_app.domain.errors import (
 from socketio_app.domain.history import Window
 from socketio_app.entrypoints.asgi import add_chat, chat_of, create_socketio_app, get_chat
 from socketio_app.entrypoints.error_responses import handle_chat_error
+from socketio_app.entrypoints.operations_app import operations_app
 from socketio_app.entrypoints.settings import Settings, SettingsError
 
 __all__ = [
@@ -83,4 +84,5 @@ __all__ = [
     "create_socketio_app",
     "get_chat",
     "handle_chat_error",
+    "operations_app",
 ]

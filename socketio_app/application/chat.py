@@ -17,6 +17,7 @@ from socketio_app.application.limits import Limits
 from socketio_app.application.locks import KeyedLock
 from socketio_app.application.membership import Membership
 from socketio_app.application.messaging import Messaging
+from socketio_app.application.metrics import Metrics
 from socketio_app.application.outbox import HostConnection, QueuedMessage
 from socketio_app.application.ports import Broadcast, Clock, NewMessageId, Store, TokenVerifier
 from socketio_app.application.publishing import Publisher
@@ -51,6 +52,7 @@ class Chat(ChatMethods):
         clock: Clock,
         new_message_id: NewMessageId,
         limits: Limits,
+        metrics: Metrics | None = None,
     ) -> None:
         self._broadcast = broadcast
         self._connections = Connections(limits.max_connections_per_user)
@@ -87,6 +89,8 @@ class Chat(ChatMethods):
         """For transports: decides when to close a connection that keeps being rejected."""
         self.readiness = Readiness(store)
         """For load balancers: whether this server accepts new clients."""
+        self.metrics = metrics
+        """For operators: the metrics of the chat, if they are collected (`operations_app`)."""
         use_cases = use_cases_of(messaging, membership, typing, reading, tokens)
         self._use_cases = {
             command: reads.serialize(use_case) if command.takes_turns else use_case

@@ -11,7 +11,7 @@ from socketio_app.domain.errors import Unavailable
 
 log = logging.getLogger("socketio_app")
 
-NotReadyReason = Literal["draining", "store_unavailable"]
+NotReadyReason = Literal["not_started", "draining", "store_unavailable"]
 """Why the server is not ready."""
 
 STORE_CHECK_TIMEOUT = timedelta(seconds=2)
@@ -19,7 +19,7 @@ STORE_CHECK_TIMEOUT = timedelta(seconds=2)
 
 
 class Readiness:
-    """Reports whether the server is draining and whether the store responds.
+    """Reports whether the server has started, is draining, and whether the store responds.
 
     Concurrent requests share a single store check.
 
@@ -32,20 +32,20 @@ class Readiness:
         self._store = store
         self._limit = limit
         self._asking: asyncio.Task[bool] | None = None
-        self._is_draining = False
+        self._reason: NotReadyReason | None = "not_started"
 
     def drain(self) -> None:
         """Report that the server is not ready because it is about to shut down."""
-        self._is_draining = True
+        self._reason = "draining"
 
     def open(self) -> None:
-        """Stop draining, when the chat is started or restarted."""
-        self._is_draining = False
+        """Report the state of the store, from now on: the chat has started, or started again."""
+        self._reason = None
 
     async def not_ready_reason(self) -> NotReadyReason | None:
         """Return why the server is not ready, or `None` if it is."""
-        if self._is_draining:
-            return "draining"
+        if self._reason is not None:
+            return self._reason
         if self._asking is None:
             self._asking = start_task(self._store_answers())
             self._asking.add_done_callback(self._asked)

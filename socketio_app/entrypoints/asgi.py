@@ -36,6 +36,7 @@ def create_socketio_app(
     store: Store | None = None,
     websocket_path: str | None = None,
     socketio_path: str = SOCKETIO_PATH,
+    metrics: bool = False,
 ) -> Starlette:
     """Create an ASGI application that serves the chat in front of another application.
 
@@ -58,6 +59,7 @@ def create_socketio_app(
         websocket_path: the path of the chat over plain WebSockets, such as `/ws`; by default, the
             setting `WEBSOCKET_PATH`.
         socketio_path: the path of the chat over Socket.IO, which is the clients' option `path`.
+        metrics: whether to collect metrics for `operations_app`.
 
     Raises:
         SettingsError: a setting is invalid; the message is one line that names it.
@@ -67,7 +69,7 @@ def create_socketio_app(
         raise ValueError("this application already serves a chat: serve it as it is")
     loaded = _load(settings, websocket_path)
     path = checked_path(socketio_path, loaded.websocket_path)
-    composition = compose(loaded, verify_token=verify_token, store=store)
+    composition = compose(loaded, verify_token=verify_token, store=store, collects_metrics=metrics)
     return application(composition, app, socketio_path=path)
 
 
@@ -79,6 +81,7 @@ def add_chat(
     store: Store | None = None,
     websocket_path: str | None = None,
     socketio_path: str = SOCKETIO_PATH,
+    metrics: bool = False,
 ) -> Chat:
     """Add the chat to a FastAPI or Starlette application, and return it.
 
@@ -94,6 +97,7 @@ def add_chat(
         store: the store to use instead of the one that `DATABASE_URL` names.
         websocket_path: the path of the chat over plain WebSockets.
         socketio_path: the path of the chat over Socket.IO, which is the clients' option `path`.
+        metrics: whether to collect metrics for `operations_app`.
 
     Raises:
         SettingsError: a setting is invalid; the message is one line that names it.
@@ -109,7 +113,7 @@ def add_chat(
         raise ValueError("this application already serves a chat")
     loaded = _load(settings, websocket_path)
     path = checked_path(socketio_path, loaded.websocket_path)
-    composition = compose(loaded, verify_token=verify_token, store=store)
+    composition = compose(loaded, verify_token=verify_token, store=store, collects_metrics=metrics)
     add_to(app, composition, path)
     return composition.chat
 

@@ -103,6 +103,7 @@ def compose(
     *,
     verify_token: VerifyToken | None = None,
     store: Store | None = None,
+    collects_metrics: bool = False,
     slice_connections: int = SLICE_CONNECTIONS,
 ) -> Composition:
     """Compose a chat from its settings.
@@ -111,6 +112,7 @@ def compose(
         settings: the settings.
         verify_token: a function that verifies tokens instead of the configured keys.
         store: the store to use instead of the configured one.
+        collects_metrics: whether to collect metrics even if they have no port.
         slice_connections: see `Hub`.
 
     Raises:
@@ -122,7 +124,7 @@ def compose(
         if verify_token is None
         else custom_verifier(verify_token, settings, clock)
     )
-    metrics = Metrics(COMMANDS) if settings.metrics_port else None
+    metrics = Metrics(COMMANDS) if collects_metrics or settings.metrics_port else None
     tracing = configured_tracing()
     hub = Hub(SocketIOServer.encoding, slice_connections, metrics)
     websocket_hubs = {
@@ -133,7 +135,7 @@ def compose(
     hubs = [hub, *(each for _, each in websocket_hubs.values())]
     broadcast = HubGroup(hubs) if len(hubs) > 1 else hub
     store = store if store is not None else create_store(settings.store_url, settings)
-    chat = Chat(store, broadcast, verifier, clock, new_message_id, settings.limits())
+    chat = Chat(store, broadcast, verifier, clock, new_message_id, settings.limits(), metrics)
     options = Options(
         cors_origins=settings.backend_cors_origins or None,
         max_frame_bytes=settings.max_frame_bytes,

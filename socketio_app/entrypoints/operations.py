@@ -5,11 +5,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import uvicorn
-from starlette.applications import Starlette
 from uvicorn.server import ServerState
 
-from socketio_app.adapters.http import HEALTH_ROUTE, create_ready_route
 from socketio_app.entrypoints.composition import Composition
+from socketio_app.entrypoints.operations_app import operations_app
 from socketio_app.entrypoints.settings import Settings, SettingsError
 
 
@@ -23,13 +22,7 @@ async def serve_operations(composition: Composition, settings: Settings) -> Asyn
     if composition.metrics_route is None or settings.metrics_port == settings.chat_port:
         yield
         return
-    app = Starlette(
-        routes=[
-            HEALTH_ROUTE,
-            create_ready_route(composition.chat.readiness),
-            composition.metrics_route,
-        ]
-    )
+    app = operations_app(composition.chat)
     config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False, ws="none")
     config.load()
     state = ServerState()

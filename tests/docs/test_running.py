@@ -102,3 +102,13 @@ def test_route_responds_to_error_of_chat(tmp_path: Path, monkeypatch: pytest.Mon
         answer = client.post("/send")
     assert answer.status_code == 403
     assert answer.json()["detail"]["code"] == "not_a_member"
+
+
+def test_application_serves_health_checks_and_metrics(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = run_snippet("operations-app", tmp_path, monkeypatch)
+
+    with TestClient(app) as client:
+        for path in ("/healthz", "/readyz", "/metrics"):
+            assert client.get(f"/internal{path}").status_code == 200
