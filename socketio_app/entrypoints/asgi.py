@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from typing import Any, cast
 
 from starlette.applications import Starlette
@@ -16,7 +16,7 @@ from socketio_app.adapters.http import HEALTH_ROUTE, create_ready_route
 from socketio_app.application.chat import Chat
 from socketio_app.application.ports import Store
 from socketio_app.entrypoints.composition import Composition, compose
-from socketio_app.entrypoints.mounted_app import HostRoute, host_lifespan
+from socketio_app.entrypoints.mounted_app import HostRoute, WatchedLifespan, host_lifespan
 from socketio_app.entrypoints.not_started import ADDED, IN_FRONT, NotStarted
 from socketio_app.entrypoints.routes import (
     SOCKETIO_PATH,
@@ -147,11 +147,13 @@ def application(
         more: additional routes; only used without a host application.
         socketio_path: the path for Socket.IO clients.
     """
+    watched = WatchedLifespan.of(host) if isinstance(host, Starlette) else None
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
         async with AsyncExitStack() as stack:
-            state = await stack.enter_async_context(host_lifespan(host)) if host else None
+            with watched.behind_chat() if watched else nullcontext():
+                state = await stack.enter_async_context(host_lifespan(host)) if host else None
             await stack.enter_async_context(running(composition))
             # None means no state; some servers cannot handle an empty one.
             yield cast("dict[str, Any]", state or None)

@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from typing import Any, Final, Self
 
+from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Match
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 
 from socketio_app.application.cancellation import start_task
 
@@ -35,6 +36,45 @@ class HostRoute(BaseRoute):
         original = {key: value for key, value in scope.items() if key not in _ADDED_KEYS}
         await self._host(original, receive, send)
 
+
+class WatchedLifespan:
+    """The lifespan of a host whose chat is in front of it; warns if it runs without the chat.
+
+    `fastapi dev` and `fastapi run` only find the FastAPI object, which does not have the chat.
+    """
+
+    def __init__(self, lifespan: Lifespan[Any]) -> None:
+        self._lifespan = lifespan
+        self._is_behind_chat = False
+
+    @classmethod
+    def of(cls, host: Starlette) -> Self:
+        """Watch the lifespan of a host, once, whatever the number of chats in front of it."""
+        lifespan = host.router.lifespan_context
+        if not isinstance(lifespan, cls):
+            lifespan = host.router.lifespan_context = cls(lifespan)
+        return lifespan
+
+    def __call__(self, app: Any) -> AbstractAsyncContextManager[Any]:
+        """Return the context manager of the host's own lifespan."""
+        if not self._is_behind_chat:
+            log.warning(WITHOUT_CHAT)
+        return self._lifespan(app)
+
+    @contextmanager
+    def behind_chat(self) -> Iterator[None]:
+        """The chat starts the host."""
+        self._is_behind_chat = True
+        try:
+            yield
+        finally:
+            self._is_behind_chat = False
+
+
+WITHOUT_CHAT: Final = (
+    "the application runs without the chat: serve the application that create_socketio_app "
+    "returned, or use add_chat instead"
+)
 
 RETURN_SECONDS = 1.0
 """Time for a host to return after it has sent `lifespan.shutdown.complete`."""

@@ -278,7 +278,7 @@ async def test_unstarted_chat_is_reported_at_first_request_and_logged_once(
             with pytest.raises(aiohttp.WSServerHandshakeError):
                 await http.ws_connect("/below/socket.io/?EIO=4&transport=websocket")
 
-    (record,) = [each for each in caplog.records if each.name == "socketio_app"]
+    (record,) = [each for each in caplog.records if each.levelname == "ERROR"]
     assert "chat_app.router.lifespan_context(chat_app)" in record.getMessage()
 
 
@@ -289,3 +289,17 @@ async def test_calling_unstarted_chat_explains_error(database: str, tmp_path: Pa
 
     with pytest.raises(Unavailable, match="the application's lifespan has not run"):
         await chat.execute(Actor(UserId("ada")), SendMessage(Person(UserId("bob")), "Hello"))
+
+
+async def test_host_that_runs_without_its_chat_logs_warning(
+    host: FastAPI, life: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    create_socketio_app(host, settings=HOST_SETTINGS)
+    app = create_socketio_app(host, settings=HOST_SETTINGS)
+
+    async with serving(app):
+        assert "runs without the chat" not in caplog.text
+    async with serving(host):
+        assert life == ["started", "ended", "started"]
+
+    assert caplog.text.count("serve the application that create_socketio_app returned") == 1
