@@ -13,7 +13,7 @@ from socketio_app.application.commands import Actor, Command, Result
 from socketio_app.application.delivery import messages_to
 from socketio_app.application.events import DisconnectReason, Event
 from socketio_app.application.limits import Limits
-from socketio_app.application.ports import Identity, Store
+from socketio_app.application.ports import Identity, NewMessageId, Store
 from socketio_app.domain.identifiers import ConnectionId, MessageId, UserId
 from tests.clocks import ManualClock
 from tests.recording import RecordingBroadcast, RecordingConnection
@@ -80,7 +80,12 @@ def numbered_message_ids() -> Callable[[], MessageId]:
 class LiveChat:
     """A chat with a manual clock and, by default, without rate limits."""
 
-    def __init__(self, limits: Limits | None = None, store: Store | None = None) -> None:
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        store: Store | None = None,
+        new_message_id: NewMessageId | None = None,
+    ) -> None:
         self.clock = ManualClock()
         self.broadcast = RecordingBroadcast()
         self.tokens: dict[str, Identity] = {}
@@ -91,7 +96,7 @@ class LiveChat:
             self.broadcast,
             CustomVerifier(self.tokens.get, self.clock),
             self.clock,
-            numbered_message_ids(),
+            new_message_id or numbered_message_ids(),
             limits or Limits(rates={}),
         )
         self._connections = count(1)
