@@ -30,8 +30,11 @@ class Tally:
     deliveries: int = 0
     refusals: list[bytes] = attrs.field(factory=list)
     lost: int = 0
-    latencies_ms: list[float] | None = None
-    """Latencies of deliveries, in the order of arrival, while this is a list."""
+    arrivals: list[tuple[int, bytes]] | None = None
+    """While this is a list: when each message with `SENT_AT` arrived, in nanoseconds, and its frame.
+
+    Reading the time in it would delay the next ones, which would count as latency.
+    """
     when_delivered: Callable[["Client"], None] | None = None
     """Called with the sender when the server confirms the delivery of a message."""
     when_received: Callable[["Client"], None] | None = None
@@ -96,9 +99,8 @@ class Client(picows.WSListener, ABC):
         tally.frames += 1
         if data.startswith(self.received):
             tally.deliveries += 1
-            if tally.latencies_ms is not None and (mark := data.find(SENT_AT)) > 0:
-                sent = int(data[mark + len(SENT_AT) :].split(b"#", 1)[0])
-                tally.latencies_ms.append((time.perf_counter_ns() - sent) / 1e6)
+            if tally.arrivals is not None and SENT_AT in data:
+                tally.arrivals.append((time.perf_counter_ns(), data))
             if tally.when_received is not None:
                 tally.when_received(self)
         elif data.startswith(self.delivered):

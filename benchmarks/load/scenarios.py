@@ -237,7 +237,7 @@ async def _write_in_turn(crowd: Crowd, rate: float, seconds: float) -> None:
 
 async def _speak(crowd: Crowd, rate: float, seconds: float) -> Sequence[float]:
     """Send at a rate for some time; return the latencies in ms once all messages have arrived."""
-    latencies = crowd.tally.latencies_ms = []
+    arrivals = crowd.tally.arrivals = []
     began = time.perf_counter()
     for number in range(round(rate * seconds)):
         await asyncio.sleep(began + number / rate - time.perf_counter())
@@ -245,7 +245,12 @@ async def _speak(crowd: Crowd, rate: float, seconds: float) -> Sequence[float]:
         content = f"{SENT_AT.decode()}{time.perf_counter_ns()}#"
         sender.emit("send_group_message", room_id=ROOM, content=content)
     expected = round(rate * seconds) * (len(crowd.clients) - 1)
-    while len(latencies) < expected:  # noqa: ASYNC110  (an event would cost each delivery)
+    while len(arrivals) < expected:  # noqa: ASYNC110  (an event would cost each delivery)
         await asyncio.sleep(0.01)
-    crowd.tally.latencies_ms = None
-    return latencies
+    crowd.tally.arrivals = None
+    return [(arrived - _sent_at(frame)) / 1e6 for arrived, frame in arrivals]
+
+
+def _sent_at(frame: bytes) -> int:
+    """Return when a message was sent, which its content says."""
+    return int(frame.partition(SENT_AT)[2].partition(b"#")[0])
