@@ -31,7 +31,7 @@ class Tally:
     refusals: list[bytes] = attrs.field(factory=list)
     lost: int = 0
     arrivals: list[tuple[int, bytes]] | None = None
-    """While this is a list: when each message with `SENT_AT` arrived, in nanoseconds, and its frame.
+    """While it is a list: when each message with `SENT_AT` arrived, in nanoseconds, and its frame.
 
     Reading the time in it would delay the next ones, which would count as latency.
     """

@@ -100,7 +100,6 @@ class TakeoverProtocol(OwnedConnection, WebSocketsSansIOProtocol):
         self.connections = server_state.connections
         self.tasks = server_state.tasks
         self.default_headers = server_state.default_headers
-        self.queue = asyncio.Queue()
 
     @classmethod
     def take_from(cls, http: HttpToolsProtocol, request: bytes) -> bool:
@@ -159,7 +158,6 @@ class TakeoverProtocol(OwnedConnection, WebSocketsSansIOProtocol):
             "state": self.app_state.copy(),
             "extensions": {"websocket.http.response": {}},
         }
-        self.queue.put_nowait({"type": "websocket.connect"})
         task = self.loop.create_task(self.run_asgi())
         task.add_done_callback(self.on_task_complete)
         self.tasks.add(task)
@@ -177,6 +175,8 @@ class TakeoverProtocol(OwnedConnection, WebSocketsSansIOProtocol):
             self.writable.clear()
         handshake, self._handshake = self._handshake, None
         if handshake is not None:
+            if not self._has_connected:
+                self.queue.put_nowait({"type": "websocket.connect"})
             self._answer_with_websockets(handshake)
 
     def _answer_with_websockets(self, handshake: Handshake) -> None:
@@ -238,7 +238,7 @@ class TakeoverProtocol(OwnedConnection, WebSocketsSansIOProtocol):
             self._decline()
         self._has_connected = True
         if self._handshake is not None:
-            return await self.queue.get()
+            return {"type": "websocket.connect"}
         return await super().receive()
 
     def _decline(self) -> None:
@@ -250,10 +250,11 @@ class TakeoverProtocol(OwnedConnection, WebSocketsSansIOProtocol):
 
     async def _wait_for_disconnect(self) -> Any:
         """Wait for the disconnect, the only event that middleware can receive after a takeover."""
-        queue: asyncio.Queue[Any] | None = self.__dict__.get("queue")
-        if queue is None or (self.disconnected and queue.empty()):
+        if self.disconnected or "scope" not in self.__dict__:  # the application's call has returned
             return _disconnect_event()
-        return await queue.get()
+        if "queue" not in self.__dict__:
+            self.queue = asyncio.Queue()
+        return await self.queue.get()
 
     async def run_asgi(self) -> None:
         """Run the application; a connection that was taken over outlasts it."""
@@ -305,11 +306,16 @@ class TakeoverProtocol(OwnedConnection, WebSocketsSansIOProtocol):
         if self.disconnected:
             owner.connection_lost()
 
+    def _report_disconnect(self) -> None:
+        """Wake middleware that waits for the disconnect."""
+        if "queue" in self.__dict__:
+            self.queue.put_nowait(_disconnect_event())
+
     def _free(self) -> None:
         """Free the state that only the handshake needed."""
         if "conn" in self.__dict__:
             self.stop_keepalive()
-        self.queue.put_nowait(_disconnect_event())
+        self._report_disconnect()
         self.__dict__ = {
             name: value
             for name, value in self.__dict__.items()
@@ -364,8 +370,7 @@ class TakeoverProtocol(OwnedConnection, WebSocketsSansIOProtocol):
         self.disconnected = True
         if self._close_deadline is not None:
             self._close_deadline.cancel()
-        if "queue" in self.__dict__:  # the application's call has not returned
-            self.queue.put_nowait(_disconnect_event())
+        self._report_disconnect()
         owner.connection_lost()
 
     def shutdown(self) -> None:
