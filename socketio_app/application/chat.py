@@ -31,7 +31,7 @@ from socketio_app.application.tokens import Tokens
 from socketio_app.application.typing_indicator import TypingIndicator
 from socketio_app.application.use_cases import use_cases_of
 from socketio_app.domain.connections import Connections
-from socketio_app.domain.identifiers import UserId
+from socketio_app.domain.identifiers import AnyUserId, as_user_id
 
 
 class Chat(ChatMethods):
@@ -130,13 +130,13 @@ class Chat(ChatMethods):
         # In the caller's task: a connection can only do one thing at a time.
         return await self._host_transactions.send(actor, command, connection)
 
-    def disconnect_user(self, user_id: str) -> None:
+    def disconnect_user(self, user_id: AnyUserId) -> None:
         """Close all of a user's connections now, for example because the user was banned.
 
         Clients do not reconnect by themselves, but nothing prevents them from connecting again:
         make sure first that the user's tokens are no longer accepted.
         """
-        self._broadcast.disconnect(Users((UserId(user_id),)), "disconnected")
+        self._broadcast.disconnect(Users((as_user_id(user_id),)), "disconnected")
 
     @property
     def connection_count(self) -> int:

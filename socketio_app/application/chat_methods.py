@@ -23,14 +23,14 @@ from socketio_app.application.commands import (
 from socketio_app.application.outbox import HostConnection, QueuedMessage
 from socketio_app.domain.conversations import Target
 from socketio_app.domain.history import DEFAULT_PAGE_ROWS, Page, Window
-from socketio_app.domain.identifiers import ClientMessageId, as_user_id
+from socketio_app.domain.identifiers import AnyUserId, ClientMessageId, as_user_id
 from socketio_app.domain.messaging import Stored
 
 
 class ChatMethods:
     """A method for each command, executed on behalf of a user. Each raises what `execute` raises.
 
-    Targets are `Person("bob")` or `Room("lobby")`.
+    Targets are `Person("bob")` or `Room("lobby")`. Users' ids may also be integers or UUIDs.
     """
 
     def execute(self, actor: Actor, command: Command[Result]) -> Coroutine[Any, Any, Result]:
@@ -46,7 +46,7 @@ class ChatMethods:
     @overload
     async def send(
         self,
-        user_id: str,
+        user_id: AnyUserId,
         target: Target,
         content: str,
         *,
@@ -57,7 +57,7 @@ class ChatMethods:
     @overload
     async def send(
         self,
-        user_id: str,
+        user_id: AnyUserId,
         target: Target,
         content: str,
         *,
@@ -67,7 +67,7 @@ class ChatMethods:
 
     async def send(
         self,
-        user_id: str,
+        user_id: AnyUserId,
         target: Target,
         content: str,
         *,
@@ -95,17 +95,17 @@ class ChatMethods:
             return await self.execute(actor, command)
         return await self._send_in_transaction(actor, command, connection)
 
-    async def join(self, user_id: str, room_id: str) -> RoomJoined:
+    async def join(self, user_id: AnyUserId, room_id: str) -> RoomJoined:
         """Make a user a member of a room, creating the room if it does not exist."""
         return await self.execute(_actor(user_id), JoinRoom(room_id))
 
-    async def leave(self, user_id: str, room_id: str) -> RoomLeft:
+    async def leave(self, user_id: AnyUserId, room_id: str) -> RoomLeft:
         """End a user's membership in a room."""
         return await self.execute(_actor(user_id), LeaveRoom(room_id))
 
     async def history(
         self,
-        user_id: str,
+        user_id: AnyUserId,
         target: Target,
         *,
         before_seq: int | None = None,
@@ -117,23 +117,23 @@ class ChatMethods:
         return await self.execute(_actor(user_id), FetchHistory(target, window))
 
     async def conversations(
-        self, user_id: str, *, limit: int = DEFAULT_PAGE_ROWS, cursor: int | None = None
+        self, user_id: AnyUserId, *, limit: int = DEFAULT_PAGE_ROWS, cursor: int | None = None
     ) -> ConversationPage:
         """Return a page of a user's conversations, most recently active first."""
         return await self.execute(_actor(user_id), ListConversations(limit, cursor))
 
-    async def mark_read(self, user_id: str, target: Target, seq: int) -> ReadMarked:
+    async def mark_read(self, user_id: AnyUserId, target: Target, seq: int) -> ReadMarked:
         """Mark a conversation as read up to a `seq`."""
         return await self.execute(_actor(user_id), MarkRead(target, seq))
 
-    async def start_typing(self, user_id: str, target: Target) -> None:
+    async def start_typing(self, user_id: AnyUserId, target: Target) -> None:
         """Show a user as typing, for a few seconds."""
         await self.execute(_actor(user_id), StartTyping(target))
 
-    async def stop_typing(self, user_id: str, target: Target) -> None:
+    async def stop_typing(self, user_id: AnyUserId, target: Target) -> None:
         """Stop showing a user as typing."""
         await self.execute(_actor(user_id), StopTyping(target))
 
 
-def _actor(user_id: str) -> Actor:
+def _actor(user_id: AnyUserId) -> Actor:
     return Actor(as_user_id(user_id))

@@ -9,6 +9,7 @@ from socketio_app.application.commands import Actor, Command
 from socketio_app.application.home_loop import HomeLoop
 from socketio_app.application.outbox import HostConnection, QueuedMessage
 from socketio_app.domain.conversations import Target
+from socketio_app.domain.identifiers import AnyUserId
 from socketio_app.domain.messaging import Stored
 
 Parameters = ParamSpec("Parameters")
@@ -47,7 +48,7 @@ class FromThread:
     @overload
     def send(
         self,
-        user_id: str,
+        user_id: AnyUserId,
         target: Target,
         content: str,
         *,
@@ -58,7 +59,7 @@ class FromThread:
     @overload
     def send(
         self,
-        user_id: str,
+        user_id: AnyUserId,
         target: Target,
         content: str,
         *,
@@ -68,7 +69,7 @@ class FromThread:
 
     def send(
         self,
-        user_id: str,
+        user_id: AnyUserId,
         target: Target,
         content: str,
         *,

@@ -1,7 +1,8 @@
 """Identifiers and their validation (docs/wire.md, "Identifiers")."""
 
 import re
-from typing import NewType
+from typing import NewType, TypeAlias
+from uuid import UUID
 
 import attrs
 
@@ -9,6 +10,9 @@ from socketio_app.domain.errors import InvalidPayload
 
 UserId = NewType("UserId", str)
 """A user, as named by a token (its `sub` claim by default)."""
+
+AnyUserId: TypeAlias = str | int | UUID
+"""A user's id in a host application, such as the primary key of its table."""
 
 RoomId = NewType("RoomId", str)
 """A room, as named by its first member."""
@@ -29,9 +33,20 @@ MAX_CLIENT_MESSAGE_ID_CHARS = 64
 _ROOM_ID = re.compile(rf"[A-Za-z0-9_.:@-]{{1,{MAX_ROOM_ID_CHARS}}}")
 
 
-def as_user_id(given: str) -> UserId:
-    """Take a string as a user's id; it is checked where it is used."""
-    return UserId(given)
+def as_user_id(given: AnyUserId) -> UserId:
+    """Return a user's id; integers and UUIDs are converted with `str()`, as in tokens.
+
+    The length is checked where the id is used.
+
+    Raises:
+        TypeError: the value is of another type.
+    """
+    if isinstance(given, str):
+        return UserId(given)
+    key: object = given
+    if isinstance(key, bool) or not isinstance(key, int | UUID):
+        raise TypeError(f"a user's id must be a str, an int or a UUID, not {type(key).__name__}")
+    return UserId(str(key))
 
 
 def as_room_id(given: str) -> RoomId:

@@ -162,7 +162,7 @@ def test_field_that_not_every_object_has_is_marked() -> None:
     [
         "class NotAMember(ChatError)",
         "    connection_id: ConnectionId | None = None",
-        "    async def leave(self, user_id: str, room_id: str) -> RoomLeft",
+        "    async def leave(self, user_id: AnyUserId, room_id: str) -> RoomLeft",
         "    @property def connection_count(self) -> int",
         "    retry_after_ms",
         "    websocket_path: str = ''",

@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from starlette.applications import Starlette
@@ -61,6 +62,15 @@ async def test_personal_message_by_method(chat: Chat) -> None:
     sent = await chat.send("ada", Person("bob"), "hello")
 
     assert (sent.message.from_user_id, sent.message.to_user_id) == ("ada", "bob")
+
+
+@pytest.mark.parametrize("customer", [7, UUID(int=7)], ids=str)
+async def test_integers_and_uuids_are_user_ids(chat: Chat, customer: int | UUID) -> None:
+    sent = await chat.send("shop", Person(customer), "hello")
+    page = await chat.history(customer, Person("shop"))
+
+    assert sent.message.to_user_id == str(customer)
+    assert list(page.messages) == [sent.message]
 
 
 async def test_chat_is_found_on_the_application_and_its_host() -> None:

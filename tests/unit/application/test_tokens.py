@@ -9,6 +9,7 @@ from socketio_app.application.commands import RefreshToken, TokenRefreshed
 from socketio_app.application.events import Connected, TokenExpiring
 from socketio_app.application.ports import Identity
 from socketio_app.domain.errors import InvalidPayload, TokenExpired, Unauthenticated
+from socketio_app.domain.identifiers import as_user_id
 from tests.builders import ADA, BOB
 from tests.chat_harness import Device, LiveChat
 
@@ -242,6 +243,13 @@ class TestDisconnectUser:
             "disconnected",
             None,
         ]
+
+    async def test_user_of_an_integer_id_is_disconnected(self, live: LiveChat) -> None:
+        seven = await live.connect(as_user_id(7))
+
+        live.chat.disconnect_user(7)
+
+        assert seven.disconnect_reason == "disconnected"
 
     async def test_disconnecting_offline_user_does_nothing(self, live: LiveChat) -> None:
         bob = await live.connect(BOB)

@@ -1,5 +1,7 @@
 """Validation of identifiers (docs/wire.md, "Identifiers")."""
 
+from typing import Any
+
 import pytest
 
 from socketio_app.domain.conversations import Person, Room
@@ -24,6 +26,12 @@ def test_user_id_rejects_invalid_text(name: str) -> None:
         Person(UserId(name))
 
     assert rejected.value.field == "to_user_id"
+
+
+@pytest.mark.parametrize("value", [None, True, 7.0, b"ada"])
+def test_user_id_of_another_type_is_rejected_by_name(value: Any) -> None:
+    with pytest.raises(TypeError, match=f"str, an int or a UUID, not {type(value).__name__}"):
+        Person(value)
 
 
 @pytest.mark.parametrize("name", ["a", "a" * 128, "Az09_.:@-", "..", "@", "room:1", "-"])
