@@ -71,8 +71,7 @@ STORES: Final[Sequence[StoreKind]] = (
     ),
     StoreKind(
         "postgresql://",
-        "`postgresql://...` for several processes, with the parameters under "
-        "[PostgreSQL](#postgresql)",
+        "`postgresql://...`, with the parameters under [PostgreSQL](#postgresql)",
         lambda url, settings: PostgresStore(
             url,
             settings.limits().max_rooms_per_user,

@@ -55,8 +55,7 @@ class WorkerLock:
             if asyncio.get_running_loop().time() > deadline:
                 raise SettingsError(
                     "a store in memory, such as DATABASE_URL=memory://, supports only one process, "
-                    "and another worker of this server is already running: run one worker, or use "
-                    "PostgreSQL"
+                    "and another worker of this server is already running: run one worker"
                 )
             await asyncio.sleep(_RETRY_SECONDS)
         return file

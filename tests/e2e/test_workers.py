@@ -25,7 +25,7 @@ app = FastAPI()
 add_chat(app)
 """
 
-REFUSAL = "another worker of this server is already running: run one worker, or use PostgreSQL"
+REFUSAL = "another worker of this server is already running: run one worker"
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import asyncpg
 from socketio_app.adapters.sql.group_commit import GroupCommit
 from socketio_app.adapters.sql.message_columns import MESSAGE_COLUMN_NAMES, message_of
 from socketio_app.adapters.sql.postgres.append import ConversationIds, StaleIdsError, append
+from socketio_app.adapters.sql.postgres.other_processes import OtherProcesses
 from socketio_app.adapters.sql.postgres.pool import PostgresConnection, PostgresPool, fetch
 from socketio_app.adapters.sql.postgres.session import Connector
 from socketio_app.adapters.sql.postgres.statements import CONVERSATION_AT, PAGE
@@ -42,10 +43,19 @@ class PostgresMessages:
     def __init__(self, connector: Connector, pool: PostgresPool) -> None:
         self._pool = pool
         self._ids = ConversationIds()
-        self._appending = PostgresConnection(connector, APPENDING)
+        self._appending = PostgresConnection(connector, APPENDING, OtherProcesses().look)
         self.commits: GroupCommit[Draft, Stored] = GroupCommit(
             self._commit, max_waiting=MAX_WAITING, max_batch_writes=MAX_BATCH_WRITES
         )
+
+    async def connect(self) -> None:
+        """Open the session that appends messages, and notice other processes (`OtherProcesses`).
+
+        Raises:
+            Unavailable: the database cannot be reached.
+        """
+        async with self._appending.statement():
+            pass
 
     async def append(self, draft: Draft) -> Stored:
         """See `MessageLog.append`."""

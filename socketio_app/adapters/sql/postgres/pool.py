@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -176,9 +176,15 @@ class PostgresConnection:
     It is opened on demand, and replaced when it is lost.
     """
 
-    def __init__(self, connector: Connector, settings: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        connector: Connector,
+        settings: Mapping[str, str],
+        on_open: Callable[[Session], Awaitable[None]],
+    ) -> None:
         self._connector = connector
         self._settings = settings
+        self._on_open = on_open
         self._session: Session | None = None
 
     @asynccontextmanager
@@ -214,7 +220,13 @@ class PostgresConnection:
             if self._connector.is_usable(session):
                 return session
             self._connector.end(session)
-        return await self._connector.open(self._settings)
+        session = await self._connector.open(self._settings)
+        try:
+            await self._on_open(session)
+        except BaseException:
+            self._connector.end(session)
+            raise
+        return session
 
 
 async def fetch(

@@ -79,6 +79,7 @@ class PostgresStore:
         try:
             await self._pool.open()
             self._epoch.update(await self._checked_epoch())
+            await self.messages.connect()
         except BaseException:
             await self.close()
             raise
