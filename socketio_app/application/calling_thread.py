@@ -73,7 +73,7 @@ class CallingThread:
         task.add_done_callback(partial(self._finish, outcome))
 
     def _finish(self, outcome: Future[Result], task: asyncio.Task[Result]) -> None:
-        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        error = Unavailable(ENDED) if task.cancelled() else task.exception()
         if error is None:
             outcome.set_result(task.result())
         else:
