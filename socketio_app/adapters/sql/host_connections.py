@@ -7,7 +7,7 @@ of a commit therefore gets a function that tells whether it is over.
 
 from collections.abc import Callable
 from typing import Any, TypeVar
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet, ref
 
 import attrs
 from sqlalchemy import Connection, event
@@ -73,7 +73,8 @@ def is_in_transaction(connection: Connection) -> bool:
 
 @attrs.define
 class _Watched:
-    transaction: Transaction | None
+    transaction: "ref[Transaction]"
+    # Weak, so that a connection which the host forgets to close can be collected.
     on_commit: OnCommit
     message_ids: list[MessageId] = attrs.field(factory=list)
 
@@ -88,17 +89,22 @@ class CommitWatch:
     def __init__(self, *, includes_rollbacks: bool) -> None:
         self._includes_rollbacks = includes_rollbacks
         self._watched: WeakKeyDictionary[Connection, _Watched] = WeakKeyDictionary()
+        self._listening: WeakSet[Connection] = WeakSet()
 
     def add(self, connection: Connection, message_id: MessageId, on_commit: OnCommit) -> None:
         """Call back when the connection's current transaction is committed."""
         transaction = connection.get_transaction()
+        assert transaction is not None  # noqa: S101  (a statement begins one)
         watched = self._watched.get(connection)
-        if watched is None or watched.transaction is not transaction:
-            watched = self._watched[connection] = _Watched(transaction, on_commit)
+        if watched is None or watched.transaction() is not transaction:
+            watched = self._watched[connection] = _Watched(ref(transaction), on_commit)
             self._listen(connection)
         watched.message_ids.append(message_id)
 
     def _listen(self, connection: Connection) -> None:
+        if connection in self._listening:
+            return
+        self._listening.add(connection)
         listeners: dict[str, Callable[..., None]] = {
             "commit": self._commit,
             "commit_twophase": self._commit,
@@ -106,8 +112,7 @@ class CommitWatch:
             "rollback_twophase": self._roll_back,
         }
         for name, listener in listeners.items():
-            if not event.contains(connection, name, listener):
-                event.listen(connection, name, listener)
+            event.listen(connection, name, listener)
 
     def _commit(self, connection: Connection, *_twophase: object) -> None:
         self._announce(connection)
@@ -121,7 +126,7 @@ class CommitWatch:
     def _announce(self, connection: Connection) -> None:
         watched = self._watched.pop(connection, None)
         if watched is not None:
-            transaction = watched.transaction
+            transaction = watched.transaction()
             watched.on_commit(
                 watched.message_ids, lambda: transaction is None or not transaction.is_active
             )
