@@ -176,8 +176,16 @@ def add_to(app: Starlette, composition: Composition, socketio_path: str = SOCKET
 
     @asynccontextmanager
     async def lifespan(given: Starlette) -> AsyncIterator[Any]:
-        async with lifespan_of_host(given) as state, running(composition):
-            yield state
+        failure: Exception | None = None
+        async with lifespan_of_host(given) as state, AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(running(composition))
+            except Exception as error:  # noqa: BLE001  (the application ends before it is raised)
+                failure = error
+            else:
+                yield state
+        if failure is not None:
+            raise failure
 
     app.router.lifespan_context = lifespan
     app.state.chat = composition.chat

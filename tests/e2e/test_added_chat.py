@@ -25,6 +25,7 @@ from socketio_app import (
     get_chat,
 )
 from socketio_app.adapters.websocket.uvicorn_protocol import TakeoverProtocol
+from socketio_app.application.store_capabilities import StoreError
 from tests.e2e.clients import PythonClient, Transport, settled, until
 from tests.e2e.json_client import PATH, JsonClient
 from tests.e2e.serving import serving
@@ -177,6 +178,17 @@ async def test_chat_starts_after_application_and_stops_before_it(life: list[str]
         "runs",
         "ended, and the chat the server is shutting down",
     ]
+
+
+async def test_application_ends_if_chat_cannot_start(life: list[str], tmp_path: Path) -> None:
+    api = application_with_lifespan(life)
+    add_chat(api, settings=SETTINGS.replace(database_url=f"sqlite:///{tmp_path}/missing/chat.db"))
+
+    with pytest.raises(StoreError, match="missing"):
+        async with api.router.lifespan_context(api):
+            raise AssertionError
+
+    assert [each.partition(",")[0] for each in life] == ["started", "ended"]
 
 
 async def test_requests_have_state_of_lifespan(life: list[str]) -> None:
