@@ -134,9 +134,16 @@ class Chat(ChatMethods):
         """Close all of a user's connections now, for example because the user was banned.
 
         Clients do not reconnect by themselves, but nothing prevents them from connecting again:
-        make sure first that the user's tokens are no longer accepted.
+        make sure first that the user's tokens are no longer accepted. Can be called from any
+        thread.
+
+        Raises:
+            Unavailable: the chat was never started in this process.
         """
-        self._broadcast.disconnect(Users((as_user_id(user_id),)), "disconnected")
+        audience = Users((as_user_id(user_id),))
+        self._home_loop.call_here_or_soon(
+            lambda: self._broadcast.disconnect(audience, "disconnected")
+        )
 
     @property
     def connection_count(self) -> int:

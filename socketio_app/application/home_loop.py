@@ -79,6 +79,21 @@ class HomeLoop:
         """
         self._known().call_soon_threadsafe(callback)
 
+    def call_here_or_soon(self, callback: Callable[[], object]) -> None:
+        """Call a function in the chat's loop: now if that runs here, soon if in another thread.
+
+        Raises:
+            Unavailable: the loop does not run in this process.
+        """
+        loop = self._known()
+        if _running_loop() is loop:
+            callback()
+            return
+        try:
+            loop.call_soon_threadsafe(callback)
+        except RuntimeError:
+            raise Unavailable(ENDED) from None
+
     def _known(self) -> asyncio.AbstractEventLoop:
         if self._loop is None or self._process_id != os.getpid():
             raise Unavailable(f"{NOT_STARTED}. {OTHER_PROCESS}")

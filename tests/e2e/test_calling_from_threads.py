@@ -212,6 +212,24 @@ async def test_errors_of_a_call_from_a_thread_are_those_of_the_chat(
     assert caught.value.code == "not_a_member"
 
 
+async def test_thread_disconnects_a_user_in_the_chats_event_loop(
+    app: Starlette, bob: Client
+) -> None:
+    chat: Chat = app.state.chat
+    asyncio.get_running_loop().set_debug(True)  # detects what is not safe in threads
+
+    await asyncio.to_thread(chat.disconnect_user, "bob")
+
+    await until(bob, ":disconnect")
+
+
+async def test_user_cannot_be_disconnected_by_a_process_without_the_chat(app: Starlette) -> None:
+    chat: Chat = app.state.chat
+
+    with pytest.raises(ChatError, match="call a route of the application"):
+        chat.disconnect_user("bob")
+
+
 @pytest.mark.parametrize("path", ["/async", "/def"])
 async def test_call_without_the_lifespan_is_rejected(app: Starlette, path: str) -> None:
     async with serving(app, lifespan="off") as url:
