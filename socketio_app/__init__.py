@@ -20,9 +20,10 @@ from socketio_app.application.commands import (
 )
 from socketio_app.application.from_thread import FromThread
 from socketio_app.application.home_loop import WrongEventLoopError
+from socketio_app.application.hooks import ConnectionClosed, ConnectionOpened, Hooks
 from socketio_app.application.outbox import HostConnectionError, QueuedMessage
 from socketio_app.application.ports import Identity
-from socketio_app.domain.conversations import Person, Room
+from socketio_app.domain.conversations import Pair, Person, Room
 from socketio_app.domain.errors import (
     ChatError,
     Conflict,
@@ -38,6 +39,7 @@ from socketio_app.domain.errors import (
     UnknownCommand,
 )
 from socketio_app.domain.history import Window
+from socketio_app.domain.messaging import Message
 from socketio_app.entrypoints.asgi import add_chat, chat_of, create_socketio_app, get_chat
 from socketio_app.entrypoints.error_responses import handle_chat_error
 from socketio_app.entrypoints.operations_app import operations_app
@@ -49,9 +51,12 @@ __all__ = [
     "Chat",
     "ChatError",
     "Conflict",
+    "ConnectionClosed",
+    "ConnectionOpened",
     "ContentTooLong",
     "FetchHistory",
     "FromThread",
+    "Hooks",
     "HostConnectionError",
     "Identity",
     "InvalidPayload",
@@ -59,7 +64,9 @@ __all__ = [
     "LeaveRoom",
     "ListConversations",
     "MarkRead",
+    "Message",
     "NotAMember",
+    "Pair",
     "Person",
     "Position",
     "QueuedMessage",

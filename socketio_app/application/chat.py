@@ -14,6 +14,7 @@ from socketio_app.application.grouped_sends import GroupedSends
 from socketio_app.application.home_loop import HomeLoop
 from socketio_app.application.host_transactions import HostTransactions
 from socketio_app.application.limits import Limits
+from socketio_app.application.listening import Listener, ListeningBroadcast
 from socketio_app.application.locks import KeyedLock
 from socketio_app.application.membership import Membership
 from socketio_app.application.messaging import Messaging
@@ -53,7 +54,10 @@ class Chat(ChatMethods):
         new_message_id: NewMessageId,
         limits: Limits,
         metrics: Metrics | None = None,
+        listener: Listener | None = None,
     ) -> None:
+        if listener is not None:
+            broadcast = ListeningBroadcast(broadcast, listener)
         self._broadcast = broadcast
         self._connections = Connections(limits.max_connections_per_user)
         user_locks = KeyedLock()
@@ -82,7 +86,16 @@ class Chat(ChatMethods):
         )
         tokens = Tokens(verifier, broadcast, clock, connections)
         self.sessions = Sessions(
-            store, broadcast, clock, connections, typing, user_locks, tokens, publisher, limits
+            store,
+            broadcast,
+            clock,
+            connections,
+            typing,
+            user_locks,
+            tokens,
+            publisher,
+            limits,
+            listener,
         )
         """For transports: open and close connections here."""
         self.refusal_limit = RefusalLimit(clock, limits.refusals, limits.refusals_per_user)

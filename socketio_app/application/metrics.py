@@ -77,6 +77,10 @@ class Metrics:
     commit_writes: Histogram = histogram("Writes per transaction.", SIZE_BUCKETS)
     commit_seconds: Histogram = histogram("Duration of each transaction.", DURATION_BUCKETS)
     commit_waiting: Read = read_gauge("Writes waiting to be committed.")
+    hook_calls: Mapping[str, dict[str, int]] = counter(
+        "Calls of hooks, by outcome: `ok`, `error`, `timeout` or `dropped`.", "hook", "outcome"
+    )
+    hook_calls_waiting: Read = read_gauge("Calls of hooks that wait.")
 
     _by_command: Mapping[str, tuple[dict[str, int], Histogram]] = attrs.field(init=False)
     _of_other: tuple[dict[str, int], Histogram] = attrs.field(init=False)

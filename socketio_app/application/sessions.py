@@ -2,7 +2,9 @@
 
 from socketio_app.application.backlog import Backlog
 from socketio_app.application.events import ClientLimits, Connected
+from socketio_app.application.hooks import ConnectionClosed, ConnectionOpened
 from socketio_app.application.limits import Limits
+from socketio_app.application.listening import Listener
 from socketio_app.application.locks import KeyedLock
 from socketio_app.application.opening import Opening
 from socketio_app.application.ports import Broadcast, Clock, Identity, Store
@@ -41,6 +43,7 @@ class Sessions:
         tokens: Tokens,
         publisher: Publisher,
         limits: Limits,
+        listener: Listener | None = None,
     ) -> None:
         self._store = store
         self._broadcast = broadcast
@@ -50,6 +53,7 @@ class Sessions:
         self._user_locks = user_locks
         self._tokens = tokens
         self._publisher = publisher
+        self._listener = listener
         self._offline_push = limits.max_offline_push
         self._push_batch_bytes = limits.max_push_batch_bytes
         self._limits = ClientLimits(
@@ -113,11 +117,21 @@ class Sessions:
         """Register the connection, and track its token."""
         connected = opening.connected
         user_id, connection_id = connected.user_id, connected.connection_id
-        self._connections.open(user_id, connection_id)
+        is_first = self._connections.open(user_id, connection_id)
         self._tokens.track(user_id, connection_id, connected.token_expires_at)
+        if self._listener is not None:
+            self._listener.connection_opened(
+                ConnectionOpened(user_id, connection_id, self._clock.now(), is_first)
+            )
 
     def close(self, user_id: UserId, connection_id: ConnectionId) -> None:
         """Unregister the connection; if it was the user's last one, end their typing states."""
         self._tokens.untrack(connection_id)
-        if self._connections.close(user_id, connection_id):
+        was_open = self._connections.is_open(user_id, connection_id)
+        is_last = self._connections.close(user_id, connection_id)
+        if is_last:
             self._typing.end_all(user_id)
+        if was_open and self._listener is not None:
+            self._listener.connection_closed(
+                ConnectionClosed(user_id, connection_id, self._clock.now(), is_last)
+            )

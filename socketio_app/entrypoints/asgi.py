@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from socketio_app.adapters.custom_verifier import VerifyToken
 from socketio_app.adapters.http import HEALTH_ROUTE, create_ready_route
 from socketio_app.application.chat import Chat
+from socketio_app.application.hooks import Hooks
 from socketio_app.application.ports import Store
 from socketio_app.entrypoints.composition import Composition, compose
 from socketio_app.entrypoints.mounted_app import HostRoute, WatchedLifespan, host_lifespan
@@ -34,6 +35,7 @@ def create_socketio_app(
     settings: object | None = None,
     verify_token: VerifyToken | None = None,
     store: Store | None = None,
+    hooks: Hooks | None = None,
     websocket_path: str | None = None,
     socketio_path: str = SOCKETIO_PATH,
     metrics: bool = False,
@@ -56,6 +58,7 @@ def create_socketio_app(
             `None` or raises. If it takes a second argument, that is the request that opens the
             connection, with its headers and cookies; the token is then `None` if there is none.
         store: the store to use instead of the one that `DATABASE_URL` names.
+        hooks: functions to call after something happened in the chat (docs/hooks.md).
         websocket_path: the path of the chat over plain WebSockets, such as `/ws`; by default, the
             setting `WEBSOCKET_PATH`.
         socketio_path: the path of the chat over Socket.IO, which is the clients' option `path`.
@@ -69,7 +72,9 @@ def create_socketio_app(
         raise ValueError("this application already serves a chat: serve it as it is")
     loaded = _load(settings, websocket_path)
     path = checked_path(socketio_path, loaded.websocket_path)
-    composition = compose(loaded, verify_token=verify_token, store=store, collects_metrics=metrics)
+    composition = compose(
+        loaded, verify_token=verify_token, store=store, hooks=hooks, collects_metrics=metrics
+    )
     return application(composition, app, socketio_path=path)
 
 
@@ -79,6 +84,7 @@ def add_chat(
     settings: object | None = None,
     verify_token: VerifyToken | None = None,
     store: Store | None = None,
+    hooks: Hooks | None = None,
     websocket_path: str | None = None,
     socketio_path: str = SOCKETIO_PATH,
     metrics: bool = False,
@@ -95,6 +101,7 @@ def add_chat(
         settings: see `create_socketio_app`, as for all other arguments.
         verify_token: a function that verifies a token instead of the configured keys.
         store: the store to use instead of the one that `DATABASE_URL` names.
+        hooks: functions to call after something happened in the chat (docs/hooks.md).
         websocket_path: the path of the chat over plain WebSockets.
         socketio_path: the path of the chat over Socket.IO, which is the clients' option `path`.
         metrics: whether to collect metrics for `operations_app`.
@@ -113,7 +120,9 @@ def add_chat(
         raise ValueError("this application already serves a chat")
     loaded = _load(settings, websocket_path)
     path = checked_path(socketio_path, loaded.websocket_path)
-    composition = compose(loaded, verify_token=verify_token, store=store, collects_metrics=metrics)
+    composition = compose(
+        loaded, verify_token=verify_token, store=store, hooks=hooks, collects_metrics=metrics
+    )
     add_to(app, composition, path)
     return composition.chat
 

@@ -17,6 +17,7 @@ from socketio_app.adapters.fanout.connect_limit import ConnectRates
 from socketio_app.adapters.fanout.hub import Hub
 from socketio_app.adapters.fanout.hub_group import HubGroup
 from socketio_app.adapters.fanout.large_rooms import SLICE_CONNECTIONS
+from socketio_app.adapters.hooks.host_hooks import HostHooks
 from socketio_app.adapters.jsonsocket.server import JsonSocketServer
 from socketio_app.adapters.prometheus import metrics_route
 from socketio_app.adapters.socketio.server import SocketIOServer
@@ -24,6 +25,7 @@ from socketio_app.adapters.system import SystemClock, new_message_id
 from socketio_app.adapters.wire.registry import COMMANDS
 from socketio_app.application.cancellation import start_task
 from socketio_app.application.chat import Chat
+from socketio_app.application.hooks import Hooks
 from socketio_app.application.metrics import Metrics
 from socketio_app.application.ports import Store, TokenVerifier
 from socketio_app.application.tracing import Tracing
@@ -54,6 +56,8 @@ class Composition:
     """The servers of plain WebSockets, by path."""
     routes: Sequence[BaseRoute] = ()
     """HTTP routes of the chat."""
+    hooks: HostHooks | None = None
+    """The host application's hooks, if there are any."""
 
     @property
     def servers(self) -> Sequence[SessionServer]:
@@ -70,6 +74,8 @@ class Composition:
         if not self.store.capabilities.is_persistent:
             await WORKER_LOCK.acquire(self.chat)
         await self.store.start()
+        if self.hooks is not None:
+            self.hooks.open()
         self.chat.open()
         for server in self.servers:
             server.start()
@@ -92,7 +98,9 @@ class Composition:
             await server.stop()
 
     async def close(self) -> None:
-        """Close the store, after it has committed everything that was accepted."""
+        """Finish calls of hooks, and close the store after it has committed what was accepted."""
+        if self.hooks is not None:
+            await self.hooks.close()
         await self.store.close()
         if not self.store.capabilities.is_persistent:
             WORKER_LOCK.release(self.chat)
@@ -104,6 +112,7 @@ def compose(
     verify_token: VerifyToken | None = None,
     store: Store | None = None,
     collects_metrics: bool = False,
+    hooks: Hooks | None = None,
     slice_connections: int = SLICE_CONNECTIONS,
 ) -> Composition:
     """Compose a chat from its settings.
@@ -113,6 +122,7 @@ def compose(
         verify_token: a function that verifies tokens instead of the configured keys.
         store: the store to use instead of the configured one.
         collects_metrics: whether to collect metrics even if they have no port.
+        hooks: functions to call after something happened in the chat.
         slice_connections: see `Hub`.
 
     Raises:
@@ -135,7 +145,9 @@ def compose(
     hubs = [hub, *(each for _, each in websocket_hubs.values())]
     broadcast = HubGroup(hubs) if len(hubs) > 1 else hub
     store = store if store is not None else create_store(settings.store_url, settings)
-    chat = Chat(store, broadcast, verifier, clock, new_message_id, settings.limits(), metrics)
+    host_hooks = HostHooks(hooks, metrics) if hooks is not None and hooks.are_set else None
+    limits = settings.limits()
+    chat = Chat(store, broadcast, verifier, clock, new_message_id, limits, metrics, host_hooks)
     options = Options(
         cors_origins=settings.backend_cors_origins or None,
         max_frame_bytes=settings.max_frame_bytes,
@@ -157,7 +169,9 @@ def compose(
     servers = [server, *websockets.values()]
     metrics_route = None if metrics is None else create_metrics_route(metrics, chat, servers, store)
     routes = [create_route(chat, verifier) for create_route in HTTP_ROUTES]
-    return Composition(chat, server, store, metrics_route, websockets, routes)
+    if metrics is not None:
+        metrics.hook_calls_waiting = lambda: 0 if host_hooks is None else host_hooks.waiting
+    return Composition(chat, server, store, metrics_route, websockets, routes, host_hooks)
 
 
 def configured_tracing() -> Tracing | None:

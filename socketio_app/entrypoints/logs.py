@@ -21,12 +21,14 @@ Format = Literal["json", "console"]
 
 FIELDS = (
     "address",
+    "calls",
     "code",
     "command",
     "connection",
     "connections",
     "duration",
     "error_id",
+    "hook",
     "reason",
     "store",
     "user",
