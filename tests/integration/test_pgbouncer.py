@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 
 import asyncpg
 import pytest
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from socketio_app.adapters.sql.migrations import migrate_postgres
 from socketio_app.adapters.sql.postgres.store import PostgresStore
@@ -78,6 +79,24 @@ async def test_everything_works_in_session_mode(direct_url: str) -> None:
     with pgbouncer(direct_url, "session", default_pool_size=40) as url:
         async with opened(url) as one, opened(url) as other:
             await asyncio.gather(*[use_everything(each) for each in [one, other] * 10])
+
+
+async def test_host_and_chat_share_transactions_through_pgbouncer(direct_url: str) -> None:
+    with pgbouncer(direct_url) as url:
+        async with opened(url) as store:
+            engine = create_async_engine(
+                url.replace("postgresql:", "postgresql+psycopg:"),
+                connect_args={"prepare_threshold": None},
+            )
+            outbox = store.capabilities.outbox
+            assert outbox is not None
+            sent = draft(ROOM, client_message_id="1")
+            async with engine.begin() as connection:
+                await outbox.put(connection, sent, lambda _ids, _is_over: None)
+                assert await outbox.page(None, 10) == []
+
+            assert await outbox.find([sent.message_id]) == [sent]
+            await engine.dispose()
 
 
 async def test_concurrent_appends_leave_no_gaps(direct_url: str) -> None:

@@ -31,7 +31,7 @@ from socketio_app.adapters.sql.sqlite.store import SqliteStore
 from socketio_app.domain.conversations import Conversation, Pair, Room
 from socketio_app.domain.errors import Unavailable
 from socketio_app.domain.history import Window
-from socketio_app.domain.identifiers import RoomId, UserId
+from socketio_app.domain.identifiers import MessageId, RoomId, UserId
 from socketio_app.domain.messaging import Message, Stored
 from tests.builders import ADA, BOB, NOON, draft
 from tests.databases import postgres_database
@@ -337,6 +337,11 @@ async def use_everything(store: PostgresStore) -> None:
     await store.rooms.rooms_of(ADA)
     await store.deliveries.drain()
     await store.rooms.leave(LOBBY.room_id, ADA)
+    outbox = store.capabilities.outbox
+    assert outbox is not None
+    await outbox.find([MessageId("none")])
+    await outbox.page(None, 10)
+    await outbox.remove([MessageId("none")])
 
 
 async def test_statements_are_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
