@@ -1,4 +1,4 @@
-"""PostgreSQL databases for tests, with an empty schema."""
+"""PostgreSQL databases for tests."""
 
 import functools
 import os
@@ -46,14 +46,33 @@ async def postgres_database() -> AsyncIterator[str]:
     administration = await asyncpg.connect(server_url())
     try:
         template = await _template(administration)
-        name = f"chat_test_{os.getpid()}_{next(_numbers)}"
-        await administration.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-        try:
-            yield _url_of(name)
-        finally:
-            await administration.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        async with _database(administration, template) as url:
+            yield url
     finally:
         await administration.close()
+
+
+@asynccontextmanager
+async def empty_database() -> AsyncIterator[str]:
+    """Create a database without tables; yield its URL."""
+    administration = await asyncpg.connect(server_url())
+    try:
+        async with _database(administration, "template1") as url:
+            yield url
+    finally:
+        await administration.close()
+
+
+@asynccontextmanager
+async def _database(
+    administration: "asyncpg.Connection[asyncpg.Record]", template: str
+) -> AsyncIterator[str]:
+    name = f"chat_test_{os.getpid()}_{next(_numbers)}"
+    await administration.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    try:
+        yield _url_of(name)
+    finally:
+        await administration.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 async def _template(administration: "asyncpg.Connection[asyncpg.Record]") -> str:

@@ -1,0 +1,1 @@
+"""The modules of the reference host that differ with SQLModel."""
