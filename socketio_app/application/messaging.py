@@ -52,13 +52,14 @@ class Messaging:
                 broadcast when it is resent with the same `client_message_id`, or before the
                 conversation's next message.
         """
-        self.check(command)
+        check_content(command.content, self._content_chars)
         target = command.target
         if isinstance(target, Room):
             await self._broadcast.wait_until_caught_up(target.room_id)
-            draft = await self.draft(actor, command)
+            conversation = await conversation_for(self._rooms, actor.user_id, target)
         else:
-            draft = self._draft(actor, command, pair_of(actor.user_id, target.to_user_id))
+            conversation = pair_of(actor.user_id, target.to_user_id)
+        draft = draft_of(actor, command, conversation, self._new_message_id(), self._clock.now())
         if self._append_now is None:
             return await self.store(draft, actor.connection_id)
         return self._published(draft, self._append_now(draft), actor.connection_id)
@@ -82,9 +83,6 @@ class Messaging:
             conversation = await conversation_for(self._rooms, actor.user_id, target)
         else:
             conversation = pair_of(actor.user_id, target.to_user_id)
-        return self._draft(actor, command, conversation)
-
-    def _draft(self, actor: Actor, command: SendMessage, conversation: Conversation) -> Draft:
         return draft_of(actor, command, conversation, self._new_message_id(), self._clock.now())
 
     async def store(self, draft: Draft, sending: ConnectionId | None) -> Stored:
