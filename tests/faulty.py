@@ -169,6 +169,9 @@ class FaultyDeliveries:
     async def undelivered(self, user_id: UserId, limit: int) -> Sequence[Message]:
         return await self._call("undelivered", None, lambda: self._log.undelivered(user_id, limit))
 
+    async def still_undelivered(self, messages: Sequence[Message]) -> Sequence[Message]:
+        return await self._log.still_undelivered(messages)
+
     def delivered(
         self, messages: Sequence[Message], first_time: Callable[[Sequence[Message]], None]
     ) -> None:

@@ -112,6 +112,12 @@ class HookedDeliveries:
         await self._after("undelivered")
         return undelivered
 
+    async def still_undelivered(self, messages: Sequence[Message]) -> Sequence[Message]:
+        await self._before("still_undelivered")
+        undelivered = await self._log.still_undelivered(messages)
+        await self._after("still_undelivered")
+        return undelivered
+
     def delivered(
         self, messages: Sequence[Message], first_time: Callable[[Sequence[Message]], None]
     ) -> None:

@@ -89,18 +89,23 @@ class Hooks:
     """Called after a connection was opened."""
     on_disconnect: Hook[ConnectionClosed] | None = _hook()
     """Called after a connection was closed, and after `on_connect` for it has returned."""
+    on_undelivered: Hook[Message] | None = _hook()
+    """Called with each personal message that none of its recipient's clients has received within
+    `undelivered_after_seconds`, for example to send a push notification."""
+    undelivered_after_seconds: float = _bounded(10, 0.001, _A_DAY_SECONDS)
+    """Time that a personal message has to be delivered."""
     timeout_seconds: float = _bounded(30, 0.001, _A_DAY_SECONDS)
     """Time after which a call is logged as timed out, and cancelled if it is async. A thread cannot
     be cancelled: it is one of the concurrent calls until it ends."""
     shutdown_seconds: float = _bounded(5, 0, _A_DAY_SECONDS)
     """Maximum time for waiting calls at shutdown; later ones are dropped."""
     max_waiting: int = _bounded(10_000, 1, 1_000_000)
-    """Maximum number of calls that wait, for messages and for connections each; further ones are
-    dropped."""
+    """Maximum number of calls that wait: of `on_message`, of `on_undelivered`, and of the hooks of
+    connections each. Further ones are dropped."""
     max_concurrent: int = _bounded(8, 1, 1000)
-    """Maximum number of concurrent calls, for messages and for connections each."""
+    """Maximum number of concurrent calls, likewise."""
 
     @property
     def are_set(self) -> bool:
         """Whether there is a hook to call."""
-        return any((self.on_message, self.on_connect, self.on_disconnect))
+        return any((self.on_message, self.on_connect, self.on_disconnect, self.on_undelivered))

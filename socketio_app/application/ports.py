@@ -102,6 +102,14 @@ class DeliveryLog(Protocol):
         """
         ...
 
+    async def still_undelivered(self, messages: Sequence[Message]) -> Sequence[Message]:
+        """Return those of these personal messages that none of the recipient's clients has.
+
+        Raises:
+            Unavailable: the store cannot be read now.
+        """
+        ...
+
     def delivered(
         self, messages: Sequence[Message], first_time: Callable[[Sequence[Message]], None]
     ) -> None:

@@ -145,7 +145,11 @@ def compose(
     hubs = [hub, *(each for _, each in websocket_hubs.values())]
     broadcast = HubGroup(hubs) if len(hubs) > 1 else hub
     store = store if store is not None else create_store(settings.store_url, settings)
-    host_hooks = HostHooks(hooks, metrics) if hooks is not None and hooks.are_set else None
+    host_hooks = (
+        HostHooks(hooks, store.deliveries, clock, metrics)
+        if hooks is not None and hooks.are_set
+        else None
+    )
     limits = settings.limits()
     chat = Chat(store, broadcast, verifier, clock, new_message_id, limits, metrics, host_hooks)
     options = Options(

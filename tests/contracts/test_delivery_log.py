@@ -205,3 +205,22 @@ async def test_delivery_of_a_room_message_is_ignored(store: Store) -> None:
     message = (await store.messages.append(draft(Room(RoomId("lobby"))))).message
 
     assert await deliver(store, message) == []
+
+
+async def test_message_is_still_undelivered_until_it_is_delivered(store: Store) -> None:
+    first, second = await send(store, ADA, BOB), await send(store, ADA, BOB)
+    answer, to_eve = await send(store, BOB, ADA), await send(store, ADA, EVE)
+    to_oneself = await send(store, ADA, ADA)
+    messages = [first, answer, second, to_eve, to_oneself]
+    assert list(await store.deliveries.still_undelivered(messages)) == messages
+
+    await deliver(store, first, to_eve)
+
+    assert list(await store.deliveries.still_undelivered(messages)) == [answer, second, to_oneself]
+
+
+async def test_room_message_is_never_still_undelivered(store: Store) -> None:
+    message = (await store.messages.append(draft(Room(RoomId("lobby"))))).message
+
+    assert list(await store.deliveries.still_undelivered([message])) == []
+    assert list(await store.deliveries.still_undelivered([])) == []

@@ -138,6 +138,9 @@ class PausableDeliveries:
         await self._wait_at("after the read")
         return undelivered
 
+    async def still_undelivered(self, messages: Sequence[Message]) -> Sequence[Message]:
+        return await self._deliveries.still_undelivered(messages)
+
     def delivered(self, *_delivery: object) -> None:
         pass
 

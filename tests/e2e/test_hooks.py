@@ -227,3 +227,24 @@ async def test_messages_before_shutdown_are_reported(calls: Calls) -> None:
             await chat.send("ada", Room("lobby"), f"{number}")
 
     assert [each.content for each in calls.made] == [f"{number}" for number in range(50)]
+
+
+@pytest.mark.parametrize("persistence", PERSISTENCE)
+async def test_on_undelivered_gets_messages_to_users_without_connection(
+    calls: Calls, persistence: str, tmp_path: object
+) -> None:
+    api = FastAPI()
+    settings = SETTINGS.replace(database_url=persistence.format(tmp_path=tmp_path))
+    hooks = Hooks(on_undelivered=calls.call, undelivered_after_seconds=2)
+    chat = add_chat(api, settings=settings, hooks=hooks)
+
+    async with serving(api) as url:
+        bob = await connect(url, "bob")
+        await chat.join("ada", "lobby")
+        await chat.send("ada", Person("bob"), "Online")
+        await chat.send("ada", Room("lobby"), "In a room")
+        await chat.send("ada", Person("eve"), "Offline")
+        await calls.until(lambda made: made)
+        await bob.close()
+
+    assert [(each.to_user_id, each.content) for each in calls.made] == [("eve", "Offline")]

@@ -59,7 +59,7 @@ class CallQueue:
     def put(self, hook: HostHook, key: Hashable, argument: object) -> None:
         """Call a hook soon, after all earlier calls with the same key have ended."""
         if not self._is_open or self._waiting >= self._bounds.max_waiting:
-            self._drop(hook)
+            self.drop(hook)
             return
         calls = self._by_key.get(key)
         if calls is None:
@@ -130,7 +130,8 @@ class CallQueue:
         if not self._failures.admit(hook.name, monotonic()):
             log_event(log, logging.ERROR, "hook failed", {"hook": hook.name, "reason": reason})
 
-    def _drop(self, hook: HostHook) -> None:
+    def drop(self, hook: HostHook) -> None:
+        """Count and log a call that is not made."""
         self._count(hook, "dropped")
         if not self._dropped:
             reason = "too many calls are waiting" if self._is_open else "the chat is closed"

@@ -106,6 +106,16 @@ class MemoryMessages:
                     found.append(message)
         return found
 
+    async def still_undelivered(self, messages: Sequence[Message]) -> Sequence[Message]:
+        """See `DeliveryLog.still_undelivered`."""
+        return [
+            message
+            for message in messages
+            if (recipient := message.to_user_id) is not None
+            and (record := self._conversations.get(message.conversation)) is not None
+            and record.delivered_seq.get(recipient, 0) < message.seq
+        ]
+
     def delivered(
         self, messages: Sequence[Message], first_time: Callable[[Sequence[Message]], None]
     ) -> None:

@@ -15,7 +15,7 @@ def two_arguments(_message: object, _more: object) -> None:
     pass
 
 
-@pytest.mark.parametrize("name", ["on_message", "on_connect", "on_disconnect"])
+@pytest.mark.parametrize("name", ["on_message", "on_connect", "on_disconnect", "on_undelivered"])
 def test_each_hook_takes_a_function(name: str) -> None:
     assert not Hooks().are_set
     for hook in (asynchronous, print):

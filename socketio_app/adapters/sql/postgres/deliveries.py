@@ -9,6 +9,7 @@ from socketio_app.adapters.sql.postgres.activity import ActivityMarks
 from socketio_app.adapters.sql.postgres.append import find_ids
 from socketio_app.adapters.sql.postgres.pool import PostgresPool
 from socketio_app.adapters.sql.postgres.session import Connection
+from socketio_app.adapters.sql.rows import key_columns
 from socketio_app.adapters.sql.undelivered import (
     FIRST_PAIRS,
     WAITING_PAIRS,
@@ -49,6 +50,16 @@ class PostgresDeliveries:
             if len(found) == limit or len(pairs) < max_pairs:
                 break
         return found
+
+    async def still_undelivered(self, messages: Sequence[Message]) -> Sequence[Message]:
+        """See `DeliveryLog.still_undelivered`."""
+        personal = [each for each in messages if each.to_user_id is not None]
+        columns = key_columns([each.conversation for each in personal])
+        recipients = [each.to_user_id.encode() for each in personal if each.to_user_id is not None]
+        seqs = [each.seq for each in personal]
+        async with self._pool.connection() as connection:
+            rows = await connection.fetch(_STILL_UNDELIVERED, *columns[1:], recipients, seqs)
+        return [personal[position - 1] for (position,) in rows]
 
     def delivered(
         self, messages: Sequence[Message], first_time: Callable[[Sequence[Message]], None]
@@ -155,6 +166,16 @@ _UNDELIVERED = f"""
     ) message
     ORDER BY position, seq
 """  # noqa: S608  (constants)
+_STILL_UNDELIVERED = """
+    SELECT position
+    FROM unnest($1::bytea[], $2::bytea[], $3::bytea[], $4::bigint[]) WITH ORDINALITY
+        AS message (first_user_id, second_user_id, user_id, seq, position)
+    JOIN chat_conversation conversation USING (first_user_id, second_user_id)
+    LEFT JOIN chat_cursor delivery ON delivery.user_id = message.user_id
+        AND delivery.conversation_id = conversation.conversation_id
+    WHERE coalesce(delivered_seq, 0) < message.seq
+    ORDER BY position
+"""
 _MOVE_DELIVERED_ACTIVITY = """
     INSERT INTO chat_user (user_id, delivered_activity) VALUES ($1, $2)
     ON CONFLICT (user_id) DO UPDATE SET delivered_activity = excluded.delivered_activity

@@ -50,6 +50,10 @@ class SqliteDeliveries:
             )
         return messages
 
+    async def still_undelivered(self, messages: Sequence[Message]) -> Sequence[Message]:
+        """See `DeliveryLog.still_undelivered`."""
+        return await self._readers.run(lambda reader: reader.still_undelivered(messages))
+
     def delivered(
         self, messages: Sequence[Message], first_time: Callable[[Sequence[Message]], None]
     ) -> None:

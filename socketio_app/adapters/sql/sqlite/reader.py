@@ -90,6 +90,15 @@ class SqliteReader:
                 break
         return found
 
+    def still_undelivered(self, messages: Sequence[Message]) -> Sequence[Message]:
+        """See `DeliveryLog.still_undelivered`."""
+        return [
+            message
+            for message in messages
+            if (recipient := message.to_user_id) is not None
+            and self._delivered_seq(recipient, message.conversation) < message.seq
+        ]
+
     def of_user(
         self, user_id: UserId, limit: int, before_activity: int | None
     ) -> Sequence[ConversationState]:
@@ -130,6 +139,12 @@ class SqliteReader:
         """Close the connection."""
         self._connection.close()
 
+    def _delivered_seq(self, user_id: UserId, conversation: Conversation) -> int:
+        conversation_id, _ = self._id_and_last_seq(conversation)
+        row = (user_id.encode(), conversation_id)
+        found = self._connection.execute(FIND_DELIVERED, row).fetchone()
+        return found[0] if found else 0
+
     def _fetch(self, statement: CompiledStatement, *arguments: bytes | int | None) -> Sequence[Any]:
         sql, values = statement.text(*arguments)
         return self._connection.execute(sql, values).fetchall()
@@ -169,6 +184,7 @@ FIND_PAIR = """
     SELECT conversation_id, last_seq FROM chat_conversation
     WHERE first_user_id = ? AND second_user_id = ?
 """
+FIND_DELIVERED = "SELECT delivered_seq FROM chat_cursor WHERE user_id = ? AND conversation_id = ?"
 NEWEST = f"""
     SELECT {MESSAGE_COLUMN_NAMES} FROM chat_message
     WHERE conversation_id = ? AND seq > ? ORDER BY seq DESC LIMIT ?
