@@ -179,6 +179,7 @@ class ScenarioRun:
         store.deliveries = self._deliveries = PausableDeliveries(store.deliveries)  # type: ignore[assignment]
         if self._scenario.store_waits:
             store.messages = HookedMessages(store.messages, turn, nothing)  # type: ignore[assignment]
+            store.capabilities = attrs.evolve(store.capabilities, append=None)
         hub = Hub(SOCKETIO_ENCODING)
         verifier = CustomVerifier(lambda token: token if token in USERS else None, self._clock)
         chat = Chat(store, hub, verifier, self._clock, numbered_message_ids(), self._limits)

@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+import attrs
 import pytest
 
 from socketio_app.application.ports import Store
@@ -213,6 +214,7 @@ class TestUnexpectedErrors:
         store: Any = memory_store()
         deliveries, store.messages = store.messages, BrokenMessages()
         store.deliveries = deliveries
+        store.capabilities = attrs.evolve(store.capabilities, append=None)
         broken: Store = store
         app = create_socketio_app(settings=settings, store=broken, websocket_path=PATH)
         async with serving(app) as base_url:
