@@ -13,6 +13,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Final, TypeVar
 
 from socketio_app.application.cancellation import start_task
+from socketio_app.application.futures import set_exception, set_result
 from socketio_app.domain.errors import Unavailable
 
 Result = TypeVar("Result")
@@ -56,9 +57,9 @@ class CallingThread:
 
         def run() -> None:
             try:
-                settle: Callable[[], object] = partial(_set_result, outcome, function())
+                settle: Callable[[], object] = partial(set_result, outcome, function())
             except BaseException as error:  # noqa: BLE001  (passed to the coroutine)
-                settle = partial(_set_exception, outcome, error)
+                settle = partial(set_exception, outcome, error)
             self._loop.call_soon_threadsafe(settle)
 
         self._todo.put(run)
@@ -87,16 +88,6 @@ _calling_thread: ContextVar[CallingThread | None] = ContextVar("calling_thread",
 def calling_thread() -> CallingThread | None:
     """Return the thread that waits for the current task, if any."""
     return _calling_thread.get()
-
-
-def _set_result(future: "asyncio.Future[Result]", result: Result) -> None:
-    if not future.done():
-        future.set_result(result)
-
-
-def _set_exception(future: "asyncio.Future[Any]", error: BaseException) -> None:
-    if not future.done():
-        future.set_exception(error)
 
 
 def _nothing() -> None:

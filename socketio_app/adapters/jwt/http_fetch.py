@@ -25,6 +25,8 @@ from urllib.request import (
     Request,
 )
 
+from socketio_app.application.futures import set_exception, set_result
+
 Parsed = TypeVar("Parsed")
 
 TIMEOUT_SECONDS: Final = 5.0
@@ -53,9 +55,9 @@ async def fetch(url: str, parse: Callable[[bytes], Parsed]) -> Parsed:
 
     def run() -> None:
         try:
-            report = partial(_set_result, parsed, parse(download.body()))
+            report = partial(set_result, parsed, parse(download.body()))
         except Exception as error:  # noqa: BLE001  (passed on to the caller)
-            report = partial(_set_error, parsed, FetchFailedError(_reason(error)))
+            report = partial(set_exception, parsed, FetchFailedError(_reason(error)))
         with contextlib.suppress(RuntimeError):  # the event loop is closed
             loop.call_soon_threadsafe(report)
 
@@ -70,16 +72,6 @@ async def fetch(url: str, parse: Callable[[bytes], Parsed]) -> Parsed:
 
 
 _TOO_SLOW: Final = f"no answer within {TIMEOUT_SECONDS:g} seconds"
-
-
-def _set_result(future: asyncio.Future[Parsed], result: Parsed) -> None:
-    if not future.done():
-        future.set_result(result)
-
-
-def _set_error(future: asyncio.Future[Parsed], error: Exception) -> None:
-    if not future.done():
-        future.set_exception(error)
 
 
 class _Download:

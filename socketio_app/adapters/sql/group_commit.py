@@ -16,6 +16,7 @@ from typing import Generic, TypeVar
 
 from socketio_app.adapters.sql.outage import Outage
 from socketio_app.application.cancellation import start_task
+from socketio_app.application.futures import set_exception, set_result
 from socketio_app.application.store_capabilities import OnCommit, StoreTransactions
 from socketio_app.domain.errors import Unavailable
 
@@ -177,9 +178,7 @@ class AllTransactions:
 
 
 def _settle(future: asyncio.Future[Outcome], outcome: Outcome | Exception) -> None:
-    if future.done():
-        return  # the caller was cancelled
     if isinstance(outcome, Exception):
-        future.set_exception(outcome)
+        set_exception(future, outcome)
     else:
-        future.set_result(outcome)
+        set_result(future, outcome)
