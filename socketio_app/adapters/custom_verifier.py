@@ -1,10 +1,8 @@
 """Token verification by a function of the host application."""
 
 import asyncio
-import contextlib
 import inspect
-import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any, Final, TypeAlias
@@ -13,8 +11,10 @@ from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
 from socketio_app.adapters.claims import EXPIRED, moment, rejected, seconds, user_id
+from socketio_app.adapters.error_place import type_and_place
 from socketio_app.application.cancellation import is_current_task_cancelled
 from socketio_app.application.ports import Clock, Identity
+from socketio_app.application.signatures import accepts
 from socketio_app.domain.errors import TokenExpired, Unauthenticated
 
 VerifyToken: TypeAlias = Callable[[str], object] | Callable[[str | None, HTTPConnection], object]
@@ -44,20 +44,12 @@ def check_verify_token(verify_token: Callable[..., object]) -> None:
     Raises:
         TypeError: it cannot, and would reject every token.
     """
-    try:
-        signature = inspect.signature(verify_token)
-    except (TypeError, ValueError):
-        return
-    calls: Sequence[tuple[Sequence[str], Mapping[str, str]]] = (
-        (("token",), {}),
-        (("token", "request"), {}),
-        (("token",), {"request": "request"}),
-    )
-    for arguments, named in calls:
-        with contextlib.suppress(TypeError):
-            signature.bind(*arguments, **named)
-            return
-    raise TypeError("verify_token must take a token, and optionally the request")
+    if not (
+        accepts(verify_token, "token")
+        or accepts(verify_token, "token", "request")
+        or accepts(verify_token, "token", request="request")
+    ):
+        raise TypeError("verify_token must take a token, and optionally the request")
 
 
 class CustomVerifier:
@@ -138,17 +130,12 @@ async def _answer(verify: Callable[[], object]) -> object:
         if _says_expired(error):
             raise TokenExpired(EXPIRED, "verify_token raised ExpiredSignatureError") from None
         # Leave out the message, the cause and local variables: they may hold the token.
-        raise rejected(f"verify_token raised {type(error).__name__} at {_where(error)}") from None
+        raise rejected(f"verify_token raised {type_and_place(error)}") from None
 
 
 def _says_expired(error: Exception) -> bool:
     """Whether the error is that of python-jose, PyJWT and others for an expired token."""
     return any(kind.__name__ == "ExpiredSignatureError" for kind in type(error).__mro__)
-
-
-def _where(error: Exception) -> str:
-    *_, (frame, line) = traceback.walk_tb(error.__traceback__)
-    return f"{frame.f_code.co_filename}:{line}"
 
 
 def _identity(answer: object) -> Identity | None:

@@ -1,12 +1,12 @@
 """Hooks: functions of the host application that are called after something happened in the chat."""
 
-import inspect
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
 import attrs
 
+from socketio_app.application.signatures import accepts
 from socketio_app.domain.identifiers import ConnectionId, UserId
 from socketio_app.domain.messaging import Message
 
@@ -48,14 +48,8 @@ def _check_hook(_instance: object, field: "attrs.Attribute[Any]", hook: object) 
         return
     if not callable(hook):
         raise TypeError(f"{field.name} must be a function, not {type(hook).__name__}")
-    try:
-        signature = inspect.signature(hook)
-    except (TypeError, ValueError):
-        return  # a function that is not written in Python
-    try:
-        signature.bind(None)
-    except TypeError:
-        raise TypeError(f"{field.name} must be a function that takes one argument") from None
+    if not accepts(hook, None):
+        raise TypeError(f"{field.name} must be a function that takes one argument")
 
 
 def _bounded(default: float, lowest: float, highest: float) -> Any:

@@ -3,16 +3,11 @@
 import logging
 from collections.abc import Hashable, Mapping
 from time import monotonic
-from typing import Final
 
 from socketio_app.adapters.log_event import log_event
-from socketio_app.adapters.log_rate import LINE_RATE
+from socketio_app.adapters.log_rate import LINE_RATE, WARNING_RATE
 from socketio_app.domain.errors import ChatError, TokenRejected
-from socketio_app.domain.rates import Rate, RateLimiter
-
-WARNING_RATE: Final = Rate(per_second=1, burst=60)
-"""Maximum rate of warnings about all clients together: there are more addresses than an operator
-can read about."""
+from socketio_app.domain.rates import RateLimiter
 
 log = logging.getLogger("socketio_app.socketio")
 

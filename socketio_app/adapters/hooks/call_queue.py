@@ -8,18 +8,17 @@ from functools import partial
 from time import monotonic
 from typing import Final
 
-from socketio_app.adapters.hooks.host_hook import HostHook, reason_of
+from socketio_app.adapters.error_place import type_and_place
+from socketio_app.adapters.hooks.host_hook import HostHook
 from socketio_app.adapters.hooks.threads import Threads
 from socketio_app.adapters.log_event import log_event
+from socketio_app.adapters.log_rate import WARNING_RATE
 from socketio_app.application.cancellation import start_task
 from socketio_app.application.hooks import Hooks
 from socketio_app.application.metrics import Metrics
-from socketio_app.domain.rates import Rate, RateLimiter
+from socketio_app.domain.rates import RateLimiter
 
 log = logging.getLogger("socketio_app.hooks")
-
-FAILURE_RATE: Final = Rate(per_second=1, burst=60)
-"""Maximum rate of log lines about failed calls; all of them are counted."""
 
 CANCEL_SECONDS: Final = 1.0
 """Time that cancelled calls have to end at shutdown."""
@@ -49,7 +48,7 @@ class CallQueue:
         self._waiting = 0
         self._dropped = 0
         self._is_open = True
-        self._failures = RateLimiter(FAILURE_RATE)
+        self._failures = RateLimiter(WARNING_RATE)
 
     @property
     def waiting(self) -> int:
@@ -123,7 +122,7 @@ class CallQueue:
         if error is None:
             self._count(hook, "ok")
         else:
-            self._fail(hook, "error", reason_of(error))
+            self._fail(hook, "error", type_and_place(error))
 
     def _fail(self, hook: HostHook, outcome: str, reason: str) -> None:
         self._count(hook, outcome)

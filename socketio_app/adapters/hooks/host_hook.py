@@ -2,7 +2,6 @@
 
 import functools
 import inspect
-import traceback
 from typing import Any
 
 from socketio_app.adapters.hooks.threads import Threads
@@ -37,13 +36,3 @@ def _is_async(function: Any) -> bool:
         function = function.func
     call = getattr(function, "__call__", None)  # noqa: B004  (of an object, it may be async)
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
-
-
-def reason_of(error: BaseException) -> str:
-    """Return the type and place of an error, without its text, which may hold a message's."""
-    name = type(error).__name__
-    places = list(traceback.walk_tb(error.__traceback__))
-    if not places:
-        return name
-    frame, line = places[-1]
-    return f"{name} at {frame.f_code.co_filename}:{line}"

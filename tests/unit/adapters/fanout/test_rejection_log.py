@@ -4,7 +4,8 @@ import logging
 
 import pytest
 
-from socketio_app.adapters.fanout.rejection_log import WARNING_RATE, RejectionLog
+from socketio_app.adapters.fanout.rejection_log import RejectionLog
+from socketio_app.adapters.log_rate import WARNING_RATE
 from socketio_app.domain.errors import RateLimited, Unauthenticated
 
 REJECTED = Unauthenticated("the token is not valid", reason="no token")
