@@ -4,16 +4,12 @@ from typing import Protocol
 
 from socketio_app.application.events import (
     Audience,
-    DisconnectReason,
     Event,
     MessageDelivered,
     MessageSent,
-    OneConnection,
-    Users,
 )
 from socketio_app.application.hooks import ConnectionClosed, ConnectionOpened
 from socketio_app.application.ports import Broadcast
-from socketio_app.domain.identifiers import RoomId, UserId
 from socketio_app.domain.messaging import Message
 
 
@@ -46,8 +42,12 @@ class ListeningBroadcast:
     def __init__(self, broadcast: Broadcast, listener: Listener) -> None:
         self._broadcast = broadcast
         self._listener = listener
-        self.wait_until_caught_up = broadcast.wait_until_caught_up
+        self.disconnect = broadcast.disconnect
         self.is_subscribed = broadcast.is_subscribed
+        self.pause = broadcast.pause
+        self.subscribe = broadcast.subscribe
+        self.unsubscribe = broadcast.unsubscribe
+        self.wait_until_caught_up = broadcast.wait_until_caught_up
 
     def publish(self, event: Event, audience: Audience) -> None:
         """See `Broadcast.publish`."""
@@ -56,19 +56,3 @@ class ListeningBroadcast:
             self._listener.message_sent(event.message)
         elif type(event) is MessageDelivered and event.message.to_user_id is not None:
             self._listener.message_delivered(event.message)
-
-    def disconnect(self, audience: Users | OneConnection, reason: DisconnectReason) -> None:
-        """See `Broadcast.disconnect`."""
-        self._broadcast.disconnect(audience, reason)
-
-    def pause(self, room_id: RoomId, user_id: UserId) -> None:
-        """See `Broadcast.pause`."""
-        self._broadcast.pause(room_id, user_id)
-
-    def subscribe(self, room_id: RoomId, user_id: UserId, given_seq: int = 0) -> None:
-        """See `Broadcast.subscribe`."""
-        self._broadcast.subscribe(room_id, user_id, given_seq)
-
-    def unsubscribe(self, room_id: RoomId, user_id: UserId) -> None:
-        """See `Broadcast.unsubscribe`."""
-        self._broadcast.unsubscribe(room_id, user_id)
