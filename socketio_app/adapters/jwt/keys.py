@@ -28,7 +28,7 @@ class KeySource(Protocol):
         """Return the only key that matches a token's header, or `None`.
 
         Raises:
-            Unavailable: the keys cannot be had now.
+            Unavailable: the keys cannot be fetched now.
         """
         ...
 

@@ -39,7 +39,7 @@ def test_connection_that_the_host_forgets_is_not_kept(engine: Engine) -> None:
 
 
 def test_two_phase_commit_is_noticed(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    # SQLite has no two-phase commits; its dialect is told to commit in one.
+    # SQLite's dialect does not support two-phase commits, and gets methods that do nothing.
     monkeypatch.setattr(engine.dialect, "do_commit_twophase", lambda *_args: None, raising=False)
     monkeypatch.setattr(engine.dialect, "do_begin_twophase", lambda *_args: None, raising=False)
     noticed: list[tuple[Sequence[MessageId], IsOver]] = []
