@@ -28,6 +28,7 @@ from socketio_app.domain.conversations import Room
 from socketio_app.domain.errors import Conflict, Unavailable
 from socketio_app.domain.identifiers import ClientMessageId, MessageId
 from socketio_app.domain.messaging import Draft
+from socketio_app.domain.values import changed
 
 log = logging.getLogger("socketio_app")
 
@@ -95,7 +96,6 @@ class HostTransactions:
                 "connection requires a chat on PostgreSQL or SQLite (DATABASE_URL): this chat's "
                 "store has no transactions"
             )
-        self._messaging.check(command)
         draft = with_client_message_id(await self._messaging.draft(actor, command))
         return await outbox.put(connection, draft, self.on_commit)
 
@@ -237,12 +237,4 @@ def with_client_message_id(draft: Draft) -> Draft:
     """Return the draft with a `client_message_id`: its own, or else its `message_id`."""
     if draft.client_message_id is not None:
         return draft
-    return Draft(
-        draft.message_id,
-        draft.conversation,
-        draft.from_user_id,
-        draft.to_user_id,
-        draft.content,
-        draft.created_at,
-        ClientMessageId(draft.message_id),
-    )
+    return changed(draft, client_message_id=ClientMessageId(draft.message_id))

@@ -64,20 +64,14 @@ class Messaging:
             return await self.store(draft, actor.connection_id)
         return self._published(draft, self._append_now(draft), actor.connection_id)
 
-    def check(self, command: SendMessage) -> None:
-        """Check a message's content.
-
-        Raises:
-            ContentTooLong, InvalidPayload: it is invalid.
-        """
-        check_content(command.content, self._content_chars)
-
     async def draft(self, actor: Actor, command: SendMessage) -> Draft:
         """Return the message that a command sends.
 
         Raises:
+            ContentTooLong, InvalidPayload: the content is invalid.
             NotAMember: the target is a room that the actor is not in.
         """
+        check_content(command.content, self._content_chars)
         target = command.target
         if isinstance(target, Room):
             conversation = await conversation_for(self._rooms, actor.user_id, target)

@@ -61,7 +61,7 @@ async def build_environ(scope: Scope, receive: Receive, send: Send) -> dict[str,
     if _is_too_large(scope):
         environ["QUERY_STRING"] = ""
     for name, value in scope["headers"][:MAX_HEADERS]:
-        key = _USUAL_KEYS.get(name) or _key(name)
+        key = _key(name)
         text = value.decode("latin-1")
         environ[key] = f"{environ[key]},{text}" if key in environ else text
     # Decided by the scope's type, not by the `Upgrade` header.
@@ -174,28 +174,3 @@ def _first(listed: str) -> str:
 def _key(name: bytes) -> str:
     key = name.decode("latin-1").upper().replace("-", "_")
     return key if key in {"CONTENT_TYPE", "CONTENT_LENGTH"} else f"HTTP_{key}"
-
-
-_USUAL_KEYS: Final = {
-    name: _key(name)
-    for name in (
-        b"accept",
-        b"accept-encoding",
-        b"accept-language",
-        b"authorization",
-        b"cache-control",
-        b"connection",
-        b"cookie",
-        b"host",
-        b"origin",
-        b"pragma",
-        b"sec-websocket-extensions",
-        b"sec-websocket-key",
-        b"sec-websocket-version",
-        b"upgrade",
-        b"user-agent",
-        b"x-forwarded-for",
-        b"x-forwarded-proto",
-    )
-}
-"""The keys of headers that most requests have."""
