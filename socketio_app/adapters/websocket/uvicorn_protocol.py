@@ -8,8 +8,6 @@ The application's ASGI call may return.
 
 import asyncio
 import logging
-from functools import cache
-from importlib.metadata import version
 from typing import Any
 from urllib.parse import unquote
 
@@ -21,14 +19,17 @@ from uvicorn.server import ServerState
 from websockets.datastructures import Headers
 from websockets.http11 import Response
 
-from socketio_app.adapters.compatibility import takeover_problems
 from socketio_app.adapters.websocket import frames
 from socketio_app.adapters.websocket.frames import FrameReader
 from socketio_app.adapters.websocket.handshake import Handshake, usual_handshake
 from socketio_app.adapters.websocket.interface import EXTENSION, FrameHandler
 from socketio_app.adapters.websocket.owned_connection import OwnedConnection
+from socketio_app.adapters.websocket.uvicorn_versions import (
+    answers_handshakes,
+    is_takeover_supported,
+    loop_batches_writes,
+)
 
-log = logging.getLogger("socketio_app.socketio")
 _uvicorn_log = logging.getLogger("uvicorn.error")
 
 MAX_EARLY_BYTES = 262_144
@@ -112,7 +113,7 @@ class TakeoverProtocol(OwnedConnection, WebSocketsSansIOProtocol):
         Returns:
             Whether it was taken. If not, nothing has happened.
         """
-        handshake = usual_handshake(request) if _is_fast(http.config) else None
+        handshake = usual_handshake(request) if answers_handshakes(http.config) else None
         if handshake is None:
             return False
         http.connections.discard(http)
@@ -129,7 +130,7 @@ class TakeoverProtocol(OwnedConnection, WebSocketsSansIOProtocol):
     def _receive_as_uvicorn(self, data: bytes) -> None:
         """Handle received data as uvicorn does; the usual requests faster."""
         if not self._has_request:
-            handshake = usual_handshake(data) if _is_fast(self.config) else None
+            handshake = usual_handshake(data) if answers_handshakes(self.config) else None
             if handshake is not None:
                 self._begin(handshake)
                 return
@@ -163,10 +164,15 @@ class TakeoverProtocol(OwnedConnection, WebSocketsSansIOProtocol):
         self.tasks.add(task)
         self._offer()
 
+    @property
+    def _uses_websockets(self) -> bool:
+        """Whether the state of uvicorn's class is set."""
+        return "conn" in self.__dict__
+
     def _use_websockets(self) -> None:
         """Set the state of uvicorn's class, which handles the connection from now on."""
         self._has_request = True
-        if "conn" in self.__dict__:
+        if self._uses_websockets:
             return
         given = self.__dict__.copy()
         super().__init__(self.config, self._server_state, self.app_state, self.loop)
@@ -224,8 +230,8 @@ class TakeoverProtocol(OwnedConnection, WebSocketsSansIOProtocol):
         if is_rejected or self._has_connected or self._undecided is not None:
             return
         # If compression was negotiated, only uvicorn can handle it.
-        is_compressed = "conn" in self.__dict__ and self.conn.extensions
-        if not is_compressed and _is_takeover_supported():
+        is_compressed = self._uses_websockets and self.conn.extensions
+        if not is_compressed and is_takeover_supported():
             self._undecided = bytearray()
             extensions: dict[str, Any] = self.scope["extensions"]
             extensions[EXTENSION] = self
@@ -313,7 +319,7 @@ class TakeoverProtocol(OwnedConnection, WebSocketsSansIOProtocol):
 
     def _free(self) -> None:
         """Free the state that only the handshake needed."""
-        if "conn" in self.__dict__:
+        if self._uses_websockets:
             self.stop_keepalive()
         self._report_disconnect()
         self.__dict__ = {
@@ -343,7 +349,7 @@ class TakeoverProtocol(OwnedConnection, WebSocketsSansIOProtocol):
         self._is_writing_paused = True
         if self._owner is not None:
             self._owner.pause_writing()
-        elif "conn" in self.__dict__:
+        elif self._uses_websockets:
             super().pause_writing()
 
     def resume_writing(self) -> None:
@@ -356,7 +362,7 @@ class TakeoverProtocol(OwnedConnection, WebSocketsSansIOProtocol):
             self.write(pong)
         if self._owner is not None:
             self._owner.resume_writing()
-        elif "conn" in self.__dict__:
+        elif self._uses_websockets:
             super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -382,47 +388,5 @@ class TakeoverProtocol(OwnedConnection, WebSocketsSansIOProtocol):
             self._close_for_owner(self._owner, frames.SERVICE_RESTART)
 
 
-def _is_fast(config: Config) -> bool:
-    """Whether usual handshakes are answered without websockets, which logs at level `DEBUG`."""
-    is_plain = not (config.ws_per_message_deflate or _uvicorn_log.isEnabledFor(logging.DEBUG))
-    return is_plain and _answers_like_websockets() and _is_takeover_supported()
-
-
-@cache
-def _is_takeover_supported() -> bool:
-    """Whether this uvicorn is supported; `ws` may name this class without a previous check."""
-    problems = takeover_problems()
-    if problems:
-        log.warning("WebSockets are not taken over from uvicorn: %s", ", ".join(problems))
-    return not problems
-
-
-@cache
-def _answers_like_websockets() -> bool:
-    """Whether `Handshake.response` is what these versions of uvicorn and websockets respond.
-
-    Earlier ones send a date, or encode headers as UTF-8.
-    """
-    return _version("uvicorn") >= (0, 54) and _version("websockets") >= (17,)
-
-
-def _version(package: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version(package).split(".")[:2])
-
-
 def _disconnect_event() -> Any:
     return {"type": "websocket.disconnect", "code": frames.NORMAL_CLOSURE}
-
-
-def loop_batches_writes(loop: asyncio.AbstractEventLoop) -> bool:
-    """Whether everything written in one turn of the loop is sent in one system call.
-
-    uvloop before 0.23 gathers writes; later versions and asyncio write immediately.
-    """
-    return type(loop).__module__.startswith("uvloop") and _uvloop_gathers_writes()
-
-
-@cache
-def _uvloop_gathers_writes() -> bool:
-    # Cached: this reads the package's metadata from disk.
-    return _version("uvloop") < (0, 23)
