@@ -5,7 +5,7 @@ The type parameter of a command is its result: `SendMessage` is a `Command[Store
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import ClassVar, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import attrs
 
@@ -279,3 +279,16 @@ class RefreshToken(Command[TokenRefreshed]):
     kind = "token"
 
     token: str = attrs.field(repr=False)
+
+
+def all_commands() -> Sequence[type[Command[Any]]]:
+    """Return all types of commands, which are defined in this module.
+
+    `Command.__subclasses__` would also return the classes that attrs has replaced by others with
+    slots, as long as the garbage collector has not freed them.
+    """
+    return [
+        each
+        for each in globals().values()
+        if isinstance(each, type) and issubclass(each, Command) and each is not Command
+    ]

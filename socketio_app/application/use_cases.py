@@ -3,7 +3,7 @@
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final, TypeVar
 
-from socketio_app.application.commands import Actor, Command
+from socketio_app.application.commands import Actor, Command, all_commands
 
 UseCase = Callable[[Actor, Any], Coroutine[Any, Any, Any]]
 """Executes a command for an actor, and returns its result."""
@@ -38,7 +38,7 @@ def use_cases_of(*services: object) -> Mapping[type[Command[Any]], UseCase]:
             if command in found:
                 raise TypeError(f"{command.__name__} has more than one use case")
             found[command] = getattr(service, name)
-    for command in Command.__subclasses__():
+    for command in all_commands():
         if command not in found:
             raise TypeError(f"{command.__name__} has no use case")
     return found

@@ -1,6 +1,8 @@
 """What an application may import, and how it calls the chat."""
 
 import re
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import UUID
@@ -87,3 +89,21 @@ async def test_chat_is_found_on_the_application_and_its_host() -> None:
 async def test_application_without_a_chat_says_so() -> None:
     with pytest.raises(LookupError, match="pass it to create_socketio_app"):
         chat_of(Starlette())
+
+
+def test_chat_is_created_before_the_garbage_collector_has_run() -> None:
+    # Classes with slots replace the ones that they are made from, which stay until they are freed.
+    created = subprocess.run(
+        [sys.executable, "-c", _CREATE_WITHOUT_COLLECTING], capture_output=True, check=False
+    )
+
+    assert (created.returncode, created.stderr.decode()) == (0, "")
+
+
+_CREATE_WITHOUT_COLLECTING = f"""
+import gc
+gc.disable()
+
+from socketio_app import create_socketio_app
+create_socketio_app(settings={{"SECRET_KEY": "{"x" * 40}", "DATABASE_URL": "sqlite:///unused.db"}})
+"""

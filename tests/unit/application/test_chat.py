@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from socketio_app.application.commands import Command, CommandKind
+from socketio_app.application.commands import CommandKind, all_commands
 from tests.builders import ADA, BOB
 from tests.chat_harness import LiveChat
 
@@ -27,7 +27,7 @@ async def test_connection_count_is_number_of_open_connections(live: LiveChat) ->
 async def test_every_command_has_use_case_and_kind() -> None:
     live = LiveChat()
 
-    commands = set(Command.__subclasses__())
+    commands = set(all_commands())
 
     assert commands == set(live.chat._use_cases)
     assert {command.kind for command in commands} == set(get_args(CommandKind))
